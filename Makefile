@@ -1,0 +1,38 @@
+# `make run` and `make test` are all the set-up there is; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test dev bench lint browser clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: $(VENV)/.core ## Run the whole pipeline: whatever is not up to date
+	$(BIN)/mlops-assets run
+
+test: $(VENV)/.test ## Run the tests
+	$(BIN)/python -m pytest
+
+dev: $(VENV)/.core ## Open the Dagster UI and the MLflow UI on what `make run` made
+	$(BIN)/mlops-assets dev
+
+bench: $(VENV)/.test ## Measure, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+lint: $(VENV)/.test ## Check the style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+browser: $(VENV)/.test ## Add what browser tests need (Chromium itself comes from the system)
+	sh scripts/install.sh test,browser
+
+clean: ## Remove the environment and everything that was made
+	rm -rf $(VENV) var
+
+$(VENV)/.core: pyproject.toml constraints.txt scripts/install.sh
+	sh scripts/install.sh "" $(PYTHON)
+	touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	sh scripts/install.sh test $(PYTHON)
+	touch $@

@@ -1,0 +1,24 @@
+"""The assets: thin shells that read, call the core, store and record."""
+
+import dagster as dg
+
+from mlops_assets.assets.champion import champion_asset
+from mlops_assets.assets.prediction import prediction_assets
+from mlops_assets.assets.preparation import preparation_assets
+from mlops_assets.assets.training import training_assets
+from mlops_assets.assets.tuning import tuning_assets
+from mlops_assets.partitions import model_type_partitions, month_partitions
+from mlops_assets.project import Project
+
+
+def build_assets(project: Project) -> list[dg.AssetsDefinition]:
+    """Every asset of the project, with the partitions that its dataset and settings ask for."""
+    months = month_partitions(project.spec)
+    models = training_assets(project.sklearn_types, project.xgboost_types)
+    return [
+        *preparation_assets(months),
+        *tuning_assets(model_type_partitions(project.settings.model_types)),
+        *models,
+        champion_asset([model.key.to_user_string() for model in models]),
+        *prediction_assets(months),
+    ]

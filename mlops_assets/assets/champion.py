@@ -1,0 +1,197 @@
+"""The champion: replaced only by a challenger that is provably better, and then refitted on the whole window."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets import recipes
+from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.training import example_rows
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.errors import DataError
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.assets.contest import Contest
+    from mlops_assets.core.model import Model
+    from mlops_assets.core.splitting import Months, SplitName
+    from mlops_assets.core.training_set import Rows
+    from mlops_assets.resources.registry import Version
+
+# More rows carry a few more boosting rounds than early stopping found on fewer.
+REFIT_ROUNDS = 1.05
+
+
+def champion_asset(models: list[str]) -> dg.AssetsDefinition:
+    """`champion_model`, downstream of every final model."""
+
+    @dg.asset(
+        deps=["training_set", *models],
+        group_name="champion",
+        owners=OWNERS,
+        kinds={"python", "mlflow"},
+        code_version=recipes.CODE_VERSIONS["champion_model"],
+        retry_policy=RETRY,
+    )
+    def champion_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+        """The gate's verdict on the best candidate, and the version that holds the alias `champion`."""
+        with clear_failures():
+            return _decide(context, project)
+
+    return champion_model
+
+
+def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:
+    from mlops_assets.assets.contest import hold_contest
+    from mlops_assets.core.training_set import TrainingSet, split_rows
+
+    built = newest(context.instance, "training_set")
+    fitted = recipes.candidates(context.instance, project, built)
+    making = begin(context, project, recipes.champion_model(project, built, fitted))
+    if making.unchanged:
+        return making.again()
+    if not fitted:
+        raise DataError("no model is fitted on the present training set: materialise the models first")
+    months, cleaned = recipes.chosen_months(context.instance, project)
+    if recipes.training_set(project, months, cleaned) != built.recipe:
+        raise DataError(
+            "clean data or settings have changed since training_set: materialise training_set first"
+        )
+    tables = [project.storage.read_table(record.path) for record in cleaned.values()]
+    parts = split_rows(project.spec, tables, months, project.settings.seed)
+    training_set = TrainingSet.load(project.storage.local_folder(built.path))
+    contest = hold_contest(project, parts, months, training_set.encoder.vocabularies, fitted)
+    champion, reason = contest.reigning, contest.verdict.reason
+    if champion and contest.champion and contest.champion.version == contest.challenger.version:
+        reason = f"Nothing to decide: the best candidate, version {contest.challenger.version}, is the champion's own."
+    elif contest.verdict.promote:
+        champion = _crown(context, project, contest, parts, months, fitted[contest.challenger.name], built)
+    context.log.info(reason)
+    promoted = champion is not contest.reigning
+    content = Recipe({"champion": champion.number if champion else 0})
+    missing = [name for name in project.model_types if name not in fitted]
+    shown = _shown(project, contest, champion, reason, promoted, missing)
+    return making.done(Made(content.digest, None, shown))
+
+
+def _crown(
+    context: dg.AssetExecutionContext,
+    project: Project,
+    contest: "Contest",
+    parts: "Mapping[SplitName, Rows]",
+    months: "Months",
+    record: Record,
+    built: Record,
+) -> "Version":
+    """Refit the challenger's recipe on the whole window, register it and give it the alias."""
+    challenger, verdict = contest.challenger, contest.verdict
+    model, params = refit(project, parts, record)
+    metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
+    tags = {
+        "model_type": challenger.name,
+        "role": "champion",
+        "candidate": str(challenger.version),
+        "training_set": built.content,
+        "months": ",".join(months.all),
+        "verdict": verdict.reason,
+        "judged_on": contest.judged_on,
+    }
+    if verdict.interval:
+        tags["gain_interval"] = json.dumps([verdict.interval.low, verdict.interval.high])
+    with project.tracking.run(context, f"champion {challenger.name}", tags) as run:
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder))
+            version = project.registry.log(
+                run,
+                Path(folder),
+                example=example_rows(context, project),
+                prediction_name=project.spec.target.unit or "prediction",
+                params=params,
+                metrics=metrics,
+                tags=tags,
+            )
+        project.registry.promote(version.number, reason=verdict.reason, at=datetime.now(UTC))
+    return version
+
+
+def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -> "tuple[Model, dict]":
+    """The recipe of a final model on every row of the window, encoders included, and the parameters used."""
+    from mlops_assets.core.encoding import fit_encoder
+    from mlops_assets.core.estimators import FitData, fit
+    from mlops_assets.core.model import Model
+    from mlops_assets.core.training_set import join
+
+    spec, settings = project.spec, project.settings
+    name = record.value("model_type")
+    model_type = project.model_types[name]
+    rows = join(list(parts.values()))
+    encoded = fit_encoder(spec.features, rows.columns, rows.y, settings.seed)
+    X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
+    rounds = record.value("rounds")
+    fitted = fit(
+        model_type,
+        record.value("best_parameters"),
+        FitData(X, rows.y, encoded.encoder.dense_categorical),
+        rounds=round(rounds * REFIT_ROUNDS) if rounds else None,
+        seed=settings.seed,
+        threads=settings.thread_count,
+    )
+    return Model(spec, encoded.encoder, fitted.estimator, name, model_type.matrix), fitted.params
+
+
+def _shown(
+    project: Project,
+    contest: "Contest",
+    champion: "Version | None",
+    reason: str,
+    promoted: bool,
+    missing: list[str],
+) -> dict:
+    from mlops_assets.assets.contest import as_markdown, leaderboard
+    from mlops_assets.core.plots import bootstrap_histogram, leaderboard_bars, markdown_image
+
+    unit, verdict = project.spec.target.unit, contest.verdict
+    entries, rows = contest.candidates, leaderboard(contest)
+    table = as_markdown(rows, contest.judged_on, unit, project.settings.confidence)
+    bars = leaderboard_bars(
+        [entry.name for entry in entries],
+        [entry.rmse for entry in entries],
+        [entry.interval for entry in entries],
+        {entry.name: entry.rmse for entry in contest.baselines},
+        unit,
+    )
+    rival = verdict.champion or (verdict.baselines[0] if verdict.baselines else None)
+    shown = {
+        "verdict": reason,
+        "promoted": promoted,
+        "champion_version": champion.number if champion else 0,
+        "champion_type": champion.model_type if champion else "none",
+        "defended_by": contest.champion_note,
+        "judged_on": contest.judged_on,
+        "challenger": contest.challenger.name,
+        "challenger_rmse": contest.challenger.rmse,
+        "not_fitted": ", ".join(missing) or "none",
+        "leaderboard": dg.MetadataValue.md(table),
+        "leaderboard_rows": dg.MetadataValue.json(rows),
+        "leaderboard_plot": dg.MetadataValue.md(markdown_image(bars, "leaderboard")),
+    }
+    if verdict.champion:
+        low, high = verdict.interval.low, verdict.interval.high
+        shown |= {
+            "champion_rmse": verdict.champion_rmse,
+            "gain": verdict.gain,
+            "gain_low": low,
+            "gain_high": high,
+        }
+    if rival:
+        plot = bootstrap_histogram(rival.differences, f"RMSE of {rival.rival} minus the challenger's")
+        shown["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "bootstrap of the gain"))
+    if champion:
+        shown["registered_model"] = dg.MetadataValue.url(champion.url)
+    return shown

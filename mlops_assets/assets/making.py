@@ -1,0 +1,98 @@
+"""How an asset is made: once for each recipe, its result recorded with all that is needed to know that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Record, latest
+from mlops_assets.core.fingerprint import Recipe, changes
+from mlops_assets.errors import MlopsError, SourceUnreachable, TrackingError
+from mlops_assets.project import Project
+
+OWNERS = ["team:mlops"]
+# What a network or a server did may pass; what a file or a setting says will not.
+RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+_WORTH_A_RETRY = (SourceUnreachable, TrackingError)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an asset made: a digest of its content, where it lies, and what to show of it."""
+
+    content: str
+    path: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def clear_failures() -> Iterator[None]:
+    """An expected error fails the step with its message alone; only a failure that may pass is retried."""
+    try:
+        yield
+    except MlopsError as error:
+        raise dg.Failure(str(error), allow_retries=isinstance(error, _WORTH_A_RETRY)) from None
+    except Exception as error:
+        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+
+
+def why_stale(project: Project, record: Record | None, recipe: Recipe) -> tuple[str, ...]:
+    """Reasons to make it again; empty where nothing has changed."""
+    if record is None:
+        return ("never made",)
+    if record.path and not project.storage.exists(record.path):
+        return (f"{record.path} is gone",)
+    return changes(record.recipe, recipe)
+
+
+@dataclass(frozen=True)
+class Making:
+    """One materialisation under way: what is made, and the reasons to make it again."""
+
+    context: dg.AssetExecutionContext
+    project: Project
+    recipe: Recipe
+    record: Record | None
+    reasons: tuple[str, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        return not self.reasons
+
+    def again(self) -> dg.MaterializeResult:
+        """The newest materialisation once more: nothing was computed, and it says so."""
+        record = self.record
+        reason = f"nothing changed since {record.made_at:%Y-%m-%d %H:%M} UTC"
+        self.context.log.info(f"{record.asset}: {reason}; not computed again")
+        told = dict(record.metadata) | {"recomputed": False, "reason": reason}
+        return dg.MaterializeResult(metadata=told, data_version=dg.DataVersion(record.content))
+
+    def done(self, made: Made) -> dg.MaterializeResult:
+        """The result to record; artefacts that no record can ask for any more are removed."""
+        metadata = dict(made.metadata) | {"recomputed": True, "reason": "; ".join(self.reasons)}
+        metadata |= {RECIPE: self.recipe.to_json(), CONTENT: made.content}
+        if made.path:
+            metadata[PATH] = made.path
+            asset, partition = _identity(self.context)
+            keep = {made.path} | ({self.record.path} if self.record and self.record.path else set())
+            self.project.storage.prune(asset, partition or asset, keep)
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
+
+
+def begin(context: dg.AssetExecutionContext, project: Project, recipe: Recipe) -> Making:
+    """Compare the recipe with that of the newest materialisation, and log what has changed."""
+    asset, partition = _identity(context)
+    record = latest(context.instance, asset, partition)
+    making = Making(context, project, recipe, record, why_stale(project, record, recipe))
+    if not making.unchanged:
+        context.log.info(f"{asset}: {'; '.join(making.reasons)}")
+    return making
+
+
+def _identity(context: dg.AssetExecutionContext) -> tuple[str, str | None]:
+    partition = context.partition_key if context.assets_def.partitions_def else None
+    return context.asset_key.to_user_string(), partition

@@ -1,0 +1,144 @@
+"""What would be computed, and why: each asset's recipe of now beside that of its newest materialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import dagster as dg
+
+from mlops_assets.assets import recipes
+from mlops_assets.assets.making import why_stale
+from mlops_assets.assets.records import latest, newest
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.dataset import SNAPSHOT
+from mlops_assets.errors import DataError, SpecError
+from mlops_assets.project import Project
+
+ORDER = (
+    "raw_data",
+    "clean_data",
+    "training_set",
+    "hyperparameters",
+    "sklearn_model",
+    "xgboost_model",
+    "champion_model",
+    "predictions",
+)
+UPSTREAM = {
+    "raw_data": (),
+    "clean_data": ("raw_data",),
+    "training_set": ("clean_data",),
+    "hyperparameters": ("training_set",),
+    "sklearn_model": ("training_set", "hyperparameters"),
+    "xgboost_model": ("training_set", "hyperparameters"),
+    "champion_model": ("training_set", "sklearn_model", "xgboost_model"),
+    "predictions": ("raw_data", "champion_model"),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One asset, or one partition of it, and the reasons to make it again."""
+
+    asset: str
+    partition: str | None
+    reasons: tuple[str, ...]
+    waits_for: str | None = None  # what has to be made first, where that is not there
+
+    @property
+    def stale(self) -> bool:
+        return bool(self.reasons)
+
+    @property
+    def name(self) -> str:
+        return f"{self.asset}[{self.partition}]" if self.partition else self.asset
+
+
+class Plan:
+    """The state of all assets against the present source, settings and code; it reads records, never data."""
+
+    def __init__(self, instance: dg.DagsterInstance, project: Project) -> None:
+        self._instance = instance
+        self._project = project
+        self._versions: dict[str, str] | None = None
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The project's assets, upstream first."""
+        absent = set()
+        if not self._project.sklearn_types:
+            absent.add("sklearn_model")
+        if not self._project.xgboost_types:
+            absent.add("xgboost_model")
+        return tuple(name for name in ORDER if name not in absent)
+
+    def tasks(self, asset: str) -> list[Task]:
+        """An asset's partitions with the reasons that its own recipe gives; call again after upstream was made."""
+        if asset not in self.assets:
+            raise SpecError(f"'{asset}' is not an asset (assets: {', '.join(self.assets)})")
+        return [self._task(asset, partition) for partition in self._partitions(asset)]
+
+    def explain(self, asset: str) -> Iterator[Task]:
+        """As `tasks`, closed over what is upstream: an asset below a stale one is stale too."""
+        above = [task for parent in UPSTREAM[asset] if parent in self.assets for task in self.explain(parent)]
+        for task in self.tasks(asset):
+            because = tuple(
+                f"{parent.name} will be made again" for parent in above if self._feeds(parent, task)
+            )
+            yield replace(task, reasons=task.reasons or because)
+
+    def months(self) -> tuple[str, ...]:
+        """The newest months that the source has, as many as the window asks for."""
+        available = sorted(self._source_versions())
+        window = self._project.spec.window
+        return tuple(available[-(window.train_months + window.validation_months + window.test_months) :])
+
+    def _feeds(self, parent: Task, task: Task) -> bool:
+        same = {task.partition, None} if task.partition else {parent.partition}
+        return parent.stale and (parent.partition in same or parent.asset == "champion_model")
+
+    def _source_versions(self) -> dict[str, str]:
+        if self._versions is None:
+            self._versions = self._project.source.partitions()
+            if not self._versions:
+                what = "a month" if self._project.spec.time else f"the {SNAPSHOT}"
+                raise DataError(
+                    f"the source of {self._project.spec.name} does not have {what} yet: check where it points"
+                )
+        return self._versions
+
+    def _partitions(self, asset: str) -> tuple[str | None, ...]:
+        if asset in ("raw_data", "clean_data", "predictions"):
+            return self.months()
+        if asset == "hyperparameters":
+            return tuple(self._project.model_types)
+        return self._project.sklearn_types if asset == "sklearn_model" else (None,)
+
+    def _task(self, asset: str, partition: str | None) -> Task:
+        record = latest(self._instance, asset, partition)
+        try:
+            recipe = self._recipe(asset, partition)
+        except DataError as error:
+            return Task(asset, partition, ("never made",) if record is None else (), str(error))
+        return Task(asset, partition, why_stale(self._project, record, recipe))
+
+    def _recipe(self, asset: str, partition: str | None) -> Recipe:
+        instance, project = self._instance, self._project
+        if asset == "raw_data":
+            return recipes.raw_data(project, self._source_versions()[partition])
+        if asset == "clean_data":
+            return recipes.clean_data(project, newest(instance, "raw_data", partition))
+        if asset == "training_set":
+            return recipes.training_set(project, *recipes.chosen_months(instance, project))
+        built = newest(instance, "training_set")
+        if asset == "hyperparameters":
+            previous = latest(instance, asset, partition)
+            return recipes.hyperparameters(project, partition, built, previous)
+        if asset in ("sklearn_model", "xgboost_model"):
+            name = partition or project.xgboost_types[0]
+            return recipes.model(asset, project, built, newest(instance, "hyperparameters", name))
+        if asset == "champion_model":
+            return recipes.champion_model(project, built, recipes.candidates(instance, project, built))
+        raw, champion = newest(instance, "raw_data", partition), newest(instance, "champion_model")
+        return recipes.predictions(project, raw, champion)

@@ -1,0 +1,160 @@
+"""Data preparation: rows as they came, clean rows, and the one training set that all models share."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets import recipes
+from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.quality import check_results, check_specs, column_schema, stop_if_harmful
+from mlops_assets.assets.records import all_latest, newest
+from mlops_assets.core.splitting import SPLITS
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROUP = "data_preparation"
+
+
+def preparation_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """`raw_data` and `clean_data` by month, and `training_set`."""
+
+    @dg.asset(
+        partitions_def=months,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        code_version=recipes.CODE_VERSIONS["raw_data"],
+        retry_policy=RETRY,
+        check_specs=check_specs("raw_data"),
+        output_required=False,
+    )
+    def raw_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+        """Rows as the source gave them, typed, under the aliases of the dataset's YAML."""
+        from mlops_assets.core.quality import check_raw
+        from mlops_assets.core.schemas import raw_schema
+
+        month, spec = context.partition_key, project.spec
+        with clear_failures():
+            version = project.source.partitions().get(month)
+            if version is None:
+                context.log.warning(f"{month} is not published yet: nothing to do")
+                return
+            making = begin(context, project, recipes.raw_data(project, version))
+            if making.unchanged:
+                table = project.storage.read_table(making.record.path)
+            else:
+                table = project.source.read(month)
+            outcomes = check_raw(spec, table, month, _rows_before(context.instance, month))
+            yield from check_results("raw_data", outcomes)
+            stop_if_harmful(month, outcomes)
+            if making.unchanged:
+                yield making.again()
+                return
+            stored = project.storage.write_table("raw_data", month, table)
+            shown = {"dagster/row_count": table.num_rows, "megabytes": round(stored.size / 1e6, 3)}
+            yield making.done(Made(stored.digest, stored.path, shown | column_schema(raw_schema(spec))))
+
+    @dg.asset(
+        deps=[raw_data],
+        partitions_def=months,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        code_version=recipes.CODE_VERSIONS["clean_data"],
+        check_specs=check_specs("clean_data"),
+        output_required=False,
+    )
+    def clean_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+        """Rows that keep the rules of the dataset's YAML, with their target; nothing known only afterwards."""
+        from mlops_assets.core.cleaning import TARGET, clean
+        from mlops_assets.core.plots import bars, histogram, markdown_image
+        from mlops_assets.core.quality import check_clean
+        from mlops_assets.core.schemas import clean_schema
+
+        month, spec = context.partition_key, project.spec
+        with clear_failures():
+            raw = newest(context.instance, "raw_data", month)
+            making = begin(context, project, recipes.clean_data(project, raw))
+            cleaned = clean(spec, project.storage.read_table(raw.path), month)
+            table, raw_rows = cleaned.table, raw.value("dagster/row_count")
+            outcomes = check_clean(spec, table, month, cleaned.dropped, raw_rows)
+            yield from check_results("clean_data", outcomes)
+            stop_if_harmful(month, outcomes)
+            if making.unchanged:
+                yield making.again()
+                return
+            stored = project.storage.write_table("clean_data", month, table)
+            y = table.column(TARGET).to_numpy()
+            dropped = bars(list(cleaned.dropped), list(cleaned.dropped.values()), f"Rows dropped in {month}")
+            shown = {
+                "dagster/row_count": table.num_rows,
+                "rows_dropped": raw_rows - table.num_rows,
+                "dropped_by_rule": cleaned.dropped,
+                "target_mean": float(y.mean()),
+                "dropped_plot": dg.MetadataValue.md(markdown_image(dropped, "rows dropped by rule")),
+                "target_plot": dg.MetadataValue.md(
+                    markdown_image(histogram(y, f"Target in {month}", spec.target.unit), "target")
+                ),
+            }
+            yield making.done(Made(stored.digest, stored.path, shown | column_schema(clean_schema(spec))))
+
+    return [raw_data, clean_data, training_set]
+
+
+@dg.asset(
+    deps=["clean_data"],
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"python", "numpy"},
+    code_version=recipes.CODE_VERSIONS["training_set"],
+)
+def training_set(
+    context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
+) -> dg.MaterializeResult:
+    """Train, validation and test of the newest months, encoded once for every model type."""
+    from mlops_assets.core.plots import bars, markdown_image
+    from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set
+
+    spec, seed = project.spec, project.settings.seed
+    with clear_failures():
+        months, cleaned = recipes.chosen_months(context.instance, project)
+        making = begin(context, project, recipes.training_set(project, months, cleaned))
+        if making.unchanged:
+            return making.again()
+        tables = [project.storage.read_table(record.path) for record in cleaned.values()]
+        parts = split_rows(spec, tables, months, seed)
+
+        def write(folder: "Path") -> None:
+            write_training_set(folder, spec, parts, months, seed)
+
+        stored = project.storage.write_folder("training_set", "training_set", write)
+        written = TrainingSet.load(project.storage.local_folder(stored.path))
+        rows = [record.value("dagster/row_count") for record in cleaned.values()]
+        shown = {
+            "dagster/row_count": sum(written.rows.values()),
+            **{f"{name}_rows": written.rows[name] for name in SPLITS},
+            **{f"{name}_months": ", ".join(getattr(months, name)) or "none" for name in SPLITS},
+            "one_hot_columns": len(written.one_hot_names),
+            "dense_columns": len(written.dense_names),
+            "megabytes": round(stored.size / 1e6, 1),
+            "rows_plot": dg.MetadataValue.md(
+                markdown_image(bars(list(cleaned), rows, "Rows by month"), "rows by month")
+            ),
+            "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
+        }
+        return making.done(Made(stored.digest, stored.path, shown))
+
+
+def _rows_before(instance: dg.DagsterInstance, month: str) -> dict[str, int]:
+    records = all_latest(instance, "raw_data")
+    return {name: record.value("dagster/row_count") for name, record in records.items() if name < month}
+
+
+def _feature_schema(names: tuple[str, ...], categorical: tuple[bool, ...]) -> dg.TableSchema:
+    columns = [
+        dg.TableColumn(name, "category" if is_category else "float32")
+        for name, is_category in zip(names, categorical, strict=True)
+    ]
+    return dg.TableSchema([*columns, dg.TableColumn("target", "float64")])

@@ -1,0 +1,167 @@
+"""Recipes: all that an asset's content depends on, so that equal recipes need no second making.
+
+A recipe is computed from the newest records of what is upstream; it reads no data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from mlops_assets.assets.records import Record, all_latest, latest
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.splitting import Months, choose_months
+from mlops_assets.dataset import DatasetSpec
+from mlops_assets.project import Project
+
+# Raise a version when the code behind an asset changes what it would give.
+CODE_VERSIONS = {
+    "raw_data": "1",
+    "clean_data": "1",
+    "training_set": "1",
+    "hyperparameters": "1",
+    "sklearn_model": "1",
+    "xgboost_model": "1",
+    "champion_model": "1",
+    "predictions": "1",
+}
+
+
+_BUDGET = ("max_trials", "tuning_seconds")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may spend."""
+
+    max_trials: int
+    seconds: float
+
+
+def raw_data(project: Project, source_version: str) -> Recipe:
+    spec = project.spec
+    # Real column names and places enter as a digest only.
+    described = {"source": spec.source.model_dump(mode="json"), "columns": _columns(spec)}
+    return _recipe(
+        "raw_data", settings={"source": _digest(described)}, data={"source version": source_version}
+    )
+
+
+def clean_data(project: Project, raw: Record) -> Recipe:
+    spec = project.spec
+    rules = spec.model_dump(mode="json", include={"target", "rows", "time", "key"})
+    settings = rules | {"columns": {alias: column.type for alias, column in spec.columns.items()}}
+    return _recipe(
+        "clean_data", settings=settings | {"inputs": spec.inputs()}, upstream={"raw_data": raw.content}
+    )
+
+
+def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Months, dict[str, Record]]:
+    """The window over the months that were cleaned, and their records; raises DataError where too few are there."""
+    cleaned = all_latest(instance, "clean_data")
+    months = choose_months(tuple(cleaned), project.spec.window)
+    return months, {month: cleaned[month] for month in months.all}
+
+
+def training_set(project: Project, months: Months, cleaned: Mapping[str, Record]) -> Recipe:
+    spec = project.spec
+    settings = spec.model_dump(mode="json", include={"features", "window", "key"}) | {
+        "seed": project.settings.seed
+    }
+    return _recipe(
+        "training_set", settings=settings, data={month: cleaned[month].content for month in months.all}
+    )
+
+
+def hyperparameters(
+    project: Project, model_type: str, built: Record, previous: Record | None, budget: Budget | None = None
+) -> Recipe:
+    """The recipe of a search; a budget already spent on the same search is not asked for again."""
+    settings = project.settings
+    budget = budget or Budget(settings.max_trials, settings.tuning_seconds)
+    kind = project.model_types[model_type]
+    described = {
+        "estimator": kind.import_path,
+        "matrix": kind.matrix,
+        "search space": kind.space.model_dump(mode="json", exclude_unset=True),
+        "patience": settings.patience,
+        "tuning_rows": settings.tuning_rows,
+        "trial_width": trial_width(project),
+        "seed": settings.seed,
+    }
+
+    def recipe(budget: Budget) -> Recipe:
+        spent = {"max_trials": budget.max_trials, "tuning_seconds": budget.seconds}
+        upstream = {"training_set": built.content}
+        return _recipe("hyperparameters", settings=described | spent, upstream=upstream)
+
+    if previous and search_identity(previous.recipe) == search_identity(recipe(budget)):
+        before = previous.recipe.parts["settings"]
+        budget = Budget(
+            max(budget.max_trials, before["max_trials"]), max(budget.seconds, before["tuning_seconds"])
+        )
+    return recipe(budget)
+
+
+def search_identity(recipe: Recipe) -> str:
+    """Digest of a search apart from its budget: a larger one goes on where the smaller ended."""
+    parts = dict(recipe.parts)
+    settings = {name: value for name, value in parts["settings"].items() if name not in _BUDGET}
+    return Recipe(parts | {"settings": settings}).digest
+
+
+def trial_width(project: Project) -> int:
+    """Trials in flight: as set, or one for each process."""
+    _, _, processes = project.settings.trials.partition(":")
+    return project.settings.trial_width or int(processes or 1)
+
+
+def model(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:
+    # Models live in MLflow: another tracking server is another place where they are not yet.
+    settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking)}
+    upstream = {"training_set": built.content, "hyperparameters": tuned.content}
+    return _recipe(asset, settings=settings, upstream=upstream)
+
+
+def champion_model(project: Project, built: Record, candidates: Mapping[str, Record]) -> Recipe:
+    settings = project.settings
+    described = {
+        "confidence": settings.confidence,
+        "minimum_gain": settings.minimum_gain,
+        "seed": settings.seed,
+    }
+    data = {name: record.content for name, record in candidates.items()}
+    return _recipe("champion_model", settings=described, data=data, upstream={"training_set": built.content})
+
+
+def predictions(project: Project, raw: Record, champion: Record) -> Recipe:
+    upstream = {"raw_data": raw.content, "champion": str(champion.value("champion_version"))}
+    return _recipe("predictions", upstream=upstream)
+
+
+def candidates(instance: dg.DagsterInstance, project: Project, built: Record) -> dict[str, Record]:
+    """The final model of each type that was fitted on this very training set."""
+    found = {name: latest(instance, "sklearn_model", name) for name in project.sklearn_types}
+    found |= {name: latest(instance, "xgboost_model") for name in project.xgboost_types}
+    return {
+        name: record
+        for name, record in found.items()
+        if record and record.recipe.parts.get("upstream", {}).get("training_set") == built.content
+    }
+
+
+def _recipe(asset: str, **parts: Any) -> Recipe:
+    return Recipe({"code": CODE_VERSIONS[asset]} | parts)
+
+
+def _columns(spec: DatasetSpec) -> dict[str, Any]:
+    return {alias: column.model_dump(mode="json") for alias, column in spec.columns.items()}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

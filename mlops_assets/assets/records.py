@@ -1,0 +1,92 @@
+"""What was made last: the newest materialisation of an asset, read from Dagster's event log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.errors import DataError
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.registry import Version
+
+RECIPE, CONTENT, PATH = "recipe", "content", "path"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A materialisation: what it was made from (`recipe`), and what came out (`content`, a digest)."""
+
+    asset: str
+    partition: str | None
+    recipe: Recipe
+    content: str
+    path: str | None
+    metadata: Mapping[str, dg.MetadataValue]
+    run_id: str
+    made_at: datetime
+
+    def value(self, name: str) -> Any:
+        """A metadata value as plain Python; None where it is absent."""
+        return self.metadata[name].value if name in self.metadata else None
+
+
+def latest(instance: dg.DagsterInstance, asset: str, partition: str | None = None) -> Record | None:
+    """The newest materialisation that this project made, or None."""
+    partitions = None if partition is None else [partition]
+    selection = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=partitions)
+    for entry in instance.fetch_materializations(selection, limit=1).records:
+        metadata = entry.asset_materialization.metadata
+        if RECIPE not in metadata or CONTENT not in metadata:
+            return None
+        return Record(
+            asset=asset,
+            partition=partition,
+            recipe=Recipe.from_json(metadata[RECIPE].value),
+            content=str(metadata[CONTENT].value),
+            path=metadata[PATH].value if PATH in metadata else None,
+            metadata=metadata,
+            run_id=entry.run_id,
+            made_at=datetime.fromtimestamp(entry.timestamp, UTC),
+        )
+    return None
+
+
+def all_latest(instance: dg.DagsterInstance, asset: str) -> dict[str, Record]:
+    """The newest materialisation of each partition, by partition, in order."""
+    made = {name: latest(instance, asset, name) for name in sorted(materialised(instance, asset))}
+    return {name: record for name, record in made.items() if record}
+
+
+def materialised(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    """Partitions that were ever made."""
+    return set(instance.get_materialized_partitions(dg.AssetKey(asset)))
+
+
+def newest(instance: dg.DagsterInstance, asset: str, partition: str | None = None) -> Record:
+    """As `latest`, or a DataError that says what to materialise first."""
+    record = latest(instance, asset, partition)
+    if record is None:
+        name = f"{asset}[{partition}]" if partition else asset
+        raise DataError(f"{name} has not been materialised: do that first")
+    return record
+
+
+def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version) -> None:
+    """Record that a person moved the alias: the newest `champion_model`, with the version that holds it now."""
+    record = newest(instance, "champion_model")
+    told = {
+        "champion_version": now.number,
+        "champion_type": now.model_type,
+        "promoted": False,
+        "verdict": f"Rolled back by hand from version {before.number} to version {now.number}.",
+        "registered_model": dg.MetadataValue.url(now.url),
+        CONTENT: Recipe({"champion": now.number}).digest,
+    }
+    materialization = dg.AssetMaterialization("champion_model", metadata=dict(record.metadata) | told)
+    instance.report_runless_asset_event(materialization)

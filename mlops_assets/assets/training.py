@@ -1,0 +1,125 @@
+"""Final models: each type fitted with its best parameters on the train split, logged and registered."""
+
+import tempfile
+from pathlib import Path
+
+import dagster as dg
+
+from mlops_assets.assets import recipes
+from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.records import all_latest, newest
+from mlops_assets.partitions import model_type_mapping
+from mlops_assets.project import Project
+
+GROUP = "training"
+
+
+def training_assets(
+    sklearn_types: tuple[str, ...], xgboost_types: tuple[str, ...]
+) -> list[dg.AssetsDefinition]:
+    """`sklearn_model` by type and `xgboost_model`, each only where the settings list such a type."""
+    assets = []
+    if sklearn_types:
+        partitions = dg.StaticPartitionsDefinition(list(sklearn_types))
+        assets.append(_model_asset("sklearn_model", "sklearn", model_type_mapping(sklearn_types), partitions))
+    if xgboost_types:
+        mapping = dg.SpecificPartitionsPartitionMapping(list(xgboost_types))
+        assets.append(_model_asset("xgboost_model", "xgboost", mapping, None, xgboost_types[0]))
+    return assets
+
+
+def _model_asset(
+    asset: str,
+    kind: str,
+    mapping: dg.PartitionMapping,
+    partitions: dg.PartitionsDefinition | None,
+    only_type: str | None = None,
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=asset,
+        deps=["training_set", dg.AssetDep("hyperparameters", partition_mapping=mapping)],
+        partitions_def=partitions,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", kind, "mlflow"},
+        code_version=recipes.CODE_VERSIONS[asset],
+        retry_policy=RETRY,
+        description=f"The final {kind} model with its best parameters, fitted on the train split and registered.",
+    )
+    def model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
+        name = only_type or context.partition_key
+        with clear_failures():
+            return _fit(context, project, asset, name)
+
+    return model
+
+
+def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: str) -> dg.MaterializeResult:
+    from mlops_assets.core.estimators import FitData, fit, predict
+    from mlops_assets.core.evaluation import score
+    from mlops_assets.core.model import Model
+    from mlops_assets.core.plots import markdown_image, predicted_against_true
+    from mlops_assets.core.training_set import TrainingSet
+
+    built = newest(context.instance, "training_set")
+    tuned = newest(context.instance, "hyperparameters", name)
+    making = begin(context, project, recipes.model(asset, project, built, tuned))
+    if making.unchanged:
+        return making.again()
+    training_set = TrainingSet.load(project.storage.local_folder(built.path))
+    model_type = project.model_types[name]
+    X, y = training_set.matrix(model_type.matrix, "train"), training_set.target("train")
+    fitted = fit(
+        model_type,
+        tuned.value("best_parameters"),
+        FitData(X, y, training_set.categorical),
+        rounds=tuned.value("rounds") or None,
+        seed=project.settings.seed,
+        threads=project.settings.thread_count,
+    )
+    y = training_set.target("validation")
+    prediction = predict(fitted.estimator, training_set.matrix(model_type.matrix, "validation"))
+    scores = score(y, prediction)
+    model = Model(project.spec, training_set.encoder, fitted.estimator, name, model_type.matrix)
+    about = {"model_type": name, "role": "candidate", "training_set": built.content}
+    about |= {"months": ",".join(training_set.months.all), "recipe": making.recipe.digest}
+    about |= {"code_version": recipes.CODE_VERSIONS[asset]}
+    with project.tracking.run(context, f"fit {name}", about) as run, tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder))
+        version = project.registry.log(
+            run,
+            Path(folder),
+            example=example_rows(context, project),
+            prediction_name=project.spec.target.unit or "prediction",
+            params=fitted.params,
+            metrics={
+                "validation_rmse": scores.rmse,
+                "validation_mae": scores.mae,
+                "validation_r2": scores.r2,
+            },
+            tags=about,
+        )
+        url = run.url
+    plot = predicted_against_true(y, prediction, project.spec.target.unit)
+    shown = {
+        "model_type": name,
+        "version": version.number,
+        "validation_rmse": scores.rmse,
+        "validation_mae": scores.mae,
+        "validation_r2": scores.r2,
+        "fit_seconds": round(fitted.seconds, 3),
+        "trials": tuned.value("trials"),
+        "best_parameters": dg.MetadataValue.json(tuned.value("best_parameters")),
+        "rounds": tuned.value("rounds"),
+        "validation_plot": dg.MetadataValue.md(markdown_image(plot, "predicted against true")),
+        "mlflow": dg.MetadataValue.url(url),
+        "registered_model": dg.MetadataValue.url(version.url),
+    }
+    return making.done(Made(making.recipe.digest, None, shown))
+
+
+def example_rows(context: dg.AssetExecutionContext, project: Project, count: int = 5):
+    """The first rows of the newest clean month as a DataFrame of a model's inputs."""
+    newest = list(all_latest(context.instance, "clean_data").values())[-1]
+    table = project.storage.read_table(newest.path, list(project.spec.inputs()))
+    return table.slice(0, count).to_pandas()

@@ -1,0 +1,78 @@
+"""`doctor`: is everything reachable that the settings name?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from shutil import disk_usage
+from tempfile import NamedTemporaryFile
+
+from rich.console import Console
+
+from mlops_assets.cli.home import open_instance
+from mlops_assets.errors import MlopsError, StorageError
+from mlops_assets.project import Project, open_project
+
+
+def examine() -> int:
+    """Print a line a check; gives the number of faults."""
+    console = Console()
+    try:
+        project = open_project()
+    except MlopsError as error:
+        console.print(f"[red]✗[/red] settings and dataset: {error}")
+        return 1
+    console.print(f"[green]✓[/green] settings and dataset: {project.spec.name}")
+    return sum(not _passes(console, name, check, project) for name, check in _CHECKS.items())
+
+
+def _passes(console: Console, name: str, check: Callable[[Project], str], project: Project) -> bool:
+    try:
+        console.print(f"[green]✓[/green] {name}: {check(project)}")
+    except MlopsError as error:
+        console.print(f"[red]✗[/red] {name}: {error}")
+        return False
+    return True
+
+
+def _model_types(project: Project) -> str:
+    return ", ".join(project.model_types)
+
+
+def _home(project: Project) -> str:
+    home = project.settings.home_path
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=home):
+            return f"{disk_usage(home).free / 1e9:.1f} GB free in {home.name}"
+    except OSError as error:
+        raise StorageError(f"cannot be written to: {error.strerror} (set MLOPS_HOME)") from None
+
+
+def _source(project: Project) -> str:
+    found = sorted(project.source.partitions())
+    return f"{len(found)} partition(s), {found[0]} to {found[-1]}" if found else "reachable, but empty"
+
+
+def _dagster(project: Project) -> str:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with open_instance(project.settings) as instance:
+            return f"{instance.get_runs_count()} runs on record"
+    except SQLAlchemyError as error:
+        raise StorageError(
+            f"its database does not answer: {type(error).__name__} (see dagster.yaml)"
+        ) from None
+
+
+def _mlflow(project: Project) -> str:
+    return project.tracking.check()
+
+
+_CHECKS = {
+    "model types": _model_types,
+    "home folder": _home,
+    "source": _source,
+    "Dagster's storage": _dagster,
+    "MLflow": _mlflow,
+}

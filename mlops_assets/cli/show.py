@@ -1,0 +1,140 @@
+"""What a terminal shows: bars while the pipeline works, tables of what came out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mlops_assets.assets.plan import Task
+    from mlops_assets.cli.runner import Outcome
+    from mlops_assets.core.trials import Trial
+
+
+class TerminalProgress:
+    """Bars for the stage and, while tuning, for the trials of a model type with the best so far."""
+
+    def __init__(self, console: Console) -> None:
+        self.bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<32}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=not console.is_terminal,
+        )
+        self._console = console
+        self._stage: Any = None
+        self._name = ""
+
+    def __enter__(self) -> TerminalProgress:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def stage(self, name: str, total: int) -> None:
+        """A new asset with `total` partitions."""
+        if not self._console.is_terminal:
+            self._console.print(f"{name} …")
+        self._name = name
+        self._stage = self.bars.add_task(name, total=total, note="")
+
+    def task(self, task: Task) -> None:
+        note = f"{task.partition or ''} ({task.reasons[0]})" if task.partition else task.reasons[0]
+        self.bars.update(self._stage, note=note)
+
+    def done(self, note: str) -> None:
+        self.bars.advance(self._stage)
+        self.bars.update(self._stage, note=note)
+
+    def trial(self, log: logging.Logger, model_type: str, trial: Trial, best: float | None, of: int) -> None:
+        so_far = f"best RMSE {best:.4g}" if best is not None else "no trial has succeeded yet"
+        note = f"{model_type}: trial {trial.number + 1} of {of}, {so_far}"
+        self.bars.update(self._stage, note=note)
+        if not self._console.is_terminal:
+            self._console.print(f"  {note}")
+
+    def note(self, log: logging.Logger, text: str) -> None:
+        self.bars.update(self._stage, note=text)
+
+
+def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
+    """A line an asset: how many partitions were computed, left alone or failed, and why."""
+    table = Table(title="Assets", title_justify="left")
+    for heading in ("asset", "computed", "up to date", "failed"):
+        table.add_column(heading, justify="left" if heading == "asset" else "right", no_wrap=True)
+    table.add_column("why")
+    for asset in dict.fromkeys(outcome.task.asset for outcome in outcomes):
+        own = [outcome for outcome in outcomes if outcome.task.asset == asset]
+        failed = [outcome for outcome in own if outcome.error]
+        computed = [outcome for outcome in own if outcome.run_id and not outcome.error]
+        waiting = [outcome for outcome in own if outcome.task.waits_for]
+        left = len(own) - len(computed) - len(failed) - len(waiting)
+        table.add_row(asset, *(str(n or "") for n in (len(computed), left, len(failed))), _why(computed, failed, waiting))
+    return table
+
+
+def _why(computed: Sequence[Outcome], failed: Sequence[Outcome], waiting: Sequence[Outcome]) -> str:
+    if failed:
+        return f"[red]{failed[0].task.partition or ''} {failed[0].error}[/red]"
+    if waiting:
+        return f"[yellow]{waiting[0].task.waits_for}[/yellow]"
+    reasons = list(dict.fromkeys(reason for outcome in computed for reason in outcome.task.reasons))
+    return "; ".join(reasons[:2]) + (f"; and {len(reasons) - 2} more" if len(reasons) > 2 else "") or "nothing changed"
+
+
+def leaderboard_table(
+    rows: Iterable[Mapping[str, Any]], judged_on: str, unit: str, confidence: float
+) -> Table:
+    """Candidates by validation RMSE; below them the champion before and the baselines."""
+    table = Table(title="Leaderboard", title_justify="left")
+    held = f"{judged_on} RMSE" + (f" ({unit})" if unit else "")
+    table.add_column("model")
+    for heading in ("trials", "validation RMSE", held, f"{confidence:.0%} interval", "fit seconds"):
+        table.add_column(heading, justify="right")
+    role = "candidate"
+    for row in rows:
+        if row["role"] != role:
+            table.add_section()
+            role = row["role"]
+        name = row["model"] if role == "candidate" else f"{role}: {row['model']}"
+        table.add_row(
+            name,
+            str(row["trials"] or ""),
+            _number(row["validation_rmse"]),
+            _number(row["rmse"]),
+            f"{row['low']:.3f} to {row['high']:.3f}",
+            _number(row["fit_seconds"]),
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def reasons_table(tasks: Sequence[Task]) -> Table:
+    table = Table(show_header=True, title_justify="left")
+    table.add_column("asset")
+    table.add_column("would be computed")
+    table.add_column("why")
+    for task in tasks:
+        why = "; ".join(task.reasons) or "nothing changed"
+        table.add_row(task.name, "yes" if task.stale else "no", f"{why} ({task.waits_for})" if task.waits_for else why)
+    return table

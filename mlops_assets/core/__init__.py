@@ -1,0 +1,1 @@
+"""The pure part: no dagster, mlflow, environment or network."""

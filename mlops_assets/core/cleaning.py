@@ -1,0 +1,96 @@
+"""Clean rows: the target computed, the spec's rules applied, and how many rows each rule dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, from_table
+from mlops_assets.core.features import minutes_between
+from mlops_assets.dataset import DatasetSpec, RowRule
+from mlops_assets.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TARGET = "target"
+ROW_ID = "row_id"
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """`table` has `row_id` (place in the raw table), the columns a model may need, and `target` (float64)."""
+
+    table: pa.Table
+    dropped: dict[str, int]
+
+
+def clean(spec: DatasetSpec, raw: pa.Table, partition: str) -> Cleaned:
+    """Apply the rules in order: month, target, then the spec's rows; each counts what the earlier ones left.
+
+    Raises DataError for an empty table, one without a single target, or one of which no row is left.
+    """
+    import pyarrow as pa
+
+    if raw.num_rows == 0:
+        raise DataError(f"{partition} has no rows: check the source")
+    columns = from_table(raw, spec.used_columns())
+    y = target(spec, columns)
+    if np.isnan(y).all():
+        raise DataError(f"{partition} has no row with a target ({', '.join(spec.target.columns)} all empty)")
+    keep, dropped = np.ones(raw.num_rows, bool), {}
+    for name, passes in _rules(spec, columns, y, partition):
+        dropped[name] = dropped.get(name, 0) + int((keep & ~passes).sum())
+        keep &= passes
+    if not keep.any():
+        counts = ", ".join(f"{name} {count}" for name, count in dropped.items() if count)
+        raise DataError(f"{partition} has no row that passes the rules (dropped: {counts})")
+    rows = np.flatnonzero(keep)
+    table = raw.select(kept_columns(spec)).take(rows)
+    table = table.add_column(0, ROW_ID, pa.array(rows))
+    return Cleaned(table.append_column(TARGET, pa.array(y[rows])).combine_chunks(), dropped)
+
+
+def kept_columns(spec: DatasetSpec) -> list[str]:
+    """Aliases in clean data: a model's inputs, the time column and the key; nothing known only after the event."""
+    wanted = {*spec.inputs(), *spec.key} | ({spec.time.column} if spec.time else set())
+    return [alias for alias in spec.used_columns() if alias in wanted]
+
+
+def target(spec: DatasetSpec, columns: Columns) -> np.ndarray:
+    """The target (n,) float64, NaN where it is not known or not finite."""
+    if spec.target.minutes_between:
+        start, end = spec.target.minutes_between
+        return minutes_between(columns[start], columns[end])
+    values = columns[spec.target.column]
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _rules(spec: DatasetSpec, columns: Columns, y: np.ndarray, partition: str):
+    if spec.time:
+        times = columns[spec.time.column]
+        yield "time is known", ~np.isnat(times)
+        if not spec.time.keep_other_months:
+            yield "time lies in this month", times.astype("datetime64[M]") == np.datetime64(partition, "M")
+    yield "target is known", ~np.isnan(y)
+    if spec.target.keep:
+        low, high = spec.target.keep
+        yield f"target is in {low:g}..{high:g}", ~((y < low) | (y > high))
+    for rule in spec.rows:
+        yield rule.name, _passes(rule, columns[rule.column])
+
+
+def _passes(rule: RowRule, values: np.ndarray) -> np.ndarray:
+    missing = np.equal(values, None) if values.dtype == object else np.isnan(values)
+    passes = np.ones(len(values), bool)
+    if rule.min is not None:
+        passes &= ~(values < rule.min)
+    if rule.max is not None:
+        passes &= ~(values > rule.max)
+    if rule.one_of:
+        passes &= np.isin(values, np.array(rule.one_of, values.dtype))
+    if rule.none_of:
+        passes &= ~np.isin(values, np.array(rule.none_of, values.dtype))
+    return (passes | missing) if not rule.not_null else (passes & ~missing)

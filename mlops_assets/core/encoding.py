@@ -1,0 +1,110 @@
+"""The encoder: learnt once from training rows, shared by every model type, shipped inside every model.
+
+It gives two matrices: `one_hot` for linear models, `dense` for trees (category codes, numbers, target encodings).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns
+from mlops_assets.core.curve import Curve
+from mlops_assets.core.features import derive
+from mlops_assets.core.group_means import GroupMeansEncoder, Key, Token, fit_group_means
+from mlops_assets.core.one_hot import Block, OneHotEncoder, Scale, fit_one_hot
+from mlops_assets.core.state import load_state, save_state
+from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary
+from mlops_assets.dataset import Features
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+MatrixKind = Literal["one_hot", "dense"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What was learnt from the training rows; `features` says how to derive the rest."""
+
+    categorical: tuple[str, ...]
+    numbers: tuple[str, ...]
+    vocabularies: dict[str, Vocabulary]
+    one_hot_encoder: OneHotEncoder
+    group_means: GroupMeansEncoder | None
+
+    @property
+    def dense_names(self) -> tuple[str, ...]:
+        means = self.group_means.names if self.group_means else ()
+        return (*self.categorical, *self.numbers, *means)
+
+    @property
+    def dense_categorical(self) -> tuple[bool, ...]:
+        """For each dense column, whether it holds category codes."""
+        return tuple(name in self.categorical for name in self.dense_names)
+
+    @property
+    def one_hot_names(self) -> tuple[str, ...]:
+        return self.one_hot_encoder.names(self.vocabularies)
+
+    def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> csr_matrix | np.ndarray:
+        """The matrix (n, width) of rows that were not trained on."""
+        features = derive(spec, columns)
+        return self.matrix(features, kind)
+
+    def matrix(self, features: Columns, kind: MatrixKind) -> csr_matrix | np.ndarray:
+        """The matrix (n, width) of derived features: CSR float64, or float32 with NaN where missing."""
+        codes = self.codes(features)
+        if kind == "one_hot":
+            return self.one_hot_encoder.transform(features, codes)
+        means = self.group_means.transform(features, codes) if self.group_means else None
+        return self._dense(features, codes, means)
+
+    def codes(self, features: Columns) -> dict[str, np.ndarray]:
+        return {name: vocabulary.encode(features[name]) for name, vocabulary in self.vocabularies.items()}
+
+    def _dense(self, features: Columns, codes: dict[str, np.ndarray], means: np.ndarray | None) -> np.ndarray:
+        width = len(self.categorical) + len(self.numbers)
+        count = len(next(iter(features.values())))
+        dense = np.empty((count, width + (0 if means is None else means.shape[1])), np.float32)
+        for place, name in enumerate(self.categorical):
+            dense[:, place] = np.where(codes[name] == UNKNOWN, np.nan, codes[name])
+        for place, name in enumerate(self.numbers, len(self.categorical)):
+            dense[:, place] = features[name]
+        if means is not None:
+            dense[:, width:] = means
+        return dense
+
+    def save(self, folder: Path) -> None:
+        save_state(self, folder, "encoder")
+
+    @classmethod
+    def load(cls, folder: Path) -> Encoder:
+        classes = (cls, Vocabulary, OneHotEncoder, Block, Scale, GroupMeansEncoder, Key, Token, Curve)
+        return load_state(folder, "encoder", classes)
+
+
+@dataclass(frozen=True)
+class FittedEncoder:
+    """An encoder with the matrices of the rows it was fitted on; their target encodings are out of fold."""
+
+    encoder: Encoder
+    one_hot: csr_matrix
+    dense: np.ndarray
+
+
+def fit_encoder(spec: Features, columns: Columns, y: np.ndarray, seed: int) -> FittedEncoder:
+    """Learn vocabularies, scales and means from training rows alone."""
+    features = derive(spec, columns)
+    vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.categories}
+    codes = {name: vocabulary.encode(features[name]) for name, vocabulary in vocabularies.items()}
+    one_hot = fit_one_hot(spec, features, codes, vocabularies)
+    group_means, means = None, None
+    if spec.group_means:
+        group_means, means = fit_group_means(spec.group_means, features, codes, vocabularies, y, seed)
+    numbers = (*spec.numbers, *spec.calendar_names)
+    encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, group_means)
+    return FittedEncoder(encoder, one_hot.transform(features, codes), encoder._dense(features, codes, means))

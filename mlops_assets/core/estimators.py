@@ -1,0 +1,187 @@
+"""Build, fit and predict with any model type; the only place that knows how estimators differ.
+
+The same data, parameters and seed give the same predictions bit for bit, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops_assets.core.model_types import ModelType
+from mlops_assets.errors import ModelError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from xgboost import QuantileDMatrix
+
+    Matrix = csr_matrix | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """Rows to learn from: X (n, m), y (n,), and for a trial the validation rows that stop XGBoost early.
+
+    `categorical`: for each column of a dense X, whether it holds category codes; a sparse X has none.
+    """
+
+    X: Matrix
+    y: np.ndarray
+    categorical: Sequence[bool] = ()
+    validation: tuple[Matrix, np.ndarray] | None = None
+    _binned: dict[int | None, list[QuantileDMatrix]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def categories(self) -> Sequence[bool]:
+        return self.categorical if isinstance(self.X, np.ndarray) else ()
+
+    def binned(self, max_bin: int | None) -> list[QuantileDMatrix]:
+        """Training rows, and validation rows if there are any, in XGBoost's bins; shared by all trials."""
+        if max_bin not in self._binned:
+            from xgboost import QuantileDMatrix
+
+            kinds = feature_kinds(self.categories)
+            common = {"feature_types": kinds, "max_bin": max_bin, "enable_categorical": True}
+            matrices = [QuantileDMatrix(self.X, self.y, **common)]
+            if self.validation:
+                matrices.append(QuantileDMatrix(*self.validation, ref=matrices[0], **common))
+            self._binned.clear()  # one set of bins at a time, or a search over max_bin would hold them all
+            self._binned[max_bin] = matrices
+        return self._binned[max_bin]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted estimator; `rounds` is the number of trees XGBoost kept, None for others."""
+
+    estimator: Any
+    params: dict[str, Any]
+    rounds: int | None
+    seconds: float
+
+
+def feature_kinds(categorical: Sequence[bool]) -> list[str] | None:
+    """XGBoost's feature types of dense columns: `c` for categories, `q` for quantities."""
+    return ["c" if is_category else "q" for is_category in categorical] or None
+
+
+def build(
+    model_type: ModelType,
+    params: Mapping[str, Any],
+    *,
+    seed: int,
+    threads: int,
+    categorical: Sequence[bool] = (),
+) -> Any:
+    """An unfitted estimator; `categorical` is for those of scikit-learn, XGBoost takes it with its data.
+
+    Raises ModelError where the model type has no such parameter.
+    """
+    cls = model_type.load_class()
+    known = cls().get_params(deep=False)
+    for name in params:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(known)}"
+            raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
+    given = {"random_state": seed, "n_jobs": threads}
+    if model_type.is_xgboost:
+        given["tree_method"] = "hist"
+    elif any(categorical):
+        given["categorical_features"] = list(categorical)
+    return cls(**{name: value for name, value in given.items() if name in known} | dict(params))
+
+
+def fit(
+    model_type: ModelType,
+    params: Mapping[str, Any],
+    data: FitData,
+    *,
+    seed: int,
+    threads: int,
+    rounds: int | None = None,
+) -> Fitted:
+    """Fit on `data`.
+
+    XGBoost stops early on `data.validation`, or grows exactly `rounds` trees where given, as a final fit
+    does: the rounds of its best trial, never judged on rows that it learns from.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    started = time.perf_counter()
+    # BLAS sums in an order that depends on its threads; OpenMP here does not.
+    with threadpool_limits({"openmp": threads, "blas": 1}), warnings.catch_warnings():
+        # A fit that ran out of iterations is judged by its loss, like any other.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if model_type.is_xgboost:
+            estimator = _fit_xgboost(build(model_type, params, seed=seed, threads=threads), data, rounds)
+            rounds = estimator.num_boosted_rounds()
+        else:
+            categorical = _few_values(data, params.get("max_bins", 255))
+            estimator = build(model_type, params, seed=seed, threads=threads, categorical=categorical)
+            estimator = _fit_sklearn(estimator, data)
+            rounds = None
+    return Fitted(estimator, dict(params), rounds, time.perf_counter() - started)
+
+
+def predict(estimator: Any, X: Matrix) -> np.ndarray:
+    """Predictions (n,) float64 of a matrix of the kind the estimator was fitted on."""
+    is_booster = hasattr(estimator, "inplace_predict")
+    prediction = estimator.inplace_predict(X) if is_booster else estimator.predict(_writable(X))
+    return np.asarray(prediction, np.float64).reshape(X.shape[0])
+
+
+def _fit_xgboost(regressor: Any, data: FitData, rounds: int | None) -> Any:
+    """A Booster with exactly the trees that predict: those of the best round, or `rounds`."""
+    import xgboost
+
+    settings = {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
+    train, *validation = data.binned(regressor.max_bin)
+    stops = regressor.early_stopping_rounds is not None and rounds is None
+    if stops and not validation:
+        raise ModelError(
+            "XGBoost cannot stop early without validation rows: give them, or the number of rounds"
+        )
+    booster = xgboost.train(
+        settings,
+        train,
+        num_boost_round=rounds or regressor.n_estimators or 100,
+        evals=[(matrix, "validation") for matrix in validation] if stops else (),
+        early_stopping_rounds=regressor.early_stopping_rounds if stops else None,
+        verbose_eval=False,
+    )
+    return booster[: booster.best_iteration + 1] if stops else booster
+
+
+def _fit_sklearn(estimator: Any, data: FitData) -> Any:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.utils import get_tags
+
+    takes_missing = get_tags(estimator).input_tags.allow_nan or not isinstance(data.X, np.ndarray)
+    fitted = estimator if takes_missing else make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
+    fitted.fit(_writable(data.X), data.y)
+    if hasattr(estimator, "n_jobs"):
+        # A forest adds its trees up in the order in which threads finish: one thread predicts.
+        estimator.n_jobs = None
+    return fitted
+
+
+def _few_values(data: FitData, most: int) -> list[bool]:
+    """The categorical columns, without those of more values than scikit-learn takes as categories."""
+    return [
+        is_category and len(np.unique(data.X[~np.isnan(data.X[:, place]), place])) <= most
+        for place, is_category in enumerate(data.categories)
+    ]
+
+
+def _writable(X: Matrix) -> Matrix:
+    """scikit-learn refuses read-only memory, such as a mapped file, where it holds a missing value."""
+    return X.copy() if isinstance(X, np.ndarray) and not X.flags.writeable else X

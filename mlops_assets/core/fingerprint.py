@@ -1,0 +1,131 @@
+"""What a result was made from: a recipe with a digest. With an equal digest nothing is computed again."""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_DIGEST = re.compile(r"[0-9a-f]{32,}")
+_LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Named parts, such as code, settings, data and upstream, whose values JSON can hold.
+
+    Raises TypeError that names the part where a value is not JSON (a path, say).
+    """
+
+    parts: Mapping[str, Any]
+    digest: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = {name: _plain(value, name) for name, value in self.parts.items()}
+        object.__setattr__(self, "parts", MappingProxyType(parts))
+        object.__setattr__(self, "digest", hashlib.sha256(self.to_json().encode()).hexdigest())
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def to_json(self) -> str:
+        """Canonical JSON: keys sorted, no spaces, floats at full precision."""
+        return _canonical(dict(self.parts))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        return cls(json.loads(text))
+
+
+def changes(old: Recipe, new: Recipe) -> tuple[str, ...]:
+    """A line for each difference, such as `settings: max_trials 10 -> 20` or `data: month 2024-03 is new`."""
+    lines = []
+    for part in sorted(old.parts.keys() | new.parts.keys()):
+        if part not in new.parts:
+            lines.append(f"{part} is gone")
+        elif part not in old.parts:
+            lines.append(f"{part} is new")
+        else:
+            lines += [f"{part}: {line}" for line in _differences("", old.parts[part], new.parts[part])]
+    return tuple(lines)
+
+
+def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+    if _canonical(old) == _canonical(new):
+        return
+    if isinstance(old, list) and isinstance(new, list) and not any(map(_is_nested, old + new)):
+        yield _said(path, _list_change(old, new))
+    elif isinstance(old, dict) and isinstance(new, dict):
+        yield from _mapping_differences(path, old, new)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _mapping_differences(path, _numbered(old), _numbered(new))
+    elif _is_digest(old) and _is_digest(new) or _shown(old) == _shown(new):
+        yield _said(path, "changed")
+    else:
+        yield _said(path, f"{_shown(old)} -> {_shown(new)}")
+
+
+def _mapping_differences(path: str, old: dict, new: dict) -> Iterator[str]:
+    for key in sorted(old.keys() | new.keys()):
+        below = _said(path, key)
+        if key not in new:
+            yield f"{below} is gone"
+        elif key not in old:
+            yield f"{below} is new" + ("" if _is_nested(new[key]) or _is_digest(new[key]) else f" ({_shown(new[key])})")
+        else:
+            yield from _differences(below, old[key], new[key])
+
+
+def _list_change(old: list, new: list) -> str:
+    before, after = Counter(map(_shown, old)), Counter(map(_shown, new))
+    gained, lost = ", ".join(after - before), ", ".join(before - after)
+    parts = [f"gained {gained}"] if gained else []
+    parts += [f"lost {lost}"] if lost else []
+    return " and ".join(parts) or "are in another order"
+
+
+def _said(path: str, words: str) -> str:
+    return f"{path} {words}".strip()
+
+
+def _numbered(items: list) -> dict[str, Any]:
+    return {f"#{position}": item for position, item in enumerate(items, start=1)}
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
+def _shown(value: Any) -> str:
+    text = value[:8] if _is_digest(value) else _canonical(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` as JSON would give it back: tuples are lists, subclasses of str are str."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"{where} has the key {key!r}, which is no text: use a str")
+        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, bool) or isinstance(value, int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    raise TypeError(f"{where} is {value!r}, which JSON cannot hold: use text, a number or None")

@@ -1,0 +1,61 @@
+"""Which rows are trained on, tuned on and tested on: by time, or by a hash where there is no time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, row_hash
+from mlops_assets.dataset import SNAPSHOT, Window
+from mlops_assets.errors import DataError
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Months:
+    """Months of each split, oldest first; for a snapshot all three are the snapshot."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.train + self.validation + self.test))
+
+
+def choose_months(available: Sequence[str], window: Window) -> Months:
+    """The newest months for test, those before for validation, up to `train_months` before for training.
+
+    Raises DataError where not even one month is left to train on.
+    """
+    if SNAPSHOT in available:
+        return Months((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,) if window.test_share else ())
+    months = sorted(available)
+    held = window.validation_months + window.test_months
+    if len(months) <= held:
+        raise DataError(
+            f"{len(months)} month(s) are not enough: {window.validation_months} for validation, "
+            f"{window.test_months} for test and at least 1 for training are needed"
+        )
+    months = months[-(held + window.train_months) :]
+    train, held_months = months[:-held], months[-held:]
+    validation = held_months[: window.validation_months]
+    return Months(tuple(train), tuple(validation), tuple(held_months[window.validation_months :]))
+
+
+def split_by_time(times: np.ndarray, validation_from: np.datetime64, test_from: np.datetime64 | None) -> np.ndarray:
+    """Split of each row (n,) int8: 0 before `validation_from`, 2 from `test_from` on, else 1."""
+    split = (times >= validation_from).astype(np.int8)
+    return split if test_from is None else split + (times >= test_from)
+
+
+def split_by_hash(key: Columns, window: Window, seed: int) -> np.ndarray:
+    """Split of each row (n,) int8, fixed by its key and the seed: a row never changes sides when others come."""
+    place = row_hash(key, seed)
+    return (place >= 1 - window.test_share - window.validation_share).astype(np.int8) + (place >= 1 - window.test_share)

@@ -1,0 +1,81 @@
+"""Fitted state on disk without pickle: a JSON tree of named dataclasses, and its arrays in one npz file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlops_assets.errors import ModelError
+
+# What reading JSON and NumPy files raises where their bytes are not what was written.
+DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+
+
+def save_state(state: Any, folder: Path, name: str) -> None:
+    """Write `<name>.json` and `<name>.npz`; the same state gives the same bytes."""
+    arrays: dict[str, np.ndarray] = {}
+    tree = _pack(state, arrays)
+    (folder / f"{name}.json").write_text(json.dumps(tree, indent=1), encoding="utf-8")
+    np.savez(folder / f"{name}.npz", **arrays)
+
+
+def load_state(folder: Path, name: str, classes: tuple[type, ...]) -> Any:
+    """Read what `save_state` wrote: one of the first of `classes`; only these are ever built.
+
+    Raises ModelError where a file is missing, damaged or holds anything else.
+    """
+    known = {cls.__name__: cls for cls in classes}
+    try:
+        tree = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        with (folder / f"{name}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            state = _unpack(tree, arrays, known)
+        if not isinstance(state, classes[0]):
+            raise TypeError(f"it holds no {classes[0].__name__}")
+        return state
+    except DAMAGE as error:
+        raise ModelError(f"the saved {name} is damaged or of another version: {error}") from None
+
+
+def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: _pack(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
+        return {"class": type(value).__name__, "fields": fields}
+    if isinstance(value, np.ndarray):
+        if value.dtype == object:
+            return {"texts": value.tolist()}
+        key = f"a{len(arrays)}"
+        arrays[key] = value
+        return {"array": key}
+    if isinstance(value, dict):
+        return {"map": {key: _pack(item, arrays) for key, item in value.items()}}
+    if isinstance(value, list | tuple):
+        return [_pack(item, arrays) for item in value]
+    return value
+
+
+def _unpack(tree: Any, arrays: Any, known: dict[str, type]) -> Any:
+    if isinstance(tree, list):
+        return tuple(_unpack(item, arrays, known) for item in tree)
+    if not isinstance(tree, dict):
+        return tree
+    if "class" in tree:
+        return known[tree["class"]](**{k: _unpack(v, arrays, known) for k, v in tree["fields"].items()})
+    if "array" in tree:
+        return arrays[tree["array"]]
+    if "texts" in tree:
+        return np.array(tree["texts"], object)
+    return {key: _unpack(item, arrays, known) for key, item in tree["map"].items()}

@@ -1,0 +1,226 @@
+"""The parts a dataset's YAML is made of, each checked by itself; `dataset_checks` looks at how they fit together."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+_DECIMAL = re.compile(r"\d+(\.\d+)?")
+CALENDAR_PARTS = ("hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday")
+DERIVATIONS = {
+    "minutes_between": ("time", 2),
+    "clock_minutes_between": ("number", 2),
+    "clock_minutes": ("number", 1),
+    "difference": ("number", 2),
+    "ratio": ("number", 2),
+    "log": ("number", 1),
+}
+
+
+class Part(BaseModel):
+    """Base of the spec's parts: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class FilesSource(Part):
+    """Parquet or CSV files: one a month where the URI holds `{month}`, else one with all rows."""
+
+    kind: Literal["files"]
+    uri: str = Field(description="Path or fsspec URL; `{month}` stands for YYYY-MM.", min_length=1)
+    format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Of CSV files.")
+
+
+class SqlSource(Part):
+    """A table or a query behind a SQLAlchemy URL."""
+
+    kind: Literal["sql"]
+    url: str = Field(description="SQLAlchemy URL; take it from the environment: ${NAME}.", min_length=1)
+    table: str | None = Field(None, description="Table or view, `schema.table` where needed.")
+    query: str | None = Field(None, description="SELECT statement, instead of a table.")
+    chunk_rows: int = Field(100_000, ge=1, description="Rows fetched at once.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "SqlSource":
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either table or query")
+        return self
+
+
+class PackageSource(Part):
+    """A data file inside an installed Python package, read without importing it."""
+
+    kind: Literal["package"]
+    package: str = Field(description="Name of the installed package.", min_length=1)
+    path: str = Field(description="Path of the file inside the package; a .zip holds one file.", min_length=1)
+    format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Of CSV files.")
+
+
+Source = Annotated[FilesSource | SqlSource | PackageSource, Field(discriminator="kind")]
+
+
+class Column(Part):
+    """One column of the source under the alias that everything after ingest uses."""
+
+    source_name: str | None = Field(None, alias="from", description="Real name; the alias where left out.")
+    type: Literal["integer", "number", "text", "time"] = Field("number", description="Type after ingest.")
+    timezone: str | None = Field(None, description="Zone whose wall clock a time with an offset is turned into.")
+
+
+class Time(Part):
+    """The column that says to which month a row belongs."""
+
+    column: Alias = Field(description="Alias of a time column.")
+    first_month: Month = Field(description="First month of the data.")
+    last_month: Month | None = Field(None, description="Last month, where the data ends; left out, it grows.")
+    keep_other_months: bool = Field(False, description="Keep rows of a month's file whose time lies in another month.")
+
+
+class Target(Part):
+    """What is predicted: a column, or the minutes between two time columns."""
+
+    column: Alias | None = Field(None, description="Alias of a number column.")
+    minutes_between: tuple[Alias, Alias] | None = Field(None, description="Aliases of start and end time.")
+    keep: tuple[float, float] | None = Field(None, description="Rows with a target outside this range are dropped.")
+    unit: str = Field("", description="Unit of the target, for people.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "Target":
+        if (self.column is None) == (self.minutes_between is None):
+            raise ValueError("give either column or minutes_between")
+        if self.keep and self.keep[0] >= self.keep[1]:
+            raise ValueError("keep must be [low, high] with low < high")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Aliases that the target is made of; unknown before the event."""
+        return (self.column,) if self.column else tuple(self.minutes_between or ())
+
+
+class RowRule(Part):
+    """Rows that break this rule are dropped from clean data, and counted under its name."""
+
+    name: str = Field(description="What the rule asks, in a few words.", min_length=1)
+    column: Alias
+    min: float | None = None
+    max: float | None = None
+    one_of: tuple[str | float, ...] | None = Field(None, description="Values that are kept.")
+    none_of: tuple[str | float, ...] | None = Field(None, description="Values that are dropped.")
+    not_null: bool = Field(False, description="Drop rows where the column is empty; other tests let them pass.")
+
+    @model_validator(mode="after")
+    def _some_test(self) -> "RowRule":
+        if self.min is None and self.max is None and not self.one_of and not self.none_of and not self.not_null:
+            raise ValueError("give at least one of min, max, one_of, none_of, not_null")
+        return self
+
+
+class Numeric(Part):
+    """A number used as a feature."""
+
+    clip: tuple[float, float] | None = Field(None, description="Values outside are set to the nearer end.")
+
+    @field_validator("clip")
+    @classmethod
+    def _ordered(cls, clip):
+        if clip and clip[0] >= clip[1]:
+            raise ValueError("clip must be [low, high] with low < high")
+        return clip
+
+
+class Calendar(Part):
+    """Parts of a time used as features, named `<column>_<part>`."""
+
+    parts: tuple[Literal[CALENDAR_PARTS], ...] = Field(min_length=1, description="Which parts.")
+    country: str | None = Field(None, description="ISO code of the country whose holidays count; for `holiday`.")
+
+    @model_validator(mode="after")
+    def _country_for_holiday(self) -> "Calendar":
+        if "holiday" in self.parts and not self.country:
+            raise ValueError("the part holiday needs a country, such as US")
+        return self
+
+
+class Derived(Part):
+    """A number computed from other columns by a named function."""
+
+    function: Literal[tuple(DERIVATIONS)] = Field(description="Name of the function.")
+    of: tuple[Alias, ...] = Field(description="Its inputs, in order.", min_length=1)
+
+    @model_validator(mode="after")
+    def _count(self) -> "Derived":
+        wanted = DERIVATIONS[self.function][1]
+        if len(self.of) != wanted:
+            raise ValueError(f"{self.function} takes {wanted} input(s), not {len(self.of)}")
+        return self
+
+
+class GroupMeans(Part):
+    """Out-of-fold means of the target by groups of rows, for tree models.
+
+    A key is a list of feature names; `name/width` groups a number in steps of that width.
+    """
+
+    keys: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(
+        min_length=1, description="Groups, one list of names each."
+    )
+    relative_to: str | None = Field(
+        None,
+        description="A positive number feature, such as a distance: adds target means beyond what it explains.",
+    )
+
+    @field_validator("keys")
+    @classmethod
+    def _widths(cls, keys):
+        for token in (token for key in keys for token in key):
+            _, slash, width = token.partition("/")
+            if slash and not (_DECIMAL.fullmatch(width) and float(width) > 0):
+                raise ValueError(f"'{token}' must be a name, or name/width with a number above 0 as width")
+        return keys
+
+
+def name_and_width(token: str) -> tuple[str, float | None]:
+    """Name and width of one token of a key: `distance/5` is the number distance in steps of 5."""
+    name, _, width = token.partition("/")
+    return name, float(width) if width else None
+
+
+class Features(Part):
+    """What a caller knows before the event; nothing else reaches a model."""
+
+    categorical: tuple[Alias, ...] = Field((), description="Integer or text columns used as categories.")
+    numeric: dict[Alias, Numeric] = Field(default_factory=dict, description="Number columns or derived names.")
+    calendar: dict[Alias, Calendar] = Field(default_factory=dict, description="Time columns and their parts.")
+    derived: dict[Alias, Derived] = Field(default_factory=dict, description="New numbers by name.")
+    pairs: tuple[tuple[Alias, Alias], ...] = Field((), description="Pairs of categories; the first is the baseline's.")
+    group_means: GroupMeans | None = Field(None, description="Target encodings for tree models.")
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of all categories, on their own or in a pair."""
+        return tuple(dict.fromkeys([*self.categorical, *(alias for pair in self.pairs for alias in pair)]))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of all number features, calendar parts excluded."""
+        return tuple(dict.fromkeys([*self.derived, *self.numeric]))
+
+    @property
+    def calendar_names(self) -> tuple[str, ...]:
+        """Names of all calendar parts, such as `pickup_at_hour`."""
+        return tuple(f"{alias}_{part}" for alias, calendar in self.calendar.items() for part in calendar.parts)
+
+
+class Window(Part):
+    """How rows are split: by months, or by shares where the table has no time."""
+
+    train_months: int = Field(12, ge=1, description="Months to learn from, at most.")
+    validation_months: int = Field(1, ge=1, description="Months after them, for tuning.")
+    test_months: int = Field(1, ge=0, description="Newest months, for the gate; 0 lets the gate use validation.")
+    validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows, without a time column.")
+    test_share: float = Field(0.15, ge=0, lt=0.5, description="Share of rows, without a time column.")

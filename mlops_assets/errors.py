@@ -1,0 +1,70 @@
+"""Every error this project raises on purpose.
+
+MlopsError
+├── SettingsError          an environment variable is missing or wrong
+├── SpecError              the dataset YAML or the search-space YAML is wrong
+├── SourceError            rows cannot be had
+│   ├── NotPublished       the month does not exist (yet): an answer, not a failure
+│   ├── SourceUnreachable  a server or database did not answer: worth a retry
+│   └── BadTable           what came is not the table the spec describes
+├── DataError              rows came, but they cannot be used (empty month, no target)
+├── StorageError           an artefact cannot be written or read
+├── ModelError             an estimator cannot be built, saved, loaded or trusted
+├── TuningError            a search cannot give a result
+├── TrackingError          MLflow does not answer or lacks what was asked for
+└── InputError             a row to predict is not usable
+
+A message says what is wrong, which one, and what to do.
+"""
+
+
+class MlopsError(Exception):
+    """Base of all expected errors; the CLI prints its message without a traceback."""
+
+
+class SettingsError(MlopsError):
+    """An environment variable is missing or wrong."""
+
+
+class SpecError(MlopsError):
+    """A YAML file does not describe a dataset or a search space."""
+
+
+class SourceError(MlopsError):
+    """Rows cannot be had from the source."""
+
+
+class NotPublished(SourceError):
+    """The source does not have this month."""
+
+
+class SourceUnreachable(SourceError):
+    """The source did not answer in time; a later try may succeed."""
+
+
+class BadTable(SourceError):
+    """The source's table is damaged, or its columns or types are not those of the spec."""
+
+
+class DataError(MlopsError):
+    """The rows are well-formed but cannot be used."""
+
+
+class StorageError(MlopsError):
+    """An artefact cannot be written or read."""
+
+
+class ModelError(MlopsError):
+    """An estimator cannot be built, saved, loaded or trusted."""
+
+
+class TuningError(MlopsError):
+    """A search cannot give a result."""
+
+
+class TrackingError(MlopsError):
+    """MLflow does not answer, or does not hold what was asked for."""
+
+
+class InputError(MlopsError):
+    """A row to predict is not usable."""

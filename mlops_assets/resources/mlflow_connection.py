@@ -1,0 +1,146 @@
+"""First contact with MLflow: quiet, in bounded time, its schema made once, and no password in any message."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from mlops_assets.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# MLflow itself waits two minutes a request, tries eight times, prints links and reports its use.
+DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+SCHEMA_SECONDS = 120
+_LONGEST_MESSAGE = 400
+_LARGEST_BATCH = 100
+
+
+def connect(uri: str) -> "MlflowClient":
+    """A client of the tracking server or database, which MLflow's global functions use from now on too.
+
+    A database gets its schema here, by one process at a time; for a new SQLite file that takes seconds.
+    Raises TrackingError.
+    """
+    mlflow = import_mlflow()
+    with tracking_errors(uri, "be opened"), _schema_lock(uri):
+        mlflow.set_tracking_uri(uri)
+        client = mlflow.MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def import_mlflow() -> ModuleType:
+    """The module, with our defaults for the variables that it reads; those that the user has set win."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return mlflow
+
+
+@contextmanager
+def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn errors of MLflow, its database and its server, or those of `kinds`, into a TrackingError.
+
+    Its message holds no password, and neither does its chain.
+    """
+    import_mlflow()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    kinds = kinds or (MlflowException, SQLAlchemyError, OSError)
+    try:
+        yield
+    except kinds as error:
+        told = redact(uri, str(error.__cause__ or error))
+        told = told if len(told) <= _LONGEST_MESSAGE else told[:_LONGEST_MESSAGE] + "…"
+        raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {told}") from None
+
+
+def redact(uri: str, text: str) -> str:
+    """`text` without the password and the query of `uri`."""
+    parts = urlsplit(uri)
+    secrets = {parts.password, unquote(parts.password or ""), parts.query}
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def search_runs(client: "MlflowClient", experiment_id: str, filter_string: str) -> "Iterator[Run]":
+    """All runs of an experiment that match, page by page."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], filter_string, max_results=1000, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def write_batch(
+    client: "MlflowClient",
+    run_id: str,
+    *,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float | None],
+    tags: Mapping[str, str],
+    at: float,
+) -> None:
+    """Log to a run; the same call again changes nothing.
+
+    A parameter is written as JSON, so that its type survives. A metric that is None is left out.
+    `at`: seconds since 1970.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    milliseconds = int(at * 1000)
+    measured = [Metric(name, float(value), milliseconds, 0) for name, value in metrics.items() if value is not None]
+    written = [Param(name, json.dumps(value, default=_plain)) for name, value in params.items()]
+    client.log_batch(
+        run_id,
+        metrics=measured,
+        params=written[:_LARGEST_BATCH],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+    for start in range(_LARGEST_BATCH, len(written), _LARGEST_BATCH):
+        client.log_batch(run_id, params=written[start : start + _LARGEST_BATCH])
+
+
+def now() -> float:
+    return time.time()
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as the Python number JSON can write."""
+    return value.item()
+
+
+@contextmanager
+def _schema_lock(uri: str) -> Iterator[None]:
+    """One process at a time where the database is a SQLite file: two that create its schema at once fail."""
+    from filelock import FileLock
+    from sqlalchemy import make_url
+
+    path = make_url(uri).database if uri.startswith("sqlite") else None
+    if not path or path == ":memory:":
+        yield
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock", timeout=SCHEMA_SECONDS):
+        yield

@@ -1,0 +1,209 @@
+"""Artefacts on disk: immutable, named by their content, and either whole or not there."""
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from mlops_assets.errors import StorageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEMPORARY = ".tmp-"
+LEFTOVER_SECONDS = 24 * 3600
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One artefact: its path below the root with `/` between parts, SHA-256 as hex, and size in bytes."""
+
+    path: str
+    digest: str
+    size: int
+
+
+class Storage:
+    """Tables and folders below one root, as `<folder>/<name>-<digest>`.
+
+    All methods raise StorageError; one that fails while writing leaves what was there before as it was.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write_table(self, folder: str, name: str, table: "pa.Table") -> Stored:
+        """Store a table as Parquet; an equal table gets an equal name."""
+        import pyarrow.parquet as pq
+
+        with self._temporary(folder, name) as temporary:
+            with temporary.open("w+b") as file:
+                # How a table was put together must not show in its bytes.
+                pq.write_table(table.combine_chunks(), file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+                size = file.tell()
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            stored = Stored(f"{folder}/{name}-{digest[:_DIGITS]}.parquet", digest, size)
+            os.replace(temporary, self._local(stored.path))
+        return stored
+
+    def read_table(self, path: str, columns: Sequence[str] | None = None) -> "pa.Table":
+        """The table, or the columns asked for in that order; read-only. The digest in the name is checked."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        target = self._local(path)
+        with _reading(path):
+            with target.open("rb") as file:
+                _check(path, hashlib.file_digest(file, "sha256").hexdigest())
+            try:
+                with pq.ParquetFile(target) as parquet:
+                    known = parquet.schema_arrow.names
+                    if missing := [name for name in columns or () if name not in known]:
+                        raise StorageError(f"{path} has no column {', '.join(missing)} (it has {', '.join(known)})")
+                    table = parquet.read(columns)
+            except pa.ArrowException as error:
+                raise StorageError(f"{path} is not a Parquet file that can be read: {error}") from None
+        return table if columns is None else table.select(columns)
+
+    def write_folder(self, folder: str, name: str, write: Callable[[Path], None]) -> Stored:
+        """Store the files that `write` puts into the empty folder it is given.
+
+        An error that `write` raises by itself passes through. An equal folder that is already there is kept.
+        """
+        with self._temporary(folder, name) as temporary:
+            temporary.mkdir()
+            write(temporary)
+            for item in [*temporary.rglob("*"), temporary]:
+                _flush(item)
+            digest = _folder_digest(temporary)
+            size = sum(file.stat().st_size for file in temporary.rglob("*") if file.is_file())
+            stored = Stored(f"{folder}/{name}-{digest[:_DIGITS]}", digest, size)
+            target = self._local(stored.path)
+            try:
+                os.rename(temporary, target)
+            except OSError:
+                if not target.is_dir():
+                    raise
+                if _folder_digest(target) != digest:  # damaged since; else an equal folder is there and stays
+                    _remove_whole(target)
+                    os.rename(temporary, target)
+        return stored
+
+    def local_folder(self, path: str) -> Path:
+        """Where a stored folder's files can be opened, read-only. The digest in the name is checked."""
+        target = self._local(path)
+        with _reading(path):
+            if not target.is_dir():
+                raise FileNotFoundError
+            _check(path, _folder_digest(target))
+        return target
+
+    def exists(self, path: str) -> bool:
+        return self._local(path).exists()
+
+    def prune(self, folder: str, name: str, keep: Collection[str]) -> None:
+        """Remove all artefacts of this name but those in `keep`, and what killed writers left a day ago."""
+        artefact = re.compile(re.escape(_part(name)) + rf"-[0-9a-f]{{{_DIGITS}}}(\.parquet)?")
+        place = self._local(folder)
+        oldest = time.time() - LEFTOVER_SECONDS
+        with self._disk(f"old artefacts of {folder}/{name} cannot be removed"):
+            for item in list(place.iterdir()) if place.is_dir() else ():
+                if artefact.fullmatch(item.name) and f"{folder}/{item.name}" not in keep:
+                    _remove_whole(item)
+                elif item.name.startswith(TEMPORARY) and item.stat().st_mtime < oldest:
+                    _remove(item)
+
+    def _local(self, path: str) -> Path:
+        return self.root.joinpath(*[_part(part) for part in path.split("/")])
+
+    @contextmanager
+    def _temporary(self, folder: str, name: str) -> Iterator[Path]:
+        """A free path beside the artefact to be; gone afterwards."""
+        place = self._local(f"{folder}/{name}").parent
+        temporary = place / _temporary_name()
+        with self._disk(f"{folder}/{name} cannot be written"):
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                yield temporary
+                _flush(place)
+            finally:
+                _remove(temporary)
+
+    @contextmanager
+    def _disk(self, problem: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            place = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.exists())
+            free = f"{shutil.disk_usage(place).free / 1e6:,.0f} MB free on the disk of {self.root}"
+            raise StorageError(f"{problem}: {error.strerror or error} ({free})") from error
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise StorageError(f"{path} does not exist: materialise the asset that makes it again") from None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _check(path: str, digest: str) -> None:
+    if digest[:_DIGITS] != path.removesuffix(".parquet").rpartition("-")[2]:
+        raise StorageError(f"{path} is damaged: materialise the asset that makes it again")
+
+
+def _part(part: str) -> str:
+    if not _PART.fullmatch(part):
+        raise StorageError(f"'{part}' cannot be part of an artefact's path: use letters, digits and . _ = + -")
+    return part
+
+
+def _folder_digest(folder: Path) -> str:
+    """SHA-256 over the relative names, sizes and bytes of all files."""
+    digest = hashlib.sha256()
+    for file in sorted(item for item in folder.rglob("*") if item.is_file()):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _temporary_name() -> str:
+    return TEMPORARY + uuid4().hex
+
+
+def _remove_whole(path: Path) -> None:
+    """Remove an artefact under another name, so that a kill in between leaves no half of it under its own."""
+    aside = path.with_name(_temporary_name())
+    with suppress(FileNotFoundError):  # another process removes the same one
+        os.replace(path, aside)
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+"""Where rows come from: files (local, HTTP, any fsspec URL), SQL, Python packages.
+
+Every source gives the same: typed tables under the spec's aliases, a month at a time.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
+from mlops_assets.sources.failures import Retry, without_chain
+from mlops_assets.sources.files import MonthlyFiles, OneFile
+from mlops_assets.sources.formats import format_of
+from mlops_assets.sources.package import package_file
+from mlops_assets.sources.places import File, LocalPlace, open_place
+from mlops_assets.sources.sql import SqlRows
+from mlops_assets.sources.tables import check_zones
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Source", "open_source"]
+
+
+class Source(Protocol):
+    """Rows by partition: a month `YYYY-MM`, or `dataset.SNAPSHOT` where the spec has no time."""
+
+    def partitions(self) -> dict[str, str]:
+        """What exists now, in order, each with a version that changes when its rows do."""
+
+    def read(self, partition: str) -> "pa.Table":
+        """The rows under `spec.used_columns()`: int64, float64, string, timestamp[us] of a wall clock.
+
+        Raises NotPublished, SourceUnreachable or BadTable.
+        """
+
+
+@without_chain
+def open_source(
+    spec: DatasetSpec,
+    cache: Path,
+    *,
+    timeout: float,
+    retries: int,
+    today: Callable[[], date] = date.today,
+    wait: Callable[[float], None] = time.sleep,
+) -> Source:
+    """The source that `spec` names; nothing is read before it is asked for something.
+
+    `cache`: folder for copies of remote files. `timeout`: seconds to wait for a server. `retries`: tries
+    after the first. Keep the source while it is used: it parses a file with all months once. Raises SpecError
+    or SourceError.
+    """
+    check_zones(spec)
+    retry = Retry(retries, wait)
+    match spec.source:
+        case SqlSource():
+            return SqlRows(spec, spec.source, timeout, retry)
+        case PackageSource() as source:
+            file = File(str(package_file(spec, source)), "the file of source.path")
+            return OneFile(spec, file, LocalPlace(), format_of(source, source.path), today)
+        case FilesSource(uri=uri) as source:
+            place = open_place(uri, spec, cache, timeout, retry)
+            if "{month}" in uri:
+                return MonthlyFiles(spec, uri, place, format_of(source, uri), today)
+            return OneFile(spec, File(uri, "the file of source.uri"), place, format_of(source, uri), today)

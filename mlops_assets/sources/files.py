@@ -1,0 +1,115 @@
+"""Sources made of files: one a month, or one with all rows."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import TYPE_CHECKING
+
+from mlops_assets.dataset import SNAPSHOT, DatasetSpec
+from mlops_assets.errors import NotPublished, SourceError
+from mlops_assets.sources.failures import without_chain
+from mlops_assets.sources.formats import Format, read_rows
+from mlops_assets.sources.months import month_end, month_of, month_start, months_between
+from mlops_assets.sources.places import PARALLEL, Absent, File, Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class MonthlyFiles:
+    """One file a month, from the spec's first month to its last or to the month of `today`.
+
+    A month is its whole file, with the few rows of other months that real files hold.
+    """
+
+    def __init__(self, spec: DatasetSpec, uri: str, place: Place, form: Format, today: Callable[[], date]):
+        self._spec = spec
+        self._uri = uri
+        self._place = place
+        self._form = form
+        self._today = today
+
+    @without_chain
+    def partitions(self) -> dict[str, str]:
+        time = self._spec.time
+        months = months_between(time.first_month, time.last_month or month_of(self._today()))
+        with ThreadPoolExecutor(PARALLEL) as threads:
+            versions = list(threads.map(self._place.version, map(self._file, months)))
+        found = {month: version for month, version in zip(months, versions, strict=True) if isinstance(version, str)}
+        if not found and Absent.DENIED in versions:
+            raise SourceError(
+                f"the source denies access to every month from {months[0]} to {months[-1]}: "
+                "check its address (source.uri or MLOPS_SOURCE_URI) and credentials"
+            )
+        return found
+
+    @without_chain
+    def read(self, partition: str) -> "pa.Table":
+        file = self._file(partition)
+        version = self._place.version(file)
+        if isinstance(version, Absent):
+            raise NotPublished(f"{file.label} is not published ({version.value})")
+        with self._place.open(file, version) as stream:
+            return read_rows(stream, self._form, self._spec, file.label)
+
+    def _file(self, month: str) -> File:
+        return File(self._uri.replace("{month}", month), f"month {month}")
+
+
+class OneFile:
+    """One file with all rows, split by the time column, or not at all where the spec has none.
+
+    The rows are held in memory until the file changes, so that twelve months cost one parse. Rows without a
+    time belong to no month.
+    """
+
+    def __init__(self, spec: DatasetSpec, file: File, place: Place, form: Format, today: Callable[[], date]):
+        self._spec = spec
+        self._file = file
+        self._place = place
+        self._form = form
+        self._today = today
+        self._held: tuple[str, pa.Table] | None = None
+
+    @without_chain
+    def partitions(self) -> dict[str, str]:
+        version, rows = self._rows()
+        months = self._months(rows) if self._spec.time else [SNAPSHOT]
+        return dict.fromkeys(months, version)
+
+    @without_chain
+    def read(self, partition: str) -> "pa.Table":
+        _, rows = self._rows()
+        if self._spec.time is None:
+            return rows
+        rows = month_rows(rows, self._spec.time.column, partition)
+        if not rows.num_rows:
+            raise NotPublished(f"month {partition} has no rows in {self._file.label}")
+        return rows
+
+    def _rows(self) -> tuple[str, "pa.Table"]:
+        version = self._place.version(self._file)
+        if isinstance(version, Absent):
+            raise SourceError(f"{self._file.label} is {version.value}: check its address and access to it")
+        if self._held is None or self._held[0] != version:
+            with self._place.open(self._file, version) as stream:
+                self._held = version, read_rows(stream, self._form, self._spec, self._file.label)
+        return self._held
+
+    def _months(self, rows: "pa.Table") -> list[str]:
+        import pyarrow.compute as pc
+
+        time = self._spec.time
+        starts = pc.unique(pc.floor_temporal(rows[time.column], unit="month")).drop_null().to_pylist()
+        last = time.last_month or month_of(self._today())
+        return sorted(month for month in map(month_of, starts) if time.first_month <= month <= last)
+
+
+def month_rows(rows: "pa.Table", time_column: str, month: str) -> "pa.Table":
+    """The rows whose time lies in the month."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    moment = rows[time_column]
+    start, end = (pa.scalar(limit, pa.timestamp("us")) for limit in (month_start(month), month_end(month)))
+    return rows.filter(pc.and_(pc.greater_equal(moment, start), pc.less(moment, end)))

@@ -1,0 +1,201 @@
+"""A table or query behind a SQLAlchemy URL, read a month at a time."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
+
+from mlops_assets.dataset import SNAPSHOT, DatasetSpec, SqlSource
+from mlops_assets.errors import BadTable, NotPublished
+from mlops_assets.sources.database import Database, Refused
+from mlops_assets.sources.failures import Retry, without_chain
+from mlops_assets.sources.files import month_rows
+from mlops_assets.sources.months import month_end, month_of, month_start, months_between
+from mlops_assets.sources.tables import check_names, normalise, schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Span:
+    """How many rows a month has, and its oldest and newest time on the wall clock."""
+
+    rows: int
+    oldest: datetime
+    newest: datetime
+
+    def __add__(self, other: "_Span") -> "_Span":
+        return _Span(self.rows + other.rows, min(self.oldest, other.oldest), max(self.newest, other.newest))
+
+    def __str__(self) -> str:
+        return f"{self.rows}-{self.oldest.isoformat()}-{self.newest.isoformat()}"
+
+
+class SqlRows:
+    """Rows of a table or query, by the month of the time column.
+
+    A month's version is its number of rows with its oldest and newest time: it notices rows that arrive or
+    go, not values that are corrected in place.
+    """
+
+    def __init__(self, spec: DatasetSpec, source: SqlSource, timeout: float, retry: Retry):
+        self._spec = spec
+        self._source = source
+        self._database = Database(source.url, timeout, retry)
+
+    @without_chain
+    def partitions(self) -> dict[str, str]:
+        time = self._spec.time
+        if time is None:
+            rows = self._read(SNAPSHOT)
+            return {SNAPSHOT: f"{rows.num_rows}-{_content_hash(rows)}"}
+        months: dict[str, _Span] = {}
+        for span in self._spans():
+            for month in months_between(month_of(span.oldest), month_of(span.newest)):
+                months[month] = months[month] + span if month in months else span
+        last = time.last_month or max(months, default="")
+        return {month: str(months[month]) for month in sorted(months) if time.first_month <= month <= last}
+
+    @without_chain
+    def read(self, partition: str) -> "pa.Table":
+        if self._spec.time is None:
+            return self._read(SNAPSHOT)
+        start, end = month_start(partition), month_end(partition)
+        if self._zone_matters:
+            # The database compares in its own zone. A day more on both sides covers every zone; the exact
+            # month is cut out once the times are wall clock.
+            start, end = start - timedelta(days=1), end + timedelta(days=1)
+        time = self._column(self._spec.time.column)
+        rows = self._read(f"month {partition}", time >= self._bound(start), time < self._bound(end))
+        rows = month_rows(rows, self._spec.time.column, partition)
+        if not rows.num_rows:
+            raise NotPublished(f"month {partition} has no rows in the database")
+        return rows
+
+    def _read(self, label: str, *conditions: "sa.ColumnElement[bool]") -> "pa.Table":
+        """The rows in the order of all their columns.
+
+        Without an order the same rows would give other models. Sorted here and not in the database, the order
+        is the same whatever its collation, and rows that tie are equal.
+        """
+        import pyarrow as pa
+        import sqlalchemy as sa
+
+        aliases = self._spec.used_columns()
+        statement = sa.select(*map(self._column, aliases)).where(*conditions)
+
+        def fetch(connection: "sa.Connection") -> list["pa.Table"]:
+            streamed = connection.execution_options(yield_per=self._source.chunk_rows).execute(statement)
+            return [self._table(chunk, label) for chunk in streamed.partitions()]
+
+        rows = pa.concat_tables([schema(self._spec).empty_table(), *self._ask(fetch, label)])
+        return rows.sort_by([(alias, "ascending") for alias in aliases])
+
+    def _table(self, chunk: Sequence, label: str) -> "pa.Table":
+        columns = dict(zip(self._spec.used_columns(), map(_array, zip(*chunk, strict=True)), strict=True))
+        return normalise(columns, self._spec, label)
+
+    def _spans(self) -> list[_Span]:
+        """Count, oldest and newest time of groups of rows that lie within a month, in one query.
+
+        The database groups by its own calendar, in UTC. Where the wall clock is another, groups are hours,
+        and the oldest and newest time of each tell its month.
+        """
+        import sqlalchemy as sa
+
+        time = self._column(self._spec.time.column)
+        if self._database.dialect == "sqlite":  # times are texts there
+            keys = [sa.func.substr(time, 1, len("2024-02-01 10"))]
+        else:
+            parts = ("year", "month", "day", "hour") if self._zone_matters else ("year", "month")
+            keys = [sa.extract(part, time) for part in parts]
+        statement = sa.select(sa.func.count(time), sa.func.min(time), sa.func.max(time)).group_by(*keys)
+
+        def fetch(connection: "sa.Connection") -> list["sa.Row"]:
+            return list(connection.execute(statement))
+
+        groups = self._ask(fetch, "the list of months")
+        return [_Span(rows, self._moment(oldest), self._moment(newest)) for rows, oldest, newest in groups if rows]
+
+    def _moment(self, value: object) -> datetime:
+        """The wall-clock time of a value of the time column."""
+        alias = self._spec.time.column
+        try:
+            moment = datetime.fromisoformat(value if isinstance(value, str) else value.isoformat())
+        except (AttributeError, ValueError):
+            raise BadTable(
+                f"column {alias} holds values that are no times: store them as timestamps or ISO texts"
+            ) from None
+        if moment.tzinfo:
+            moment = moment.astimezone(ZoneInfo(self._spec.columns[alias].timezone or "UTC"))
+        return moment.replace(tzinfo=None)
+
+    @property
+    def _zone_matters(self) -> bool:
+        """Whether the month on the wall clock may differ from the database's."""
+        return self._database.dialect == "sqlite" or bool(self._spec.columns[self._spec.time.column].timezone)
+
+    def _bound(self, limit: datetime) -> datetime | str:
+        """A limit that compares with the time column; the texts of SQLite sort after their own day."""
+        return limit.date().isoformat() if self._database.dialect == "sqlite" else limit
+
+    def _column(self, alias: str) -> "sa.ColumnClause":
+        # Qualified by its table: alone, SQLite takes a quoted name that does not exist for a text.
+        return self._rows.c[self._spec.source_name(alias)]
+
+    @cached_property
+    def _rows(self) -> "sa.FromClause":
+        import sqlalchemy as sa
+
+        names = dict.fromkeys(map(self._spec.source_name, self._spec.used_columns()))
+        columns = [sa.column(name) for name in names]
+        if self._source.table:
+            schema_name, _, name = self._source.table.rpartition(".")
+            return sa.table(name, *columns, schema=schema_name or None)
+        query = self._source.query.strip().rstrip(";").replace(":", r"\:")  # a colon would start a parameter
+        return sa.text(query).columns(*columns).subquery("source")
+
+    def _ask(self, work: Callable[["sa.Connection"], T], label: str) -> T:
+        try:
+            return self._database.ask(work, label)
+        except Refused as refusal:
+            raise self._diagnosis(label, refusal.reason) from None
+
+    def _diagnosis(self, label: str, reason: str) -> BadTable:
+        """Why the database refused to read: no rows at all, columns that are not there, or something else."""
+        import sqlalchemy as sa
+
+        nothing = sa.select(sa.literal_column("*")).select_from(self._rows).limit(0)
+        place = "source.table" if self._source.table else "source.query"
+        try:
+            present = self._database.ask(lambda connection: list(connection.execute(nothing).keys()), label)
+        except Refused as refusal:
+            return BadTable(f"{label}: the database cannot read {place} ({refusal.reason}): correct it or its rights")
+        check_names(present, self._spec, label)
+        return BadTable(f"{label}: the database cannot read the columns of {place} by time ({reason})")
+
+
+def _array(values: Sequence) -> "pa.ChunkedArray":
+    """A column of fetched values; what Arrow has no type for becomes text, for `normalise` to judge."""
+    import pyarrow as pa
+
+    try:
+        return pa.chunked_array([pa.array(values)])
+    except (TypeError, ValueError, OverflowError):
+        return pa.chunked_array([pa.array([None if value is None else str(value) for value in values])])
+
+
+def _content_hash(rows: "pa.Table") -> str:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text = pa.BufferOutputStream()
+    csv.write_csv(rows, text)
+    return hashlib.sha256(text.getvalue()).hexdigest()[:16]

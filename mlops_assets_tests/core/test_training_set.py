@@ -1,0 +1,229 @@
+"""The shared training set: the tutorial's published counts, the same bytes twice, and damage that is told."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import mlops_assets
+from mlops_assets.core.cleaning import TARGET, clean
+from mlops_assets.core.encoding import fit_encoder
+from mlops_assets.core.splitting import SPLITS, Months, choose_months
+from mlops_assets.core.training_set import Rows, TrainingSet, join, split_rows, write_training_set
+from mlops_assets.dataset import DatasetSpec, load_dataset
+from mlops_assets.errors import DataError, ModelError, StorageError
+
+TAXI = load_dataset("nyc_green_taxi", {})
+TUTORIAL = DatasetSpec.model_validate(
+    TAXI.model_dump()
+    | {
+        "time": {"column": "pickup_at", "first_month": "2024-01", "keep_other_months": True},
+        "features": {"numeric": {"distance": {}}, "pairs": [["pickup_zone", "dropoff_zone"]]},
+        "window": {"train_months": 1, "validation_months": 1, "test_months": 0},
+    }
+)
+FLIGHTS = load_dataset("nyc_flights", {})
+PROJECT = Path(mlops_assets.__file__).parents[1]
+
+
+def digests(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def tables_of(columns, months=("2024-01", "2024-02")):
+    """Clean tables of the tiny spec, one a month."""
+    month = columns["at"].astype("datetime64[M]").astype(str)
+    names = {**columns, TARGET: columns["price"]}
+    return [pa.table({name: values[month == m] for name, values in names.items()}) for m in months]
+
+
+@pytest.fixture
+def written(tmp_path, make_spec, make_columns):
+    """A small written training set: its folder, spec, rows by split and months."""
+    spec = make_spec(window={"test_months": 0})
+    months = choose_months(["2024-01", "2024-02"], spec.window)
+    parts = split_rows(spec, tables_of(make_columns(400)), months, seed=7)
+    write_training_set(tmp_path, spec, parts, months, seed=7)
+    return tmp_path, spec, parts, months
+
+
+def test_the_tutorials_published_counts_come_out_exactly(tmp_path, taxi_month):
+    months = choose_months(["2024-01", "2024-02"], TUTORIAL.window)
+    raw = [taxi_month(TUTORIAL, month) for month in months.all]
+    cleaned = [clean(TUTORIAL, table, month).table for table, month in zip(raw, months.all, strict=True)]
+    assert sum(table.num_rows for table in raw) == 110_128
+    assert sum(table.num_rows for table in cleaned) == 105_870
+
+    parts = split_rows(TUTORIAL, cleaned, months, seed=7)
+    write_training_set(tmp_path, TUTORIAL, parts, months, seed=7)
+    training_set = TrainingSet.load(tmp_path)
+    assert training_set.matrix("one_hot", "train").shape == (54_378, 5_094)
+    assert training_set.matrix("one_hot", "validation").shape == (51_492, 5_094)
+    assert training_set.matrix("one_hot", "test").shape == (0, 5_094)
+
+    everything = join([parts["train"], parts["validation"]])
+    assert fit_encoder(TUTORIAL.features, everything.columns, everything.y, seed=7).one_hot.shape == (105_870, 7_027)
+
+
+def test_the_same_rows_and_seed_give_the_same_bytes_of_every_file(tmp_path, flights):
+    months = Months(("2013-01",), ("2013-02",), ("2013-03",))
+    month = flights["departure_at"].to_numpy().astype("datetime64[M]").astype(str)
+    for folder in ("first", "second"):
+        tables = [clean(FLIGHTS, flights.filter(pa.array(month == m)), m).table for m in months.all]
+        (tmp_path / folder).mkdir()
+        write_training_set(tmp_path / folder, FLIGHTS, split_rows(FLIGHTS, tables, months, 7), months, seed=7)
+    assert digests(tmp_path / "first") == digests(tmp_path / "second")
+    assert len(digests(tmp_path / "first")) == 3 + 5 * len(SPLITS)
+
+
+WRITE_ELSEWHERE = """
+import sys
+from pathlib import Path
+from pathlib import Path
+import pyarrow.feather as feather
+from mlops_assets.core.splitting import choose_months
+from mlops_assets.core.training_set import split_rows, write_training_set
+from mlops_assets.dataset import DatasetSpec
+folder = Path(sys.argv[1])
+spec = DatasetSpec.model_validate_json((folder / "spec.json").read_text())
+months = choose_months(["2024-01", "2024-02"], spec.window)
+tables = [feather.read_table(folder / f"{month}.feather") for month in months.all]
+(folder / "out").mkdir()
+write_training_set(folder / "out", spec, split_rows(spec, tables, months, 7), months, 7)
+"""
+
+
+def test_another_process_with_another_hash_seed_writes_the_same_bytes(written, tmp_path_factory, make_columns):
+    import pyarrow.feather as feather
+
+    folder, spec, _, months = written
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "spec.json").write_text(spec.model_dump_json())
+    for month, table in zip(months.all, tables_of(make_columns(400)), strict=True):
+        feather.write_feather(table, elsewhere / f"{month}.feather")
+    env = os.environ | {"PYTHONHASHSEED": "12345"}
+    subprocess.run([sys.executable, "-c", WRITE_ELSEWHERE, str(elsewhere)], cwd=PROJECT, env=env, check=True)
+    assert digests(elsewhere / "out") == digests(folder)
+
+
+def test_another_seed_changes_only_what_is_out_of_fold(written, tmp_path_factory):
+    folder, spec, parts, months = written
+    other = tmp_path_factory.mktemp("other_seed")
+    write_training_set(other, spec, parts, months, seed=8)
+    changed = {name for name, digest in digests(folder).items() if digests(other)[name] != digest}
+    assert changed == {"train_dense.npy"}
+
+
+def test_targets_of_validation_rows_change_nothing_but_their_own_file(written, tmp_path_factory):
+    folder, spec, parts, months = written
+    other = tmp_path_factory.mktemp("other_targets")
+    validation = Rows(parts["validation"].columns, parts["validation"].y * 100)
+    write_training_set(other, spec, parts | {"validation": validation}, months, seed=7)
+    changed = {name for name, digest in digests(folder).items() if digests(other)[name] != digest}
+    assert changed == {"validation_y.npy"}
+
+
+def test_a_loaded_training_set_gives_the_rows_that_were_written(written):
+    folder, spec, parts, months = written
+    training_set = TrainingSet.load(folder)
+    fitted = fit_encoder(spec.features, parts["train"].columns, parts["train"].y, seed=7)
+    assert training_set.months == months
+    assert training_set.rows == {name: len(parts[name]) for name in SPLITS}
+    assert training_set.one_hot_names == fitted.encoder.one_hot_names
+    assert training_set.dense_names == fitted.encoder.dense_names
+    assert training_set.categorical == fitted.encoder.dense_categorical
+    np.testing.assert_array_equal(training_set.matrix("dense", "train"), fitted.dense)
+    np.testing.assert_array_equal(training_set.matrix("one_hot", "train").toarray(), fitted.one_hot.toarray())
+    np.testing.assert_array_equal(training_set.target("validation"), parts["validation"].y)
+
+
+def test_newest_gives_the_last_rows_of_every_array(written):
+    training_set = TrainingSet.load(written[0])
+    np.testing.assert_array_equal(training_set.target("train", 5), training_set.target("train")[-5:])
+    np.testing.assert_array_equal(training_set.matrix("dense", "train", 5), training_set.matrix("dense", "train")[-5:])
+    newest = training_set.matrix("one_hot", "train", 5).toarray()
+    np.testing.assert_array_equal(newest, training_set.matrix("one_hot", "train").toarray()[-5:])
+    assert len(training_set.target("train", 10**9)) == training_set.rows["train"]
+
+
+def test_rows_of_which_nothing_is_known_are_written_and_read(tmp_path, make_spec, make_columns):
+    spec = make_spec(features={"categorical": ["town"]}, window={"test_months": 0})
+    columns = make_columns(200)
+    months = choose_months(["2024-01", "2024-02"], spec.window)
+    parts = split_rows(spec, tables_of(columns), months, seed=7)
+    parts["validation"].columns["town"][:] = "Elsewhere"
+    write_training_set(tmp_path, spec, parts, months, seed=7)
+    training_set = TrainingSet.load(tmp_path)
+    assert training_set.matrix("one_hot", "validation").nnz == 0
+    assert np.isnan(training_set.matrix("dense", "validation")).all()
+
+
+def test_rows_are_split_by_their_own_time_wherever_they_were_filed(make_spec, make_columns):
+    spec = make_spec(window={"test_months": 0})
+    january, february = tables_of(make_columns(300))
+    months = choose_months(["2024-01", "2024-02"], spec.window)
+    in_order = split_rows(spec, [january, february], months, seed=7)
+    misfiled = split_rows(spec, [february, january], months, seed=7)
+    assert sorted(in_order["train"].y) == sorted(misfiled["train"].y)
+    assert (in_order["train"].columns["at"] < np.datetime64("2024-02-01")).all()
+    assert (in_order["validation"].columns["at"] >= np.datetime64("2024-02-01")).all()
+
+
+def test_a_split_without_rows_is_named_with_its_months(make_spec, make_columns):
+    spec = make_spec(window={"test_months": 0})
+    january, _ = tables_of(make_columns(300))
+    months = choose_months(["2024-01", "2024-02"], spec.window)
+    with pytest.raises(DataError, match=r"validation split \(2024-02\)"):
+        split_rows(spec, [january], months, seed=7)
+
+
+def test_a_snapshot_is_split_by_its_key_and_a_row_stays_when_others_come(make_spec, make_columns):
+    columns = make_columns(2_000)
+    columns["zone"] = np.arange(2_000.0)
+    spec = make_spec(source={"kind": "files", "uri": "all.csv"}, time=None, key=["zone"])
+    months = choose_months(["snapshot"], spec.window)
+
+    def sides(rows):
+        table = pa.table({name: values[rows] for name, values in (columns | {TARGET: columns["price"]}).items()})
+        parts = split_rows(spec, [table], months, seed=7)
+        return {zone: name for name, part in parts.items() for zone in part.columns["zone"]}
+
+    all_rows, some = sides(np.arange(2_000)), sides(np.random.default_rng(1).permutation(2_000)[:700])
+    assert some == {zone: all_rows[zone] for zone in some}
+    shares = [sum(side == name for side in all_rows.values()) / 2_000 for name in SPLITS]
+    assert shares == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "half"])
+def test_every_damaged_file_is_told_as_such(written, damage):
+    folder = written[0]
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        path.unlink() if damage == "gone" else path.write_bytes(
+            b"" if damage == "empty" else content[: len(content) // 2]
+        )
+        with pytest.raises(StorageError, match="materialise training_set again"):
+            training_set = TrainingSet.load(folder)
+            for name in ("train", "validation", "test"):
+                training_set.target(name), training_set.matrix("dense", name), training_set.matrix("one_hot", name)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "{}", '{"months": {"autumn": []}}', '"about"'])
+def test_a_foreign_index_of_a_training_set_is_told_as_damage(written, text):
+    (written[0] / "about.json").write_text(text)
+    with pytest.raises(StorageError, match="materialise training_set again"):
+        TrainingSet.load(written[0])
+
+
+def test_a_damaged_encoder_by_itself_is_a_model_error(written):
+    from mlops_assets.core.encoding import Encoder
+
+    (written[0] / "encoder.npz").write_bytes(b"PK\x03\x04 not an archive")
+    with pytest.raises(ModelError, match="encoder is damaged"):
+        Encoder.load(written[0])

@@ -1,0 +1,365 @@
+"""A dataset's YAML: what it may hold, and one clear error that names whatever is wrong."""
+
+import copy
+
+import pytest
+import yaml
+
+from mlops_assets.dataset import DatasetSpec, FilesSource, load_dataset, shipped_datasets
+from mlops_assets.errors import SpecError
+
+SECRET_COLUMN, SECRET_URL = "KundenNr_Intern", "postgresql://me:hunter2@db.example/shop"
+
+
+@pytest.fixture
+def load(tmp_path, tiny):
+    """A function that loads the tiny dataset after a change of its document."""
+
+    def load_changed(change=None, env=None, source_uri=None):
+        document = copy.deepcopy(tiny)
+        if change:
+            change(document)
+        path = tmp_path / "shop.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        return load_dataset(str(path), env or {}, source_uri)
+
+    return load_changed
+
+
+@pytest.fixture
+def problem(load):
+    """A function that gives the message of a document that is wrong."""
+
+    def message(change, env=None, source_uri=None):
+        with pytest.raises(SpecError) as error:
+            load(change, env, source_uri)
+        assert str(error.value).startswith(("shop.yaml", "MLOPS_SOURCE_URI"))
+        return str(error.value)
+
+    return message
+
+
+def put(place, value):
+    """A change that sets one place of the document, such as `target.keep`."""
+
+    def change(document):
+        *path, last = place.split(".")
+        for key in path:
+            document = document.setdefault(key, {})
+        document[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize("name", shipped_datasets())
+def test_every_shipped_dataset_loads_and_carries_its_own_name(name):
+    spec = load_dataset(name, {})
+    assert spec.name == name
+    assert spec.description and spec.target.unit
+    assert set(spec.inputs()) < set(spec.used_columns())
+
+
+def test_two_datasets_ship():
+    assert shipped_datasets() == ("nyc_flights", "nyc_green_taxi")
+
+
+def test_inputs_are_what_features_are_made_of_in_the_yamls_order():
+    assert load_dataset("nyc_flights", {}).inputs() == (
+        "departure_at",
+        "scheduled_departure",
+        "scheduled_arrival",
+        "carrier",
+        "origin",
+        "destination",
+        "distance",
+    )
+
+
+def test_a_spec_survives_a_round_trip_through_json(load):
+    for spec in (load(), *(load_dataset(name, {}) for name in shipped_datasets())):
+        assert DatasetSpec.model_validate_json(spec.model_dump_json()) == spec
+        assert DatasetSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_a_column_is_read_by_its_real_name_or_its_alias(load):
+    spec = load(put("columns.town", {"from": "Town Name", "type": "text"}))
+    assert (spec.source_name("town"), spec.source_name("zone")) == ("Town Name", "zone")
+
+
+def test_features_know_the_names_they_give(load):
+    features = load(put("features.derived", {"log_size": {"function": "log", "of": ["size"]}})).features
+    assert features.categories == ("town", "zone")
+    assert features.numbers == ("log_size", "size")
+    assert features.calendar_names == ("at_hour", "at_weekday")
+
+
+# --- files
+
+
+def test_a_dataset_that_is_not_there_is_told_with_those_that_are():
+    with pytest.raises(SpecError, match="'nyc_taxis' is not a dataset: use one of nyc_flights, nyc_green_taxi"):
+        load_dataset("nyc_taxis", {})
+    with pytest.raises(SpecError, match="the dataset file nowhere/mine.yaml does not exist"):
+        load_dataset("nowhere/mine.yaml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"a: [1", "mine.yaml is not valid YAML"),
+        (b"a: \xff", "mine.yaml cannot be read"),
+        (b"- a\n- b\n", "mine.yaml must be a mapping with name, source, columns, target and features"),
+        (b"", "mine.yaml must be a mapping"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_told(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(text)
+    with pytest.raises(SpecError, match=message):
+        load_dataset(str(path), {})
+
+
+def test_the_environment_fills_in_names(load):
+    spec = load(put("source.uri", "${FOLDER}/trips_{month}.${KIND}"), {"FOLDER": "/data", "KIND": "csv"})
+    assert spec.source == FilesSource(kind="files", uri="/data/trips_{month}.csv")
+    assert load(put("window.train_months", "${MONTHS}"), {"MONTHS": "3"}).window.train_months == 3
+
+
+@pytest.mark.parametrize("env", [{}, {"FOLDER": ""}])
+def test_a_missing_environment_variable_is_named(problem, env):
+    message = problem(put("source.uri", "${FOLDER}/x.csv"), env)
+    assert message == "shop.yaml needs the environment variable FOLDER, which is not set"
+
+
+def test_the_place_of_a_source_can_be_moved(load):
+    assert load(source_uri="/elsewhere/{month}.parquet").source.uri == "/elsewhere/{month}.parquet"
+    sql = put("source", {"kind": "sql", "url": "sqlite://", "table": "t"})
+    assert load(sql, source_uri="sqlite:///x.db").source.url == "sqlite:///x.db"
+
+
+def test_a_package_cannot_be_moved(problem):
+    package = {"kind": "package", "package": "p", "path": "x.csv"}
+    message = problem(put("source", package), source_uri="/elsewhere")
+    assert message == "MLOPS_SOURCE_URI cannot move shop.yaml: its source is not of kind files or sql"
+
+
+# --- what came from the environment stays hidden
+
+
+def hide(document):
+    document["source"] = {"kind": "sql", "url": "${SHOP_DB}", "table": "orders"}
+    document["columns"]["town"] = {"from": "${TOWN_COLUMN}", "type": "text"}
+
+
+ENV = {"SHOP_DB": SECRET_URL, "TOWN_COLUMN": SECRET_COLUMN}
+
+
+def test_values_from_the_environment_are_put_back_as_their_names(load):
+    spec = load(hide, ENV)
+    assert spec.source_name("town") == SECRET_COLUMN
+    told = spec.redact(f"no column {SECRET_COLUMN} at {SECRET_URL}")
+    assert told == "no column ${TOWN_COLUMN} at ${SHOP_DB}"
+
+
+def test_a_value_that_contains_another_is_put_back_whole(load):
+    spec = load(hide, ENV | {"TOWN_COLUMN": "hunter2"})
+    assert spec.redact(f"{SECRET_URL} hunter2") == "${SHOP_DB} ${TOWN_COLUMN}"
+
+
+def test_a_moved_place_is_hidden_too(load):
+    assert load(source_uri="/secret/place/x.csv").redact("at /secret/place/x.csv") == "at ${MLOPS_SOURCE_URI}"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "target.column",
+        "source.kind",
+        "source.query",
+        "columns.town.type",
+        "features.categorical",
+        "features.group_means.relative_to",
+        "time.first_month",
+        "name",
+        "window.train_months",
+        "features.calendar.at.parts",
+        "features.group_means.keys",
+    ],
+)
+def test_no_message_holds_a_value_from_the_environment(problem, place):
+    def change(document):
+        hide(document)
+        put(place, ["${TOWN_COLUMN}"] if place.endswith(("categorical", "parts")) else "${TOWN_COLUMN}")(document)
+        if place.endswith("keys"):
+            put(place, [["${TOWN_COLUMN}", "zone"]])(document)
+
+    message = problem(change, ENV)
+    assert SECRET_COLUMN not in message and "hunter2" not in message
+
+
+def test_the_error_carries_no_other_error_that_tells_more(load):
+    with pytest.raises(SpecError) as error:
+        load(lambda document: (hide(document), put("target.column", "${TOWN_COLUMN}")(document)), ENV)
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+# --- one message for each mistake
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("colour", "red", "colour: is not a key of a dataset"),
+        ("window.train_month", 3, "window.train_month: is not a key of a dataset"),
+        ("features.numeric.size.clipp", [0, 1], "features.numeric.size.clipp: is not a key of a dataset"),
+        ("name", None, "name: Input should be a valid string"),
+        ("name", "My Shop", "name: String should match pattern"),
+        ("window.train_months", "many", "window.train_months: Input should be a valid integer"),
+        ("window.train_months", 0, "window.train_months: Input should be greater than or equal to 1"),
+        ("columns", {}, "columns: Dictionary should have at least 1 item"),
+        ("columns.Big", {}, "columns.Big.[key]: String should match pattern"),
+        ("columns.size.type", "float", "columns.size.type: Input should be 'integer', 'number', 'text' or 'time'"),
+        ("columns.size.timezone", "UTC", "columns.size: timezone is for type time"),
+        ("columns.target", {}, "columns.target: the project uses this name itself; choose another alias"),
+        ("columns.row_id", {}, "columns.row_id: the project uses this name itself; choose another alias"),
+        ("source.kind", "ftp", "source: Input tag 'ftp' found using 'kind' does not match"),
+        ("source", {"kind": "files"}, "source.files.uri: Field required"),
+        ("source", {"kind": "sql", "url": "sqlite://"}, "source.sql: give either table or query"),
+        ("time", None, "source.uri holds {month}, so time must be given"),
+        ("time.column", "size", "time.column: 'size' has type number, which must be time"),
+        ("time.first_month", "2024-13", "time.first_month: String should match pattern"),
+        ("time.last_month", "2023-12", "time: last_month lies before first_month"),
+        ("key", ["id"], "key: 'id' is not a column (columns: at, town, zone, size, price)"),
+        ("target", {}, "target: give either column or minutes_between"),
+        ("target.minutes_between", ["at", "at"], "target: give either column or minutes_between"),
+        ("target.column", "cost", "target: 'cost' is not a column (columns: at, town, zone, size, price)"),
+        ("target.column", "town", "target: 'town' has type text, which must be number or integer"),
+        ("target.column", "size", "features: 'size' is known only after the event, because the target is made of it"),
+        ("target.keep", [5, 5], "target: keep must be [low, high] with low < high"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(problem, place, value, message):
+    assert message in problem(put(place, value))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"column": "size"}, "rows.0: give at least one of min, max, one_of, none_of, not_null"),
+        ({"column": "cost", "min": 1}, "rows (ours): 'cost' is not a column"),
+        ({"column": "town", "min": 1}, "rows (ours): min and max are for numbers, and 'town' has type text"),
+        ({"column": "at", "max": 1}, "rows (ours): min and max are for numbers, and 'at' has type time"),
+        ({"column": "at", "one_of": ["2024"]}, "rows (ours): a column of type time can only be tested by not_null"),
+        ({"column": "town", "one_of": [1]}, "rows (ours): the values of 'town' must be texts, in quotes"),
+        ({"column": "zone", "none_of": ["a"]}, "rows (ours): the values of 'zone' must be numbers"),
+    ],
+)
+def test_a_rule_that_cannot_be_applied_is_told_by_its_name(problem, rule, message):
+    assert message in problem(put("rows", [{"name": "ours", **rule}]))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("categorical", ["colour"], "features.categorical: 'colour' is not a column"),
+        ("categorical", ["size"], "features.categorical: 'size' has type number, which must be integer or text"),
+        ("categorical", ["town", "town"], "features.categorical: town is given twice"),
+        ("numeric", {"town": {}}, "features.numeric: 'town' has type text, which must be number or integer"),
+        ("numeric", {"size": {"clip": [1, 0]}}, "features.numeric.size.clip: clip must be [low, high] with low < high"),
+        ("numeric", {"zone": {}}, "features: 'zone' is given as two features"),
+        ("calendar", {"size": {"parts": ["hour"]}}, "features.calendar: 'size' has type number, which must be time"),
+        ("calendar", {"at": {"parts": ["second"]}}, "features.calendar.at.parts.0: Input should be 'hour'"),
+        ("calendar", {"at": {"parts": ["holiday"]}}, "features.calendar.at: the part holiday needs a country"),
+        ("calendar", {"at": {"parts": ["hour", "hour"]}}, "features.calendar.at.parts: hour is given twice"),
+        ("pairs", [["town", "size"]], "features.pairs: 'size' has type number, which must be integer or text"),
+        ("pairs", [["town", "zone"], ["town", "zone"]], "features.pairs: ['town', 'zone'] is given twice"),
+        ("derived", {"x": {"function": "sqrt", "of": ["size"]}}, "features.derived.x.function: Input should be"),
+        ("derived", {"x": {"function": "ratio", "of": ["size"]}}, "features.derived.x: ratio takes 2 input(s), not 1"),
+        ("derived", {"x": {"function": "log", "of": ["town"]}}, "features.derived.x: 'town' has type text"),
+        ("derived", {"x": {"function": "log", "of": ["price"]}}, "features: 'price' is known only after the event"),
+        ("derived", {"size": {"function": "log", "of": ["size"]}}, "'size' is already the name of a column"),
+        ("derived", {"target": {"function": "log", "of": ["size"]}}, "'target' is already the name of a column"),
+        ("derived", {"at_hour": {"function": "log", "of": ["size"]}}, "features: 'at_hour' is given as two features"),
+    ],
+)
+def test_a_feature_that_cannot_be_is_told(problem, place, value, message):
+    assert message in problem(put(f"features.{place}", value))
+
+
+def test_features_have_to_be_given(problem):
+    assert "features: none are given" in problem(put("features", {}))
+
+
+def test_a_part_of_a_calendar_may_not_take_the_name_of_a_column(problem):
+    message = problem(put("columns.at_hour", {"type": "number"}))
+    assert "features.calendar: its part 'at_hour' has the name of a column; choose another alias" in message
+
+
+def test_the_end_of_the_event_is_no_feature(problem):
+    def change(document):
+        document["columns"]["end"] = {"type": "time"}
+        document["target"] = {"minutes_between": ["at", "end"], "keep": [1, 60]}
+        document["features"]["calendar"]["end"] = {"parts": ["hour"]}
+
+    assert "features: 'end' is known only after the event, because the target is made of it" in problem(change)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ([["colour"]], "'colour' is not a feature (features: town, zone, size, at_hour, at_weekday)"),
+        ([["price/5"]], "'price' is not a feature"),
+        ([["at"]], "'at' is not a feature"),
+        ([["town", "size"]], "'size' is a number and needs the width of its steps, such as size/5"),
+        ([["zone/3"]], "'zone' is a category, which takes no width"),
+        ([["size/0"]], "'size/0' must be a name, or name/width with a number above 0 as width"),
+        ([["size/-1"]], "'size/-1' must be a name, or name/width"),
+        ([["size/wide"]], "'size/wide' must be a name, or name/width"),
+        ([["size/"]], "'size/' must be a name, or name/width"),
+        ([["size/1/2"]], "'size/1/2' must be a name, or name/width"),
+        ([["town"], ["town"]], "group_means.keys: ['town'] is given twice"),
+        ([[]], "features.group_means.keys.0: Tuple should have at least 1 item"),
+        ([], "features.group_means.keys: Tuple should have at least 1 item"),
+    ],
+)
+def test_a_group_that_cannot_be_formed_is_told(problem, keys, message):
+    assert message in problem(put("features.group_means.keys", keys))
+
+
+@pytest.mark.parametrize("keys", [[["town"]], [["zone", "town"]], [["at_hour"]], [["at_hour/3", "size/0.5"]]])
+def test_groups_are_categories_calendar_parts_and_numbers_in_steps(load, keys):
+    assert load(put("features.group_means.keys", keys)).features.group_means.keys == tuple(map(tuple, keys))
+
+
+def test_groups_may_use_the_members_of_a_pair_and_derived_numbers(load):
+    def change(document):
+        document["features"] = {
+            "pairs": [["town", "zone"]],
+            "derived": {"log_size": {"function": "log", "of": ["size"]}},
+            "group_means": {"keys": [["town", "log_size/0.1"]], "relative_to": "log_size"},
+        }
+
+    assert load(change).features.group_means.relative_to == "log_size"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("features.group_means.relative_to", "town", "relative_to: 'town' is not a number feature"),
+        ("features.group_means.relative_to", "at_hour", "relative_to: 'at_hour' is not a number feature"),
+        ("target.keep", None, "relative_to needs target.keep with a low end above 0"),
+        ("target.keep", [0, 10], "relative_to needs target.keep with a low end above 0"),
+        ("target.keep", [-5, 10], "relative_to needs target.keep with a low end above 0"),
+    ],
+)
+def test_a_number_to_be_relative_to_is_a_feature_beside_a_positive_target(problem, place, value, message):
+    assert message in problem(put(place, value))
+
+
+def test_several_mistakes_are_told_at_once(problem):
+    def change(document):
+        document["key"] = ["nobody"]
+        document["features"]["categorical"] = ["size", "nothing"]
+
+    message = problem(change)
+    assert all(name in message for name in ("key: 'nobody'", "categorical: 'size'", "categorical: 'nothing'"))

@@ -1,0 +1,120 @@
+"""Settings: read from the environment and .env, typed, with one clear message for whatever is wrong."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from mlops_assets import settings
+from mlops_assets.errors import SettingsError
+from mlops_assets.settings import Settings, environment, project_root, read_settings
+
+
+def test_nothing_has_to_be_set():
+    assert read_settings({}) == Settings()
+    assert read_settings({"PATH": "/bin", "MLOPSY": "no prefix of ours"}) == Settings()
+
+
+def test_each_setting_is_read_from_its_variable():
+    given = read_settings(
+        {
+            "MLOPS_DATASET": "nyc_green_taxi",
+            "MLOPS_MODEL_TYPES": "Ridge, ensemble.RandomForestRegressor,,XGBoost ",
+            "MLOPS_MAX_TRIALS": "3",
+            "MLOPS_TUNING_SECONDS": "1.5",
+            "MLOPS_TRIALS": "local:4",
+            "MLOPS_SEARCH_SPACES": "spaces.yaml",
+        }
+    )
+    assert given.dataset == "nyc_green_taxi"
+    assert given.model_types == ("Ridge", "ensemble.RandomForestRegressor", "XGBoost")
+    assert (given.max_trials, given.tuning_seconds, given.trials) == (3, 1.5, "local:4")
+    assert given.search_spaces == Path("spaces.yaml")
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_variable_counts_as_not_set(value):
+    assert read_settings({"MLOPS_MAX_TRIALS": value, "MLOPS_TRACKING_URI": value}) == Settings()
+
+
+def test_every_setting_has_a_description():
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_name_that_is_no_setting_is_told_with_the_one_that_was_meant():
+    with pytest.raises(SettingsError, match="MLOPS_DATASETT is not a setting: did you mean MLOPS_DATASET?"):
+        read_settings({"MLOPS_DATASETT": "x"})
+    with pytest.raises(SettingsError, match="MLOPS_QQQ is not a setting: see docs/settings.md"):
+        read_settings({"MLOPS_QQQ": "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("MAX_TRIALS", "many", "valid integer, unable to parse"),
+        ("MAX_TRIALS", "0", "greater than or equal to 1"),
+        ("CONFIDENCE", "1", "less than 1"),
+        ("SEED", "-1", "greater than or equal to 0"),
+        ("TRIALS", "cluster", "should match pattern"),
+        ("TRIALS", "local:0", "should match pattern"),
+        ("MODEL_TYPES", ",", "at least 1 item"),
+        ("HTTP_TIMEOUT", "nan", "greater than 0"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_variable_and_what_it_is_for(name, value, message):
+    with pytest.raises(SettingsError) as error:
+        read_settings({f"MLOPS_{name}": value})
+    assert str(error.value).startswith(f"MLOPS_{name}: ")
+    assert message in str(error.value)
+    assert f"({Settings.model_fields[name.lower()].description})" in str(error.value)
+
+
+def test_all_wrong_variables_are_told_at_once():
+    with pytest.raises(SettingsError) as error:
+        read_settings({"MLOPS_SEED": "x", "MLOPS_THREADS": "-1", "MLOPS_SPEED": "1"})
+    assert all(name in str(error.value) for name in ("MLOPS_SEED: ", "MLOPS_THREADS: ", "MLOPS_SPEED is not"))
+
+
+def test_values_are_never_repeated_in_messages():
+    with pytest.raises(SettingsError) as error:
+        read_settings({"MLOPS_MAX_TRIALS": "hunter2", "MLOPS_TRACKING_URL": "postgresql://me:hunter2@host/db"})
+    assert "hunter2" not in str(error.value)
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+def test_secrets_mask_themselves():
+    given = read_settings({"MLOPS_TRACKING_URI": "postgresql://me:hunter2@host/db", "MLOPS_SOURCE_URI": "s3://hunter2"})
+    assert "hunter2" not in f"{given} {given!r} {given.model_dump_json()}"
+    assert given.tracking == "postgresql://me:hunter2@host/db"
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        read_settings({}).seed = 1
+
+
+def test_the_home_folder_is_relative_to_the_project(monkeypatch, tmp_path):
+    monkeypatch.setattr(settings, "CHECKOUT", tmp_path / "installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert project_root() == tmp_path
+    assert read_settings({}).home_path == tmp_path / "var"
+    assert read_settings({"MLOPS_HOME": "/elsewhere"}).home_path == Path("/elsewhere")
+    assert read_settings({"MLOPS_HOME": "~/mine"}).home_path == tmp_path / "me" / "mine"
+    assert read_settings({}).tracking == f"sqlite:///{tmp_path}/var/mlflow.db"
+
+
+def test_threads_are_all_cores_unless_said():
+    assert read_settings({}).thread_count >= 1
+    assert read_settings({"MLOPS_THREADS": "3"}).thread_count == 3
+
+
+def test_the_process_environment_wins_over_the_checkouts_env_file(monkeypatch, tmp_path):
+    (tmp_path / "workspace.yaml").touch()
+    (tmp_path / ".env").write_text("MLOPS_SEED=1\nMLOPS_THREADS=2\nMLOPS_TRIALS\n# MLOPS_HOME=x\n")
+    monkeypatch.setattr(settings, "CHECKOUT", tmp_path)
+    monkeypatch.setenv("MLOPS_SEED", "5")
+    merged = environment()
+    assert (merged["MLOPS_SEED"], merged["MLOPS_THREADS"]) == ("5", "2")
+    assert not {"MLOPS_TRIALS", "MLOPS_HOME"} & set(merged)
+    assert read_settings({k: v for k, v in merged.items() if k in ("MLOPS_SEED", "MLOPS_THREADS")}).seed == 5

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Install the project with the pinned set into .venv: install.sh EXTRAS [PYTHON]
+# Without a GPU the CPU build of XGBoost is taken: the same version and code, half a gigabyte less.
+set -eu
+cd "$(dirname "$0")/.."
+extras=$1
+python=${2:-python3}
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "Python 3.11 or newer is needed, and $python is $("$python" -V 2>&1): make PYTHON=python3.12 run" >&2
+    exit 1
+}
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+
+set -- --editable ".${extras:+[$extras]}" --constraint constraints.txt --compile-bytecode --python .venv/bin/python
+if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1; then
+    set -- "$@" --override scripts/cpu-overrides.txt xgboost-cpu
+fi
+.venv/bin/uv pip install "$@"
