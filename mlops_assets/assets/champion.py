@@ -166,7 +166,7 @@ def _shown(
         {entry.name: entry.rmse for entry in contest.baselines},
         unit,
     )
-    rival = verdict.champion or (verdict.baselines[0] if verdict.baselines else None)
+    rival = verdict.champion or min(verdict.baselines, key=lambda baseline: baseline.gain, default=None)
     shown = {
         "verdict": reason,
         "promoted": promoted,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import dagster as dg
@@ -73,20 +72,26 @@ class Plan:
             absent.add("xgboost_model")
         return tuple(name for name in ORDER if name not in absent)
 
-    def tasks(self, asset: str) -> list[Task]:
-        """An asset's partitions with the reasons that its own recipe gives; call again after upstream was made."""
+    def require(self, asset: str) -> None:
+        """Raise SpecError where the project has no such asset."""
         if asset not in self.assets:
             raise SpecError(f"'{asset}' is not an asset (assets: {', '.join(self.assets)})")
+
+    def tasks(self, asset: str) -> list[Task]:
+        """An asset's partitions with the reasons that its own recipe gives; call again after upstream was made."""
+        self.require(asset)
         return [self._task(asset, partition) for partition in self._partitions(asset)]
 
-    def explain(self, asset: str) -> Iterator[Task]:
-        """As `tasks`, closed over what is upstream: an asset below a stale one is stale too."""
-        above = [task for parent in UPSTREAM[asset] if parent in self.assets for task in self.explain(parent)]
-        for task in self.tasks(asset):
-            because = tuple(
-                f"{parent.name} will be made again" for parent in above if self._feeds(parent, task)
-            )
-            yield replace(task, reasons=task.reasons or because)
+    def explain(self) -> dict[str, list[Task]]:
+        """The tasks of every asset, closed over what is upstream: an asset below a stale one is stale too."""
+        known: dict[str, list[Task]] = {}
+        for asset in self.assets:
+            above = [task for parent in UPSTREAM[asset] for task in known.get(parent, ()) if task.stale]
+            known[asset] = []
+            for task in self.tasks(asset):
+                because = tuple(f"{parent.name} will be made again" for parent in above if self._feeds(parent, task))
+                known[asset].append(replace(task, reasons=task.reasons or because))
+        return known
 
     def months(self) -> tuple[str, ...]:
         """The newest months that the source has, as many as the window asks for."""
@@ -95,8 +100,10 @@ class Plan:
         return tuple(available[-(window.train_months + window.validation_months + window.test_months) :])
 
     def _feeds(self, parent: Task, task: Task) -> bool:
-        same = {task.partition, None} if task.partition else {parent.partition}
-        return parent.stale and (parent.partition in same or parent.asset == "champion_model")
+        """Whether the one is made from the other: unpartitioned assets feed all and take all, others their own kind."""
+        if (parent.asset, task.asset) == ("hyperparameters", "xgboost_model"):
+            return parent.partition in self._project.xgboost_types
+        return None in (parent.partition, task.partition) or parent.partition == task.partition
 
     def _source_versions(self) -> dict[str, str]:
         if self._versions is None:

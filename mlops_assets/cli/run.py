@@ -100,5 +100,8 @@ def explain(asset: str) -> None:
     project = open_project()
     with open_instance(project.settings) as instance:
         plan = Plan(instance, project)
+        if asset != "all":
+            plan.require(asset)
+        explained = plan.explain()
         names = plan.assets if asset == "all" else (asset,)
-        Console().print(reasons_table([task for name in names for task in plan.explain(name)]))
+        Console().print(reasons_table([task for name in names for task in explained[name]]))

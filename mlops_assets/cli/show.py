@@ -99,40 +99,32 @@ def _why(computed: Sequence[Outcome], failed: Sequence[Outcome], waiting: Sequen
     return "; ".join(reasons[:2]) + (f"; and {len(reasons) - 2} more" if len(reasons) > 2 else "") or "nothing changed"
 
 
-def leaderboard_table(
-    rows: Iterable[Mapping[str, Any]], judged_on: str, unit: str, confidence: float
-) -> Table:
+def leaderboard_table(rows: Iterable[Mapping[str, Any]], judged_on: str, unit: str, confidence: float) -> Table:
     """Candidates by validation RMSE; below them the champion before and the baselines."""
-    table = Table(title="Leaderboard", title_justify="left")
-    held = f"{judged_on} RMSE" + (f" ({unit})" if unit else "")
-    table.add_column("model")
-    for heading in ("trials", "validation RMSE", held, f"{confidence:.0%} interval", "fit seconds"):
-        table.add_column(heading, justify="right")
+    table = Table(title="Leaderboard" + (f" (RMSE in {unit})" if unit else ""), title_justify="left")
+    table.add_column("model", overflow="fold")
+    for heading in ("trials", "validation\nRMSE", f"{judged_on}\nRMSE", f"{confidence:.0%}\ninterval", "fit\nseconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
     role = "candidate"
     for row in rows:
         if row["role"] != role:
             table.add_section()
             role = row["role"]
         name = row["model"] if role == "candidate" else f"{role}: {row['model']}"
-        table.add_row(
-            name,
-            str(row["trials"] or ""),
-            _number(row["validation_rmse"]),
-            _number(row["rmse"]),
-            f"{row['low']:.3f} to {row['high']:.3f}",
-            _number(row["fit_seconds"]),
-        )
+        interval = f"{row['low']:.2f}–{row['high']:.2f}"
+        numbers = _number(row["validation_rmse"]), _number(row["rmse"]), interval, _number(row["fit_seconds"])
+        table.add_row(name, str(row["trials"] or ""), *numbers)
     return table
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None else f"{value:.2f}"
 
 
 def reasons_table(tasks: Sequence[Task]) -> Table:
     table = Table(show_header=True, title_justify="left")
-    table.add_column("asset")
-    table.add_column("would be computed")
+    table.add_column("asset", no_wrap=True)
+    table.add_column("to compute", no_wrap=True)
     table.add_column("why")
     for task in tasks:
         why = "; ".join(task.reasons) or "nothing changed"

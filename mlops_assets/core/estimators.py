@@ -146,9 +146,7 @@ def _fit_xgboost(regressor: Any, data: FitData, rounds: int | None) -> Any:
     train, *validation = data.binned(regressor.max_bin)
     stops = regressor.early_stopping_rounds is not None and rounds is None
     if stops and not validation:
-        raise ModelError(
-            "XGBoost cannot stop early without validation rows: give them, or the number of rounds"
-        )
+        raise ModelError("XGBoost cannot stop early without validation rows: give them, or the number of rounds")
     booster = xgboost.train(
         settings,
         train,

@@ -56,9 +56,7 @@ def resolve_model_type(name: str, extra: Mapping[str, ModelTypeSpec] | None = No
     path = path if path in by_path or path.startswith("sklearn.") else f"sklearn.{path}"
     base = by_path.get(path) or ModelTypeSpec(matrix=_default_matrix(name, path))
     space = own if "parameters" in own.model_fields_set else base
-    return ModelType(
-        name, path, own.matrix or base.matrix, Space(parameters=space.parameters, start=space.start)
-    )
+    return ModelType(name, path, own.matrix or base.matrix, Space(parameters=space.parameters, start=space.start))
 
 
 def _default_matrix(name: str, path: str) -> Literal["one_hot", "dense"]:
@@ -78,9 +76,7 @@ def _default_matrix(name: str, path: str) -> Literal["one_hot", "dense"]:
     try:
         tags = get_tags(found())
     except TypeError as error:
-        raise ModelError(
-            f"'{name}' cannot be built without arguments ({error}): use another regressor"
-        ) from None
+        raise ModelError(f"'{name}' cannot be built without arguments ({error}): use another regressor") from None
     if not tags.target_tags.single_output:
         raise ModelError(f"'{name}' only predicts several targets at once: use another regressor")
     return "one_hot" if tags.input_tags.sparse and path.startswith(_SPARSE_BY_NATURE) else "dense"
@@ -94,12 +90,8 @@ def _import(path: str) -> type:
 def _advice(path: str) -> str:
     from sklearn.utils import all_estimators
 
-    public = (
-        f"{cls.__module__.split('._')[0]}.{known}" for known, cls in all_estimators(type_filter="regressor")
-    )
-    by_class = {path.rpartition(".")[2]: path for path in public} | {
-        known: known for known in shipped_model_types()
-    }
+    public = (f"{cls.__module__.split('._')[0]}.{known}" for known, cls in all_estimators(type_filter="regressor"))
+    by_class = {path.rpartition(".")[2]: path for path in public} | {known: known for known in shipped_model_types()}
     close = get_close_matches(path.rpartition(".")[2], by_class, n=3)
     if close:
         return f"did you mean {' or '.join(by_class[match] for match in close)}?"

@@ -54,9 +54,7 @@ def load_estimator(folder: Path) -> Any:
     for path in (folder / SKLEARN_FILE, folder / XGBOOST_FILE):
         if path.is_file():
             return parse_estimator(path.read_bytes())
-    raise ModelError(
-        f"the saved model has neither {SKLEARN_FILE} nor {XGBOOST_FILE}: train and save it again"
-    )
+    raise ModelError(f"the saved model has neither {SKLEARN_FILE} nor {XGBOOST_FILE}: train and save it again")
 
 
 def dump_estimator(estimator: Any) -> bytes:
@@ -96,9 +94,7 @@ def _parse_skops(data: bytes) -> Any:
         raise
     except Exception as error:  # whatever damaged bytes make skops and numpy raise
         reason = f"({type(error).__name__}: {error})"
-        raise ModelError(
-            f"the saved estimator is damaged or of another version {reason}: train it again"
-        ) from error
+        raise ModelError(f"the saved estimator is damaged or of another version {reason}: train it again") from error
 
 
 def _refuse_foreign(types: list[str]) -> None:

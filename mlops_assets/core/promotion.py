@@ -1,6 +1,6 @@
 """Whether a challenger replaces the champion: only when it is provably better on the same rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,7 +111,9 @@ def _same_rows(errors: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack([np.asarray(values, dtype=np.float64) for values in errors.values()])
 
 
-def _refusal(rows, rmse, comparisons, minimum_gain, confidence) -> str | None:
+def _refusal(
+    rows: int, rmse: float, comparisons: Sequence[Comparison], minimum_gain: float, confidence: float
+) -> str | None:
     if rows < FEWEST_ROWS:
         return f"Not promoted: {rows} test rows are too few to judge by (at least {FEWEST_ROWS} are needed)."
     for seen in sorted(comparisons, key=lambda comparison: comparison.gain):
@@ -122,11 +124,14 @@ def _refusal(rows, rmse, comparisons, minimum_gain, confidence) -> str | None:
     return None
 
 
-def _approval(rows, rmse, comparisons, confidence) -> str:
+def _approval(rows: int, rmse: float, comparisons: Sequence[Comparison], confidence: float) -> str:
     if not comparisons:
         return f"Promoted: there is no champion yet (RMSE {rmse:.4g} on {rows:,} rows)."
     seen = comparisons[0]
-    first = "" if seen.rival == CHAMPION else "there is no champion yet, and "
+    first = ""
+    if seen.rival != CHAMPION:
+        seen = min(comparisons, key=lambda comparison: comparison.gain)
+        first = "there is no champion yet, and "
     comparison = f"{_versus(rmse, seen)} on {rows:,} rows"
     return f"Promoted: {first}{comparison}; {_range(seen, confidence)} lies above zero."
 

@@ -88,9 +88,7 @@ class _Tpe:
         seed = int(np.random.SeedSequence([self._seed, number, redraw]).generate_state(1)[0])
         if redraw:
             return rand.suggest([number], self._domain, self._trials, seed)[0]
-        return tpe.suggest(
-            [number], self._domain, self._trials, seed, n_startup_jobs=self._startup, verbose=False
-        )[0]
+        return tpe.suggest([number], self._domain, self._trials, seed, n_startup_jobs=self._startup, verbose=False)[0]
 
     def _document(self, number: int, raw: Mapping[str, float]) -> dict[str, Any]:
         misc = {

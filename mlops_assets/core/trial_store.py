@@ -37,9 +37,7 @@ class TrialStore:
     def __len__(self) -> int:
         return len(self._recorded)
 
-    def open(
-        self, search: Mapping[str, Any], warm_start: Sequence[Mapping[str, Any]]
-    ) -> list[dict[str, Any]]:
+    def open(self, search: Mapping[str, Any], warm_start: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Read the trials of this very search, or forget those of another; returns the warm start in force.
 
         A resumed search keeps the warm start it began with, for that is part of what fixes it.

@@ -111,18 +111,14 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
 
 
 @lru_cache(maxsize=1)
-def _read(
-    folder: Path, stamp: tuple[int, int], matrix: Literal["one_hot", "dense"], newest: int | None
-) -> FitData:
+def _read(folder: Path, stamp: tuple[int, int], matrix: Literal["one_hot", "dense"], newest: int | None) -> FitData:
     """The rows of a training set, read once a process; `stamp` tells a folder that was written anew."""
     from mlops_assets.core.training_set import TrainingSet
 
     rows = TrainingSet.load(folder)
     validation = rows.matrix(matrix, "validation"), rows.target("validation")
     X, y = rows.matrix(matrix, "train", newest), rows.target("train", newest)
-    return FitData(
-        _in_memory(X), np.array(y), rows.categorical, (_in_memory(validation[0]), np.array(validation[1]))
-    )
+    return FitData(_in_memory(X), np.array(y), rows.categorical, (_in_memory(validation[0]), np.array(validation[1])))
 
 
 def _in_memory(X: Any) -> Any:

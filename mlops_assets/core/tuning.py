@@ -117,9 +117,7 @@ class _Run:
         if self.best is None:
             self.store.clear()  # so that the next try is a new one
             raise TuningError(f"all {len(self.trials)} trials failed; the first: {self.trials[0].error}")
-        return SearchResult(
-            tuple(self.trials), self.best, len(self.resumed), self.stopped_by, self._best_estimator()
-        )
+        return SearchResult(tuple(self.trials), self.best, len(self.resumed), self.stopped_by, self._best_estimator())
 
     def _suggest(self) -> None:
         """Send one more trial off, or say why there is none."""

@@ -28,17 +28,20 @@ def log_model(
         import mlflow.pyfunc
         from mlflow.models import Model as LoggedModel
 
-    return LoggedModel.log(
-        artifact_path=None,
-        name="model",
-        flavor=mlflow.pyfunc,
-        run_id=run_id,
-        loader_module=LOADER,
-        data_path=str(folder),
-        signature=None if example is None else _signature(folder, example, prediction_name),
-        input_example=example,
-        pip_requirements=list(_requirements()),
-    )
+    with TemporaryDirectory() as temporary:
+        # MLflow keeps the folder's name, which shall not be that of some temporary one.
+        (Path(temporary) / "model").symlink_to(folder.absolute())
+        return LoggedModel.log(
+            artifact_path=None,
+            name="model",
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
+            loader_module=LOADER,
+            data_path=f"{temporary}/model",
+            signature=None if example is None else _signature(folder, example, prediction_name),
+            input_example=example,
+            pip_requirements=list(_requirements()),
+        )
 
 
 def local_folder(location: str, fetched: Path) -> Path:

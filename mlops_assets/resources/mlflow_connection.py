@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ DEFAULTS = {
 SCHEMA_SECONDS = 120
 _LONGEST_MESSAGE = 400
 _LARGEST_BATCH = 100
+_DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -38,7 +38,8 @@ def connect(uri: str) -> "MlflowClient":
     Raises TrackingError.
     """
     mlflow = import_mlflow()
-    with tracking_errors(uri, "be opened"), _schema_lock(uri):
+    with tracking_errors(uri, "be opened (does it run, and is MLOPS_TRACKING_URI right?)"), _schema_lock(uri):
+        _knock(uri)
         mlflow.set_tracking_uri(uri)
         client = mlflow.MlflowClient(uri)
         client.search_experiments(max_results=1)
@@ -69,8 +70,9 @@ def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = (
     try:
         yield
     except kinds as error:
-        told = redact(uri, str(error.__cause__ or error))
-        told = told if len(told) <= _LONGEST_MESSAGE else told[:_LONGEST_MESSAGE] + "…"
+        told = redact(uri, str(error.__cause__ or error)).strip()
+        if len(told) > _LONGEST_MESSAGE:  # the end of such a message says most
+            told = f"{told[: _LONGEST_MESSAGE // 2]} … {told[-_LONGEST_MESSAGE // 2 :]}"
         raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {told}") from None
 
 
@@ -122,13 +124,17 @@ def write_batch(
         client.log_batch(run_id, params=written[start : start + _LARGEST_BATCH])
 
 
-def now() -> float:
-    return time.time()
-
-
 def _plain(value: Any) -> Any:
     """A numpy scalar as the Python number JSON can write."""
     return value.item()
+
+
+def _knock(uri: str) -> None:
+    """Fail at once where a database server does not answer; MLflow would try for minutes."""
+    from sqlalchemy import NullPool, create_engine
+
+    if uri.startswith(_DATABASE_SERVERS):
+        create_engine(uri, poolclass=NullPool).connect().close()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -131,10 +132,9 @@ class Registry:
         """Who was champion when, newest first."""
         model_types = {version.number: version.model_type for version in self._versions()}
         changes = self._changes(self.champion())
-        ends = [change.at for change in changes[1:]] + [None]
         reigns = [
-            Promotion(change.version, model_types[change.version], change.at, until, change.reason)
-            for change, until in zip(changes, ends, strict=True)
+            Promotion(change.version, model_types[change.version], change.at, after and after.at, change.reason)
+            for change, after in zip_longest(changes, changes[1:])
         ]
         return tuple(reversed(reigns))
 

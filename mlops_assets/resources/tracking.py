@@ -1,5 +1,6 @@
 """MLflow tracking: one run for each asset execution, linked with its Dagster run, and always ended."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -15,7 +16,6 @@ from mlops_assets.errors import TrackingError
 from mlops_assets.resources.mlflow_connection import (
     connect,
     import_mlflow,
-    now,
     redact,
     search_runs,
     tracking_errors,
@@ -47,7 +47,7 @@ class TrackedRun:
     def log(self, *, params: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
         """Log to this run, parameters as JSON; raises TrackingError."""
         with self.tracking.errors("log to a run"):
-            write_batch(self.client, self.run_id, params=params, metrics=metrics, tags={}, at=now())
+            write_batch(self.client, self.run_id, params=params, metrics=metrics, tags={}, at=time.time())
 
     def start_trials(self, search: str, model_type: str) -> "TrialLogger":
         """A logger of trials as children of this run; `search` is what identifies the search."""

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.errors import TrackingError
-from mlops_assets.resources.mlflow_connection import now, search_runs, tracking_errors, write_batch
+from mlops_assets.resources.mlflow_connection import search_runs, tracking_errors, write_batch
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,7 +26,8 @@ class TrialLogger:
     """Writes each trial once, whatever happened before: trials are known by their search and number.
 
     A trial that an earlier run of the same search has logged moves below the present run; one that was cut
-    off half-way is completed. Use it as a context manager: leaving it waits until all is written.
+    off half-way is completed. Names and tags count trials from 1, as people do.
+    Use it as a context manager: leaving it waits until all is written.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class TrialLogger:
             raise self._failure
         if trial.number not in self._complete:
             self._complete.add(trial.number)
-            self._queue.put((trial, now()))
+            self._queue.put((trial, time.time()))
 
     def run_id(self, number: int) -> str:
         """The MLflow run of a trial; for after the logger is closed."""

@@ -1,5 +1,7 @@
 """Every model type fits and predicts, the same twice, and with exactly the parameters that it was given."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
@@ -39,13 +41,12 @@ def fitted_params(estimator):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_predictions_bit_for_bit_with_one_thread_or_two(name, data):
     model_type = resolve_model_type(name)
-    params = quick(model_type, model_type.space.start and model_type.space.adopt(model_type.space.start))
-    rows = data(model_type)
-    first, second = (fit(model_type, params, data(model_type), seed=7, threads=threads) for threads in (1, 2))
-    predictions = [predict(fitted.estimator, rows.validation[0]) for fitted in (first, second)]
-    assert predictions[0].dtype == np.float64 and predictions[0].shape == rows.validation[1].shape
-    assert np.isfinite(predictions[0]).all()
-    assert np.array_equal(*predictions)
+    params = quick(model_type, model_type.space.adopt(model_type.space.start) or {})
+    X, y = data(model_type).validation
+    estimators = [fit(model_type, params, data(model_type), seed=7, threads=n).estimator for n in (1, 2)]
+    one, two = (predict(estimator, X) for estimator in estimators)
+    assert one.dtype == np.float64 and one.shape == y.shape and np.isfinite(one).all()
+    assert np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("name", ["ExtraTreesRegressor", "XGBoost"])
@@ -60,9 +61,7 @@ def test_the_seed_reaches_the_estimator(name, data):
 @pytest.mark.parametrize("name", [name for name in shipped_model_types() if name != "XGBoost"])
 def test_fault_1_what_is_sampled_is_what_is_fitted(name, data):
     model_type = resolve_model_type(name)
-    suggester = make_suggester(model_type.space, seed=7, startup=8, first=[])
-    sampled = suggester.next()
-    sampled = quick(model_type, sampled)
+    sampled = quick(model_type, make_suggester(model_type.space, seed=7, startup=8, first=[]).next())
     fitted = fit(model_type, sampled, data(model_type), seed=7, threads=1)
     used = fitted_params(fitted.estimator)
     assert {name: used[name] for name in sampled} == sampled == fitted.params
@@ -72,8 +71,6 @@ def test_fault_1_what_is_sampled_is_what_is_fitted(name, data):
 
 
 def test_fault_2_constants_and_the_seed_reach_xgboost(data):
-    import json
-
     model_type = resolve_model_type("XGBoost")
     params = {"objective": "reg:pseudohubererror", "max_depth": 3, "n_estimators": 4, "eta": 0.5}
     with pytest.raises(ModelError, match="XGBoost has no parameter 'eta'"):
@@ -86,11 +83,17 @@ def test_fault_2_constants_and_the_seed_reach_xgboost(data):
     assert config["gradient_booster"]["tree_train_param"]["max_depth"] == "3"
 
 
-def test_a_trial_stops_xgboost_early_and_keeps_the_best_rounds(data):
-    model_type = resolve_model_type("XGBoost")
+def test_a_trial_stops_xgboost_early_and_keeps_the_best_round_and_no_later_tree(data):
+    model_type, rows = resolve_model_type("XGBoost"), data(resolve_model_type("XGBoost"))
     params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 5, "min_child_weight": 1}
-    fitted = fit(model_type, params, data(model_type), seed=7, threads=1)
-    assert 0 < fitted.rounds == fitted.estimator.num_boosted_rounds() < params["n_estimators"]
+    best = fit(model_type, params, rows, seed=7, threads=1)
+    assert 5 < best.rounds == best.estimator.num_boosted_rounds() < params["n_estimators"] - 5
+    X, y = rows.validation
+    losses = {}
+    for rounds in range(best.rounds - 5, best.rounds + 6):
+        estimator = fit(model_type, params, rows, seed=7, threads=1, rounds=rounds).estimator
+        losses[rounds] = np.sqrt(np.mean((predict(estimator, X) - y) ** 2))
+    assert min(losses, key=losses.get) == best.rounds
 
 
 def test_fault_5_a_final_fit_grows_exactly_the_rounds_of_its_trial_and_never_stops_on_its_own_rows(data):

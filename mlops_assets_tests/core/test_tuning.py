@@ -85,7 +85,9 @@ def test_this_process_and_two_others_give_the_same_trials_and_estimator(name, ru
     objective = FitTrial(training_set_folder, model_type, seed=7, threads=1)
     here = run(objective, space=space, folder="here", max_trials=6, startup=3)
     with make_executor("local:2") as executor:
-        there = run(replace(objective, threads=2), space=space, folder="there", max_trials=6, startup=3, executor=executor)
+        there = run(
+            replace(objective, threads=2), space=space, folder="there", max_trials=6, startup=3, executor=executor
+        )
     assert course(here) == course(there)
     assert {trial.status for trial in here.trials} == {"ok"}
     assert type(parse_estimator(there.estimator)) is type(parse_estimator(here.estimator))
@@ -158,7 +160,9 @@ def test_a_finished_search_goes_on_where_it_ended_when_it_may_try_more(run, obje
     assert course(longer) == course(run(objectives.Bowl(), folder="whole"))
 
 
-@pytest.mark.parametrize("change", [{"seed": 8}, {"width": 3}, {"fingerprint": "b"}, {"space": Space(**dict(BOWL) | {"start": {}})}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 8}, {"width": 3}, {"fingerprint": "b"}, {"space": Space(**dict(BOWL) | {"start": {}})}]
+)
 def test_another_search_begins_anew(change, run, objectives):
     run(objectives.Bowl())
     assert run(objectives.Bowl(), **change).resumed == 0
@@ -206,6 +210,14 @@ def test_time_stops_new_trials_but_one_is_always_tried_and_replays_are_free(run,
     run(objectives.Bowl(), seconds=600, max_trials=6)
     again = run(objectives.Bowl(), seconds=0)
     assert (len(again.trials), again.resumed, again.stopped_by) == (6, 6, "time")
+
+
+def test_the_time_of_a_killed_search_counts(run, objectives, tmp_path):
+    trials = run(objectives.Bowl(), max_trials=2).trials
+    store = TrialStore(tmp_path / "store", "a")
+    store.add(trials[-1], elapsed=599.0, estimator=None)
+    assert run(objectives.Bowl(), seconds=598).stopped_by == "time"
+    assert run(objectives.Bowl(), seconds=1e6).stopped_by == "max_trials"
 
 
 def test_a_space_without_free_parameters_is_one_trial(run, training_set_folder):

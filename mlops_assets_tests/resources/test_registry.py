@@ -110,7 +110,7 @@ def test_a_model_whose_files_are_gone_is_a_tracking_error(registry, log_version,
         registry.load(1)
 
 
-def test_the_best_trial_carries_its_model_and_no_version(registry, in_asset, model):
+def test_the_best_trial_carries_its_model_and_no_version(registry, in_asset, model, tmp_path):
     trial_ids = []
 
     def body(context):
@@ -124,6 +124,7 @@ def test_the_best_trial_carries_its_model_and_no_version(registry, in_asset, mod
     run = registry.tracking.client.get_run(trial_ids[0])
     assert len(run.outputs.model_outputs) == 1
     assert run.info.status == "FINISHED"
+    assert [path.parent.name for path in (tmp_path / "art files").rglob("model.json")] == ["model"]
     assert registry.champion() is None
     assert registry.history() == ()
 

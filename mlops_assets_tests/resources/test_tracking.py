@@ -234,7 +234,14 @@ def test_what_the_user_set_for_mlflow_stays(tmp_path):
 def test_a_server_that_does_not_answer_is_an_error_without_its_password(make_tracking, in_asset, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     tracking = make_tracking(f"http://user:{SECRET}@127.0.0.1:{free_port()}")
-    with pytest.raises(TrackingError, match="MLflow at http://user:.*cannot be opened: .*refused") as caught:
+    with pytest.raises(TrackingError, match=r"MLflow at http://user:.*cannot be opened \(.*refused") as caught:
+        tracking.check()
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_database_server_that_does_not_answer_is_an_error_at_once(make_tracking):
+    tracking = make_tracking(f"postgresql+psycopg2://user:{SECRET}@127.0.0.1:{free_port()}/mlflow?sslkey={SECRET}2")
+    with pytest.raises(TrackingError, match="(?s)cannot be opened .*refused") as caught:
         tracking.check()
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
