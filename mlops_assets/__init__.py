@@ -2,5 +2,5 @@
 
 import os
 
-# Threads of OpenMP that wait for work must sleep: spinning ones slow every other process on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads of OpenMP that wait for work must soon sleep: spinning ones slow every other process on a busy machine.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")

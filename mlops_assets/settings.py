@@ -53,7 +53,7 @@ class Settings(BaseModel):
     max_trials: int = Field(10, ge=1, le=100_000, description="Trials a model type, at most.")
     tuning_seconds: float = Field(600, gt=0, description="Seconds after which a search starts no further trial.")
     tuning_rows: int = Field(
-        100_000, ge=100, description="Training rows a trial sees, at most: the newest of the window."
+        100_000, ge=100, description="Training rows a trial sees, at most, spread evenly over the window."
     )
     patience: int = Field(15, ge=1, description="Trials without a better loss after which a search stops.")
     trials: str = Field(

@@ -90,7 +90,7 @@ class Plan:
             known[asset] = []
             for task in self.tasks(asset):
                 because = tuple(f"{parent.name} will be made again" for parent in above if self._feeds(parent, task))
-                known[asset].append(replace(task, reasons=task.reasons or because))
+                known[asset].append(replace(task, reasons=task.reasons + because))
         return known
 
     def months(self) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def _search(
         model_type=model_type,
         seed=settings.seed,
         threads=threads_each(settings.thread_count, executor),
-        newest_rows=settings.tuning_rows,
+        most_rows=settings.tuning_rows,
     )
     identity = recipes.search_identity(recipe)
     store = TrialStore(project.home / "searches" / f"{name}-{identity[:12]}", identity)

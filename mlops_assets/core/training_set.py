@@ -117,22 +117,27 @@ class TrainingSet:
         """For each dense column, whether it holds category codes."""
         return self.encoder.dense_categorical
 
-    def target(self, split: SplitName, newest: int | None = None) -> np.ndarray:
-        """Target (n,) float64; `newest` gives the last rows only."""
-        return self._array(split, "y")[self._from(split, newest) :]
+    def target(self, split: SplitName, most: int | None = None) -> np.ndarray:
+        """Target (n,) float64; `most` gives at most so many rows, evenly spread over the split."""
+        y = self._array(split, "y")
+        return y if self._spread(split, most) is None else y[self._spread(split, most)]
 
-    def matrix(self, kind: MatrixKind, split: SplitName, newest: int | None = None) -> csr_matrix | np.ndarray:
-        """CSR float64 (`one_hot`) or float32 array (`dense`) of (n, width)."""
-        start = self._from(split, newest)
+    def matrix(self, kind: MatrixKind, split: SplitName, most: int | None = None) -> csr_matrix | np.ndarray:
+        """CSR float64 (`one_hot`) or float32 array (`dense`) of (n, width); `most` as for the target."""
+        chosen = self._spread(split, most)
         if kind == "dense":
-            return self._array(split, "dense")[start:]
-        from scipy.sparse import csr_matrix
+            whole = self._array(split, "dense")
+        else:
+            from scipy.sparse import csr_matrix
 
-        parts = tuple(np.asarray(self._array(split, part)) for part in ("data", "indices", "indptr"))
-        return csr_matrix(parts, (self.rows[split], len(self.one_hot_names)))[start:]
+            parts = tuple(np.asarray(self._array(split, part)) for part in ("data", "indices", "indptr"))
+            whole = csr_matrix(parts, (self.rows[split], len(self.one_hot_names)))
+        return whole if chosen is None else whole[chosen]
 
-    def _from(self, split: SplitName, newest: int | None) -> int:
-        return max(0, self.rows[split] - newest) if newest else 0
+    def _spread(self, split: SplitName, most: int | None) -> np.ndarray | None:
+        """Rows of every season and age: the newest alone would be tuned for their own months."""
+        count = self.rows[split]
+        return None if most is None or most >= count else np.arange(most) * count // most
 
     def _array(self, split: SplitName, part: str) -> np.ndarray:
         path = self.folder / f"{split}_{part}.npy"

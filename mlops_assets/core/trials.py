@@ -60,19 +60,19 @@ class Objective(Protocol):
 class FitTrial:
     """The objective of this project: fits on the training rows, its loss is the RMSE on the validation rows.
 
-    `training_set`: folder of a written training set. `newest_rows`: training rows a trial sees at most.
+    `training_set`: folder of a written training set. `most_rows`: training rows a trial sees at most.
     """
 
     training_set: Path
     model_type: ModelType
     seed: int
     threads: int
-    newest_rows: int | None = None
+    most_rows: int | None = None
 
     def __call__(self, params: Mapping[str, Any], beat: float) -> Outcome:
         written = self.training_set.stat()
         stamp = (written.st_ino, written.st_mtime_ns)
-        data = _read(self.training_set, stamp, self.model_type.matrix, self.newest_rows)
+        data = _read(self.training_set, stamp, self.model_type.matrix, self.most_rows)
         fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads)
         X, y = data.validation
         prediction = predict(fitted.estimator, X)
@@ -111,13 +111,13 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
 
 
 @lru_cache(maxsize=1)
-def _read(folder: Path, stamp: tuple[int, int], matrix: Literal["one_hot", "dense"], newest: int | None) -> FitData:
+def _read(folder: Path, stamp: tuple[int, int], matrix: Literal["one_hot", "dense"], most: int | None) -> FitData:
     """The rows of a training set, read once a process; `stamp` tells a folder that was written anew."""
     from mlops_assets.core.training_set import TrainingSet
 
     rows = TrainingSet.load(folder)
     validation = rows.matrix(matrix, "validation"), rows.target("validation")
-    X, y = rows.matrix(matrix, "train", newest), rows.target("train", newest)
+    X, y = rows.matrix(matrix, "train", most), rows.target("train", most)
     return FitData(_in_memory(X), np.array(y), rows.categorical, (_in_memory(validation[0]), np.array(validation[1])))
 
 

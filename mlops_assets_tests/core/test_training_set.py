@@ -142,13 +142,15 @@ def test_a_loaded_training_set_gives_the_rows_that_were_written(written):
     np.testing.assert_array_equal(training_set.target("validation"), parts["validation"].y)
 
 
-def test_newest_gives_the_last_rows_of_every_array(written):
+def test_most_gives_rows_spread_evenly_over_the_split_in_every_array(written):
     training_set = TrainingSet.load(written[0])
-    np.testing.assert_array_equal(training_set.target("train", 5), training_set.target("train")[-5:])
-    np.testing.assert_array_equal(training_set.matrix("dense", "train", 5), training_set.matrix("dense", "train")[-5:])
-    newest = training_set.matrix("one_hot", "train", 5).toarray()
-    np.testing.assert_array_equal(newest, training_set.matrix("one_hot", "train").toarray()[-5:])
-    assert len(training_set.target("train", 10**9)) == training_set.rows["train"]
+    count = training_set.rows["train"]
+    spread = [0, count // 5, 2 * count // 5, 3 * count // 5, 4 * count // 5]
+    np.testing.assert_array_equal(training_set.target("train", 5), training_set.target("train")[spread])
+    np.testing.assert_array_equal(training_set.matrix("dense", "train", 5), training_set.matrix("dense", "train")[spread])
+    one_hot = training_set.matrix("one_hot", "train", 5).toarray()
+    np.testing.assert_array_equal(one_hot, training_set.matrix("one_hot", "train").toarray()[spread])
+    assert len(training_set.target("train", 10**9)) == count
 
 
 def test_rows_of_which_nothing_is_known_are_written_and_read(tmp_path, make_spec, make_columns):

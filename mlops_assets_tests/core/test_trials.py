@@ -42,10 +42,11 @@ def test_only_a_trial_that_beats_the_best_known_loss_sends_its_estimator(make_tr
     assert trial({"alpha": 2.0}, loss).estimator is None
 
 
-def test_a_trial_sees_the_newest_rows_only_and_all_of_validation(make_trial):
-    trial = make_trial("Ridge", newest_rows=50)
+def test_a_trial_sees_rows_spread_over_the_split_and_all_of_validation(make_trial):
+    trial = make_trial("Ridge", most_rows=50)
     rows = TrainingSet.load(trial.training_set)
-    data = FitData(rows.matrix("one_hot", "train")[-50:], rows.target("train")[-50:])
+    spread = np.arange(50) * rows.rows["train"] // 50
+    data = FitData(rows.matrix("one_hot", "train")[spread], rows.target("train")[spread])
     expected = predict(
         fit(trial.model_type, {"alpha": 1.0}, data, seed=7, threads=1).estimator, rows.matrix("one_hot", "validation")
     )
@@ -88,4 +89,4 @@ def test_what_would_break_every_trial_is_raised(make_trial, tmp_path):
         attempt(make_trial("Ridge"), {"alpa": 1.0}, 0)
     (make_trial("Ridge").training_set / "about.json").write_text("{")
     with pytest.raises(StorageError, match="the training set is damaged"):
-        attempt(make_trial("Ridge", newest_rows=9), {"alpha": 1.0}, 0)
+        attempt(make_trial("Ridge", most_rows=9), {"alpha": 1.0}, 0)
