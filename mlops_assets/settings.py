@@ -43,7 +43,7 @@ class Settings(BaseModel):
         Path("var"), description="Folder for data, models and the default databases; relative to the project."
     )
     model_types: Names = Field(
-        ("LinearRegression", "Ridge", "HistGradientBoostingRegressor", "XGBoost"),
+        ("LinearRegression", "Ridge", "Lasso", "XGBoost"),
         description="Model types to tune and fit, by name or import path, separated by commas.",
         min_length=1,
     )
