@@ -3,17 +3,31 @@
 import dagster as dg
 
 from mlops_assets.assets import build_assets
+from mlops_assets.automation import build_schedules, build_sensors
+from mlops_assets.automation.retraining import Conductor, DaemonConductor, build_retrain_job
 from mlops_assets.jobs import build_jobs
 from mlops_assets.project import Project, open_project
 from mlops_assets.resources.progress import LogProgress, Progress
 
 
-def build_definitions(project: Project, progress: Progress | None = None) -> dg.Definitions:
-    """The code location of a project; `progress` hears how long assets come along."""
+def build_definitions(
+    project: Project, progress: Progress | None = None, conductor: Conductor | None = None
+) -> dg.Definitions:
+    """The code location of a project.
+
+    `progress` hears how long assets come along; `conductor` makes the parts of a retraining, by default the daemon.
+    """
+    stages, retrain = build_jobs(project), build_retrain_job()
     return dg.Definitions(
         assets=build_assets(project),
-        jobs=build_jobs(project),
-        resources={"project": project, "progress": progress or LogProgress()},
+        jobs=[*stages, retrain],
+        schedules=build_schedules(project, retrain),
+        sensors=build_sensors(project, stages, retrain),
+        resources={
+            "project": project,
+            "progress": progress or LogProgress(),
+            "conductor": conductor or DaemonConductor(),
+        },
         # A process for each step costs seconds here; parallel work comes from runs side by side.
         executor=dg.in_process_executor,
     )

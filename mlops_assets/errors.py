@@ -12,6 +12,9 @@ MlopsError
 ├── ModelError             an estimator cannot be built, saved, loaded or trusted
 ├── TuningError            a search cannot give a result
 ├── TrackingError          MLflow does not answer or lacks what was asked for
+├── MailError              the mail server cannot be used: no mail goes out for now
+│   ├── MailRefused        the server answers, but does not take this mail or its recipient
+│   └── MailUnconfirmed    the mail was handed over, but the server did not confirm it
 └── InputError             a row to predict is not usable
 
 A message says what is wrong, which one, and what to do.
@@ -64,6 +67,18 @@ class TuningError(MlopsError):
 
 class TrackingError(MlopsError):
     """MLflow does not answer, or does not hold what was asked for."""
+
+
+class MailError(MlopsError):
+    """The mail server cannot be used; a later try may succeed."""
+
+
+class MailRefused(MailError):
+    """The mail server does not take this mail, or does not know its recipient; others may pass."""
+
+
+class MailUnconfirmed(MailError):
+    """A mail was handed over, but the server fell silent: it may be sent, or may not."""
 
 
 class InputError(MlopsError):

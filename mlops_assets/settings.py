@@ -1,18 +1,20 @@
 """Typed settings, read once from `MLOPS_*` environment variables and an optional `.env` file."""
 
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from mlops_assets.errors import SettingsError
 
 PREFIX = "MLOPS_"
 CHECKOUT = Path(__file__).resolve().parents[1]
+_ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
 def project_root() -> Path:
@@ -24,7 +26,20 @@ def _split_names(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _check_addresses(values: tuple[str, ...]) -> tuple[str, ...]:
+    for number, value in enumerate(values, start=1):
+        if not (value.isascii() and value.isprintable() and _ADDRESS.fullmatch(value)):
+            raise ValueError(f"entry {number} is not an address such as name@example.com")
+    return values
+
+
+def _check_address(value: str) -> str:
+    return _check_addresses((value,))[0]
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
+Addresses = Annotated[Names, AfterValidator(_check_addresses)]
+Address = Annotated[str, AfterValidator(_check_address)]
 
 
 class Settings(BaseModel):
@@ -80,6 +95,28 @@ class Settings(BaseModel):
     http_timeout: float = Field(30, gt=0, description="Seconds to wait for a server that sends rows.")
     http_retries: int = Field(3, ge=0, le=10, description="Tries after the first that fails to reach a source.")
 
+    smtp_host: str | None = Field(None, description="Mail server; without it no mail is sent.")
+    smtp_port: int = Field(25, ge=1, le=65535, description="Port of the mail server.")
+    smtp_security: Literal["plain", "starttls", "ssl"] = Field("starttls", description="How mail is encrypted.")
+    smtp_user: str | None = Field(None, description="User at the mail server, where it asks for one.")
+    smtp_password: SecretStr | None = Field(None, description="Password of that user.")
+    smtp_timeout: float = Field(15, gt=0, le=60, description="Seconds to wait for the mail server.")
+    mail_sender: Address = Field("mlops-assets@localhost", description="Sender of all mail.")
+    mail_to: Addresses = Field((), description="Recipients of all kinds of mail that have none of their own.")
+    mail_to_failure: Addresses = Field((), description="Recipients of failures and failed checks.")
+    mail_to_champion: Addresses = Field((), description="Recipients of promotions and refusals.")
+    mail_to_freshness: Addresses = Field((), description="Recipients of freshness warnings and failures.")
+    mail_to_success: Addresses = Field((), description="Recipients of successes; without any, none are sent.")
+    mail_max_age_hours: float = Field(24, gt=0, description="No mail for what happened longer ago.")
+    mail_digest_from: int = Field(5, ge=2, description="So many mails due at once become one digest.")
+    schedule: str = Field("off", description="Cron of the scheduled retraining, such as `0 3 2 * *`, or `hourly`, `daily`, `weekly`, `monthly`, `off`.")
+    timezone: str = Field("UTC", description="Time zone of the schedule.")
+    run_at_start: bool = Field(False, description="Retrain once when the daemon first sees the project.")
+    watch_source: bool = Field(True, description="Retrain when the source has a new or changed month.")
+    watch_seconds: int = Field(300, ge=5, description="Seconds between looks at the source.")
+    fresh_days: float = Field(35, gt=0, description="Days after which a champion is stale and retraining starts.")
+    warn_days: float = Field(31, gt=0, description="Days after which people are warned that it will be.")
+
     @property
     def home_path(self) -> Path:
         """Absolute path of the home folder."""
@@ -125,4 +162,4 @@ def _explain(problem) -> str:
         close = get_close_matches(field, Settings.model_fields, n=1)
         hint = f"did you mean {PREFIX}{close[0].upper()}?" if close else "see docs/settings.md for the names"
         return f"{name} is not a setting: {hint}"
-    return f"{name}: {problem['msg']} ({Settings.model_fields[field].description})"
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')} ({Settings.model_fields[field].description})"

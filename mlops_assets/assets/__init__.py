@@ -1,5 +1,7 @@
 """The assets: thin shells that read, call the core, store and record."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from mlops_assets.assets.champion import champion_asset
@@ -13,12 +15,16 @@ from mlops_assets.project import Project
 
 def build_assets(project: Project) -> list[dg.AssetsDefinition]:
     """Every asset of the project, with the partitions that its dataset and settings ask for."""
+    settings = project.settings
+    freshness = dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=settings.fresh_days), warn_window=timedelta(days=settings.warn_days)
+    )
     months = month_partitions(project.spec)
     models = training_assets(project.sklearn_types, project.xgboost_types)
     return [
-        *preparation_assets(months),
+        *preparation_assets(months, freshness),
         *tuning_assets(model_type_partitions(project.settings.model_types)),
         *models,
-        champion_asset([model.key.to_user_string() for model in models]),
+        champion_asset([model.key.to_user_string() for model in models], freshness),
         *prediction_assets(months),
     ]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REFIT_ROUNDS = 1.05
 
 
-def champion_asset(models: list[str]) -> dg.AssetsDefinition:
+def champion_asset(models: list[str], freshness: dg.FreshnessPolicy) -> dg.AssetsDefinition:
     """`champion_model`, downstream of every final model."""
 
     @dg.asset(
@@ -38,6 +38,7 @@ def champion_asset(models: list[str]) -> dg.AssetsDefinition:
         kinds={"python", "mlflow"},
         code_version=recipes.CODE_VERSIONS["champion_model"],
         retry_policy=RETRY,
+        freshness_policy=freshness,
     )
     def champion_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """The gate's verdict on the best candidate, and the version that holds the alias `champion`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import dagster as dg
@@ -34,6 +35,17 @@ UPSTREAM = {
     "champion_model": ("training_set", "sklearn_model", "xgboost_model"),
     "predictions": ("raw_data", "champion_model"),
 }
+# The job that makes one asset, or one partition of it.
+JOBS = {
+    "raw_data": "ingest",
+    "clean_data": "clean",
+    "training_set": "build_training_set",
+    "hyperparameters": "tune",
+    "sklearn_model": "fit_sklearn",
+    "xgboost_model": "fit_xgboost",
+    "champion_model": "promote",
+    "predictions": "predict_batch",
+}
 
 
 @dataclass(frozen=True)
@@ -57,10 +69,13 @@ class Task:
 class Plan:
     """The state of all assets against the present source, settings and code; it reads records, never data."""
 
-    def __init__(self, instance: dg.DagsterInstance, project: Project) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, project: Project, versions: Mapping[str, str] | None = None
+    ) -> None:
+        """`versions`: what the source has, where it was asked already."""
         self._instance = instance
         self._project = project
-        self._versions: dict[str, str] | None = None
+        self._versions = versions
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -89,9 +104,15 @@ class Plan:
             above = [task for parent in UPSTREAM[asset] for task in known.get(parent, ()) if task.stale]
             known[asset] = []
             for task in self.tasks(asset):
-                because = tuple(f"{parent.name} will be made again" for parent in above if self._feeds(parent, task))
+                because = tuple(f"{parent.name} will be made again" for parent in above if self.feeds(parent, task))
                 known[asset].append(replace(task, reasons=task.reasons + because))
         return known
+
+    def feeds(self, parent: Task, task: Task) -> bool:
+        """Whether the one is made from the other: unpartitioned assets feed all and take all, others their own kind."""
+        if (parent.asset, task.asset) == ("hyperparameters", "xgboost_model"):
+            return parent.partition in self._project.xgboost_types
+        return None in (parent.partition, task.partition) or parent.partition == task.partition
 
     def months(self) -> tuple[str, ...]:
         """The newest months that the source has, as many as the window asks for."""
@@ -99,13 +120,7 @@ class Plan:
         window = self._project.spec.window
         return tuple(available[-(window.train_months + window.validation_months + window.test_months) :])
 
-    def _feeds(self, parent: Task, task: Task) -> bool:
-        """Whether the one is made from the other: unpartitioned assets feed all and take all, others their own kind."""
-        if (parent.asset, task.asset) == ("hyperparameters", "xgboost_model"):
-            return parent.partition in self._project.xgboost_types
-        return None in (parent.partition, task.partition) or parent.partition == task.partition
-
-    def _source_versions(self) -> dict[str, str]:
+    def _source_versions(self) -> Mapping[str, str]:
         if self._versions is None:
             self._versions = self._project.source.partitions()
             if not self._versions:

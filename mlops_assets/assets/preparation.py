@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 GROUP = "data_preparation"
 
 
-def preparation_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+def preparation_assets(
+    months: dg.PartitionsDefinition, freshness: dg.FreshnessPolicy
+) -> list[dg.AssetsDefinition]:
     """`raw_data` and `clean_data` by month, and `training_set`."""
 
     @dg.asset(
@@ -100,51 +102,51 @@ def preparation_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
             }
             yield making.done(Made(stored.digest, stored.path, shown | column_schema(clean_schema(spec))))
 
+    @dg.asset(
+        deps=["clean_data"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"python", "numpy"},
+        code_version=recipes.CODE_VERSIONS["training_set"],
+        freshness_policy=freshness,
+    )
+    def training_set(
+        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
+    ) -> dg.MaterializeResult:
+        """Train, validation and test of the newest months, encoded once for every model type."""
+        from mlops_assets.core.plots import bars, markdown_image
+        from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set
+
+        spec, seed = project.spec, project.settings.seed
+        with clear_failures():
+            months, cleaned = recipes.chosen_months(context.instance, project)
+            making = begin(context, project, recipes.training_set(project, months, cleaned))
+            if making.unchanged:
+                return making.again()
+            tables = [project.storage.read_table(record.path) for record in cleaned.values()]
+            parts = split_rows(spec, tables, months, seed)
+
+            def write(folder: "Path") -> None:
+                write_training_set(folder, spec, parts, months, seed)
+
+            stored = project.storage.write_folder("training_set", "training_set", write)
+            written = TrainingSet.load(project.storage.local_folder(stored.path))
+            rows = [record.value("dagster/row_count") for record in cleaned.values()]
+            shown = {
+                "dagster/row_count": sum(written.rows.values()),
+                **{f"{name}_rows": written.rows[name] for name in SPLITS},
+                **{f"{name}_months": ", ".join(getattr(months, name)) or "none" for name in SPLITS},
+                "one_hot_columns": len(written.one_hot_names),
+                "dense_columns": len(written.dense_names),
+                "megabytes": round(stored.size / 1e6, 1),
+                "rows_plot": dg.MetadataValue.md(
+                    markdown_image(bars(list(cleaned), rows, "Rows by month"), "rows by month")
+                ),
+                "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
+            }
+            return making.done(Made(stored.digest, stored.path, shown))
+
     return [raw_data, clean_data, training_set]
-
-
-@dg.asset(
-    deps=["clean_data"],
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"python", "numpy"},
-    code_version=recipes.CODE_VERSIONS["training_set"],
-)
-def training_set(
-    context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
-) -> dg.MaterializeResult:
-    """Train, validation and test of the newest months, encoded once for every model type."""
-    from mlops_assets.core.plots import bars, markdown_image
-    from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set
-
-    spec, seed = project.spec, project.settings.seed
-    with clear_failures():
-        months, cleaned = recipes.chosen_months(context.instance, project)
-        making = begin(context, project, recipes.training_set(project, months, cleaned))
-        if making.unchanged:
-            return making.again()
-        tables = [project.storage.read_table(record.path) for record in cleaned.values()]
-        parts = split_rows(spec, tables, months, seed)
-
-        def write(folder: "Path") -> None:
-            write_training_set(folder, spec, parts, months, seed)
-
-        stored = project.storage.write_folder("training_set", "training_set", write)
-        written = TrainingSet.load(project.storage.local_folder(stored.path))
-        rows = [record.value("dagster/row_count") for record in cleaned.values()]
-        shown = {
-            "dagster/row_count": sum(written.rows.values()),
-            **{f"{name}_rows": written.rows[name] for name in SPLITS},
-            **{f"{name}_months": ", ".join(getattr(months, name)) or "none" for name in SPLITS},
-            "one_hot_columns": len(written.one_hot_names),
-            "dense_columns": len(written.dense_names),
-            "megabytes": round(stored.size / 1e6, 1),
-            "rows_plot": dg.MetadataValue.md(
-                markdown_image(bars(list(cleaned), rows, "Rows by month"), "rows by month")
-            ),
-            "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
-        }
-        return making.done(Made(stored.digest, stored.path, shown))
 
 
 def _rows_before(instance: dg.DagsterInstance, month: str) -> dict[str, int]:

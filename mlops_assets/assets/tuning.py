@@ -47,7 +47,6 @@ def tuning_assets(model_types: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         kinds={"python", "hyperopt", "mlflow"},
         code_version=recipes.CODE_VERSIONS["hyperparameters"],
         retry_policy=RETRY,
-        pool="tuning",
     )
     def hyperparameters(
         context: dg.AssetExecutionContext,

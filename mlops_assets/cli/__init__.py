@@ -67,10 +67,18 @@ def history() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check settings, dataset, source, databases and MLflow; the exit code is the number of faults."""
+    """Check settings, dataset, source, databases, MLflow and mail; the exit code is the number of faults."""
     from mlops_assets.cli.doctor import examine
 
     raise typer.Exit(examine())
+
+
+@app.command()
+def mail_test() -> None:
+    """Send a test mail to every recipient that the settings name."""
+    from mlops_assets.cli.mail import send_test
+
+    send_test()
 
 
 @app.command()

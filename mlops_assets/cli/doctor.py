@@ -69,10 +69,21 @@ def _mlflow(project: Project) -> str:
     return project.tracking.check()
 
 
+def _mail(project: Project) -> str:
+    from mlops_assets.automation.alert import KINDS, recipients
+    from mlops_assets.resources.mailer import Mailer
+
+    if not project.settings.smtp_host:
+        return "not set up (MLOPS_SMTP_HOST)"
+    told = len(recipients(project.settings, KINDS))
+    return f"{Mailer(project.settings).check()}; {told or 'no'} recipient(s)"
+
+
 _CHECKS = {
     "model types": _model_types,
     "home folder": _home,
     "source": _source,
     "Dagster's storage": _dagster,
     "MLflow": _mlflow,
+    "mail": _mail,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 from filelock import FileLock, Timeout
 
-from mlops_assets.assets.plan import Plan, Task
+from mlops_assets.assets.plan import JOBS, Plan, Task
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
 from mlops_assets.project import Project
@@ -23,18 +23,6 @@ _ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_JOBS = {
-    "raw_data": "ingest",
-    "clean_data": "clean",
-    "training_set": "build_training_set",
-    "hyperparameters": "tune",
-    "sklearn_model": "fit_sklearn",
-    "xgboost_model": "fit_xgboost",
-    "champion_model": "promote",
-    "predictions": "predict_batch",
-}
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What became of a task: nothing to do, made, waiting for what failed, or failed with an error in one line."""
@@ -57,7 +45,7 @@ class Runner:
         """Make a stale task in a Dagster run of its own."""
         if not task.stale or task.waits_for:
             return Outcome(task)
-        job = self._definitions.resolve_job_def(_JOBS[task.asset])
+        job = self._definitions.resolve_job_def(JOBS[task.asset])
         result = job.execute_in_process(
             instance=self._instance,
             partition_key=task.partition,

@@ -1,0 +1,34 @@
+"""What starts a retraining, how it goes on, and who hears of it."""
+
+import dagster as dg
+
+from mlops_assets.automation.retraining import build_retraining_sensor
+from mlops_assets.automation.tidying import build_tidying_sensor
+from mlops_assets.automation.triggers import (
+    build_first_run_sensor,
+    build_freshness_sensor,
+    build_repeat_sensor,
+    build_schedule,
+    build_scoring_sensor,
+    build_source_sensor,
+)
+from mlops_assets.project import Project
+
+
+def build_schedules(project: Project, retrain: dg.JobDefinition) -> list[dg.ScheduleDefinition]:
+    """The scheduled retraining, where the settings ask for one."""
+    schedule = build_schedule(project, retrain)
+    return [schedule] if schedule else []
+
+
+def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:
+    """All sensors: four start a retraining, one carries it on, one scores the newest month, one tidies up."""
+    return [
+        build_source_sensor(project, retrain),
+        build_freshness_sensor(project, retrain),
+        build_first_run_sensor(project, retrain),
+        build_repeat_sensor(project, retrain),
+        build_retraining_sensor(project, stages),
+        build_scoring_sensor(project, stages),
+        build_tidying_sensor(project),
+    ]

@@ -1,0 +1,188 @@
+"""What starts a retraining by itself: the schedule, a new or changed month, a champion that is no longer fresh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.definitions.freshness import FreshnessState
+
+from mlops_assets.assets.plan import JOBS, Plan
+from mlops_assets.assets.records import latest, materialised
+from mlops_assets.automation.guards import RETRAIN, STARTED_BY, why_not_now
+from mlops_assets.errors import MlopsError
+from mlops_assets.project import Project
+
+CAUSE = "mlops/cause"
+CRON = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 2 * *"}
+
+
+def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:
+    """Retraining by cron, where the settings give one."""
+    settings = project.settings
+    if settings.schedule == "off":
+        return None
+    cron = CRON.get(settings.schedule, settings.schedule)
+
+    @dg.schedule(
+        name="retrain_by_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Retrains at `{cron}` ({settings.timezone}), unless a retraining is under way.",
+    )
+    def retrain_by_schedule(context: dg.ScheduleEvaluationContext):
+        if reason := why_not_now(context.instance, project):
+            return dg.SkipReason(reason)
+        at = context.scheduled_execution_time
+        return dg.RunRequest(run_key=f"schedule/{at.isoformat()}", tags={STARTED_BY: "schedule"})
+
+    return retrain_by_schedule
+
+
+def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
+    """Retraining when the source has a month that is not in the data as it is there now."""
+    settings = project.settings
+
+    @dg.sensor(
+        name="new_data",
+        job=job,
+        minimum_interval_seconds=settings.watch_seconds,
+        default_status=_status(settings.watch_source),
+        description="Asks the source for new and changed months, and retrains with them.",
+    )
+    def new_data(context: dg.SensorEvaluationContext):
+        if reason := why_not_now(context.instance, project):
+            return dg.SkipReason(reason)
+        try:
+            stale = {task.partition: task.reasons for task in Plan(context.instance, project).tasks("raw_data") if task.stale}
+        except MlopsError as error:
+            return dg.SkipReason(f"the source cannot be asked: {error}")
+        if not stale:
+            return dg.SkipReason("nothing new: every month is ingested as the source has it")
+        # Nothing is remembered but the event log: a month stays new until it is ingested.
+        what = hashlib.sha256(json.dumps(stale, sort_keys=True).encode()).hexdigest()[:16]
+        return _request(context, project, f"data/{what}", {STARTED_BY: "sensor", "mlops/months": ", ".join(stale)[:200]})
+
+    return new_data
+
+
+def build_repeat_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
+    """Another try of a retraining that failed: what it left undone is not forgotten."""
+
+    @dg.sensor(
+        name="unfinished",
+        job=job,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Repeats a retraining that failed or was killed, each time after twice as long a wait.",
+    )
+    def unfinished(context: dg.SensorEvaluationContext):
+        if reason := why_not_now(context.instance, project):
+            return dg.SkipReason(reason)
+        newest = context.instance.get_runs(dg.RunsFilter(job_name=RETRAIN), limit=1)
+        if not newest or newest[0].status != dg.DagsterRunStatus.FAILURE:
+            return dg.SkipReason("the newest retraining did not fail")
+        if newest[0].tags.get("dagster/will_retry") == "true" and not newest[0].tags.get("dagster/auto_retry_run_id"):
+            return dg.SkipReason("Dagster itself is about to try it again")
+        first = newest[0].tags.get(CAUSE, f"failed/{newest[0].root_run_id or newest[0].run_id}")
+        return _request(context, project, first, {STARTED_BY: "retry"})
+
+    return unfinished
+
+
+def build_freshness_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
+    """Retraining when the champion's freshness policy fails."""
+
+    @dg.sensor(
+        name="stale_champion",
+        job=job,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Retrains when the champion is older than {project.settings.fresh_days:g} days.",
+    )
+    def stale_champion(context: dg.SensorEvaluationContext):
+        key = dg.AssetKey("champion_model")
+        record = context.instance.get_freshness_state_records([key]).get(key)
+        if record is None or record.freshness_state != FreshnessState.FAIL:
+            state = record.freshness_state.value if record else "not known yet"
+            return dg.SkipReason(f"the champion's freshness is {state}")
+        if reason := why_not_now(context.instance, project):
+            return dg.SkipReason(reason)
+        newest = context.instance.get_latest_materialization_event(key)
+        # A lapse is known by the materialisation that grew too old.
+        return _request(context, project, f"freshness/{newest.run_id}/{newest.timestamp}", {STARTED_BY: "freshness"})
+
+    return stale_champion
+
+
+def build_first_run_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
+    """One retraining when the daemon first sees a project without a champion."""
+
+    @dg.sensor(
+        name="first_run",
+        job=job,
+        minimum_interval_seconds=60,
+        default_status=_status(project.settings.run_at_start),
+        description="Retrains once where there is no champion yet.",
+    )
+    def first_run(context: dg.SensorEvaluationContext):
+        if context.instance.get_latest_materialization_event(dg.AssetKey("champion_model")):
+            return dg.SkipReason("there is a champion")
+        if reason := why_not_now(context.instance, project):
+            return dg.SkipReason(reason)
+        return dg.RunRequest(run_key="first", tags={STARTED_BY: "sensor"})
+
+    return first_run
+
+
+def build_scoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
+    """Predictions for the newest month, when its rows or the champion have changed outside a retraining."""
+
+    @dg.sensor(
+        name="scoring",
+        jobs=[job for job in jobs if job.name == JOBS["predictions"]],
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Scores the newest month again when the champion has changed, by a rollback for example.",
+    )
+    def scoring(context: dg.SensorEvaluationContext):
+        if reason := why_not_now(context.instance, project):
+            return dg.SkipReason(reason)
+        # Months that are ingested, not those that the source has: this needs no answer from the source.
+        ingested = {month: "" for month in materialised(context.instance, "raw_data")}
+        champion = latest(context.instance, "champion_model")
+        if not ingested or champion is None or not champion.value("champion_version"):
+            return dg.SkipReason("there is no champion yet")
+        newest = Plan(context.instance, project, ingested).tasks("predictions")[-1]
+        if not newest.stale:
+            return dg.SkipReason(f"{newest.partition} is scored by the champion")
+        version = champion.value("champion_version")
+        return dg.RunRequest(
+            run_key=f"{newest.partition}/{version}/{champion.made_at.timestamp()}",
+            partition_key=newest.partition,
+            tags={STARTED_BY: "sensor"},
+        )
+
+    return scoring
+
+
+def _request(
+    context: dg.SensorEvaluationContext, project: Project, cause: str, tags: dict[str, str]
+) -> dg.RunRequest | dg.SkipReason:
+    """A start for a cause; one that did not remove its cause is repeated, each time after twice as long a wait."""
+    filters = dg.RunsFilter(job_name=RETRAIN, tags={CAUSE: cause})
+    tried = context.instance.get_run_records(filters)
+    if tried:
+        wait = min(timedelta(seconds=project.settings.watch_seconds * 2 ** len(tried)), timedelta(days=1))
+        due = tried[0].create_timestamp.replace(tzinfo=UTC) + wait
+        if datetime.now(UTC) < due:
+            return dg.SkipReason(f"{len(tried)} retraining(s) did not help; the next try is at {due:%Y-%m-%d %H:%M} UTC")
+    return dg.RunRequest(run_key=f"{cause}/{len(tried)}", tags=tags | {CAUSE: cause})
+
+
+def _status(on: bool) -> dg.DefaultSensorStatus:
+    return dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED

@@ -1,0 +1,103 @@
+"""What starts a retraining, evaluated as the daemon does."""
+
+import dagster as dg
+import pytest
+
+from mlops_assets.automation.guards import RETRAIN, STARTED_BY
+from mlops_assets.automation.retraining import build_retrain_job
+from mlops_assets.automation.triggers import build_first_run_sensor, build_schedule, build_source_sensor
+from mlops_assets.dataset import DatasetSpec
+from mlops_assets.project import Project
+from mlops_assets.settings import read_settings
+
+JOB = build_retrain_job()
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project on two monthly CSV files."""
+    for month in ("2024-01", "2024-02"):
+        (tmp_path / f"{month}.csv").write_text(f"at,x,y\n{month}-03 10:00:00,1,2\n")
+    document = {
+        "name": "two_months",
+        "source": {"kind": "files", "uri": str(tmp_path / "{month}.csv")},
+        "columns": {"at": {"type": "time"}, "x": {}, "y": {}},
+        "time": {"column": "at", "first_month": "2024-01", "last_month": "2024-03"},
+        "target": {"column": "y"},
+        "features": {"numeric": {"x": {}}},
+    }
+    settings = read_settings({"MLOPS_HOME": str(tmp_path / "home"), "MLOPS_SCHEDULE": "daily"})
+    return Project(settings, DatasetSpec.model_validate(document))
+
+
+@pytest.fixture
+def instance(tmp_path):
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        yield instance
+
+
+def evaluate(sensor, instance):
+    return sensor(dg.build_sensor_context(instance=instance))
+
+
+def start(instance, status=dg.DagsterRunStatus.STARTED, **tags):
+    run = dg.DagsterRun(job_name=RETRAIN, status=status, tags={STARTED_BY: "api"} | tags)
+    instance.add_run(run)
+    return run
+
+
+def test_new_months_start_a_retraining_and_say_which(project, instance):
+    request = evaluate(build_source_sensor(project, JOB), instance)
+    assert request.tags["mlops/months"] == "2024-01, 2024-02"
+    assert request.tags[STARTED_BY] == "sensor"
+
+
+def test_two_looks_at_the_same_months_ask_for_one_and_the_same_run(project, instance):
+    sensor = build_source_sensor(project, JOB)
+    assert evaluate(sensor, instance).run_key == evaluate(sensor, instance).run_key
+
+
+def test_a_changed_month_is_another_cause(project, instance, tmp_path):
+    sensor = build_source_sensor(project, JOB)
+    before = evaluate(sensor, instance).run_key
+    (tmp_path / "2024-03.csv").write_text("at,x,y\n2024-03-03 10:00:00,1,2\n")
+    assert evaluate(sensor, instance).run_key != before
+
+
+def test_a_retraining_under_way_is_named_with_a_link_whoever_started_it(project, instance):
+    run = start(instance)
+    skip = evaluate(build_source_sensor(project, JOB), instance)
+    assert skip.skip_message == (
+        f"a retraining started by api is started: http://127.0.0.1:3000/runs/{run.run_id}"
+    )
+
+
+def test_a_retraining_that_is_about_to_start_counts_as_under_way(project, instance):
+    start(instance, dg.DagsterRunStatus.NOT_STARTED)
+    assert "is not_started" in evaluate(build_first_run_sensor(project, JOB), instance).skip_message
+
+
+def test_a_retraining_that_did_not_help_is_repeated_later_and_not_at_once(project, instance):
+    sensor = build_source_sensor(project, JOB)
+    request = evaluate(sensor, instance)
+    start(instance, dg.DagsterRunStatus.FAILURE, **request.tags)
+    assert "did not help; the next try is at" in evaluate(sensor, instance).skip_message
+
+
+def test_a_source_that_does_not_answer_is_a_skip_with_its_reason(project, instance, tmp_path):
+    for file in tmp_path.glob("*.csv"):
+        file.unlink()
+    assert "cannot be asked" in evaluate(build_source_sensor(project, JOB), instance).skip_message
+
+
+def test_the_schedule_is_skipped_while_a_retraining_is_under_way(project, instance):
+    schedule = build_schedule(project, JOB)
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 3 * * *", "UTC")
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=None)
+    start(instance)
+    assert "a retraining started by api" in schedule(context).skip_message
+
+
+def test_no_schedule_is_made_where_it_is_off(project):
+    off = Project(project.settings.model_copy(update={"schedule": "off"}), project.spec)
+    assert build_schedule(off, JOB) is None
