@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -19,6 +20,7 @@ from mlops_assets.automation.alert import (
     run_link,
 )
 from mlops_assets.automation.guards import RETRAIN, RETRAINING, STARTED_BY
+from mlops_assets.automation.retraining import FINISHED, retraining_id
 from mlops_assets.automation.steps import TASK
 from mlops_assets.automation.story import SCORE, Made, Story, read_story
 from mlops_assets.project import Project
@@ -53,7 +55,7 @@ def _bare_alert(project: Project, record: dg.RunRecord, error: Exception) -> Ale
 
 def _last_attempts(instance: dg.DagsterInstance, umbrella: dg.DagsterRun) -> list[dg.RunRecord]:
     """The runs of a retraining, of each task the last one, in the order they were launched."""
-    selection = dg.RunsFilter(tags={RETRAINING: umbrella.root_run_id or umbrella.run_id})
+    selection = dg.RunsFilter(tags={RETRAINING: retraining_id(umbrella)})
     last: dict[str, dg.RunRecord] = {}
     for record in instance.get_run_records(selection):  # newest first
         if record.dagster_run.is_finished:
@@ -68,6 +70,7 @@ class _Report:
         self._project, self._settings = project, project.settings
         self._whole, self._parts, self._is_retraining = whole, parts, is_retraining
         self._failed = [part for part in parts if not part.succeeded]
+        self._blocked = json.loads(whole.run.tags.get(FINISHED, "{}")).get("blocked", [])
         self._checks = [(part, check) for part in parts for check in part.failed_checks]
         self._verdict = next((part.verdict for part in parts if part.verdict), None)
 
@@ -86,7 +89,7 @@ class _Report:
         )
 
     def _kinds(self) -> Iterator[Kind]:
-        if self._failed or self._checks or not self._whole.succeeded:
+        if self._failed or self._blocked or self._checks or not self._whole.succeeded:
             yield "failure"
         if self._verdict:
             yield "champion"
@@ -99,6 +102,7 @@ class _Report:
         news = [_decision(self._verdict)] if self._verdict else []
         if self._is_retraining:
             news += [f"{len(self._failed)} of {len(self._parts)} parts failed"] if self._failed else []
+            news += [f"{len(self._blocked)} not tried"] if self._blocked else []
             news += [_checks_failed(len(self._checks))] if self._checks else []
             return f"retraining {end}: {'; '.join(news) or 'the champion stays as it was'}"
         if not self._whole.succeeded:
@@ -130,6 +134,7 @@ class _Report:
     def _details(self) -> Iterator[str]:
         if self._is_retraining:
             yield from (f"{part.name} failed: {part.cause}" for part in self._failed)
+            yield from (f"{name} was not tried: what it needs is not there" for name in self._blocked)
         yield from (_check_line(*failed) for failed in self._checks)
         for made in (made for part in self._parts for made in part.made if made.computed and SCORE in made.metadata):
             # In a retraining every model type is tuned, then fitted: the fit is what counts.

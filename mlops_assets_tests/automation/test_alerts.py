@@ -15,6 +15,7 @@ from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from mlops_assets.automation.alerts import Collector, build_alert_sensor, first_position, flush
 from mlops_assets.automation.guards import RETRAIN, RETRAINING, STARTED_BY
 from mlops_assets.automation.outbox import LEASE, Outbox
+from mlops_assets.automation.retraining import FINISHED
 from mlops_assets.automation.steps import TASK
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets.project import Project
@@ -313,6 +314,14 @@ def test_a_retraining_is_one_mail_with_its_failed_parts_and_the_verdict_inside(o
     said += ["--select hyperparameters --partition Lasso", "sensor", "5.2 -> 5.1"]
     said += [f"http://dagster/runs/{run_id}", f"http://dagster/runs/{failed}"]
     assert all(line in got.text for line in said), got.text
+
+
+def test_what_a_retraining_could_not_try_is_told(office, instance, smtp_server):
+    run_id = office.retrain()
+    instance.add_run_tags(run_id, {FINISHED: '{"given_up": [], "blocked": ["xgboost_model"]}'})
+    office.tick()
+    assert subjects(smtp_server) == ["[mlops tiny] retraining done: 1 not tried"]
+    assert "xgboost_model was not tried: what it needs is not there" in smtp_server.received[0].text
 
 
 def test_a_part_that_succeeded_in_the_end_did_not_fail(make_office, smtp_server):
