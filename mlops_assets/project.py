@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Project:
     """What every asset and command needs. Opening a project touches no network and no database."""
 
-    settings: Settings
-    spec: DatasetSpec
+    settings: Settings = field(repr=False)
+    spec: DatasetSpec = field(repr=False)  # it knows real column names, and logs print what they are given
 
     @property
     def home(self) -> Path:

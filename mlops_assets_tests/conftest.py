@@ -1,6 +1,8 @@
 """Real rows and tiny specs that many tests share."""
 
+import shutil
 import zipfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pyarrow.csv
 import pytest
 
 from mlops_assets.dataset import DatasetSpec, load_dataset
+from mlops_assets_tests.homes import SHOP, Home, write_month, write_yaml
+from mlops_assets_tests.servers import Line, mlflow_server
 
 TAXI_FILE = "green_tripdata_2024-01.parquet"
 TINY = {
@@ -104,3 +108,68 @@ def flights() -> pa.Table:
     columns["departure_at"] = pc.local_timestamp(columns["departure_at"].cast(zone))
     columns |= {alias: columns[alias].cast(pa.float64()) for alias in ("distance", "air_time")}
     return pa.table(columns)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """MLflow's schema, made once: it takes seconds."""
+    from mlops_assets.resources.mlflow_connection import connect
+
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(empty_database, tmp_path_factory) -> Iterator[str]:
+    """Address of a real MLflow server."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    with mlflow_server(folder) as address:
+        yield address
+
+
+@pytest.fixture
+def line(server) -> Iterator[Line]:
+    line = Line(server)
+    yield line
+    line.cut()
+
+
+@pytest.fixture(scope="session")
+def new_home(empty_database, tmp_path_factory):
+    """A function that gives a home folder in which nothing was done yet."""
+
+    def make(**settings: str) -> Home:
+        folder = tmp_path_factory.mktemp("home")
+        shutil.copy(empty_database, folder / "mlflow.db")
+        return Home(folder, **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_shop(new_home):
+    """A function that gives a home for the small dataset `shop`: three months of 300 sales, one model type."""
+
+    def make(**settings: str) -> Home:
+        home = new_home(MLOPS_MODEL_TYPES="Ridge", MLOPS_MAX_TRIALS="3")
+        sales = home.folder / "sales"
+        sales.mkdir()
+        for month in ("2024-01", "2024-02", "2024-03"):
+            write_month(sales, month)
+        source = {"kind": "files", "uri": f"{sales}/sales_{{month}}.csv"}
+        home.env["MLOPS_DATASET"] = write_yaml(home.folder / "shop.yaml", SHOP | {"source": source})
+        home.env |= settings
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shop(new_shop) -> Home:
+    """The shop after a run: three months, one champion. Tests that share it leave it as it is."""
+    shop = new_shop()
+    answer = shop.command("run")
+    assert answer.code == 0, answer
+    return shop
