@@ -64,14 +64,15 @@ def test_the_trials_are_those_of_an_undisturbed_search(killed, shop):
         assert one.value(name) == other.value(name)
 
 
-def test_the_models_are_those_of_an_undisturbed_run_bit_for_bit(killed, shop):
-    def files(home):
+def test_the_models_predict_as_those_of_an_undisturbed_run_bit_for_bit(killed, shop):
+    def predictions(home):
+        project, cleaned = home.project(), home.record("clean_data", "2024-03")
+        rows = project.storage.read_table(cleaned.path, list(project.spec.inputs())).to_pandas()
         candidate, champion = home.record("sklearn_model", "Ridge"), home.record("champion_model")
         versions = candidate.value("version"), champion.value("champion_version")
-        folders = map(home.project().registry.folder, versions)
-        return [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
+        return [project.registry.load(number).predict(rows).tolist() for number in versions]
 
-    assert files(killed) == files(shop)
+    assert predictions(killed) == predictions(shop)
     assert killed.record("champion_model").value("verdict") == shop.record("champion_model").value("verdict")
 
 
