@@ -1,0 +1,1 @@
+"""Benchmarks: what the project costs and reaches, beside the tutorial's algorithm and beside the floors."""

@@ -32,7 +32,8 @@ class Site:
         self.months = root / "months"
         self.months.mkdir()
         spec = Path("mlops_assets/datasets/nyc_green_taxi.yaml").read_text(encoding="utf-8")
-        spec = spec.replace("train_months: 12", "train_months: 2").replace("first_month: 2023-01", "first_month: 2023-07")
+        for given, small in (("train_months: 12", "train_months: 2"), ("first_month: 2023-01", "first_month: 2023-07")):
+            spec = spec.replace(given, small)
         (root / "taxi.yaml").write_text(spec, encoding="utf-8")
         self.env = os.environ | {
             "MLOPS_HOME": str(root / "home"),
@@ -165,9 +166,10 @@ def _champion_answers(project) -> bool:
 
 def _report(instance, project, months, killed, bad_champion) -> int:
     from mlops_assets.assets.records import newest
+    from mlops_assets.core.splitting import SPLITS
 
     built = newest(instance, "training_set")
-    window = {name.strip() for split in ("train", "validation", "test") for name in built.value(f"{split}_months").split(",")}
+    window = {month for split in SPLITS for month in built.value(f"{split}_months").split(", ")}
     wanted = set(months[-4:])
     runs = project.tracking.client.search_runs([project.tracking.experiment_id], max_results=5000)
     running = [run.info.run_name for run in runs if run.info.status == "RUNNING"]
@@ -177,7 +179,8 @@ def _report(instance, project, months, killed, bad_champion) -> int:
         if run.info.status == "FINISHED" and run.info.run_name.startswith("fit ")
     )
     twice = {key: count for key, count in fits.items() if count > 1}
-    print(f"killed: {dict(killed)}; retrainings' training sets: {len({key[1] for key in fits})}; fits: {sum(fits.values())}")
+    training_sets = len({content for _, content in fits})
+    print(f"killed: {dict(killed)}; training sets: {training_sets}; fits: {sum(fits.values())}")
     print(f"window {sorted(window)}, wanted {sorted(wanted)}; fitted twice: {twice}; left RUNNING: {running}")
     print(f"champion version {project.registry.champion().number}; looks at which it did not answer: {bad_champion}")
     return int(bool(twice or running or bad_champion or window != wanted))

@@ -109,7 +109,9 @@ class Settings(BaseModel):
     mail_to_success: Addresses = Field((), description="Recipients of successes; without any, none are sent.")
     mail_max_age_hours: float = Field(24, gt=0, description="No mail for what happened longer ago.")
     mail_digest_from: int = Field(5, ge=2, description="So many mails due at once become one digest.")
-    schedule: str = Field("off", description="Cron of the scheduled retraining, such as `0 3 2 * *`, or `hourly`, `daily`, `weekly`, `monthly`, `off`.")
+    schedule: str = Field(
+        "off", description="Cron of the scheduled retraining, or `hourly`, `daily`, `weekly`, `monthly`, `off`."
+    )
     timezone: str = Field("UTC", description="Time zone of the schedule.")
     run_at_start: bool = Field(False, description="Retrain once when the daemon first sees the project.")
     watch_source: bool = Field(True, description="Retrain when the source has a new or changed month.")

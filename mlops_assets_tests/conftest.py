@@ -1,14 +1,8 @@
-"""Real rows, tiny specs and a mail server that many tests share."""
+"""What many tests share: real rows, tiny specs, homes, an MLflow server."""
 
-import ipaddress
-import socket
-import ssl
+import shutil
 import zipfile
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import default
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,13 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from mlops_assets.dataset import DatasetSpec, load_dataset
+from mlops_assets_tests.homes import SHOP, Home, write_month, write_yaml
+from mlops_assets_tests.mail_server import certificate, make_smtp_server, smtp_server  # noqa: F401  (fixtures)
+from mlops_assets_tests.servers import Line, mlflow_server
 
 TAXI_FILE = "green_tripdata_2024-01.parquet"
 TINY = {
@@ -120,121 +112,65 @@ def flights() -> pa.Table:
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory) -> Path:
-    """A file with a self-signed certificate of 127.0.0.1, and its key."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name.from_rfc4514_string("CN=Test authority")
-    usage = dict.fromkeys(
-        ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False
-    )
-    usage |= {"digital_signature": True, "key_encipherment": True, "key_cert_sign": True, "crl_sign": True}
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .add_extension(x509.KeyUsage(**usage), True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(made.public_bytes(encoding) + secret)
+def empty_database(tmp_path_factory) -> Path:
+    """MLflow's schema, made once: it takes seconds."""
+    from mlops_assets.resources.mlflow_connection import connect
+
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    connect(f"sqlite:///{path}")
     return path
 
 
-@dataclass(frozen=True)
-class Received:
-    """A mail that the server took."""
-
-    to: tuple[str, ...]
-    message: EmailMessage
-    encrypted: bool
-    logged_in: bool
-
-    @property
-    def text(self) -> str:
-        return self.message.get_body(("plain",)).get_content()
-
-    @property
-    def html(self) -> str:
-        return self.message.get_body(("html",)).get_content()
-
-
-class SmtpServer:
-    """A real mail server on a port of its own. It keeps what it receives, and can be stopped and started again."""
-
-    user, password = "ops", "swordfish-41"
-
-    def __init__(self, security: str, certificate: Path, login: bool) -> None:
-        self.received: list[Received] = []
-        self.refused: dict[str, str] = {}  # recipient -> the answer that it gets
-        self.answer = "250 OK"  # to a mail; None drops the line instead
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            self.port = taken.getsockname()[1]
-        self._options = {}
-        if security != "plain":
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(certificate)
-            kind = {"ssl": {"ssl_context": context}, "starttls": {"tls_context": context, "require_starttls": True}}
-            self._options |= kind[security]
-        if login:
-            # It does not know that it is encrypted where all of the line is.
-            self._options |= {"authenticator": self._check, "auth_require_tls": security == "starttls"}
-        self._controller = None
-
-    def start(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, **self._options)
-        self._controller.start()
-
-    def stop(self) -> None:
-        if self._controller:
-            self._controller.stop()
-            self._controller = None
-
-    def _check(self, server, session, envelope, mechanism, data) -> AuthResult:
-        known = (data.login, data.password) == (self.user.encode(), self.password.encode())
-        return AuthResult(success=known, handled=False)
-
-    async def handle_RCPT(self, server, session, envelope, address, options) -> str:
-        if address in self.refused:
-            return self.refused[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope) -> str:
-        message = BytesParser(policy=default).parsebytes(envelope.content)
-        encrypted = session.ssl is not None or server.transport.get_extra_info("sslcontext") is not None
-        if self.answer is None or self.answer.startswith("250"):
-            self.received.append(Received(tuple(envelope.rcpt_tos), message, encrypted, bool(session.authenticated)))
-        if self.answer is None:
-            server.transport.abort()
-        return self.answer or "250 OK"
+@pytest.fixture(scope="session")
+def server(empty_database, tmp_path_factory) -> Iterator[str]:
+    """Address of a real MLflow server."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    with mlflow_server(folder) as address:
+        yield address
 
 
 @pytest.fixture
-def make_smtp_server(certificate):
-    """A function that starts a mail server: plain, starttls or ssl, with or without login."""
-    servers = []
-
-    def make(security: str = "plain", login: bool = False) -> SmtpServer:
-        server = SmtpServer(security, certificate, login)
-        server.start()
-        servers.append(server)
-        return server
-
-    yield make
-    for server in servers:
-        server.stop()
+def line(server) -> Iterator[Line]:
+    line = Line(server)
+    yield line
+    line.cut()
 
 
-@pytest.fixture
-def smtp_server(make_smtp_server) -> SmtpServer:
-    """A mail server that takes mail from anyone, unencrypted."""
-    return make_smtp_server()
+@pytest.fixture(scope="session")
+def new_home(empty_database, tmp_path_factory):
+    """A function that gives a home folder in which nothing was done yet."""
+
+    def make(**settings: str) -> Home:
+        folder = tmp_path_factory.mktemp("home")
+        shutil.copy(empty_database, folder / "mlflow.db")
+        return Home(folder, **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_shop(new_home):
+    """A function that gives a home for the small dataset `shop`: three months of 300 sales, one model type."""
+
+    def make(**settings: str) -> Home:
+        home = new_home(MLOPS_MODEL_TYPES="Ridge", MLOPS_MAX_TRIALS="3")
+        sales = home.folder / "sales"
+        sales.mkdir()
+        for month in ("2024-01", "2024-02", "2024-03"):
+            write_month(sales, month)
+        source = {"kind": "files", "uri": f"{sales}/sales_{{month}}.csv"}
+        home.env["MLOPS_DATASET"] = write_yaml(home.folder / "shop.yaml", SHOP | {"source": source})
+        home.env |= settings
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shop(new_shop) -> Home:
+    """The shop after a run: three months, one champion. Tests that share it leave it as it is."""
+    shop = new_shop()
+    answer = shop.command("run")
+    assert answer.code == 0, answer
+    return shop

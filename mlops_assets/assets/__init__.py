@@ -23,7 +23,7 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
     models = training_assets(project.sklearn_types, project.xgboost_types)
     return [
         *preparation_assets(months, freshness),
-        *tuning_assets(model_type_partitions(project.settings.model_types)),
+        *tuning_assets(model_type_partitions(tuple(project.model_types))),
         *models,
         champion_asset([model.key.to_user_string() for model in models], freshness),
         *prediction_assets(months),

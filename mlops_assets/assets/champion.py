@@ -42,7 +42,7 @@ def champion_asset(models: list[str], freshness: dg.FreshnessPolicy) -> dg.Asset
     )
     def champion_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """The gate's verdict on the best candidate, and the version that holds the alias `champion`."""
-        with clear_failures():
+        with clear_failures(project):
             return _decide(context, project)
 
     return champion_model
@@ -57,8 +57,6 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     making = begin(context, project, recipes.champion_model(project, built, fitted))
     if making.unchanged:
         return making.again()
-    if not fitted:
-        raise DataError("no model is fitted on the present training set: materialise the models first")
     months, cleaned = recipes.chosen_months(context.instance, project)
     if recipes.training_set(project, months, cleaned) != built.recipe:
         raise DataError(
@@ -111,7 +109,7 @@ def _crown(
             version = project.registry.log(
                 run,
                 Path(folder),
-                example=example_rows(context, project),
+                example=example_rows(context, project, months.train[0]),
                 prediction_name=project.spec.target.unit or "prediction",
                 params=params,
                 metrics=metrics,

@@ -121,11 +121,14 @@ def _candidate(project: Project, name: str, record: Record, rows: Rows) -> Entry
 def _champion(
     project: Project, reigning: Version | None, rows: Rows, judged: set[str]
 ) -> tuple[Entry | None, str]:
-    """The reigning champion's entry. Where its refit has seen a judged month, the model that won for it stands in."""
+    """The reigning champion's entry. Where its refit has seen a judged month, the model that won for it stands in.
+
+    A candidate that was given the alias by hand is no refit: it learnt from its train split alone.
+    """
     if reigning is None:
         return None, "there is no champion yet"
     number, note = reigning.number, f"version {reigning.number}"
-    if judged & set(reigning.tags["months"].split(",")):
+    if "candidate" in reigning.tags and judged & set(reigning.tags["months"].split(",")):
         number = int(reigning.tags["candidate"])
         note += f", by version {number}, which was fitted without the months it is judged on"
     try:

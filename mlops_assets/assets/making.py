@@ -18,6 +18,7 @@ OWNERS = ["team:mlops"]
 # What a network or a server did may pass; what a file or a setting says will not.
 RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 _WORTH_A_RETRY = (SourceUnreachable, TrackingError)
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,22 @@ class Made:
 
 
 @contextmanager
-def clear_failures() -> Iterator[None]:
-    """An expected error fails the step with its message alone; only a failure that may pass is retried."""
+def clear_failures(project: Project) -> Iterator[None]:
+    """An error fails the step with its message alone; only a failure that may pass is retried.
+
+    The event log keeps what it is given for ever: an unexpected error keeps its traceback and loses its chain.
+    """
+    redact = project.spec.redact
     try:
         yield
     except MlopsError as error:
-        raise dg.Failure(str(error), allow_retries=isinstance(error, _WORTH_A_RETRY)) from None
+        raise dg.Failure(redact(str(error)), allow_retries=isinstance(error, _WORTH_A_RETRY)) from None
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        # A retry policy would make Dagster try the interrupted step again: it could not be stopped.
+        raise dg.Failure(INTERRUPTED, allow_retries=False) from None
     except Exception as error:
-        raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
+        failure = dg.Failure(redact(f"{type(error).__name__}: {error}"), allow_retries=False)
+        raise failure.with_traceback(error.__traceback__) from None
 
 
 def why_stale(project: Project, record: Record | None, recipe: Recipe) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def prediction_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
     ) -> dg.MaterializeResult:
         """What the champion says of each raw row of a month, with the model's version."""
-        with clear_failures():
+        with clear_failures(project):
             return _score(context, project)
 
     return [predictions]

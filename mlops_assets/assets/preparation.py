@@ -38,7 +38,7 @@ def preparation_assets(
         from mlops_assets.core.schemas import raw_schema
 
         month, spec = context.partition_key, project.spec
-        with clear_failures():
+        with clear_failures(project):
             version = project.source.partitions().get(month)
             if version is None:
                 context.log.warning(f"{month} is not published yet: nothing to do")
@@ -76,7 +76,7 @@ def preparation_assets(
         from mlops_assets.core.schemas import clean_schema
 
         month, spec = context.partition_key, project.spec
-        with clear_failures():
+        with clear_failures(project):
             raw = newest(context.instance, "raw_data", month)
             making = begin(context, project, recipes.clean_data(project, raw))
             cleaned = clean(spec, project.storage.read_table(raw.path), month)
@@ -89,16 +89,16 @@ def preparation_assets(
                 return
             stored = project.storage.write_table("clean_data", month, table)
             y = table.column(TARGET).to_numpy()
-            dropped = bars(list(cleaned.dropped), list(cleaned.dropped.values()), f"Rows dropped in {month}")
+            dropped = {spec.redact(rule): rows for rule, rows in cleaned.dropped.items()}
+            dropped_plot = bars(list(dropped), list(dropped.values()), f"Rows dropped in {month}")
+            target_plot = histogram(y, f"Target in {month}", spec.target.unit)
             shown = {
                 "dagster/row_count": table.num_rows,
                 "rows_dropped": raw_rows - table.num_rows,
-                "dropped_by_rule": cleaned.dropped,
+                "dropped_by_rule": dropped,
                 "target_mean": float(y.mean()),
-                "dropped_plot": dg.MetadataValue.md(markdown_image(dropped, "rows dropped by rule")),
-                "target_plot": dg.MetadataValue.md(
-                    markdown_image(histogram(y, f"Target in {month}", spec.target.unit), "target")
-                ),
+                "dropped_plot": dg.MetadataValue.md(markdown_image(dropped_plot, "rows dropped by rule")),
+                "target_plot": dg.MetadataValue.md(markdown_image(target_plot, "target")),
             }
             yield making.done(Made(stored.digest, stored.path, shown | column_schema(clean_schema(spec))))
 
@@ -118,7 +118,7 @@ def preparation_assets(
         from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set
 
         spec, seed = project.spec, project.settings.seed
-        with clear_failures():
+        with clear_failures(project):
             months, cleaned = recipes.chosen_months(context.instance, project)
             making = begin(context, project, recipes.training_set(project, months, cleaned))
             if making.unchanged:

@@ -17,6 +17,7 @@ from mlops_assets.assets.records import Record, all_latest, latest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.splitting import Months, choose_months
 from mlops_assets.dataset import DatasetSpec
+from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
 # Raise a version when the code behind an asset changes what it would give.
@@ -54,7 +55,7 @@ def raw_data(project: Project, source_version: str) -> Recipe:
 
 def clean_data(project: Project, raw: Record) -> Recipe:
     spec = project.spec
-    rules = spec.model_dump(mode="json", include={"target", "rows", "time", "key"})
+    rules = _public(spec, spec.model_dump(mode="json", include={"target", "rows", "time", "key"}))
     settings = rules | {"columns": {alias: column.type for alias, column in spec.columns.items()}}
     return _recipe(
         "clean_data", settings=settings | {"inputs": spec.inputs()}, upstream={"raw_data": raw.content}
@@ -62,9 +63,19 @@ def clean_data(project: Project, raw: Record) -> Recipe:
 
 
 def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Months, dict[str, Record]]:
-    """The window over the months that were cleaned, and their records; raises DataError where too few are there."""
-    cleaned = all_latest(instance, "clean_data")
-    months = choose_months(tuple(cleaned), project.spec.window)
+    """The window over the months that were cleaned, and their records; raises DataError where too few are there.
+
+    Months of another source, or that were cleaned by other rules and could not be cleaned anew, do not count.
+    """
+    raw, cleaned = all_latest(instance, "raw_data"), all_latest(instance, "clean_data")
+    counting = [
+        month
+        for month, record in cleaned.items()
+        if month in raw
+        and _same_settings(raw[month].recipe, raw_data(project, source_version=""))
+        and _same_settings(record.recipe, clean_data(project, raw[month]))
+    ]
+    months = choose_months(counting, project.spec.window)
     return months, {month: cleaned[month] for month in months.all}
 
 
@@ -145,14 +156,21 @@ def predictions(project: Project, raw: Record, champion: Record) -> Recipe:
 
 
 def candidates(instance: dg.DagsterInstance, project: Project, built: Record) -> dict[str, Record]:
-    """The final model of each type that was fitted on this very training set."""
+    """The final model of each type that was fitted on this very training set; DataError where there is none."""
     found = {name: latest(instance, "sklearn_model", name) for name in project.sklearn_types}
     found |= {name: latest(instance, "xgboost_model") for name in project.xgboost_types}
-    return {
+    fitted = {
         name: record
         for name, record in found.items()
-        if record and record.recipe.parts.get("upstream", {}).get("training_set") == built.content
+        if record and record.recipe.parts["upstream"]["training_set"] == built.content
     }
+    if not fitted:
+        raise DataError("no model is fitted on the present training set: materialise the models first")
+    return fitted
+
+
+def _same_settings(one: Recipe, other: Recipe) -> bool:
+    return one.parts["settings"] == other.parts["settings"]
 
 
 def _recipe(asset: str, **parts: Any) -> Recipe:
@@ -161,6 +179,20 @@ def _recipe(asset: str, **parts: Any) -> Recipe:
 
 def _columns(spec: DatasetSpec) -> dict[str, Any]:
     return {alias: column.model_dump(mode="json") for alias, column in spec.columns.items()}
+
+
+def _public(spec: DatasetSpec, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without what came from the environment; a digest tells when that has changed."""
+    shown = _redacted(spec, settings)
+    return shown if shown == settings else shown | {"values from the environment": _digest(settings)}
+
+
+def _redacted(spec: DatasetSpec, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _redacted(spec, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_redacted(spec, item) for item in value]
+    return spec.redact(value) if isinstance(value, str) else value
 
 
 def _digest(value: Any) -> str:

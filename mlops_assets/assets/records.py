@@ -79,14 +79,17 @@ def newest(instance: dg.DagsterInstance, asset: str, partition: str | None = Non
 
 def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version) -> None:
     """Record that a person moved the alias: the newest `champion_model`, with the version that holds it now."""
-    record = newest(instance, "champion_model")
+    record = latest(instance, "champion_model")
+    if record is None:  # made by another Dagster instance: nothing here was predicted with it
+        return
+    content = Recipe({"champion": now.number}).digest
     told = {
         "champion_version": now.number,
         "champion_type": now.model_type,
         "promoted": False,
         "verdict": f"Rolled back by hand from version {before.number} to version {now.number}.",
         "registered_model": dg.MetadataValue.url(now.url),
-        CONTENT: Recipe({"champion": now.number}).digest,
+        CONTENT: content,
     }
-    materialization = dg.AssetMaterialization("champion_model", metadata=dict(record.metadata) | told)
-    instance.report_runless_asset_event(materialization)
+    metadata, tags = dict(record.metadata) | told, {"dagster/data_version": content}
+    instance.report_runless_asset_event(dg.AssetMaterialization("champion_model", metadata=metadata, tags=tags))

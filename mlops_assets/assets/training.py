@@ -7,7 +7,7 @@ import dagster as dg
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.records import all_latest, newest
+from mlops_assets.assets.records import newest
 from mlops_assets.partitions import model_type_mapping
 from mlops_assets.project import Project
 
@@ -48,7 +48,7 @@ def _model_asset(
     )
     def model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
         name = only_type or context.partition_key
-        with clear_failures():
+        with clear_failures(project):
             return _fit(context, project, asset, name)
 
     return model
@@ -89,7 +89,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         version = project.registry.log(
             run,
             Path(folder),
-            example=example_rows(context, project),
+            example=example_rows(context, project, training_set.months.train[0]),
             prediction_name=project.spec.target.unit or "prediction",
             params=fitted.params,
             metrics={
@@ -118,8 +118,8 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     return making.done(Made(making.recipe.digest, None, shown))
 
 
-def example_rows(context: dg.AssetExecutionContext, project: Project, count: int = 5):
-    """The first rows of the newest clean month as a DataFrame of a model's inputs."""
-    newest = list(all_latest(context.instance, "clean_data").values())[-1]
-    table = project.storage.read_table(newest.path, list(project.spec.inputs()))
+def example_rows(context: dg.AssetExecutionContext, project: Project, month: str, count: int = 5):
+    """The first clean rows of a month as a DataFrame of a model's inputs."""
+    cleaned = newest(context.instance, "clean_data", month)
+    table = project.storage.read_table(cleaned.path, list(project.spec.inputs()))
     return table.slice(0, count).to_pandas()

@@ -56,7 +56,7 @@ def tuning_assets(model_types: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
     ) -> dg.MaterializeResult:
         """The best parameters of a model type on the shared training set, judged on its validation split."""
         name = context.partition_key
-        with clear_failures():
+        with clear_failures(project):
             built = newest(context.instance, "training_set")
             previous = latest(context.instance, "hyperparameters", name)
             recipe = recipes.hyperparameters(project, name, built, previous, config.budget(project.settings))

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from mlops_assets.automation.alerts import build_alert_sensor
 from mlops_assets.automation.retraining import build_retraining_sensor
 from mlops_assets.automation.tidying import build_tidying_sensor
 from mlops_assets.automation.triggers import (
@@ -22,7 +23,9 @@ def build_schedules(project: Project, retrain: dg.JobDefinition) -> list[dg.Sche
 
 
 def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:
-    """All sensors: four start a retraining, one carries it on, one scores the newest month, one tidies up."""
+    """All sensors: four start a retraining, one carries it on, one scores the newest month, one tidies up, one
+    mails."""
+    alerts = build_alert_sensor(project)
     return [
         build_source_sensor(project, retrain),
         build_freshness_sensor(project, retrain),
@@ -31,4 +34,5 @@ def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> 
         build_retraining_sensor(project, stages),
         build_scoring_sensor(project, stages),
         build_tidying_sensor(project),
+        *([alerts] if alerts else []),
     ]

@@ -58,14 +58,16 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         if reason := why_not_now(context.instance, project):
             return dg.SkipReason(reason)
         try:
-            stale = {task.partition: task.reasons for task in Plan(context.instance, project).tasks("raw_data") if task.stale}
+            tasks = Plan(context.instance, project).tasks("raw_data")
         except MlopsError as error:
             return dg.SkipReason(f"the source cannot be asked: {error}")
+        stale = {task.partition: task.reasons for task in tasks if task.stale}
         if not stale:
             return dg.SkipReason("nothing new: every month is ingested as the source has it")
         # Nothing is remembered but the event log: a month stays new until it is ingested.
         what = hashlib.sha256(json.dumps(stale, sort_keys=True).encode()).hexdigest()[:16]
-        return _request(context, project, f"data/{what}", {STARTED_BY: "sensor", "mlops/months": ", ".join(stale)[:200]})
+        tags = {STARTED_BY: "sensor", "mlops/months": ", ".join(stale)[:200]}
+        return _request(context, project, f"data/{what}", tags)
 
     return new_data
 
@@ -180,7 +182,8 @@ def _request(
         wait = min(timedelta(seconds=project.settings.watch_seconds * 2 ** len(tried)), timedelta(days=1))
         due = tried[0].create_timestamp.replace(tzinfo=UTC) + wait
         if datetime.now(UTC) < due:
-            return dg.SkipReason(f"{len(tried)} retraining(s) did not help; the next try is at {due:%Y-%m-%d %H:%M} UTC")
+            when = f"{due:%Y-%m-%d %H:%M} UTC"
+            return dg.SkipReason(f"{len(tried)} retraining(s) did not help; the next try is at {when}")
     return dg.RunRequest(run_key=f"{cause}/{len(tried)}", tags=tags | {CAUSE: cause})
 
 

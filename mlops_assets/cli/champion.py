@@ -15,12 +15,10 @@ from mlops_assets.project import open_project
 def roll_back() -> None:
     """Move the alias back, and record that in Dagster too, so that predictions know."""
     project = open_project()
-    before, now = project.registry.rollback(at=datetime.now(UTC))
-    with open_instance(project.settings) as instance:
+    with open_instance(project) as instance:
+        before, now = project.registry.rollback(at=datetime.now(UTC))
         report_rollback(instance, before, now)
-    Console().print(
-        f"Champion: version {now.number} ({now.model_type}) again, instead of version {before.number}."
-    )
+    Console().print(f"Champion: version {now.number} ({now.model_type}) again, instead of version {before.number}.")
 
 
 def show_history() -> None:

@@ -16,7 +16,7 @@ from mlops_assets.settings import project_root
 def serve(port: int, mlflow_port: int) -> int:
     """Start both and wait; Ctrl-C, or the end of one, ends the other."""
     project = open_project()
-    prepare_dagster_home(project.settings)
+    prepare_dagster_home(project)
     project.tracking.check()  # makes the database once, before two processes want it
     env = os.environ | {
         "MLOPS_DAGSTER_URL": f"http://127.0.0.1:{port}",

@@ -54,15 +54,8 @@ def _source(project: Project) -> str:
 
 
 def _dagster(project: Project) -> str:
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        with open_instance(project.settings) as instance:
-            return f"{instance.get_runs_count()} runs on record"
-    except SQLAlchemyError as error:
-        raise StorageError(
-            f"its database does not answer: {type(error).__name__} (see dagster.yaml)"
-        ) from None
+    with open_instance(project) as instance:
+        return f"{instance.get_runs_count()} runs on record"
 
 
 def _mlflow(project: Project) -> str:

@@ -1,22 +1,28 @@
-"""Where Dagster keeps its runs and events: $DAGSTER_HOME, by default in the project's home folder."""
+"""Where Dagster keeps its runs and events: $DAGSTER_HOME, by default in the dataset's folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_assets.errors import SettingsError
-from mlops_assets.settings import Settings, project_root
+from mlops_assets.errors import SettingsError, StorageError
+from mlops_assets.project import Project
+from mlops_assets.settings import project_root
 
 if TYPE_CHECKING:
     import dagster as dg
 
 
-def prepare_dagster_home(settings: Settings) -> Path:
-    """Set $DAGSTER_HOME where it is not set, and link the project's `dagster.yaml` into it."""
+def prepare_dagster_home(project: Project) -> Path:
+    """Set $DAGSTER_HOME where it is not set, and link the project's `dagster.yaml` into it.
+
+    Each dataset has one of its own: its assets have the same names as those of another.
+    """
     given = os.environ.get("DAGSTER_HOME")
-    home = Path(given) if given else settings.home_path / "dagster"
+    home = Path(given) if given else project.home / "dagster"
     if not home.is_absolute():
         raise SettingsError(f"DAGSTER_HOME must be an absolute path, not {given}")
     try:
@@ -26,16 +32,29 @@ def prepare_dagster_home(settings: Settings) -> Path:
             config.unlink(missing_ok=True)  # a link whose target has moved
             config.symlink_to(os.path.relpath(shipped, home))
     except OSError as error:
-        raise SettingsError(
+        raise StorageError(
             f"the folder for Dagster cannot be made: {error} (set MLOPS_HOME or DAGSTER_HOME)"
         ) from None
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
 
-def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The Dagster instance that the UI and the daemon use as well."""
-    import dagster as dg
+@contextmanager
+def open_instance(project: Project) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance that the UI and the daemon use as well.
 
-    prepare_dagster_home(settings)
-    return dg.DagsterInstance.get()
+    What its database raises inside comes out as a StorageError; MLflow's errors are told as such before.
+    """
+    import dagster as dg
+    from sqlalchemy.exc import SQLAlchemyError
+
+    home = prepare_dagster_home(project)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    except Exception as error:
+        failure = error if isinstance(error, SQLAlchemyError) else error.__cause__  # as dagster-postgres wraps it
+        if not isinstance(failure, SQLAlchemyError):
+            raise
+        told = " ".join(str(getattr(failure, "orig", None) or failure).split())
+        raise StorageError(f"Dagster's storage in {home} cannot be used: {told}") from None

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_assets.errors import InputError, TrackingError
+from mlops_assets.errors import InputError, StorageError, TrackingError
 from mlops_assets.project import open_project
 
 if TYPE_CHECKING:
@@ -20,16 +20,11 @@ def predict_rows(path: Path, output: Path | None, version: int | None) -> None:
     rows = _read(path)
     champion = project.registry.version(version) if version else project.registry.champion()
     if champion is None:
-        raise TrackingError(
-            f"{project.spec.name} has no champion yet: run the pipeline first (mlops-assets run)"
-        )
+        raise TrackingError(f"{project.spec.name} has no champion yet: run the pipeline first (mlops-assets run)")
     predictions = project.registry.load(champion.number).predict(rows)
     if output:
-        frame = _frame(rows).assign(prediction=predictions, model_version=champion.number)
-        frame.to_csv(output, index=False)
-        print(
-            f"{len(predictions)} predictions of version {champion.number} ({champion.model_type}) are in {output}"
-        )
+        _write(_frame(rows).assign(prediction=predictions, model_version=champion.number), output)
+        print(f"{len(predictions)} predictions of version {champion.number} ({champion.model_type}) are in {output}")
         return
     for prediction in predictions:
         answer = {"prediction": round(float(prediction), 6), "unit": project.spec.target.unit}
@@ -55,6 +50,16 @@ def _read(path: Path) -> pd.DataFrame | list[dict]:
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path} must hold an object, or a list of objects, one a row")
     return rows
+
+
+def _write(frame: pd.DataFrame, output: Path) -> None:
+    unfinished = output.with_name(f".{output.name}.part")
+    try:
+        frame.to_csv(unfinished, index=False)
+        unfinished.replace(output)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise StorageError(f"{output} cannot be written: {error.strerror or error}") from None
 
 
 def _frame(rows: pd.DataFrame | list[dict]) -> pd.DataFrame:

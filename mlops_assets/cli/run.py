@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
+from mlops_assets.assets import recipes
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.records import all_latest, latest
+from mlops_assets.assets.records import latest
 from mlops_assets.cli.home import open_instance
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
 from mlops_assets.cli.show import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
@@ -18,22 +20,24 @@ if TYPE_CHECKING:
 
 
 def run_pipeline() -> int:
-    """Run everything that is stale; 1 where any part failed, else 0."""
+    """Run everything that is stale: 0, 1 where any part could not be made, or 130 where it was interrupted."""
     console = Console()
     project = open_project()
-    console.print(f"[bold]{project.spec.name}[/bold]: {project.spec.description}")
-    with exclusive(project), open_instance(project.settings) as instance:
+    console.print(f"[bold]{project.spec.name}[/bold]: {escape(project.spec.redact(project.spec.description))}")
+    with exclusive(project), open_instance(project) as instance:
         if dead := close_dead_runs(instance, project):
-            console.print(
-                f"{dead} run(s) of an earlier, killed process were closed; their work goes on where it was."
-            )
-        outcomes = _work(instance, project, console)
+            console.print(f"{dead} run(s) of an earlier, killed process were closed; their work goes on where it was.")
+        try:
+            outcomes = _work(instance, project, console)
+        except KeyboardInterrupt:
+            console.print("Interrupted: the next run goes on where this one stopped.")
+            return 130
         console.print(outcomes_table(outcomes))
-        _show_champion(instance, project, console, any(outcome.run_id for outcome in outcomes))
-    failed = [outcome for outcome in outcomes if outcome.error]
-    for outcome in failed:
-        console.print(f"[red]{outcome.task.name} failed:[/red] {outcome.error}", highlight=False)
-    return 1 if failed else 0
+        problems = _problems(outcomes)
+        _show_champion(instance, project, console, outcomes)
+    for problem in problems:
+        console.print(problem, style="red", markup=False, highlight=False)
+    return 1 if problems else 0
 
 
 def _work(instance: dg.DagsterInstance, project: Project, console: Console) -> list[Outcome]:
@@ -52,53 +56,64 @@ def _work(instance: dg.DagsterInstance, project: Project, console: Console) -> l
     return outcomes
 
 
+def _problems(outcomes: list[Outcome]) -> list[str]:
+    """A line for each failure, partitions that failed alike in one; else the first task that could not be made."""
+    alike: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in (outcome for outcome in outcomes if outcome.error):
+        without_name = outcome.error.replace(outcome.task.partition or "", "")
+        alike.setdefault((outcome.task.asset, without_name), []).append(outcome)
+    failed = [
+        f"{first.task.name} failed: {first.error}" + (f" (and {len(others)} more failed like it)" if others else "")
+        for first, *others in alike.values()
+    ]
+    waiting = [f"{task.name} cannot be made: {task.waits_for}" for task in (o.task for o in outcomes) if task.waits_for]
+    return failed or waiting[:1]
+
+
 def _state(outcome: Outcome) -> str:
     if outcome.error:
-        return f"[red]{outcome.task.partition or ''} failed[/red]"
+        return f"[red]{escape(outcome.task.partition or '')} failed[/red]"
     return "computed" if outcome.run_id else "waits" if outcome.task.waits_for else "up to date"
 
 
-def _show_champion(instance: dg.DagsterInstance, project: Project, console: Console, worked: bool) -> None:
+def _show_champion(
+    instance: dg.DagsterInstance, project: Project, console: Console, outcomes: list[Outcome]
+) -> None:
     record = latest(instance, "champion_model")
     if record is None:
         return
-    if not worked:
+    if not any(outcome.task.stale for outcome in outcomes):
         console.print("Nothing to do: every asset is up to date.")
     rows, settings, unit = record.value("leaderboard_rows"), project.settings, project.spec.target.unit
     console.print(leaderboard_table(rows, record.value("judged_on"), unit, settings.confidence))
-    console.print(f"[bold]{record.value('verdict')}[/bold]")
+    console.print(record.value("verdict"), style="bold", markup=False)
     if record.value("not_fitted") != "none":
-        console.print(f"[red]Without a model for this training set: {record.value('not_fitted')}[/red]")
-    if record.value("champion_version"):
-        console.print(
-            f"Champion: version {record.value('champion_version')}, {record.value('champion_type')}."
-        )
-        if worked:
-            _show_example(instance, project, console, record.value("champion_version"))
-    console.print(
-        "Next: `make dev` opens the Dagster and MLflow UIs; docs/own-data.md brings your own table."
-    )
+        told = f"Without a model for this training set: {record.value('not_fitted')}"
+        console.print(told, style="red", markup=False, highlight=False)
+    if version := record.value("champion_version"):
+        console.print(f"Champion: version {version}, {escape(record.value('champion_type'))}.")
+        if all(outcome.run_id and not outcome.error for outcome in outcomes if outcome.task.asset == "champion_model"):
+            _show_example(instance, project, console, version)
+    console.print("Next: `make dev` opens the Dagster and MLflow UIs; docs/own-data.md brings your own table.")
 
 
 def _show_example(instance: dg.DagsterInstance, project: Project, console: Console, version: int) -> None:
     """One real row of the newest month, what the champion says, and what it was."""
     from mlops_assets.core.cleaning import TARGET
 
-    newest = list(all_latest(instance, "clean_data").values())[-1]
-    row = project.storage.read_table(newest.path).slice(0, 1).to_pandas()
+    months, cleaned = recipes.chosen_months(instance, project)
+    row = project.storage.read_table(cleaned[months.all[-1]].path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
     inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())
     unit = project.spec.target.unit
-    console.print(
-        f"For example: {inputs}\n  -> {prediction:.2f} {unit} (it was {row[TARGET].iloc[0]:g})",
-        highlight=False,
-    )
+    told = f"For example: {inputs}\n  -> {prediction:.2f} {unit} (it was {row[TARGET].iloc[0]:g})"
+    console.print(told, markup=False, highlight=False)
 
 
 def explain(asset: str) -> None:
     """Print why an asset, or all of them, would be computed again."""
     project = open_project()
-    with open_instance(project.settings) as instance:
+    with open_instance(project) as instance:
         plan = Plan(instance, project)
         if asset != "all":
             plan.require(asset)

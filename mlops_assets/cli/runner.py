@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from mlops_assets.assets.making import INTERRUPTED
 from mlops_assets.assets.plan import JOBS, Plan, Task
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
+from mlops_assets.resources.tracking import is_active
 
 STARTED_BY = "mlops/started_by"
 _ACTIVE = [
@@ -23,6 +25,10 @@ _ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+_TRACKED = ("hyperparameters", "sklearn_model", "xgboost_model", "champion_model", "predictions")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a task: nothing to do, made, waiting for what failed, or failed with an error in one line."""
@@ -42,7 +48,11 @@ class Runner:
         self.plan = Plan(instance, project)
 
     def make(self, task: Task) -> Outcome:
-        """Make a stale task in a Dagster run of its own."""
+        """Make a stale task in a Dagster run of its own.
+
+        Raises KeyboardInterrupt where that was interrupted, and SourceUnreachable or TrackingError where it failed
+        and the source or MLflow does not answer: nothing that needs them could be made either.
+        """
         if not task.stale or task.waits_for:
             return Outcome(task)
         job = self._definitions.resolve_job_def(JOBS[task.asset])
@@ -53,31 +63,44 @@ class Runner:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
-        return Outcome(task, result.run_id, None if result.success else _cause(result))
+        if result.success:
+            return Outcome(task, result.run_id)
+        cause = _cause(result)
+        if cause == INTERRUPTED:
+            raise KeyboardInterrupt
+        self._ask_services(task)
+        return Outcome(task, result.run_id, cause)
+
+    def _ask_services(self, task: Task) -> None:
+        if task.asset == "raw_data":
+            self._project.source.partitions()
+        elif task.asset in _TRACKED:
+            self._project.tracking.check()
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str:
-    """The first step failure as one line: an expected error's own message, else its type and message."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data:
-                return data.user_failure_data.description
-            error = data.error.cause or data.error
-            return f"{error.cls_name}: {error.message.strip().splitlines()[-1]}"
-    return "the run failed without a step failure"
+    """The first failure as one line: an expected error's own message, else its type and message."""
+    failed = [event.event_specific_data for event in result.all_events if event.is_failure]
+    if described := [data.user_failure_data for data in failed if getattr(data, "user_failure_data", None)]:
+        return described[0].description
+    error = failed[0].error.cause or failed[0].error
+    if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return INTERRUPTED
+    return f"{error.cls_name}: {error.message.strip().splitlines()[-1]}"
 
 
 @contextmanager
 def exclusive(project: Project) -> Iterator[None]:
     """Only one `run` works in a home folder at a time. Raises StorageError where another does."""
     home = project.settings.home_path
-    home.mkdir(parents=True, exist_ok=True)
     lock = FileLock(home / "run.lock")
     try:
+        home.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise StorageError(f"another run is at work in {home.name}: wait for it, or set MLOPS_HOME") from None
+    except OSError as error:
+        raise StorageError(f"the home folder {home} cannot be used: {error.strerror} (set MLOPS_HOME)") from None
     try:
         yield
     finally:
@@ -86,16 +109,9 @@ def exclusive(project: Project) -> Iterator[None]:
 
 def close_dead_runs(instance: dg.DagsterInstance, project: Project) -> int:
     """Mark runs of an earlier, killed `run` as failed, in Dagster and in MLflow; call under `exclusive`."""
-    dead = instance.get_runs(dg.RunsFilter(statuses=_ACTIVE, tags={STARTED_BY: "cli"}))
-    for run in dead:
-        instance.report_run_failed(
-            run, f"the process that ran it ended before it did (seen by process {os.getpid()})"
-        )
-    if dead:
-        project.tracking.close_abandoned(lambda run_id: is_active(instance, run_id))
+    dead = {run.run_id: run for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE, tags={STARTED_BY: "cli"}))}
+    if dead:  # MLflow first: should it not answer, the next call still finds the dead runs
+        project.tracking.close_abandoned(lambda run_id: run_id not in dead and is_active(instance, run_id))
+    for run in dead.values():
+        instance.report_run_failed(run, f"the process that ran it ended before it did (seen by process {os.getpid()})")
     return len(dead)
-
-
-def is_active(instance: dg.DagsterInstance, run_id: str) -> bool:
-    run = instance.get_run_by_id(run_id)
-    return run is not None and not run.is_finished

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -56,8 +57,8 @@ class TerminalProgress:
         self._stage = self.bars.add_task(name, total=total, note="")
 
     def task(self, task: Task) -> None:
-        note = f"{task.partition or ''} ({task.reasons[0]})" if task.partition else task.reasons[0]
-        self.bars.update(self._stage, note=note)
+        note = f"{task.partition} ({task.reasons[0]})" if task.partition else task.reasons[0]
+        self.bars.update(self._stage, note=escape(note))
 
     def done(self, note: str) -> None:
         self.bars.advance(self._stage)
@@ -65,13 +66,13 @@ class TerminalProgress:
 
     def trial(self, log: logging.Logger, model_type: str, trial: Trial, best: float | None, of: int) -> None:
         so_far = f"best RMSE {best:.4g}" if best is not None else "no trial has succeeded yet"
-        note = f"{model_type}: trial {trial.number + 1} of {of}, {so_far}"
+        note = escape(f"{model_type}: trial {trial.number + 1} of {of}, {so_far}")
         self.bars.update(self._stage, note=note)
         if not self._console.is_terminal:
             self._console.print(f"  {note}")
 
     def note(self, log: logging.Logger, text: str) -> None:
-        self.bars.update(self._stage, note=text)
+        self.bars.update(self._stage, note=escape(text))
 
 
 def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
@@ -86,17 +87,20 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
         computed = [outcome for outcome in own if outcome.run_id and not outcome.error]
         waiting = [outcome for outcome in own if outcome.task.waits_for]
         left = len(own) - len(computed) - len(failed) - len(waiting)
-        table.add_row(asset, *(str(n or "") for n in (len(computed), left, len(failed))), _why(computed, failed, waiting))
+        counts = (str(count or "") for count in (len(computed), left, len(failed)))
+        table.add_row(asset, *counts, _why(computed, failed, waiting))
     return table
 
 
 def _why(computed: Sequence[Outcome], failed: Sequence[Outcome], waiting: Sequence[Outcome]) -> str:
     if failed:
-        return f"[red]{failed[0].task.partition or ''} {failed[0].error}[/red]"
+        told = f"{failed[0].task.partition or ''} {failed[0].error}".strip()
+        return f"[red]{escape(told)}[/red]"
     if waiting:
-        return f"[yellow]{waiting[0].task.waits_for}[/yellow]"
+        return f"[yellow]{escape(waiting[0].task.waits_for)}[/yellow]"
     reasons = list(dict.fromkeys(reason for outcome in computed for reason in outcome.task.reasons))
-    return "; ".join(reasons[:2]) + (f"; and {len(reasons) - 2} more" if len(reasons) > 2 else "") or "nothing changed"
+    more = f"; and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    return escape("; ".join(reasons[:2]) + more) or "nothing changed"
 
 
 def leaderboard_table(rows: Iterable[Mapping[str, Any]], judged_on: str, unit: str, confidence: float) -> Table:
@@ -113,7 +117,7 @@ def leaderboard_table(rows: Iterable[Mapping[str, Any]], judged_on: str, unit: s
         name = row["model"] if role == "candidate" else f"{role}: {row['model']}"
         interval = f"{row['low']:.2f}–{row['high']:.2f}"
         numbers = _number(row["validation_rmse"]), _number(row["rmse"]), interval, _number(row["fit_seconds"])
-        table.add_row(name, str(row["trials"] or ""), *numbers)
+        table.add_row(escape(name), str(row["trials"] or ""), *numbers)
     return table
 
 
@@ -127,6 +131,6 @@ def reasons_table(tasks: Sequence[Task]) -> Table:
     table.add_column("to compute", no_wrap=True)
     table.add_column("why")
     for task in tasks:
-        why = "; ".join(task.reasons) or "nothing changed"
-        table.add_row(task.name, "yes" if task.stale else "no", f"{why} ({task.waits_for})" if task.waits_for else why)
+        why = "; ".join([*task.reasons, *([f"waits: {task.waits_for}"] if task.waits_for else [])])
+        table.add_row(escape(task.name), "yes" if task.stale else "no", escape(why or "nothing changed"))
     return table

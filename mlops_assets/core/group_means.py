@@ -13,7 +13,7 @@ import numpy as np
 
 from mlops_assets.core.columns import Columns
 from mlops_assets.core.curve import BinnedLog, Curve, log_number
-from mlops_assets.core.vocabulary import Vocabulary, find
+from mlops_assets.core.vocabulary import Vocabulary, distinct, find
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.dataset_parts import name_and_width
 from mlops_assets.errors import DataError
@@ -182,8 +182,7 @@ class _Groups:
                 f"features.group_means.keys: [{names}] makes too many groups to number: "
                 "clip its numbers, widen their steps or name fewer features"
             )
-        ids, place = np.unique(group_ids(tokens, features, codes), return_inverse=True)
-        return cls(tokens, ids, place)
+        return cls(tokens, *distinct(group_ids(tokens, features, codes)))
 
     def key(self, statistics: _Statistics) -> Key:
         default = np.array([*(values.mean() for values in statistics.values), 0.0])

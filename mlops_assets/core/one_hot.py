@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns
-from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary, find
+from mlops_assets.core.columns import Columns, length
+from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary, distinct, find
 from mlops_assets.dataset import Features
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class Scale:
     deviation: float
     has_missing: bool
 
+    @property
+    def width(self) -> int:
+        return 1 + self.has_missing
+
 
 @dataclass(frozen=True)
 class OneHotEncoder:
@@ -49,7 +53,7 @@ class OneHotEncoder:
 
     @property
     def width(self) -> int:
-        return sum(len(block.ids) for block in self.blocks) + sum(1 + scale.has_missing for scale in self.scales)
+        return sum(len(block.ids) for block in self.blocks) + sum(scale.width for scale in self.scales)
 
     def names(self, vocabularies: dict[str, Vocabulary]) -> tuple[str, ...]:
         """Names of the columns, in order: `feature=value`, `a=x,b=y` or the number's own name."""
@@ -66,23 +70,22 @@ class OneHotEncoder:
     def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> csr_matrix:
         """CSR matrix (n, width) float64 with int32 indices."""
         codes = codes | {name: vocabulary.encode(features[name]) for name, vocabulary in self.calendar.items()}
-        columns, data, offset = [], [], 0
+        shape = length(features), len(self.blocks) + sum(scale.width for scale in self.scales)
+        columns, data = np.empty(shape, np.int32), np.ones(shape)  # the column and value of each entry of a row
+        entry, offset = 0, 0
         for block in self.blocks:
             place = block.places(codes)
-            columns.append(np.where(place == UNKNOWN, UNKNOWN, place + offset))
-            data.append(np.ones(len(place)))
-            offset += len(block.ids)
+            columns[:, entry] = np.where(place == UNKNOWN, UNKNOWN, place + offset)
+            entry, offset = entry + 1, offset + len(block.ids)
         for scale in self.scales:
             values = features[scale.name]
             missing = np.isnan(values)
-            columns.append(np.full(len(values), offset))
-            data.append(np.where(missing, 0.0, (values - scale.mean) / scale.deviation))
-            offset += 1
+            columns[:, entry] = offset
+            data[:, entry] = np.where(missing, 0.0, (values - scale.mean) / scale.deviation)
             if scale.has_missing:
-                columns.append(np.where(missing, offset, UNKNOWN))
-                data.append(np.ones(len(values)))
-                offset += 1
-        return _csr(np.column_stack(columns), np.column_stack(data), offset)
+                columns[:, entry + 1] = np.where(missing, offset + 1, UNKNOWN)
+            entry, offset = entry + scale.width, offset + scale.width
+        return _csr(columns, data, self.width)
 
 
 def fit_one_hot(
@@ -98,7 +101,8 @@ def fit_one_hot(
     for group in groups:
         sizes = tuple(len(known[name]) for name in group)
         ids = _ids(group, sizes, codes)
-        blocks.append(Block(group, sizes, np.unique(ids[ids != UNKNOWN])))
+        present, _ = distinct(ids[ids != UNKNOWN])
+        blocks.append(Block(group, sizes, present))
     numbers = [*spec.numbers, *(name for name in names if name not in calendar)]
     return OneHotEncoder(tuple(blocks), calendar, tuple(_fit_scale(name, features[name]) for name in numbers))
 
@@ -137,5 +141,8 @@ def _csr(columns: np.ndarray, data: np.ndarray, width: int) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
     present = columns != UNKNOWN
-    indptr = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
-    return csr_matrix((data[present], columns[present].astype(np.int32), indptr), (len(columns), width))
+    indptr = np.zeros(len(columns) + 1, np.int32)
+    np.cumsum(np.count_nonzero(present, axis=1), out=indptr[1:])
+    if not present.all():
+        columns, data = columns[present], data[present]
+    return csr_matrix((data.ravel(), columns.ravel(), indptr), (len(indptr) - 1, width))

@@ -9,6 +9,7 @@ import numpy as np
 
 UNKNOWN = -1
 _LOOKUP_LIMIT = 1 << 16
+_TABLE_PER_ROW = 16  # so many places a row, and a table is filled sooner than a sorted array is searched
 
 
 @dataclass(frozen=True)
@@ -59,5 +60,23 @@ def find(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Places (n,) int64 of `wanted` in a sorted array without repeats; -1 where absent."""
     if not len(ordered):
         return np.full(len(wanted), UNKNOWN, np.int64)
+    if ordered.dtype == wanted.dtype == np.int64 and ordered[0] >= 0 and _fits_a_table(ordered[-1], len(wanted)):
+        table = np.full(ordered[-1] + 2, UNKNOWN, np.int32)  # the last place answers for what is out of range
+        table[ordered] = np.arange(len(ordered))
+        return table[np.clip(wanted, UNKNOWN, ordered[-1] + 1)].astype(np.int64)
     place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
     return np.where(ordered[place] == wanted, place, UNKNOWN)
+
+
+def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct ids and the place (n,) of each row's id among them; ids are int64 and not negative."""
+    if len(ids) and _fits_a_table(ids.max(), len(ids)):
+        present = np.zeros(ids.max() + 1, bool)
+        present[ids] = True
+        ordered = np.flatnonzero(present)
+        return ordered, find(ordered, ids)
+    return np.unique(ids, return_inverse=True)
+
+
+def _fits_a_table(largest: int, rows: int) -> bool:
+    return largest < min(_TABLE_PER_ROW * rows, 2**31)

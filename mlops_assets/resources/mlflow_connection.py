@@ -53,6 +53,7 @@ def import_mlflow() -> ModuleType:
     import mlflow
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # writes tracebacks of what it raises
     return mlflow
 
 
@@ -70,7 +71,9 @@ def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = (
     try:
         yield
     except kinds as error:
-        told = redact(uri, str(error.__cause__ or error)).strip()
+        cause = error.__cause__ or error
+        told = redact(uri, str(getattr(cause, "orig", None) or cause))  # a driver's own words, without the SQL
+        told = " ".join(told.split())
         if len(told) > _LONGEST_MESSAGE:  # the end of such a message says most
             told = f"{told[: _LONGEST_MESSAGE // 2]} … {told[-_LONGEST_MESSAGE // 2 :]}"
         raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {told}") from None

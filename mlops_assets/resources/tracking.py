@@ -94,6 +94,8 @@ class Tracking:
 
     def check(self) -> str:
         """One line for people on where runs are tracked; raises TrackingError where they cannot be."""
+        with self.errors("be asked"):
+            self.client.get_experiment(self.experiment_id)
         return f"{redact(self.uri, self.uri)}, experiment '{self.experiment}' (id {self.experiment_id})"
 
     @contextmanager
@@ -105,6 +107,7 @@ class Tracking:
         An error of MLflow's inside becomes a TrackingError.
         """
         end_active_runs("KILLED")
+        self.close_abandoned(lambda run_id: is_active(context.instance, run_id))
         tags = self._links(context) | dict(tags) | {"mlflow.runName": name}
         with self.errors("start a run"):
             run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
@@ -209,6 +212,12 @@ class Tracking:
             if because_of is None:
                 raise
             because_of.add_note(str(failure))
+
+
+def is_active(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a Dagster run goes on; one that this instance does not know may well do so elsewhere."""
+    run = instance.get_run_by_id(run_id)
+    return run is None or not run.is_finished
 
 
 def end_active_runs(status: str) -> None:

@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 
 from mlops_assets.errors import TrackingError
-from mlops_assets_tests.resources.conftest import FakeTrial, free_port
+from mlops_assets_tests.resources.conftest import FakeTrial
+from mlops_assets_tests.servers import free_port
 
 SECRET = "pa55word"
 

@@ -1,0 +1,46 @@
+"""`python -m benchmarks`: measure all, or the benchmarks named, and write docs/benchmarks.md."""
+
+import argparse
+from pathlib import Path
+
+from benchmarks import accuracy, counts, definitions, embedded, environment, pipeline, preparation, throughput, tracking
+from benchmarks.measuring import ROOT
+from benchmarks.places import Places
+from benchmarks.results import Results
+
+BENCHMARKS = {
+    "counts": counts.measure,
+    "preparation": preparation.measure,
+    "accuracy": accuracy.measure,
+    "pipeline": pipeline.measure,
+    "embedded": embedded.measure,
+    "definitions": definitions.measure,
+    "environment": environment.measure,
+    "tracking": tracking.measure,
+    "throughput": throughput.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all without one")
+    parser.add_argument("--data", type=Path, default=ROOT / "../shared/data", help="folder of the taxi files")
+    baseline = ROOT / "../shared/benchmarks/tutorial_baseline.py"
+    parser.add_argument("--baseline", type=Path, default=baseline, help="the tutorial's algorithm as one script")
+    parser.add_argument("--venv", action="store_true", help="measure a fresh installation, not the one at hand")
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
+        parser.error(f"{', '.join(unknown)}: no such benchmark (there are {', '.join(BENCHMARKS)})")
+    places = Places.find(options.data, options.baseline, options.venv)
+    results = Results.load(ROOT / "docs/benchmarks.json", tuple(BENCHMARKS))
+    for name in options.names or BENCHMARKS:
+        print(f"{name} …", flush=True)
+        report = BENCHMARKS[name](places)
+        results.add(name, report)
+        results.write(ROOT / "docs/benchmarks.md")
+        for row in report.rows:
+            print(f"  {row.what}: {row.measured}" + (f" (reach: {row.reach})" if row.reach else ""), flush=True)
+
+
+if __name__ == "__main__":
+    main()

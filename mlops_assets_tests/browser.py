@@ -1,0 +1,110 @@
+"""What `mlops-assets dev` opens, in a real browser: for the browser tests and the pictures of the documentation."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from mlops_assets_tests.homes import MAIN, ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
+# A browser that asks nobody on the internet for anything.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+START_SECONDS, STOP_SECONDS = 180, 60
+
+
+@dataclass(frozen=True)
+class Uis:
+    """Addresses of the two UIs, and the file that holds what their servers said."""
+
+    dagster: str
+    mlflow: str
+    log: Path
+
+
+@contextmanager
+def open_uis(env: Mapping[str, str], log: Path) -> Iterator[Uis]:
+    """`mlops-assets dev` on free ports, until both UIs answer; ended afterwards, with all that it started."""
+    dagster, mlflow = _free_ports(2)
+    command = [sys.executable, "-c", MAIN, "dev", "--port", str(dagster), "--mlflow-port", str(mlflow)]
+    uis = Uis(f"http://127.0.0.1:{dagster}", f"http://127.0.0.1:{mlflow}", log)
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | env | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(process, f"{uis.dagster}/server_info", log)
+        _wait_for(process, f"{uis.mlflow}/health", log)
+        yield uis
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+@contextmanager
+def open_page(width: int = 1500, height: int = 950) -> Iterator["Page"]:
+    """A page of a headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with ExitStack() as stack:
+        playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        stack.callback(browser.close)
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(60_000)
+        # Dagster asks for an e-mail address once an instance, in front of everything else.
+        asked = page.get_by_text("Join the Dagster community")
+        page.add_locator_handler(asked, lambda: page.get_by_role("button", name="Skip").click())
+        yield page
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _wait_for(process: subprocess.Popen, url: str, log: Path) -> None:
+    for _ in range(2 * START_SECONDS):
+        try:
+            with urlopen(url, timeout=10):
+                return
+        except (URLError, TimeoutError, ConnectionError):
+            pass
+        try:
+            process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise RuntimeError(f"{url} does not answer: {log.read_text()[-2000:]}")

@@ -1,0 +1,104 @@
+"""A home folder of its own for a project, and the commands that a user gives there."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from unittest.mock import patch
+
+import dagster as dg
+import numpy as np
+import yaml
+
+from mlops_assets.assets.records import Record, all_latest, latest
+from mlops_assets.cli import main
+from mlops_assets.cli.home import open_instance
+from mlops_assets.project import Project, open_project
+from mlops_assets.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+# Set to nothing, a variable is not set, whatever the tests' own environment or the checkout's .env says.
+UNSET = {f"{PREFIX}{name.upper()}": "" for name in Settings.model_fields} | {"DAGSTER_HOME": ""}
+SHOP = {
+    "name": "shop",
+    "columns": {"at": {"type": "time"}, "zone": {"type": "integer"}, "size": {}, "price": {}},
+    "time": {"column": "at", "first_month": "2024-01", "last_month": "2024-12"},
+    "target": {"column": "price", "keep": [1, 1000], "unit": "euros"},
+    "features": {"categorical": ["zone"], "numeric": {"size": {}}},
+}
+MAIN = "from mlops_assets.cli import main; main()"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Home:
+    """A home folder and the settings that go with it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.env = UNSET | {"MLOPS_HOME": str(folder), "COLUMNS": "500"} | settings
+
+    def command(self, *words: str, **settings: str) -> Answer:
+        """`mlops-assets` with these words, in this process."""
+        out, err = StringIO(), StringIO()
+        argv = patch.object(sys, "argv", ["mlops-assets", *words])
+        with patch.dict(os.environ, self.env | settings), argv, redirect_stdout(out), redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as end:
+                return Answer(end.code or 0, out.getvalue(), err.getvalue())
+        return Answer(0, out.getvalue(), err.getvalue())
+
+    def process(self, *words: str, script: str = MAIN, **settings: str) -> subprocess.CompletedProcess:
+        """The same in a process of its own; `script` is what it runs."""
+        command, env = [sys.executable, "-c", script, *words], os.environ | self.env | settings
+        return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+
+    def project(self, **settings: str) -> Project:
+        return open_project(self.env | settings)
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        with patch.dict(os.environ, self.env), open_instance(self.project()) as instance:
+            yield instance
+
+    def record(self, asset: str, partition: str | None = None) -> Record | None:
+        with self.instance() as instance:
+            return latest(instance, asset, partition)
+
+    def records(self, asset: str) -> dict[str, Record]:
+        with self.instance() as instance:
+            return all_latest(instance, asset)
+
+    def run_ids(self) -> set[str]:
+        """Of all Dagster runs there ever were."""
+        with self.instance() as instance:
+            return {run.run_id for run in instance.get_runs()}
+
+
+def write_yaml(path: Path, document: dict) -> str:
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return str(path)
+
+
+def write_month(folder: Path, month: str, rows: int = 300) -> Path:
+    """A month of the shop's sales as CSV; a pure function of the month."""
+    rng = np.random.default_rng(int(month.replace("-", "")))
+    at = np.datetime64(month) + rng.integers(0, 28 * 1440, rows).astype("timedelta64[m]")
+    zone, size = rng.integers(1, 6, rows), rng.gamma(2, 15, rows).round(3)
+    price = (5 + size * (1 + zone / 5) * rng.lognormal(0, 0.1, rows)).round(3)
+    lines = (",".join(map(str, line)) for line in zip(at, zone, size, price, strict=True))
+    path = folder / f"sales_{month}.csv"
+    path.write_text("\n".join(["at,zone,size,price", *lines, ""]))
+    return path

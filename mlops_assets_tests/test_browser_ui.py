@@ -1,0 +1,89 @@
+"""The Dagster UI as a person uses it: buttons with their default config, and what the pages then say."""
+
+import pytest
+
+from mlops_assets_tests.browser import CHROMIUM, open_page, open_uis
+
+pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
+
+GROUPS = ("data_preparation", "training", "champion", "prediction")
+
+
+@pytest.fixture(scope="module")
+def uis(new_shop):
+    """The UIs on a home in which everything was made."""
+    home = new_shop()
+    assert home.command("run").code == 0
+    with open_uis(home.env, home.folder / "dev.log") as uis:
+        yield uis
+
+
+@pytest.fixture(scope="module")
+def page(uis):
+    with open_page() as page:
+        yield page
+
+
+def succeed(page):
+    """Follow the note that a run was launched, until the run has succeeded."""
+    page.get_by_text("Launched run").wait_for()
+    page.get_by_text("View", exact=True).last.click()
+    page.wait_for_url("**/runs/*")
+    page.get_by_text("RUN_SUCCESS", exact=True).wait_for()
+
+
+def metadata(page, key):
+    """The text of a metadata row of the page."""
+    return page.get_by_role("row").filter(has=page.get_by_text(key, exact=True)).last.inner_text()
+
+
+def test_every_asset_is_shown_as_materialised(uis, page):
+    page.goto(f"{uis.dagster}/asset-groups?expanded={','.join(f'global@global:{group}' for group in GROUPS)}")
+    for asset in ("raw_data", "clean_data", "training_set", "hyperparameters", "sklearn_model", "champion_model"):
+        page.get_by_text(asset, exact=True).first.wait_for()
+    assert page.get_by_text("Failed", exact=True).count() == 0
+
+
+def test_an_asset_is_materialised_by_its_button_and_says_that_nothing_changed(uis, page):
+    address = f"{uis.dagster}/assets/training_set"
+    page.goto(address)
+    page.get_by_role("button", name="Materialize").first.click()
+    succeed(page)
+    page.goto(address)
+    page.get_by_text("nothing changed since").first.wait_for()
+    assert "false" in metadata(page, "recomputed")
+
+
+def test_a_partition_is_materialised_by_its_button(uis, page):
+    address = f"{uis.dagster}/assets/hyperparameters?view=partitions&partition=Ridge"
+    page.goto(address)
+    page.get_by_role("button", name="Materialize").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Launch 1 run").click()
+    succeed(page)
+    page.goto(address)
+    page.get_by_text("nothing changed since").first.wait_for()
+    assert "false" in metadata(page, "recomputed")
+
+
+def test_metadata_show_the_leaderboard_and_a_plot(uis, page):
+    page.goto(f"{uis.dagster}/assets/champion_model")
+    page.get_by_text("validation RMSE").first.wait_for()
+    row = page.get_by_role("row").filter(has=page.get_by_text("leaderboard_plot", exact=True))
+    row.last.get_by_text("Show Markdown").click()
+    image = page.get_by_role("dialog").locator("img[src^='data:image']")
+    image.wait_for()
+    assert image.evaluate("image => image.naturalWidth") > 100
+
+
+def test_the_link_of_a_search_leads_to_its_run_in_mlflow(uis, page):
+    page.goto(f"{uis.dagster}/assets/hyperparameters?view=partitions&partition=Ridge")
+    path = page.locator("a[href*='/experiments/']").first.get_attribute("href").partition("#")[2]
+    page.goto(f"{uis.mlflow}/#{path}")
+    page.get_by_text("tune Ridge").first.wait_for()
+
+
+def test_the_servers_said_nothing_of_an_error(uis, page):
+    said = uis.log.read_text()
+    assert "Traceback" not in said
+    assert "ERROR" not in said

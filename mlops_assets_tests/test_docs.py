@@ -1,0 +1,280 @@
+"""The documentation: in step with the code, its commands exist, its links lead somewhere."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+import yaml
+from dotenv import dotenv_values
+from typer.main import get_command
+
+from mlops_assets.cli import app
+from mlops_assets.core.columns import from_rows
+from mlops_assets.core.model_types import resolve_model_type
+from mlops_assets.core.search_spaces import load_search_spaces
+from mlops_assets.dataset import load_dataset
+from mlops_assets.dataset_parts import CALENDAR_PARTS, DERIVATIONS, Part
+from mlops_assets.definitions import build_definitions
+from mlops_assets.project import open_project
+from mlops_assets.settings import PREFIX, Settings, read_settings
+from mlops_assets_tests.documents import PAGES, ROOT, blocks, commands
+
+DOCS = ROOT / "docs"
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+OURS = get_command(app).commands
+HARMLESS = {"echo", "cp", "export", "rm"}
+LARGEST_IMAGE = 300_000
+
+
+@pytest.fixture(scope="module")
+def generator():
+    """docs/generate.py, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def definitions():
+    """Those of the dataset that the pages speak of."""
+    return build_definitions(open_project({}))
+
+
+@pytest.fixture(scope="module")
+def shop(new_shop):
+    """A home in which everything was made."""
+    home = new_shop()
+    assert home.command("run").code == 0
+    return home
+
+
+def commands_of(program):
+    return [command for command in commands() if command.program == program]
+
+
+def slugs(text):
+    """Anchors of a page's headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(text):
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+# In step with the code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_generated_parts_are_as_the_generator_writes_them(generator, page):
+    assert generator.rendered(TEXTS[page]) == TEXTS[page], "run python docs/generate.py"
+
+
+def test_each_generated_part_stands_on_a_page(generator):
+    everything = "\n".join(TEXTS.values())
+    assert [name for name in generator.PARTS if f"<!-- generated: {name} -->" not in everything] == []
+
+
+def test_every_setting_is_documented():
+    text = TEXTS[DOCS / "settings.md"]
+    assert [name for name in Settings.model_fields if f"`{PREFIX}{name.upper()}`" not in text] == []
+
+
+def test_env_example_is_in_step_and_changes_nothing(generator, tmp_path):
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert text == generator.env_example(), "run python docs/generate.py"
+    assert not [line for line in text.splitlines() if line and not line.startswith("#")]
+    (tmp_path / ".env").write_text(re.sub(rf"^#({PREFIX})", r"\1", text, flags=re.MULTILINE))
+    given = dotenv_values(tmp_path / ".env")
+    assert set(given) == {PREFIX + name.upper() for name in Settings.model_fields}
+    assert read_settings(given) == Settings()
+
+
+def test_every_key_of_a_dataset_is_documented():
+    text = TEXTS[DOCS / "dataset-yaml.md"]
+    names = {field.alias or name for part in Part.__subclasses__() for name, field in part.model_fields.items()}
+    names |= {*DERIVATIONS, *CALENDAR_PARTS}
+    assert sorted(name for name in names if f"| `{name}` |" not in text) == []
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_is_documented_with_its_options(name):
+    section = TEXTS[DOCS / "cli.md"].partition(f"### `mlops-assets {name}`\n")[2].partition("\n#")[0]
+    assert OURS[name].help in section
+    assert [option for item in OURS[name].params for option in item.opts if option.upper() not in section.upper()] == []
+
+
+def test_every_target_of_make_is_documented():
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    text = TEXTS[DOCS / "cli.md"]
+    assert [target for target in targets if target != "help" and f"| `make {target}` |" not in text] == []
+
+
+def test_messages_in_troubleshooting_are_those_of_the_code():
+    sources = [*sorted((ROOT / "mlops_assets").rglob("*.py")), ROOT / "scripts" / "install.sh"]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    messages = re.findall(r"^\| `([^`]+)`[^|]*\|", TEXTS[DOCS / "troubleshooting.md"], re.MULTILINE)
+    parts = [part.strip() for message in messages for part in message.split("...") if part.strip(" ,")]
+    assert len(parts) > 5
+    assert [part for part in parts if part not in code] == []
+
+
+# Links
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    for link in links(TEXTS[page]):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in slugs(target.read_text(encoding="utf-8")), link
+
+
+def test_every_page_is_linked_from_the_readme():
+    linked = {(ROOT / link).resolve() for link in links(TEXTS[ROOT / "README.md"])}
+    assert {page for page in PAGES if page.parent == DOCS} <= linked
+
+
+def test_images_are_small_and_shown():
+    images = sorted((DOCS / "images").iterdir())
+    shown = {(page.parent / link).resolve() for page, text in TEXTS.items() for link in links(text)}
+    assert images
+    assert [image.name for image in images if image.stat().st_size > LARGEST_IMAGE] == []
+    assert [image.name for image in images if image not in shown] == []
+
+
+def test_no_path_of_one_machine_is_written_down():
+    files = [*PAGES, *DOCS.glob("*.py"), ROOT / ".env.example", ROOT / "Makefile"]
+    found = [path.name for path in files if re.search(r"(?<![\w.])/(home|root|work|tmp|Users|opt)/", path.read_text())]
+    assert found == []
+
+
+# Commands
+
+
+def test_only_known_programs_are_documented():
+    known = {"make", "mlops-assets", "dagster"} | HARMLESS
+    assert [str(command) for command in commands() if command.program not in known] == []
+
+
+def test_every_documented_variable_is_a_setting():
+    names = {name for command in commands() for name in command.variables}
+    assert names <= {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("command", commands_of("make"), ids=str)
+def test_documented_make_targets_exist(command):
+    done = subprocess.run(["make", "--dry-run", *command.words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", commands_of("mlops-assets"), ids=str)
+def test_documented_commands_of_ours_are_understood(command):
+    name, *words = command.words
+    OURS[name].make_context(name, words)  # raises where there is no such option
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_has_help(shop, name):
+    answer = shop.command(name, "--help")
+    assert answer.code == 0
+    assert OURS[name].help.split(":")[0] in answer.out
+
+
+@pytest.mark.parametrize("words", [["why", "all"], ["why", "training_set"], ["history"], ["doctor"]], ids=" ".join)
+def test_documented_commands_that_only_look_do_their_work(shop, words):
+    assert tuple(words) in [command.words for command in commands_of("mlops-assets")]
+    answer = shop.command(*words)
+    assert answer.code == 0, answer.err
+    assert answer.out
+
+
+def test_the_documented_flight_has_the_inputs_of_its_dataset():
+    [echo] = [command for command in commands_of("echo") if command.page == "cli.md"]
+    spec = load_dataset("nyc_flights", {})
+    columns = from_rows([json.loads(echo.words[0])], spec)
+    assert set(columns) == set(spec.inputs())
+
+
+MODULE = "-m mlops_assets.definitions"
+WORKS = {
+    "definitions validate -w workspace.yaml": "All code locations passed validation",
+    f"asset list {MODULE}": "training_set",
+    f"job list {MODULE}": "Job: tune",
+    f"asset materialize {MODULE} --select training_set": "training_set: nothing changed since",
+}
+DAGSTER = [(command, " ".join(command.words[:2])) for command in commands_of("dagster")]
+
+
+def in_dagster(home, words):
+    """`dagster` with these words, where the UI of a home looks."""
+    env = os.environ | home.env | {"DAGSTER_HOME": str(home.project().home / "dagster"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-m", "dagster", *words], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("said", sorted({name for _, name in DAGSTER}))
+def test_documented_dagster_commands_have_their_options(shop, said):
+    help_text = in_dagster(shop, [*said.split(), "--help"])
+    options = {word for command, name in DAGSTER if name == said for word in command.words if word.startswith("-")}
+    assert [option for option in sorted(options) if not re.search(rf"(?<!\S){option}\b", help_text)] == []
+
+
+def test_documented_assets_partitions_and_jobs_are_those_of_the_default_dataset(definitions):
+    graph = definitions.resolve_asset_graph()
+    for command, _ in DAGSTER:
+        if asset := command.after("--select"):
+            partitions = graph.get(dg.AssetKey(asset)).partitions_def
+            named = command.after("--partition")
+            assert (named is None) == (partitions is None), command
+            assert named is None or named in partitions.get_partition_keys(), command
+        if name := command.after("-j"):
+            job = definitions.resolve_job_def(name)
+            named = (command.after("--partitions") or "").split(",")
+            assert named == [""] or set(named) <= set(job.partitions_def.get_partition_keys()), command
+
+
+@pytest.mark.parametrize("said", WORKS)
+def test_documented_dagster_commands_do_their_work(shop, said):
+    assert said in [" ".join(command.words) for command, _ in DAGSTER]
+    assert WORKS[said] in in_dagster(shop, said.split())
+
+
+# Examples
+
+
+def test_search_spaces_of_the_page_can_be_used(tmp_path):
+    [text] = blocks(DOCS / "models.md", "yaml")
+    path = tmp_path / "spaces.yaml"
+    path.write_text(text)
+    spaces = load_search_spaces(path)
+    assert [resolve_model_type(name, spaces).space.free for name in spaces] == [("n_neighbors", "weights"), ("alpha",)]
+
+
+def test_model_types_of_the_pages_can_be_used(tmp_path):
+    [text] = blocks(DOCS / "models.md", "yaml")
+    (tmp_path / "spaces.yaml").write_text(text)
+    for command in commands_of("make"):
+        given = command.variables | {"MLOPS_DATASET": "nyc_flights", "MLOPS_SOURCE_URI": ""}
+        if "MLOPS_SEARCH_SPACES" in given:
+            given["MLOPS_SEARCH_SPACES"] = str(tmp_path / "spaces.yaml")
+        assert open_project(given).model_types
+
+
+def test_datasets_of_the_page_are_right(tmp_path):
+    for text in blocks(DOCS / "own-data.md", "yaml"):
+        path = tmp_path / "own.yaml"
+        path.write_text(text)
+        hidden = {name: f"hidden_{name}" for name in re.findall(r"\$\{(\w+)\}", text)}
+        assert load_dataset(str(path), hidden).name == yaml.safe_load(text)["name"]

@@ -1,0 +1,109 @@
+"""What the environment gave for ${NAME} is written nowhere: no file of the home folder holds it, and no output."""
+
+import sqlite3
+import zipfile
+from contextlib import closing
+
+import pytest
+
+from mlops_assets_tests.homes import write_yaml
+
+HIDDEN = {
+    "AT": "Zq_Sold_At",
+    "ZONE": "Zq_District",
+    "SIZE": "Zq_Square_Feet",
+    "PRICE": "Zq_Paid",
+    "TABLE": "Zq_Secret_Sales",
+    "CITY": "Zq_Springfield",
+}
+DATASET = {
+    "name": "deals",
+    "description": "Prices in ${CITY}.",
+    "source": {"kind": "sql", "url": "${URL}", "table": "${TABLE}"},
+    "columns": {
+        "at": {"from": "${AT}", "type": "time"},
+        "town": {"type": "text"},
+        "zone": {"from": "${ZONE}", "type": "integer"},
+        "size": {"from": "${SIZE}"},
+        "price": {"from": "${PRICE}"},
+    },
+    "time": {"column": "at", "first_month": "2024-01", "last_month": "2024-06"},
+    "target": {"column": "price", "keep": [1, 1000]},
+    "rows": [{"name": "not ${CITY}", "column": "town", "none_of": ["${CITY}"]}],
+    "features": {"categorical": ["zone"], "numeric": {"size": {}}},
+}
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory):
+    """A SQLite database with three months of 200 deals, every tenth of them in the hidden city."""
+    path = tmp_path_factory.mktemp("warehouse") / "Zq_warehouse.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"CREATE TABLE {HIDDEN['TABLE']} (Zq_Sold_At, town, Zq_District, Zq_Square_Feet, Zq_Paid)")
+        for month in (1, 2, 3):
+            for i in range(200):
+                town = HIDDEN["CITY"] if i % 10 == 0 else "Ayton"
+                row = (f"2024-{month:02}-{1 + i % 28:02} 10:00:00", town, i % 5, float(i), 10.0 + i * (1 + i % 5))
+                database.execute(f"INSERT INTO {HIDDEN['TABLE']} VALUES (?, ?, ?, ?, ?)", row)
+    return path
+
+
+@pytest.fixture(scope="module")
+def deals(new_home, warehouse):
+    home = new_home(MLOPS_MODEL_TYPES="Ridge", MLOPS_MAX_TRIALS="2", MLOPS_HTTP_RETRIES="0")
+    home.env |= HIDDEN | {"URL": f"sqlite:///{warehouse}"}
+    home.env["MLOPS_DATASET"] = write_yaml(home.folder / "deals.yaml", DATASET)
+    return home
+
+
+def every_file(folder):
+    """Bytes of each file by its path, and of the members of packed ones; raw rows are values, not names."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.parent.name != "raw_data":
+            yield path, path.read_bytes()
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as packed:
+                    yield from ((path / name, packed.read(name)) for name in packed.namelist())
+
+
+def assert_nothing_is_told(home, answers):
+    told = [answer for answer in answers if "zq_" in (answer.out + answer.err).lower()]
+    assert not told
+    assert [path for path, data in every_file(home.folder) if b"zq_" in data.lower()] == []
+    raw = home.project().storage.read_table(home.record("raw_data", "2024-01").path)
+    assert set(raw.column_names) == set(DATASET["columns"])
+
+
+def test_a_pipeline_that_works_writes_no_hidden_name(deals, tmp_path):
+    row = tmp_path / "row.json"
+    row.write_text('{"zone": 1, "size": 20}')
+    commands = (["run"], ["run"], ["why", "all"], ["predict", str(row)], ["history"], ["doctor"])
+    answers = [deals.command(*words) for words in commands]
+    assert [answer.code for answer in answers] == [0] * len(commands), answers
+    assert deals.record("clean_data", "2024-01").value("dropped_by_rule")["not ${CITY}"] == 20
+    assert_nothing_is_told(deals, answers)
+
+
+def test_a_changed_hidden_value_is_noticed_and_not_told(deals):
+    deals.command("run")
+    told = deals.command("why", "clean_data", CITY="Zq_Shelbyville")
+    assert "values from the environment changed" in told.out
+    assert "Zq_" not in told.out + told.err
+
+
+def test_failures_write_no_hidden_name(deals, warehouse):
+    deals.command("run")
+    with closing(sqlite3.connect(warehouse)) as database, database:
+        database.execute(f"INSERT INTO {HIDDEN['TABLE']} VALUES ('2024-04-01 10:00:00', 'Ayton', 'far', 'wide', 'no')")
+    try:
+        answers = [deals.command("run")]
+    finally:
+        with closing(sqlite3.connect(warehouse)) as database, database:
+            database.execute(f"DELETE FROM {HIDDEN['TABLE']} WHERE Zq_Sold_At >= '2024-04'")
+    assert "raw_data[2024-04] failed: month 2024-04: " in answers[0].out
+    wrong = ({"ZONE": "Zq_Missing"}, {"AT": "Zq_Missing"}, {"TABLE": "Zq_Missing"}, {"URL": "Zq_nonsense"})
+    wrong += ({"URL": "sqlite:////no/Zq.db"}, {"URL": "postgresql://Zq_me:Zq_word@127.0.0.1:1/Zq"})
+    answers += [deals.command("run", **settings) for settings in wrong]
+    answers += [deals.command("doctor", **settings) for settings in wrong]
+    assert 0 not in [answer.code for answer in answers]
+    assert_nothing_is_told(deals, answers)
