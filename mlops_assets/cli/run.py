@@ -10,9 +10,11 @@ from rich.markup import escape
 from mlops_assets.assets import recipes
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest
+from mlops_assets.automation.guards import why_not_now
 from mlops_assets.cli.home import open_instance
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
 from mlops_assets.cli.show import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
+from mlops_assets.errors import StorageError
 from mlops_assets.project import Project, open_project
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ def run_pipeline() -> int:
     with exclusive(project), open_instance(project) as instance:
         if dead := close_dead_runs(instance, project):
             console.print(f"{dead} run(s) of an earlier, killed process were closed; their work goes on where it was.")
+        if reason := why_not_now(instance, project):
+            raise StorageError(f"{reason}: wait for it, or cancel it")
         try:
             outcomes = _work(instance, project, console)
         except KeyboardInterrupt:
