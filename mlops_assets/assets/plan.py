@@ -12,6 +12,7 @@ from mlops_assets.assets.records import latest, newest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import DataError, SpecError
+from mlops_assets.partitions import month_partitions
 from mlops_assets.project import Project
 
 ORDER = (
@@ -106,8 +107,11 @@ class Plan:
         return None in (parent.partition, task.partition) or parent.partition == task.partition
 
     def _source_versions(self) -> dict[str, str]:
+        """Versions by partition; a month that is not over, which a database may hold, is not one yet."""
         if self._versions is None:
-            self._versions = self._project.source.partitions()
+            complete = set(month_partitions(self._project.spec).get_partition_keys())
+            found = self._project.source.partitions()
+            self._versions = {month: version for month, version in found.items() if month in complete}
             if not self._versions:
                 what = "a month" if self._project.spec.time else f"the {SNAPSHOT}"
                 raise DataError(

@@ -5,7 +5,6 @@ import dagster as dg
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
 from mlops_assets.assets.records import newest
-from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
 
@@ -46,8 +45,6 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
     if making.unchanged:
         return making.again()
     version = champion.value("champion_version")
-    if not version:
-        raise DataError("there is no champion to predict with: no candidate has beaten the baselines")
     table = project.storage.read_table(raw.path, list(project.spec.inputs()))
     prediction = project.registry.load(version).predict_columns(from_table(table, project.spec.inputs()))
     scored = pa.table(

@@ -14,6 +14,7 @@ from mlops_assets.assets.making import INTERRUPTED
 from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
+from mlops_assets.jobs import JOB_OF
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 from mlops_assets.resources.tracking import is_active
@@ -25,16 +26,6 @@ _ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_JOBS = {
-    "raw_data": "ingest",
-    "clean_data": "clean",
-    "training_set": "build_training_set",
-    "hyperparameters": "tune",
-    "sklearn_model": "fit_sklearn",
-    "xgboost_model": "fit_xgboost",
-    "champion_model": "promote",
-    "predictions": "predict_batch",
-}
 
 _TRACKED = ("hyperparameters", "sklearn_model", "xgboost_model", "champion_model", "predictions")
 
@@ -65,7 +56,7 @@ class Runner:
         """
         if not task.stale or task.waits_for:
             return Outcome(task)
-        job = self._definitions.resolve_job_def(_JOBS[task.asset])
+        job = self._definitions.resolve_job_def(JOB_OF[task.asset])
         result = job.execute_in_process(
             instance=self._instance,
             partition_key=task.partition,

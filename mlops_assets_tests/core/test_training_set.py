@@ -147,7 +147,8 @@ def test_most_gives_rows_spread_evenly_over_the_split_in_every_array(written):
     count = training_set.rows["train"]
     spread = [0, count // 5, 2 * count // 5, 3 * count // 5, 4 * count // 5]
     np.testing.assert_array_equal(training_set.target("train", 5), training_set.target("train")[spread])
-    np.testing.assert_array_equal(training_set.matrix("dense", "train", 5), training_set.matrix("dense", "train")[spread])
+    dense = training_set.matrix("dense", "train", 5)
+    np.testing.assert_array_equal(dense, training_set.matrix("dense", "train")[spread])
     one_hot = training_set.matrix("one_hot", "train", 5).toarray()
     np.testing.assert_array_equal(one_hot, training_set.matrix("one_hot", "train").toarray()[spread])
     assert len(training_set.target("train", 10**9)) == count
