@@ -20,8 +20,8 @@ TEST_EXTRA = "pytest"
 def measure(places: Places) -> Report:
     if places.fresh_environment:
         with tempfile.TemporaryDirectory() as folder:
-            ran, size, packages = _install(Path(folder))
-        return _report(size, packages, f"a fresh installation by `make run`, in {ran.usage.wall:.0f} s")
+            seconds, size, packages = _install(Path(folder))
+        return _report(size, packages, f"a fresh installation by `make run`, in {seconds:.0f} s")
     size, packages = _size(Path(sys.prefix)), len(list(distributions()))
     extras = "with" if is_installed(TEST_EXTRA) else "without"
     return _report(size, packages, f"the environment at hand, {extras} the test extras")
@@ -32,16 +32,16 @@ def _report(size: float, packages: int, what: str) -> Report:
     return Report([figure.measured(f"{size / 1e9:.2f} GB, {packages} packages", size <= 1.2e9)])
 
 
-def _install(folder: Path):
+def _install(folder: Path) -> tuple[float, int, int]:
+    """Seconds, bytes and packages of an installation into `folder`."""
     for name in NEEDED:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
     ran = run(["sh", "scripts/install.sh", "", sys.executable], cwd=folder)
-    listed = run(
-        [folder / ".venv/bin/uv", "pip", "list", "--python", folder / ".venv/bin/python", "--format", "freeze"]
-    )
-    return ran, _size(folder / ".venv"), len(listed.output.splitlines())
+    venv = folder / ".venv"
+    listed = run([venv / "bin/uv", "pip", "list", "--python", venv / "bin/python", "--format", "freeze"])
+    return ran.usage.wall, _size(venv), len(listed.output.splitlines())
 
 
 def _size(folder: Path) -> int:

@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TextIO
 
 from mlops_assets.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
+SHOWN = 2_000  # characters of what a failed process said
 # Set to nothing, a variable is not set, whatever the user's own environment or .env says.
 UNSET = {f"{PREFIX}{name.upper()}": "" for name in Settings.model_fields} | {"DAGSTER_HOME": ""}
 
@@ -53,14 +54,16 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        for file in (output, errors):
-            file.seek(0)
-        said = output.read()
-        if process.returncode:
-            sys.exit(
-                f"{' '.join(map(str, command))} ended with {process.returncode}:\n{said[-2000:]}\n{errors.read()[-2000:]}"
-            )
+        said, complaint = _read(output), _read(errors)
+    if process.returncode:
+        name = " ".join(map(str, command))
+        sys.exit(f"{name} ended with {process.returncode}:\n{said[-SHOWN:]}\n{complaint[-SHOWN:]}")
     return Ran(Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), said)
+
+
+def _read(file: TextIO) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def call(function: Callable[..., Any], env: Mapping[str, str] | None = None, **arguments: Any) -> Ran:

@@ -22,8 +22,8 @@ MONTHS = ("2024-01", "2024-02")
 SPECS = ROOT / "benchmarks/specs"
 SHIPPED = ROOT / "mlops_assets/datasets/nyc_green_taxi.yaml"
 SAME = Figure(
-    "whole pipeline (2 months; LinearRegression and Lasso 10 evaluations, XGBoost 3; all tracked, models logged) beside "
-    "the tutorial's plain script",
+    "whole pipeline (2 months; LinearRegression and Lasso 10 evaluations, XGBoost 3; all tracked, models logged) "
+    "beside the tutorial's plain script",
     "at most 2.0 times its wall time",
     "`mlops-assets run` in an empty home with the tutorial's features, matrix and search spaces "
     "(`benchmarks/specs/tutorial*.yaml`), beside `tutorial_baseline.py --evals 3 --sk-evals 10`. Ours also fits the "
@@ -46,11 +46,9 @@ def measure(places: Places) -> Report:
         homes: dict[str, dict[str, Any]] = {}
 
         def pipeline(dataset: str, spaces: str) -> Ran:
-            settings = {"MLOPS_DATASET": dataset, "MLOPS_SOURCE_URI": places.source_uri, "MLOPS_MAX_TRIALS": "10"}
-            settings |= {
-                "MLOPS_MODEL_TYPES": "LinearRegression,Lasso,XGBoost",
-                "MLOPS_SEARCH_SPACES": str(SPECS / spaces),
-            }
+            settings = {"MLOPS_DATASET": dataset, "MLOPS_SOURCE_URI": places.source_uri}
+            settings |= {"MLOPS_MODEL_TYPES": "LinearRegression,Lasso,XGBoost", "MLOPS_MAX_TRIALS": "10"}
+            settings |= {"MLOPS_SEARCH_SPACES": str(SPECS / spaces)}
             with Home.fresh(**settings) as home:
                 ran = home.run()
                 homes[dataset] = home.recorded()
@@ -99,6 +97,6 @@ def _table(tutorial: dict[str, Any], same: dict[str, Any], own: dict[str, Any]) 
         "RMSE on 2024-02 of the models of the whole pipeline",
         ("model", "tutorial", "ours, its features and spaces", "ours, our features and spaces"),
         tuple(lines),
-        text="Validation RMSE of the final models after so few trials; for the linear ones of the tutorial, of the best "
-        "trial, since its final fits have seen these rows.",
+        text="Validation RMSE of the final models after so few trials; for the linear ones of the tutorial, of the "
+        "best trial, since its final fits have seen these rows.",
     )

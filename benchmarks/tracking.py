@@ -15,8 +15,8 @@ SEARCHES = {"Ridge": 16, "XGBoost": 8}
 LOGGING = Figure(
     "MLflow logging, as a share of a trial",
     "at most 1/10",
-    "embedded flights, SQLite: seconds that the search's thread spends in the logger, the wait at its end included, over "
-    "those of the trials; then CPU seconds of the logger's own thread and of the search's together",
+    "embedded flights, SQLite: seconds that the search's thread spends in the logger, the wait at its end included, "
+    "over those of the trials; in brackets the CPU time of logging on all threads",
 )
 
 

@@ -5,6 +5,7 @@ folder a new one is made, which takes as long as `make run`.
 """
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -20,16 +21,22 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parent / "images"
 GROUPS = ("data_preparation", "training", "champion", "prediction")
-COLUMNS = 104
+TERMINAL_COLUMNS = 104
 COLOURS = 128
-# MLflow opens a panel beside its pages on a first visit.
-NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
-SETTLED = 5_000  # milliseconds in which a drawn page gets its data
+SETTLED = 4_000  # milliseconds in which a drawn page gets its data
+ASSET = {"x": 236, "y": 0, "width": 1380, "height": 1250}  # an asset's page without what is beside it
+RUN_COLUMNS = ("metrics.`rmse`", "metrics.`validation_rmse`", "params.`learning_rate`", "params.`max_depth`")
+# What a person would click together once: no assistant beside the page, and columns that say something.
+MLFLOW_VIEW = f"""
+localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+localStorage.setItem('MLflowLocalStorage-1.1-ExperimentPage-["1"]-ReactComponentState',
+    JSON.stringify({{selectedColumns: {json.dumps([*RUN_COLUMNS, "attributes.`Models`"])}}}));
+"""
 
 
 def run_pipeline(env: dict[str, str]) -> str:
     """What `mlops-assets run` shows in a terminal, from the table of assets on."""
-    shown = env | {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
+    shown = env | {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": str(TERMINAL_COLUMNS)}
     command = [sys.executable, "-c", MAIN, "run"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | shown, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
@@ -43,25 +50,23 @@ def as_page(terminal: str) -> str:
     from rich.terminal_theme import MONOKAI
     from rich.text import Text
 
-    console = Console(record=True, file=io.StringIO(), width=COLUMNS)
+    console = Console(record=True, file=io.StringIO(), width=TERMINAL_COLUMNS)
     console.print(Text.from_ansi(terminal))
     html = console.export_html(theme=MONOKAI, inline_styles=True)
     return html.replace("<body>", "<body style='display: inline-block; padding: 1em; font-size: 15px'>")
 
 
-def capture(page: "Page", address: str, name: str, *, waits_for: str, element: str | None = None) -> None:
-    """The picture of an address, once a text is there."""
+def visit(page: "Page", address: str, waits_for: str) -> None:
+    """Open an address, and wait until a text is there and the rest has followed."""
     page.goto(address)
     page.get_by_text(waits_for).first.wait_for()
     page.wait_for_timeout(SETTLED)
-    save(page, name, element)
 
 
-def save(page: "Page", name: str, element: str | None = None) -> None:
-    """Write what a page shows as a PNG of few colours."""
+def save(picture: bytes, name: str) -> None:
+    """Write a screenshot as a PNG of few colours."""
     from PIL import Image
 
-    picture = page.locator(element).screenshot() if element else page.screenshot()
     path = IMAGES / f"{name}.png"
     Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
@@ -72,17 +77,25 @@ def take_all(home: Path) -> None:
     terminal = run_pipeline(env)
     with open_page(1800, 1000) as page:
         page.set_content(as_page(terminal))
-        save(page, "leaderboard", "body")
+        save(page.locator("body").screenshot(), "leaderboard")
     with open_uis(env, home / "dev.log") as uis:
-        with open_page(1700, 640) as page:
+        with open_page(2000, 640) as page:
             expanded = ",".join(f"global@global:{group}" for group in GROUPS)
-            capture(page, f"{uis.dagster}/asset-groups?expanded={expanded}", "asset-graph", waits_for="champion_model")
-        with open_page(1500, 1500) as page:
-            capture(page, f"{uis.dagster}/assets/champion_model", "champion", waits_for="validation RMSE")
-        with open_page(1500, 900) as page:
-            page.add_init_script(NO_ASSISTANT)
-            runs = f"{uis.mlflow}/#/experiments/1/runs?workflowType=machine_learning"
-            capture(page, runs, "mlflow", waits_for="tune XGBoost")
+            visit(page, f"{uis.dagster}/asset-groups?expanded={expanded}", "champion_model")
+            page.get_by_text("Hide navigation").click()
+            page.reload()  # so that the graph fills the room
+            page.wait_for_timeout(SETTLED)
+            save(page.screenshot(), "asset-graph")
+        with open_page(2200, ASSET["height"]) as page:
+            visit(page, f"{uis.dagster}/assets/champion_model", "validation RMSE")
+            save(page.screenshot(clip=ASSET), "champion")
+        with open_page(1400, 900) as page:
+            page.add_init_script(MLFLOW_VIEW)
+            visit(page, f"{uis.mlflow}/#/experiments/1/runs?workflowType=machine_learning", "tune XGBoost")
+            row = page.get_by_role("row").filter(has_text="tune XGBoost").first
+            row.get_by_role("button").first.click()  # shows its trials
+            page.wait_for_timeout(SETTLED)
+            save(page.screenshot(), "mlflow")
 
 
 def main() -> None:

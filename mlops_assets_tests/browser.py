@@ -81,9 +81,6 @@ def open_page(width: int = 1500, height: int = 950) -> Iterator["Page"]:
         stack.callback(browser.close)
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(60_000)
-        # Dagster asks for an e-mail address once an instance, in front of everything else.
-        asked = page.get_by_text("Join the Dagster community")
-        page.add_locator_handler(asked, lambda: page.get_by_role("button", name="Skip").click())
         yield page
 
 

@@ -17,6 +17,7 @@ import yaml
 from mlops_assets.assets.records import Record, all_latest, latest
 from mlops_assets.cli import main
 from mlops_assets.cli.home import open_instance
+from mlops_assets.dataset import SHIPPED
 from mlops_assets.project import Project, open_project
 from mlops_assets.settings import PREFIX, Settings
 
@@ -102,3 +103,9 @@ def write_month(folder: Path, month: str, rows: int = 300) -> Path:
     path = folder / f"sales_{month}.csv"
     path.write_text("\n".join(["at,zone,size,price", *lines, ""]))
     return path
+
+
+def copy_dataset(home: Home, name: str, **changes) -> None:
+    """Let the home use a shipped dataset's YAML with other values for some of its top keys."""
+    document = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"))
+    home.env["MLOPS_DATASET"] = write_yaml(home.folder / f"{name}.yaml", document | changes)

@@ -104,6 +104,6 @@ def test_failures_write_no_hidden_name(deals, warehouse):
     wrong = ({"ZONE": "Zq_Missing"}, {"AT": "Zq_Missing"}, {"TABLE": "Zq_Missing"}, {"URL": "Zq_nonsense"})
     wrong += ({"URL": "sqlite:////no/Zq.db"}, {"URL": "postgresql://Zq_me:Zq_word@127.0.0.1:1/Zq"})
     answers += [deals.command("run", **settings) for settings in wrong]
-    answers += [deals.command("doctor", **settings) for settings in wrong]
     assert 0 not in [answer.code for answer in answers]
+    answers += [deals.command("doctor", **settings) for settings in wrong]
     assert_nothing_is_told(deals, answers)

@@ -13,6 +13,7 @@ from mlops_assets.assets.records import latest, newest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import DataError, SpecError
+from mlops_assets.partitions import month_partitions
 from mlops_assets.project import Project
 
 ORDER = (
@@ -34,17 +35,6 @@ UPSTREAM = {
     "xgboost_model": ("training_set", "hyperparameters"),
     "champion_model": ("training_set", "sklearn_model", "xgboost_model"),
     "predictions": ("raw_data", "champion_model"),
-}
-# The job that makes one asset, or one partition of it.
-JOBS = {
-    "raw_data": "ingest",
-    "clean_data": "clean",
-    "training_set": "build_training_set",
-    "hyperparameters": "tune",
-    "sklearn_model": "fit_sklearn",
-    "xgboost_model": "fit_xgboost",
-    "champion_model": "promote",
-    "predictions": "predict_batch",
 }
 
 
@@ -116,13 +106,16 @@ class Plan:
 
     def months(self) -> tuple[str, ...]:
         """The newest months that the source has, as many as the window asks for."""
-        available = sorted(self._source_versions())
+        available = sorted(self.source_versions())
         window = self._project.spec.window
         return tuple(available[-(window.train_months + window.validation_months + window.test_months) :])
 
-    def _source_versions(self) -> Mapping[str, str]:
+    def source_versions(self) -> Mapping[str, str]:
+        """Versions by partition; a month that is not over, which a database may hold, is not one yet."""
         if self._versions is None:
-            self._versions = self._project.source.partitions()
+            complete = set(month_partitions(self._project.spec).get_partition_keys())
+            found = self._project.source.partitions()
+            self._versions = {month: version for month, version in found.items() if month in complete}
             if not self._versions:
                 what = "a month" if self._project.spec.time else f"the {SNAPSHOT}"
                 raise DataError(
@@ -148,7 +141,7 @@ class Plan:
     def _recipe(self, asset: str, partition: str | None) -> Recipe:
         instance, project = self._instance, self._project
         if asset == "raw_data":
-            return recipes.raw_data(project, self._source_versions()[partition])
+            return recipes.raw_data(project, self.source_versions()[partition])
         if asset == "clean_data":
             return recipes.clean_data(project, newest(instance, "raw_data", partition))
         if asset == "training_set":

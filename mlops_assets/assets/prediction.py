@@ -5,7 +5,6 @@ import dagster as dg
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
 from mlops_assets.assets.records import newest
-from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
 
@@ -21,9 +20,7 @@ def prediction_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         code_version=recipes.CODE_VERSIONS["predictions"],
         retry_policy=RETRY,
     )
-    def predictions(
-        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
-    ) -> dg.MaterializeResult:
+    def predictions(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
         """What the champion says of each raw row of a month, with the model's version."""
         with clear_failures(project):
             return _score(context, project)
@@ -46,8 +43,6 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
     if making.unchanged:
         return making.again()
     version = champion.value("champion_version")
-    if not version:
-        raise DataError("there is no champion to predict with: no candidate has beaten the baselines")
     table = project.storage.read_table(raw.path, list(project.spec.inputs()))
     prediction = project.registry.load(version).predict_columns(from_table(table, project.spec.inputs()))
     scored = pa.table(

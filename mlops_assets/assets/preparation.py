@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 GROUP = "data_preparation"
 
 
-def preparation_assets(
-    months: dg.PartitionsDefinition, freshness: dg.FreshnessPolicy
-) -> list[dg.AssetsDefinition]:
+def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessPolicy) -> list[dg.AssetsDefinition]:
     """`raw_data` and `clean_data` by month, and `training_set`."""
 
     @dg.asset(
@@ -110,9 +108,7 @@ def preparation_assets(
         code_version=recipes.CODE_VERSIONS["training_set"],
         freshness_policy=freshness,
     )
-    def training_set(
-        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
-    ) -> dg.MaterializeResult:
+    def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
         """Train, validation and test of the newest months, encoded once for every model type."""
         from mlops_assets.core.plots import bars, markdown_image
         from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set

@@ -39,9 +39,7 @@ def check_results(asset: str, outcomes: Sequence[CheckOutcome]) -> Iterator[dg.A
 def stop_if_harmful(month: str, outcomes: Sequence[CheckOutcome]) -> None:
     """Raise DataError where a blocking check failed: the month's last good state stays."""
     harmful = [
-        f"{outcome.name} ({outcome.description})"
-        for outcome in outcomes
-        if outcome.blocking and not outcome.passed
+        f"{outcome.name} ({outcome.description})" for outcome in outcomes if outcome.blocking and not outcome.passed
     ]
     if harmful:
         raise DataError(f"{month} is not used: {'; '.join(harmful)}")

@@ -14,9 +14,7 @@ from mlops_assets.project import Project
 GROUP = "training"
 
 
-def training_assets(
-    sklearn_types: tuple[str, ...], xgboost_types: tuple[str, ...]
-) -> list[dg.AssetsDefinition]:
+def training_assets(sklearn_types: tuple[str, ...], xgboost_types: tuple[str, ...]) -> list[dg.AssetsDefinition]:
     """`sklearn_model` by type and `xgboost_model`, each only where the settings list such a type."""
     assets = []
     if sklearn_types:

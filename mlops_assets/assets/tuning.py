@@ -126,9 +126,7 @@ def _search(
                 warm_start=warm_start,
                 on_trial=on_trial,
             )
-        project.registry.attach(
-            run, logger.run_id(result.best.number), _best_model(project, built, name, result)
-        )
+        project.registry.attach(run, logger.run_id(result.best.number), _best_model(project, built, name, result))
         return result, run.url
 
 
@@ -164,7 +162,5 @@ def _shown(result: "SearchResult") -> dict:
 
 def _table(trials: "Sequence[Trial]", rows: int = 10) -> str:
     ranked = sorted((t for t in trials if t.loss is not None), key=lambda trial: trial.loss)[:rows]
-    lines = [
-        f"| {t.number + 1} | {t.loss:.4g} | {t.seconds:.1f} | `{json.dumps(t.params)}` |" for t in ranked
-    ]
+    lines = [f"| {t.number + 1} | {t.loss:.4g} | {t.seconds:.1f} | `{json.dumps(t.params)}` |" for t in ranked]
     return "\n".join(["| trial | validation RMSE | seconds | parameters |", "|---|---|---|---|", *lines])

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 import dagster as dg
 
-from mlops_assets.assets.plan import JOBS, Plan
+from mlops_assets.assets.plan import Plan
 from mlops_assets.automation.guards import EXCLUSIVE, RETRAIN, RETRAINING, STARTED_BY
 from mlops_assets.automation.steps import TASK, look
+from mlops_assets.jobs import JOB_OF
 from mlops_assets.project import Project
 
 FINISHED = "mlops/finished"
@@ -69,7 +71,7 @@ def build_retrain_job() -> dg.JobDefinition:
 
 def build_retraining_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
     """Launches the parts of the retraining that is at work."""
-    asked: dict[str, dict[str, str]] = {}  # the source is asked once for each retraining, not at every tick
+    asked: dict[str, Mapping[str, str]] = {}  # the source is asked once for each retraining, not at every tick
 
     @dg.sensor(
         name="retraining",
@@ -88,7 +90,7 @@ def build_retraining_sensor(project: Project, jobs: list) -> dg.SensorDefinition
         root = retraining_id(run)
         if root not in asked:
             asked.clear()
-            asked[root] = project.source.partitions()
+            asked[root] = Plan(context.instance, project).source_versions()
         outlook = look(context.instance, Plan(context.instance, project, asked[root]), root)
         if outlook.finished:
             left = {"given_up": list(outlook.given_up), "blocked": list(outlook.blocked)}
@@ -100,7 +102,7 @@ def build_retraining_sensor(project: Project, jobs: list) -> dg.SensorDefinition
         return [
             dg.RunRequest(
                 run_key=f"{root}/{step.task.name}/{step.attempt}",
-                job_name=JOBS[step.task.asset],
+                job_name=JOB_OF[step.task.asset],
                 partition_key=step.task.partition,
                 tags={
                     RETRAINING: root,

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
 
-from mlops_assets.assets.plan import JOBS, Plan
+from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest, materialised
 from mlops_assets.automation.guards import RETRAIN, STARTED_BY, why_not_now
 from mlops_assets.errors import MlopsError
+from mlops_assets.jobs import JOB_OF
 from mlops_assets.project import Project
 
 CAUSE = "mlops/cause"
@@ -146,7 +147,7 @@ def build_scoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="scoring",
-        jobs=[job for job in jobs if job.name == JOBS["predictions"]],
+        jobs=[job for job in jobs if job.name == JOB_OF["predictions"]],
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Scores the newest month again when the champion has changed, by a rollback for example.",

@@ -33,15 +33,9 @@ def why(
 
 @app.command()
 def predict(
-    rows: Annotated[
-        Path, typer.Argument(help="A .json or .csv file of rows under their aliases; - reads JSON.")
-    ],
-    output: Annotated[
-        Path | None, typer.Option(help="CSV file for the answer; printed as JSON without it.")
-    ] = None,
-    version: Annotated[
-        int | None, typer.Option(help="Version of the model; the champion without it.")
-    ] = None,
+    rows: Annotated[Path, typer.Argument(help="A .json or .csv file of rows under their aliases; - reads JSON.")],
+    output: Annotated[Path | None, typer.Option(help="CSV file for the answer; printed as JSON without it.")] = None,
+    version: Annotated[int | None, typer.Option(help="Version of the model; the champion without it.")] = None,
 ) -> None:
     """Predict rows with the champion."""
     from mlops_assets.cli.predict import predict_rows

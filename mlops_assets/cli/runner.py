@@ -11,9 +11,10 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from mlops_assets.assets.making import INTERRUPTED
-from mlops_assets.assets.plan import JOBS, Plan, Task
+from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
+from mlops_assets.jobs import JOB_OF
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 from mlops_assets.resources.tracking import is_active
@@ -55,7 +56,7 @@ class Runner:
         """
         if not task.stale or task.waits_for:
             return Outcome(task)
-        job = self._definitions.resolve_job_def(JOBS[task.asset])
+        job = self._definitions.resolve_job_def(JOB_OF[task.asset])
         result = job.execute_in_process(
             instance=self._instance,
             partition_key=task.partition,

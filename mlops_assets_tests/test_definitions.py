@@ -1,0 +1,116 @@
+"""The asset graph as a whole: no edge, group, owner or check changes unnoticed, and it loads in Dagster."""
+
+import os
+import subprocess
+import sys
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+
+from mlops_assets.assets.plan import ORDER, UPSTREAM
+from mlops_assets.assets.recipes import CODE_VERSIONS
+from mlops_assets.definitions import build_definitions
+from mlops_assets.jobs import JOB_OF
+from mlops_assets.project import open_project
+from mlops_assets_tests.homes import ROOT, UNSET
+
+SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
+SETTINGS = {"MLOPS_MODEL_TYPES": "LinearRegression,Ridge,XGBoost"}
+
+
+@pytest.fixture(scope="module")
+def definitions():
+    """Those of the embedded dataset."""
+    return build_definitions(open_project(SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def specs(definitions):
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def described(definitions, specs):
+    """The graph in words, one thing a line."""
+    graph = definitions.resolve_asset_graph()
+    for name, spec in sorted(specs.items()):
+        node = graph.get(spec.key)
+        yield name
+        yield f"  group: {spec.group_name}; owners: {', '.join(spec.owners)}; kinds: {', '.join(sorted(spec.kinds))}"
+        yield f"  code version: {spec.code_version}; pools: {', '.join(sorted(node.pools)) or 'none'}"
+        yield f"  partitions: {partitions(spec.partitions_def)}"
+        for dep in sorted(spec.deps, key=lambda dep: dep.asset_key):
+            mapping = f" ({type(dep.partition_mapping).__name__})" if dep.partition_mapping else ""
+            yield f"  depends on: {dep.asset_key.to_user_string()}{mapping}"
+        for key in sorted(node.check_keys, key=lambda key: key.name):
+            yield f"  check: {key.name}{' (blocking)' if graph.get(key).blocking else ''}"
+    for job in sorted(definitions.resolve_all_job_defs(), key=lambda job: job.name):
+        if not job.name.startswith("__"):
+            assets = sorted(key.to_user_string() for key in job.asset_layer.executable_asset_keys)
+            yield f"job {job.name}: {', '.join(assets)}"
+
+
+def partitions(definition):
+    if definition is None:
+        return "none"
+    keys = definition.get_partition_keys()
+    return ", ".join(keys) if len(keys) < 6 else f"{len(keys)} from {keys[0]} to {keys[-1]}"
+
+
+def test_the_asset_graph_is_the_one_on_record(definitions, specs):
+    """A change that is meant goes with the file: WRITE_SNAPSHOT=1 writes it anew."""
+    graph = "\n".join(described(definitions, specs)) + "\n"
+    if "WRITE_SNAPSHOT" in os.environ:
+        SNAPSHOT.write_text(graph)
+    recorded = SNAPSHOT.read_text()
+    assert graph == recorded, "\n".join(unified_diff(recorded.splitlines(), graph.splitlines(), "on record", "now"))
+
+
+def test_every_asset_says_what_it_is_whose_and_of_what_kind(specs):
+    for name, spec in specs.items():
+        assert spec.description and spec.owners and spec.kinds and spec.code_version and spec.group_name, name
+
+
+def test_every_check_and_every_job_says_what_it_is_for(definitions):
+    graph = definitions.resolve_asset_graph()
+    assert all(graph.get(key).description for key in graph.asset_check_keys)
+    assert all(job.description for job in definitions.resolve_all_job_defs() if not job.name.startswith("__"))
+
+
+def test_the_plan_knows_the_assets_and_their_edges(specs):
+    assert set(specs) == set(ORDER) == set(CODE_VERSIONS)
+    for name, spec in specs.items():
+        assert {dep.asset_key.to_user_string() for dep in spec.deps} == set(UPSTREAM[name])
+        assert all(ORDER.index(parent) < ORDER.index(name) for parent in UPSTREAM[name])
+
+
+def test_every_asset_has_a_job_that_makes_it_alone(definitions):
+    for asset in ORDER:
+        job = definitions.resolve_job_def(JOB_OF[asset])
+        assert [key.to_user_string() for key in job.asset_layer.executable_asset_keys] == [asset]
+
+
+@pytest.mark.parametrize(
+    ("model_types", "absent"),
+    [("Ridge", {"xgboost_model"}), ("XGBoost", {"sklearn_model"}), ("Ridge,Ridge", {"xgboost_model"})],
+)
+def test_a_kind_of_model_that_is_not_asked_for_is_no_asset(model_types, absent):
+    specs = build_definitions(open_project({"MLOPS_MODEL_TYPES": model_types})).resolve_all_asset_specs()
+    names = {spec.key.to_user_string() for spec in specs}
+    assert names == set(ORDER) - absent
+    assert {spec.key.to_user_string(): len(spec.deps) for spec in specs}["champion_model"] == 2
+
+
+def test_dagster_validates_the_workspace(tmp_path):
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
+    env = os.environ | UNSET | {"MLOPS_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful for code location mlops" in done.stdout + done.stderr
+
+
+def test_a_wrong_setting_is_told_by_dagster_too(tmp_path):
+    command = [sys.executable, "-c", "from mlops_assets.definitions import defs; defs()"]
+    env = os.environ | UNSET | {"MLOPS_HOME": str(tmp_path), "MLOPS_DATASET": "nyc_taxi"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode and "SpecError: 'nyc_taxi' is not a dataset" in done.stderr
