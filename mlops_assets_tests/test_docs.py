@@ -259,7 +259,7 @@ def test_search_spaces_of_the_page_can_be_used(tmp_path):
     path = tmp_path / "spaces.yaml"
     path.write_text(text)
     spaces = load_search_spaces(path)
-    assert [resolve_model_type(name, spaces).space.free for name in spaces] == [("n_neighbors", "weights"), ("alpha",)]
+    assert [resolve_model_type(name, spaces).space.free for name in spaces] == [("alpha", "average"), ("alpha",)]
 
 
 def test_model_types_of_the_pages_can_be_used(tmp_path):
