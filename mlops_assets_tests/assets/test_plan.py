@@ -1,5 +1,6 @@
 """What would be made, and why."""
 
+import os
 from datetime import date
 
 import pytest
@@ -94,8 +95,6 @@ def test_rows_that_change_at_the_source_are_ingested_again(workshop):
         found = stale(plan_with(workshop))
     finally:
         file.write_text(before)
-        import os
-
         os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert found["raw_data[2024-02]"][0].startswith("data: source version ")
     assert found["clean_data[2024-02]"] == ("raw_data[2024-02] will be made again",)
