@@ -4,7 +4,6 @@ import dagster as dg
 
 from mlops_assets.project import Project
 
-
 JOB_OF = {
     "raw_data": "ingest",
     "clean_data": "clean",
