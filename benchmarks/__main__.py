@@ -32,12 +32,11 @@ def main() -> None:
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"{', '.join(unknown)}: no such benchmark (there are {', '.join(BENCHMARKS)})")
     places = Places.find(options.data, options.baseline, options.venv)
-    results = Results.load(ROOT / "docs/benchmarks.json", tuple(BENCHMARKS))
+    results = Results(ROOT / "docs/benchmarks.json", ROOT / "docs/benchmarks.md", tuple(BENCHMARKS))
     for name in options.names or BENCHMARKS:
         print(f"{name} …", flush=True)
         report = BENCHMARKS[name](places)
         results.add(name, report)
-        results.write(ROOT / "docs/benchmarks.md")
         for row in report.rows:
             print(f"  {row.what}: {row.measured}" + (f" (reach: {row.reach})" if row.reach else ""), flush=True)
 

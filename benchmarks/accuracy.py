@@ -100,7 +100,7 @@ def plot(lengths: list[int], rmse: list[float]) -> None:
     axes = canvas.subplots()
     axes.plot(lengths, rmse, marker="o", color="#2f6f9f")
     for length, value in zip(lengths, rmse, strict=True):
-        axes.annotate(f"{value:.3f}", (length, value), textcoords="offset points", xytext=(0, 8), ha="center")
+        axes.annotate(f"{value:.3f}", (length, value), textcoords="offset points", xytext=(5, 5))
     axes.set(xlabel="months trained on, the last is 2024-01", ylabel="RMSE on 2024-02, minutes", xticks=lengths)
     axes.margins(y=0.2)
     axes.grid(alpha=0.3)

@@ -40,7 +40,7 @@ def read_records() -> dict[str, Any]:
     from mlops_assets.cli.home import open_instance
     from mlops_assets.project import open_project
 
-    with open_instance(open_project().settings) as instance:
+    with open_instance(open_project()) as instance:
         champion = latest(instance, "champion_model")
         names = ("champion_type", "leaderboard_rows", "judged_on")
         return {name: champion.value(name) for name in names} | {"runs": len(instance.get_runs())}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,8 +18,9 @@ INTRODUCTION = """# Benchmarks
 Written by `make bench`, from `docs/benchmarks.json`; `python -m benchmarks NAME` measures one benchmark again.
 Each thing runs in a process of its own. CPU seconds are user + system seconds as the system counts them, memory is
 the process's peak, numbers are medians, and what is compared runs in turns. "The tutorial" is its algorithm as one
-plain script, without its platform.
+plain script, without its platform. What has been reached is bold.
 """
+LOAD = "The load is the average number of processes at work or waiting in the five minutes to the benchmark's end."
 
 
 @dataclass(frozen=True)
@@ -67,44 +68,40 @@ class Report:
     tables: Sequence[Table] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Results:
-    """All that was measured, by benchmark."""
+    """All that was measured, by benchmark: the JSON file, and the page made of it."""
 
-    path: Path
-    order: tuple[str, ...]
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: Path, order: tuple[str, ...]) -> Results:
-        return cls(path, order, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
+    file: Path
+    page: Path
+    order: Sequence[str]
 
     def add(self, name: str, report: Report) -> None:
         """Put a benchmark's report in the place of its older one."""
         about = {"day": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "load": round(os.getloadavg()[1], 1)}
-        self.found[name] = about | asdict(report)
-        self.found = {name: self.found[name] for name in self.order if name in self.found}
-        self.path.write_text(json.dumps(self.found, indent=1) + "\n", encoding="utf-8")
+        known = json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else {}
+        known[name] = about | asdict(report)
+        found = {name: known[name] for name in self.order if name in known}
+        self.file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        self.page.write_text(_page(found), encoding="utf-8")
 
-    def write(self, page: Path) -> None:
-        """Write the Markdown page."""
-        measured = self.found.values()
-        rows = [Row(**row) for benchmark in measured for row in benchmark["rows"]]
-        tables = [Table(**table) for benchmark in measured for table in benchmark["tables"]]
-        lines = [(row.what, row.reach, _verdict(row), row.how) for row in rows]
-        when = [(name, about["day"], about["load"]) for name, about in self.found.items()]
-        machines = dict.fromkeys(benchmark["machine"] for benchmark in measured)
-        parts = [INTRODUCTION, *(f"Machine: {text}.\n" for text in machines)]
-        parts.append(_markdown(("what", "reach", "measured", "how"), lines))
-        for table in tables:
-            parts.append(f"## {table.title}\n")
-            parts += [f"{table.text}\n"] if table.text else []
-            parts.append(_markdown(table.header, table.lines))
-            parts += [f"![{table.title}]({table.image})\n"] if table.image else []
-        parts.append("## When\n")
-        parts.append("The load is the average number of processes at work or waiting over the five minutes before.\n")
-        parts.append(_markdown(("benchmark", "day", "load"), when))
-        page.write_text("\n".join(parts), encoding="utf-8")
+
+def _page(found: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [Row(**row) for benchmark in found.values() for row in benchmark["rows"]]
+    tables = [Table(**table) for benchmark in found.values() for table in benchmark["tables"]]
+    when = [(name, benchmark["day"], benchmark["load"]) for name, benchmark in found.items()]
+    machines = dict.fromkeys(benchmark["machine"] for benchmark in found.values())
+    parts = [INTRODUCTION, *(f"Machine: {text}.\n" for text in machines)]
+    lines = [(row.what, row.reach, _verdict(row), row.how) for row in rows]
+    parts.append(_markdown(("what", "reach", "measured", "how"), lines))
+    for table in tables:
+        parts.append(f"## {table.title}\n")
+        parts += [f"{table.text}\n"] if table.text else []
+        parts.append(_markdown(table.header, table.lines))
+        parts += [f"![{table.title}]({table.image})\n"] if table.image else []
+    parts.append(f"## When\n\n{LOAD}\n")
+    parts.append(_markdown(("benchmark", "day", "load"), when))
+    return "\n".join(parts)
 
 
 def machine() -> str:

@@ -13,7 +13,6 @@ from mlops_assets.core.promotion import Verdict, judge
 from mlops_assets.core.splitting import Months, SplitName
 from mlops_assets.core.training_set import Rows
 from mlops_assets.core.vocabulary import Vocabulary
-from mlops_assets.errors import InputError
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -129,10 +128,10 @@ def _champion(project: Project, reigning: Version | None, rows: Rows, judged: se
     if "candidate" in reigning.tags and judged & set(reigning.tags["months"].split(",")):
         number = int(reigning.tags["candidate"])
         note += f", by version {number}, which was fitted without the months it is judged on"
-    try:
-        prediction = project.registry.load(number).predict_columns(rows.columns)
-    except (InputError, KeyError) as error:
-        return None, f"version {number} cannot answer for the present columns ({error}): it is not defended"
+    model = project.registry.load(number)
+    if gone := [alias for alias in model.spec.inputs() if alias not in rows.columns]:
+        return None, f"version {number} needs {', '.join(gone)}, which clean data no longer has: it is not defended"
+    prediction = model.predict_columns(rows.columns)
     return _entry(project, reigning.model_type, number, (prediction - rows.y) ** 2), note
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.quality import check_results, check_specs, column_schema, stop_if_harmful
+from mlops_assets.assets.quality import check_results, check_specs, column_schema, not_judged, stop_if_harmful
 from mlops_assets.assets.records import all_latest, newest
 from mlops_assets.core.splitting import SPLITS
 from mlops_assets.project import Project
@@ -40,6 +40,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
             version = project.source.partitions().get(month)
             if version is None:
                 context.log.warning(f"{month} is not published yet: nothing to do")
+                yield from not_judged("raw_data", f"{month} is not published yet")
                 return
             making = begin(context, project, recipes.raw_data(project, version))
             if making.unchanged:

@@ -143,7 +143,7 @@ def champion_model(project: Project, built: Record, candidates: Mapping[str, Rec
 def predictions(project: Project, raw: Record, champion: Record) -> Recipe:
     if not champion.value("champion_version"):
         raise DataError("there is no champion to predict with: no candidate has beaten the baselines")
-    upstream = {"raw_data": raw.content, "champion": str(champion.value("champion_version"))}
+    upstream = {"raw_data": raw.content, "champion": champion.value("champion_version")}
     return _recipe("predictions", upstream=upstream)
 
 

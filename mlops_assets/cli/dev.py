@@ -21,6 +21,7 @@ def serve(port: int, mlflow_port: int) -> int:
     env = os.environ | {
         "MLOPS_DAGSTER_URL": f"http://127.0.0.1:{port}",
         "MLOPS_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here asks for
         "MLFLOW_BACKEND_STORE_URI": project.settings.tracking,  # not an argument: it may hold a password
     }
     dagster = [
@@ -41,6 +42,7 @@ def serve(port: int, mlflow_port: int) -> int:
         f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}   (Ctrl-C stops both)",
         flush=True,
     )
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and children inherit that
     processes = [subprocess.Popen(command, env=env, cwd=project_root()) for command in (dagster, mlflow)]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

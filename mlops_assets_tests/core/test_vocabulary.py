@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary, find
+from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary, distinct, find
 
 
 def objects(*values):
@@ -38,3 +38,20 @@ def test_a_column_without_values_has_an_empty_vocabulary_that_knows_nothing(colu
 def test_find_gives_places_in_a_sorted_array():
     assert find(np.array([1, 5, 9]), np.array([9, 1, 4, 100, -1])).tolist() == [2, 0, -1, -1, -1]
     assert find(np.array([]), np.array([1, 2])).tolist() == [-1, -1]
+
+
+def test_few_wanted_numbers_are_found_as_many_are():
+    ordered, wanted = np.array([0, 5, 90]), np.array([90, 5, 4, 91, 1_000, -1, 0])
+    by_search, by_table = find(ordered, wanted), find(ordered, np.tile(wanted, 100))
+    assert by_search.tolist() == [2, 1, -1, -1, -1, -1, 0]
+    assert by_table.tolist() == by_search.tolist() * 100
+    assert by_table.dtype == by_search.dtype == np.int64
+
+
+@pytest.mark.parametrize("ids", [[], [3], [4, 0, 4, 9], [7, 2**62, 7], [2**31, 0, 1]])
+def test_distinct_ids_come_sorted_with_the_place_of_each(ids):
+    ids = np.array(ids, np.int64)
+    ordered, place = distinct(ids)
+    assert ordered.tolist() == sorted(set(ids.tolist()))
+    assert ordered[place].tolist() == ids.tolist()
+    assert ordered.dtype == place.dtype == np.int64

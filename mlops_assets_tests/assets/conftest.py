@@ -1,0 +1,76 @@
+"""A project with an instance of its own in memory, in which a test makes one asset at a time."""
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import pytest
+
+from mlops_assets.assets.plan import Plan
+from mlops_assets.assets.records import Record, latest
+from mlops_assets.definitions import build_definitions
+from mlops_assets.jobs import JOB_OF
+from mlops_assets_tests.homes import Home
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class Workshop:
+    """A home, and a Dagster instance in memory; settings may change from one asset to the next."""
+
+    def __init__(self, home: Home, instance: dg.DagsterInstance) -> None:
+        self.home, self.instance = home, instance
+        self.project = home.project()
+
+    def change(self, **settings: str) -> None:
+        self.home.env |= settings
+        self.project = self.home.project()
+
+    def make(self, asset: str, partition: str | None = None, config: dict | None = None) -> dg.ExecuteInProcessResult:
+        """Materialise one asset, as the UI does; a failure is in the result."""
+        job = build_definitions(self.project).resolve_job_def(JOB_OF[asset])
+        run_config = QUIET | ({"ops": {asset: {"config": config}}} if config else {})
+        options = {"instance": self.instance, "run_config": run_config, "raise_on_error": False}
+        return job.execute_in_process(partition_key=partition, **options)
+
+    def make_up_to(self, last: str) -> "Workshop":
+        """Materialise what is stale, up to and with an asset."""
+        plan = Plan(self.instance, self.project)
+        for asset in plan.assets[: plan.assets.index(last) + 1]:
+            for task in plan.tasks(asset):
+                if task.stale:
+                    assert self.make(asset, task.partition).success, task
+        return self
+
+    def record(self, asset: str, partition: str | None = None) -> Record | None:
+        return latest(self.instance, asset, partition)
+
+    def mlflow_runs(self) -> list:
+        tracking = self.project.tracking
+        return list(tracking.client.search_runs([tracking.experiment_id]))
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step of a run told."""
+    (data,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return data.user_failure_data.description
+
+
+@pytest.fixture(scope="module")
+def new_workshop(new_shop) -> Iterator[Callable[..., Workshop]]:
+    """A function that gives a workshop in which nothing was made yet."""
+    instances = []
+
+    def make(**settings: str) -> Workshop:
+        instances.append(dg.DagsterInstance.ephemeral())
+        return Workshop(new_shop(**settings), instances[-1])
+
+    yield make
+    for instance in instances:
+        instance.dispose()
+
+
+@pytest.fixture(scope="session")
+def workshop(new_shop) -> Iterator[Workshop]:
+    """A workshop in which all was made, with two model types. Tests that share it leave it as it is."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Workshop(new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost"), instance).make_up_to("predictions")

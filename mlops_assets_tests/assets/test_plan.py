@@ -1,0 +1,126 @@
+"""What would be made, and why."""
+
+import os
+from datetime import date
+
+import pytest
+import yaml
+
+from mlops_assets.assets.plan import Plan
+from mlops_assets.errors import DataError, SpecError
+from mlops_assets_tests.homes import SHOP, write_month, write_yaml
+
+
+def plan_with(workshop, **settings):
+    return Plan(workshop.instance, workshop.home.project(**settings))
+
+
+def names(tasks):
+    return [task.name for task in tasks]
+
+
+def stale(plan):
+    """Reasons by task, of all that would be made again."""
+    return {task.name: task.reasons for tasks in plan.explain().values() for task in tasks if task.stale}
+
+
+def test_at_first_all_is_to_be_made_and_waits_for_what_is_above(new_workshop):
+    plan = plan_with(new_workshop(MLOPS_MODEL_TYPES="Ridge,XGBoost"))
+    assert plan.assets == (
+        "raw_data",
+        "clean_data",
+        "training_set",
+        "hyperparameters",
+        "sklearn_model",
+        "xgboost_model",
+        "champion_model",
+        "predictions",
+    )
+    raw = plan.tasks("raw_data")
+    assert names(raw) == ["raw_data[2024-01]", "raw_data[2024-02]", "raw_data[2024-03]"]
+    assert {(task.reasons, task.waits_for) for task in raw} == {(("never made",), None)}
+    (clean, *_) = plan.tasks("clean_data")
+    assert clean.stale and clean.waits_for == "raw_data[2024-01] has not been materialised: do that first"
+    (training_set,) = plan.tasks("training_set")
+    assert training_set.waits_for.startswith("0 month(s) are not enough")
+    assert names(plan.tasks("hyperparameters")) == ["hyperparameters[Ridge]", "hyperparameters[XGBoost]"]
+    assert names(plan.tasks("sklearn_model")) == ["sklearn_model[Ridge]"]
+    assert names(plan.tasks("xgboost_model")) == ["xgboost_model"]
+
+
+def test_afterwards_nothing_is_to_be_made(workshop):
+    assert stale(plan_with(workshop)) == {}
+
+
+def test_an_asset_that_is_not_there_is_named_with_those_that_are(workshop):
+    with pytest.raises(SpecError, match=r"'xgboost_model' is not an asset \(assets: raw_data, .*predictions\)"):
+        plan_with(workshop, MLOPS_MODEL_TYPES="Ridge").tasks("xgboost_model")
+
+
+def test_a_setting_makes_stale_what_it_is_for_and_all_below(workshop):
+    found = stale(plan_with(workshop, MLOPS_PATIENCE="3"))
+    assert found["hyperparameters[Ridge]"] == ("settings: patience 15 -> 3",)
+    assert found["sklearn_model[Ridge]"] == ("hyperparameters[Ridge] will be made again",)
+    assert found["xgboost_model"] == ("hyperparameters[XGBoost] will be made again",)
+    assert found["predictions[2024-01]"] == ("champion_model will be made again",)
+    assert not any(name.startswith(("raw_data", "clean_data", "training_set")) for name in found)
+
+
+def test_one_model_types_space_makes_stale_that_type_alone(workshop, tmp_path):
+    spaces = write_yaml(tmp_path / "spaces.yaml", {"Ridge": {"parameters": {"alpha": {"uniform": [1, 2]}}}})
+    found = stale(plan_with(workshop, MLOPS_SEARCH_SPACES=spaces))
+    assert set(found) == {
+        "hyperparameters[Ridge]",
+        "sklearn_model[Ridge]",
+        "champion_model",
+        *(f"predictions[2024-0{month}]" for month in (1, 2, 3)),
+    }
+
+
+def test_an_artefact_that_is_gone_is_made_again(workshop):
+    path = workshop.project.home / workshop.record("clean_data", "2024-02").path
+    aside = path.rename(path.with_suffix(".aside"))
+    try:
+        (reason,) = stale(plan_with(workshop))["clean_data[2024-02]"]
+    finally:
+        aside.rename(path)
+    assert reason.startswith("clean_data/2024-02-") and reason.endswith(" is gone")
+
+
+def test_rows_that_change_at_the_source_are_ingested_again(workshop):
+    file = workshop.home.folder / "sales" / "sales_2024-02.csv"
+    before, stamp = file.read_text(), file.stat()
+    try:
+        file.write_text(before + "2024-02-28T10:00,1,20,30\n")
+        found = stale(plan_with(workshop))
+    finally:
+        file.write_text(before)
+        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert found["raw_data[2024-02]"][0].startswith("data: source version ")
+    assert found["clean_data[2024-02]"] == ("raw_data[2024-02] will be made again",)
+    assert found["training_set"] == ("clean_data[2024-02] will be made again",)
+    assert "raw_data[2024-01]" not in found and "clean_data[2024-01]" not in found
+
+
+def test_the_newest_months_that_fit_the_window_are_asked_for(new_workshop):
+    workshop = new_workshop()
+    document = yaml.safe_load((workshop.home.folder / "shop.yaml").read_text())
+    small = write_yaml(
+        workshop.home.folder / "small.yaml", document | {"window": {"train_months": 1, "test_months": 0}}
+    )
+    assert plan_with(workshop, MLOPS_DATASET=small).months() == ("2024-02", "2024-03")
+
+
+def test_a_month_that_is_not_over_is_left_for_later(new_workshop):
+    workshop, today = new_workshop(), date.today()
+    endless = SHOP["time"] | {"last_month": None}
+    document = yaml.safe_load((workshop.home.folder / "shop.yaml").read_text()) | {"time": endless}
+    write_month(workshop.home.folder / "sales", f"{today:%Y-%m}")
+    plan = plan_with(workshop, MLOPS_DATASET=write_yaml(workshop.home.folder / "endless.yaml", document))
+    assert plan.months() == ("2024-01", "2024-02", "2024-03")
+
+
+def test_a_source_without_any_month_is_told(new_workshop, tmp_path):
+    workshop = new_workshop(MLOPS_SOURCE_URI=f"{tmp_path}/sales_{{month}}.csv")
+    with pytest.raises(DataError, match="the source of shop does not have a month yet"):
+        plan_with(workshop).tasks("raw_data")

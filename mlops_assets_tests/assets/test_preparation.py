@@ -1,0 +1,128 @@
+"""Months as they are ingested, cleaned and joined into one training set."""
+
+import dagster as dg
+import pytest
+
+from mlops_assets.core.training_set import TrainingSet
+from mlops_assets_tests.assets.conftest import failure_of
+from mlops_assets_tests.homes import write_month
+
+MONTH = "2024-02"
+
+
+@pytest.fixture(scope="module")
+def lab(new_workshop):
+    """A workshop of which the months may be spoilt: each test has one of its own."""
+    return new_workshop().make_up_to("training_set")
+
+
+def write(workshop, month, *lines):
+    """Replace a month's sales."""
+    path = workshop.home.folder / "sales" / f"sales_{month}.csv"
+    path.write_text("\n".join(["at,zone,size,price", *lines, ""]))
+
+
+def checks(result):
+    """Outcome and severity by check."""
+    return {
+        event.asset_check_evaluation_data.check_name: (
+            event.asset_check_evaluation_data.passed,
+            event.asset_check_evaluation_data.severity,
+        )
+        for event in result.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    }
+
+
+def test_raw_rows_are_kept_as_they_came_under_their_aliases(workshop):
+    record = workshop.record("raw_data", MONTH)
+    table = workshop.project.storage.read_table(record.path)
+    assert table.column_names == ["at", "zone", "size", "price"]
+    assert table.num_rows == record.value("dagster/row_count") == 300
+    assert [column.name for column in record.value("dagster/column_schema").columns] == table.column_names
+
+
+def test_clean_rows_hold_a_target_and_say_what_was_dropped(workshop):
+    raw, record = workshop.record("raw_data", MONTH), workshop.record("clean_data", MONTH)
+    table = workshop.project.storage.read_table(record.path)
+    assert table.column_names == ["row_id", "at", "zone", "size", "target"]
+    assert record.value("dagster/row_count") == table.num_rows
+    assert record.value("rows_dropped") == 300 - table.num_rows == sum(record.value("dropped_by_rule").values())
+    assert record.recipe.parts["upstream"] == {"raw_data": raw.content}
+    assert record.value("target_plot").startswith("![target](data:image/png;base64,")
+
+
+def test_the_training_set_joins_the_months_of_the_window(workshop):
+    record = workshop.record("training_set")
+    cleaned = {month: workshop.record("clean_data", month) for month in ("2024-01", "2024-02", "2024-03")}
+    assert record.recipe.parts["data"] == {month: made.content for month, made in cleaned.items()}
+    written = TrainingSet.load(workshop.project.storage.local_folder(record.path))
+    assert written.months.all == tuple(cleaned)
+    for split, made in zip(("train", "validation", "test"), cleaned.values(), strict=True):
+        assert record.value(f"{split}_rows") == written.rows[split] == made.value("dagster/row_count")
+    assert record.value("one_hot_columns") == len(written.one_hot_names)
+    names = [column.name for column in record.value("dagster/column_schema").columns]
+    assert names == [*written.dense_names, "target"]
+
+
+@pytest.mark.parametrize(("asset", "month"), [("raw_data", MONTH), ("clean_data", MONTH), ("training_set", None)])
+def test_what_has_not_changed_is_recorded_again_and_not_computed(lab, asset, month):
+    before = lab.record(asset, month)
+    result = lab.make(asset, month)
+    after = lab.record(asset, month)
+    assert result.success and after.run_id == result.run_id
+    assert (after.content, after.path) == (before.content, before.path)
+    assert after.value("recomputed") is False
+    assert after.value("dagster/row_count") == before.value("dagster/row_count")
+    assert bool(checks(result)) == (asset != "training_set")  # checks are made again, on the rows as they are
+
+
+def test_a_month_that_is_not_published_is_not_there_and_no_failure(lab):
+    result = lab.make("raw_data", "2024-12")
+    assert result.success
+    assert {passed for passed, _ in checks(result).values()} == {True}
+    assert lab.record("raw_data", "2024-12") is None
+    assert failure_of(lab.make("clean_data", "2024-12")) == (
+        "raw_data[2024-12] has not been materialised: do that first"
+    )
+
+
+def test_a_month_of_few_rows_is_a_warning_and_goes_on(lab):
+    write_month(lab.home.folder / "sales", "2024-04", rows=40)
+    result = lab.make("raw_data", "2024-04")
+    assert result.success
+    assert checks(result)["row_count"] == (False, dg.AssetCheckSeverity.WARN)
+    assert lab.record("raw_data", "2024-04").value("dagster/row_count") == 40
+
+
+def test_a_month_that_goes_bad_keeps_its_last_good_state(lab):
+    write_month(lab.home.folder / "sales", "2024-05")
+    assert lab.make("raw_data", "2024-05").success
+    before = lab.record("raw_data", "2024-05")
+    write(lab, "2024-05", "2024-05-01 10:00,1,2,", "2024-05-02 10:00,1,2,")
+    result = lab.make("raw_data", "2024-05")
+    assert not result.success
+    assert checks(result)["empty_values"] == (False, dg.AssetCheckSeverity.ERROR)
+    assert failure_of(result).startswith("2024-05 is not used: empty_values (")
+    after = lab.record("raw_data", "2024-05")
+    assert after.run_id == before.run_id
+    assert lab.project.storage.read_table(after.path).num_rows == 300
+
+
+def test_a_month_of_which_no_row_keeps_the_rules_is_not_cleaned(lab):
+    write(lab, "2024-06", "2024-06-01 10:00,1,2,0", "2024-06-02 10:00,1,2,3000")
+    assert lab.make("raw_data", "2024-06").success
+    told = failure_of(lab.make("clean_data", "2024-06"))
+    assert told == "2024-06 has no row that passes the rules (dropped: target is in 1..1000 2)"
+    assert lab.record("clean_data", "2024-06") is None
+
+
+def test_a_training_set_needs_months_to_judge_by(new_workshop):
+    told = failure_of(new_workshop().make("training_set"))
+    assert told.startswith("0 month(s) are not enough: 1 for validation, 1 for test")
+
+
+def test_equal_months_and_settings_give_an_equal_training_set(lab, workshop):
+    """The two were made in homes of their own."""
+    first = workshop.record("training_set")
+    assert lab.record("training_set").content == first.content
