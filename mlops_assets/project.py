@@ -37,9 +37,7 @@ class Project:
         from mlops_assets.sources import open_source
 
         cache = self.home / "downloads"
-        return open_source(
-            self.spec, cache, timeout=self.settings.http_timeout, retries=self.settings.http_retries
-        )
+        return open_source(self.spec, cache, timeout=self.settings.http_timeout, retries=self.settings.http_retries)
 
     @cached_property
     def storage(self) -> Storage:

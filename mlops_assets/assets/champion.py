@@ -58,9 +58,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         return making.again()
     months, cleaned = recipes.chosen_months(context.instance, project)
     if recipes.training_set(project, months, cleaned) != built.recipe:
-        raise DataError(
-            "clean data or settings have changed since training_set: materialise training_set first"
-        )
+        raise DataError("clean data or settings have changed since training_set: materialise training_set first")
     tables = [project.storage.read_table(record.path) for record in cleaned.values()]
     parts = split_rows(project.spec, tables, months, project.settings.seed)
     training_set = TrainingSet.load(project.storage.local_folder(built.path))
@@ -188,7 +186,7 @@ def _shown(
             "gain_high": high,
         }
     if rival:
-        plot = bootstrap_histogram(rival.differences, f"RMSE of {rival.rival} minus the challenger's")
+        plot = bootstrap_histogram(rival.differences, rival.rival)
         shown["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "bootstrap of the gain"))
     if champion:
         shown["registered_model"] = dg.MetadataValue.url(champion.url)

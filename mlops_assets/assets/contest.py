@@ -117,9 +117,7 @@ def _candidate(project: Project, name: str, record: Record, rows: Rows) -> Entry
     )
 
 
-def _champion(
-    project: Project, reigning: Version | None, rows: Rows, judged: set[str]
-) -> tuple[Entry | None, str]:
+def _champion(project: Project, reigning: Version | None, rows: Rows, judged: set[str]) -> tuple[Entry | None, str]:
     """The reigning champion's entry. Where its refit has seen a judged month, the model that won for it stands in.
 
     A candidate that was given the alias by hand is no refit: it learnt from its train split alone.

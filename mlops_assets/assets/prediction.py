@@ -20,9 +20,7 @@ def prediction_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         code_version=recipes.CODE_VERSIONS["predictions"],
         retry_policy=RETRY,
     )
-    def predictions(
-        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
-    ) -> dg.MaterializeResult:
+    def predictions(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
         """What the champion says of each raw row of a month, with the model's version."""
         with clear_failures(project):
             return _score(context, project)

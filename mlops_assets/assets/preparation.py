@@ -111,9 +111,7 @@ def preparation_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
     kinds={"python", "numpy"},
     code_version=recipes.CODE_VERSIONS["training_set"],
 )
-def training_set(
-    context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]
-) -> dg.MaterializeResult:
+def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
     """Train, validation and test of the newest months, encoded once for every model type."""
     from mlops_assets.core.plots import bars, markdown_image
     from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set

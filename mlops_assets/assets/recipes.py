@@ -48,18 +48,14 @@ def raw_data(project: Project, source_version: str) -> Recipe:
     spec = project.spec
     # Real column names and places enter as a digest only.
     described = {"source": spec.source.model_dump(mode="json"), "columns": _columns(spec)}
-    return _recipe(
-        "raw_data", settings={"source": _digest(described)}, data={"source version": source_version}
-    )
+    return _recipe("raw_data", settings={"source": _digest(described)}, data={"source version": source_version})
 
 
 def clean_data(project: Project, raw: Record) -> Recipe:
     spec = project.spec
     rules = _public(spec, spec.model_dump(mode="json", include={"target", "rows", "time", "key"}))
     settings = rules | {"columns": {alias: column.type for alias, column in spec.columns.items()}}
-    return _recipe(
-        "clean_data", settings=settings | {"inputs": spec.inputs()}, upstream={"raw_data": raw.content}
-    )
+    return _recipe("clean_data", settings=settings | {"inputs": spec.inputs()}, upstream={"raw_data": raw.content})
 
 
 def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Months, dict[str, Record]]:
@@ -81,12 +77,8 @@ def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Month
 
 def training_set(project: Project, months: Months, cleaned: Mapping[str, Record]) -> Recipe:
     spec = project.spec
-    settings = spec.model_dump(mode="json", include={"features", "window", "key"}) | {
-        "seed": project.settings.seed
-    }
-    return _recipe(
-        "training_set", settings=settings, data={month: cleaned[month].content for month in months.all}
-    )
+    settings = spec.model_dump(mode="json", include={"features", "window", "key"}) | {"seed": project.settings.seed}
+    return _recipe("training_set", settings=settings, data={month: cleaned[month].content for month in months.all})
 
 
 def hyperparameters(
@@ -113,9 +105,7 @@ def hyperparameters(
 
     if previous and search_identity(previous.recipe) == search_identity(recipe(budget)):
         before = previous.recipe.parts["settings"]
-        budget = Budget(
-            max(budget.max_trials, before["max_trials"]), max(budget.seconds, before["tuning_seconds"])
-        )
+        budget = Budget(max(budget.max_trials, before["max_trials"]), max(budget.seconds, before["tuning_seconds"]))
     return recipe(budget)
 
 

@@ -14,9 +14,7 @@ from mlops_assets.project import Project
 GROUP = "training"
 
 
-def training_assets(
-    sklearn_types: tuple[str, ...], xgboost_types: tuple[str, ...]
-) -> list[dg.AssetsDefinition]:
+def training_assets(sklearn_types: tuple[str, ...], xgboost_types: tuple[str, ...]) -> list[dg.AssetsDefinition]:
     """`sklearn_model` by type and `xgboost_model`, each only where the settings list such a type."""
     assets = []
     if sklearn_types:
@@ -73,7 +71,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         model_type,
         tuned.value("best_parameters"),
         FitData(X, y, training_set.categorical),
-        rounds=tuned.value("rounds") or None,
+        rounds=tuned.value("rounds"),
         seed=project.settings.seed,
         threads=project.settings.thread_count,
     )
@@ -101,7 +99,8 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         )
         url = run.url
     plot = predicted_against_true(y, prediction, project.spec.target.unit)
-    shown = {
+    rounds = {"rounds": fitted.rounds} if fitted.rounds else {}
+    shown = rounds | {
         "model_type": name,
         "version": version.number,
         "validation_rmse": scores.rmse,
@@ -110,7 +109,6 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         "fit_seconds": round(fitted.seconds, 3),
         "trials": tuned.value("trials"),
         "best_parameters": dg.MetadataValue.json(tuned.value("best_parameters")),
-        "rounds": tuned.value("rounds"),
         "validation_plot": dg.MetadataValue.md(markdown_image(plot, "predicted against true")),
         "mlflow": dg.MetadataValue.url(url),
         "registered_model": dg.MetadataValue.url(version.url),

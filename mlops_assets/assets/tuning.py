@@ -127,9 +127,8 @@ def _search(
                 warm_start=warm_start,
                 on_trial=on_trial,
             )
-        project.registry.attach(
-            run, logger.run_id(result.best.number), _best_model(project, built, name, result)
-        )
+        run.log(params=result.best.params, metrics={"loss": result.best.loss, "trials": len(result.trials)})
+        project.registry.attach(run, logger.run_id(result.best.number), _best_model(project, built, name, result))
         return result, run.url
 
 
@@ -147,9 +146,9 @@ def _shown(result: "SearchResult") -> dict:
     from mlops_assets.core.plots import markdown_image, search_history
 
     best = result.best
-    return {
+    rounds = {"rounds": best.rounds} if best.rounds else {}  # only XGBoost counts them
+    return rounds | {
         "best_parameters": dg.MetadataValue.json(best.params),
-        "rounds": best.rounds or 0,
         "validation_rmse": best.loss,
         "trials": len(result.trials),
         "failed_trials": sum(trial.status == "failed" for trial in result.trials),
@@ -165,7 +164,5 @@ def _shown(result: "SearchResult") -> dict:
 
 def _table(trials: "Sequence[Trial]", rows: int = 10) -> str:
     ranked = sorted((t for t in trials if t.loss is not None), key=lambda trial: trial.loss)[:rows]
-    lines = [
-        f"| {t.number + 1} | {t.loss:.4g} | {t.seconds:.1f} | `{json.dumps(t.params)}` |" for t in ranked
-    ]
+    lines = [f"| {t.number + 1} | {t.loss:.4g} | {t.seconds:.1f} | `{json.dumps(t.params)}` |" for t in ranked]
     return "\n".join(["| trial | validation RMSE | seconds | parameters |", "|---|---|---|---|", *lines])

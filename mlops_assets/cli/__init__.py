@@ -33,15 +33,9 @@ def why(
 
 @app.command()
 def predict(
-    rows: Annotated[
-        Path, typer.Argument(help="A .json or .csv file of rows under their aliases; - reads JSON.")
-    ],
-    output: Annotated[
-        Path | None, typer.Option(help="CSV file for the answer; printed as JSON without it.")
-    ] = None,
-    version: Annotated[
-        int | None, typer.Option(help="Version of the model; the champion without it.")
-    ] = None,
+    rows: Annotated[Path, typer.Argument(help="A .json or .csv file of rows under their aliases; - reads JSON.")],
+    output: Annotated[Path | None, typer.Option(help="CSV file for the answer; printed as JSON without it.")] = None,
+    version: Annotated[int | None, typer.Option(help="Version of the model; the champion without it.")] = None,
 ) -> None:
     """Predict rows with the champion."""
     from mlops_assets.cli.predict import predict_rows
@@ -87,7 +81,7 @@ def dev(
 def main() -> None:
     """Entry point: an expected error is one line on standard error and exit code 2, never a traceback."""
     try:
-        app()
+        app(prog_name="mlops-assets")
     except MlopsError as error:
         print(f"mlops-assets: {error}", file=sys.stderr)
         sys.exit(2)

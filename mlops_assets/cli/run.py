@@ -76,9 +76,7 @@ def _state(outcome: Outcome) -> str:
     return "computed" if outcome.run_id else "waits" if outcome.task.waits_for else "up to date"
 
 
-def _show_champion(
-    instance: dg.DagsterInstance, project: Project, console: Console, outcomes: list[Outcome]
-) -> None:
+def _show_champion(instance: dg.DagsterInstance, project: Project, console: Console, outcomes: list[Outcome]) -> None:
     record = latest(instance, "champion_model")
     if record is None:
         return

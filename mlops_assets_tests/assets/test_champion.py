@@ -1,0 +1,112 @@
+"""The gate as an asset: promotion on proof, a refit on the whole window, and no champion at any price."""
+
+import numpy as np
+import pytest
+
+from mlops_assets_tests.assets.conftest import failure_of
+from mlops_assets_tests.homes import write_yaml
+
+
+def write_random_month(folder, month):
+    """Sales whose price has nothing to do with anything."""
+    rng = np.random.default_rng(int(month.replace("-", "")))
+    values = zip(
+        rng.integers(1, 6, 300), rng.gamma(2, 15, 300).round(2), rng.uniform(10, 20, 300).round(2), strict=True
+    )
+    lines = (f"{month}-01T10:00,{zone},{size},{price}" for zone, size, price in values)
+    (folder / f"sales_{month}.csv").write_text("\n".join(["at,zone,size,price", *lines, ""]))
+
+
+def test_the_first_champion_is_the_challenger_refitted_on_the_whole_window(workshop):
+    record, registry = workshop.record("champion_model"), workshop.project.registry
+    champion = registry.champion()
+    candidate = registry.version(int(champion.tags["candidate"]))
+    assert record.value("promoted") is True
+    assert record.value("verdict").startswith("Promoted: there is no champion yet, and RMSE ")
+    assert (record.value("champion_version"), record.value("champion_type")) == (champion.number, champion.model_type)
+    assert champion.model_type == candidate.model_type == record.value("challenger")
+    assert champion.tags["months"] == "2024-01,2024-02,2024-03"
+    assert record.value("challenger_rmse") == record.value("leaderboard_rows")[0]["rmse"]
+    rows = [{"zone": 1, "size": 30.0}, {"zone": 5, "size": 3.0}]
+    assert (
+        registry.load(champion.number).predict(rows).tolist() != registry.load(candidate.number).predict(rows).tolist()
+    )
+
+
+def test_the_verdict_is_on_the_version_and_on_its_run(workshop):
+    record, champion = workshop.record("champion_model"), workshop.project.registry.champion()
+    run = workshop.project.tracking.client.get_run(champion.run_id)
+    for tags in (champion.tags, run.data.tags):
+        assert tags["verdict"] == record.value("verdict")
+        assert tags["judged_on"] == "test"
+        assert tags["role"] == "champion"
+    assert run.data.tags["dagster_run_id"] == record.run_id
+    assert run.data.metrics["test_rmse"] == record.value("challenger_rmse")
+
+
+def test_the_record_shows_tables_and_plots(workshop):
+    record = workshop.record("champion_model")
+    assert record.value("leaderboard").startswith("| model | version | trials | validation RMSE | test RMSE (euros)")
+    for name in ("leaderboard_plot", "gain_plot"):
+        assert "data:image/png;base64," in record.value(name)
+    assert record.value("not_fitted") == "none"
+
+
+@pytest.fixture(scope="module")
+def lab(new_workshop):
+    """A workshop with a champion of type Ridge."""
+    return new_workshop().make_up_to("champion_model")
+
+
+def test_an_equal_challenger_is_no_challenger(lab):
+    before = lab.record("champion_model").value("champion_version")
+    lab.change(MLOPS_MINIMUM_GAIN="0.01")
+    assert lab.make("champion_model").success
+    record = lab.record("champion_model")
+    assert record.value("reason") == "settings: minimum_gain 0.002 -> 0.01"
+    assert record.value("promoted") is False
+    assert record.value("verdict").startswith("Nothing to decide: the best candidate, version 1, is the champion's own")
+    assert record.value("champion_version") == before == lab.project.registry.champion().number
+
+
+def test_a_challenger_that_is_not_provably_better_is_not_promoted(lab):
+    lab.change(MLOPS_MODEL_TYPES="Ridge,LinearRegression")
+    for asset in ("hyperparameters", "sklearn_model"):
+        assert lab.make(asset, "LinearRegression").success
+    assert lab.make("champion_model").success
+    record = lab.record("champion_model")
+    assert record.value("promoted") is False
+    assert record.value("champion_type") == "Ridge"
+    assert lab.project.registry.champion().model_type == "Ridge"
+    assert record.value("verdict").startswith(("Not promoted: ", "Nothing to decide: "))
+
+
+def test_a_model_type_without_a_model_is_named(lab):
+    lab.change(MLOPS_MODEL_TYPES="Ridge,Lasso", MLOPS_MINIMUM_GAIN="0.02")
+    assert lab.make("champion_model").success
+    assert lab.record("champion_model").value("not_fitted") == "Lasso"
+
+
+def test_clean_data_that_changed_since_must_become_a_training_set_first(lab):
+    rules = lab.project.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    rules["target"]["keep"] = [20, 1000]
+    path = write_yaml(lab.home.folder / "stricter.yaml", rules)
+    lab.change(MLOPS_DATASET=path, MLOPS_MINIMUM_GAIN="0.03")
+    for month in ("2024-01", "2024-02", "2024-03"):
+        assert lab.make("clean_data", month).success
+    told = failure_of(lab.make("champion_model"))
+    assert told == "clean data or settings have changed since training_set: materialise training_set first"
+
+
+def test_a_candidate_that_does_not_beat_the_mean_becomes_no_champion(new_workshop):
+    workshop = new_workshop()
+    for month in ("2024-01", "2024-02", "2024-03"):
+        write_random_month(workshop.home.folder / "sales", month)
+    workshop.make_up_to("champion_model")
+    record = workshop.record("champion_model")
+    assert record.value("promoted") is False
+    assert (record.value("champion_version"), record.value("champion_type")) == (0, "none")
+    assert "the baseline 'mean" in record.value("verdict")
+    assert workshop.project.registry.champion() is None
+    told = failure_of(workshop.make("predictions", "2024-01"))
+    assert told == "there is no champion to predict with: no candidate has beaten the baselines"
