@@ -8,7 +8,6 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-
 ROWS = [{"zone": 1, "size": 20.0}, {"zone": 4, "size": 7.5}]
 
 
