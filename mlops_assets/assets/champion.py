@@ -153,9 +153,7 @@ def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -
     return Model(spec, encoded.encoder, fitted.estimator, name, model_type.matrix), fitted.params
 
 
-def _shown(
-    project: Project, contest: "Contest", champion: "Version | None", missing: list[str]
-) -> dict:
+def _shown(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:
     from mlops_assets.assets.contest import as_markdown, leaderboard
     from mlops_assets.core.plots import bootstrap_histogram, leaderboard_bars, markdown_image
 
@@ -191,7 +189,7 @@ def _shown(
             "gain_high": high,
         }
     if rival:
-        plot = bootstrap_histogram(rival.differences, f"RMSE of {rival.rival} minus the challenger's")
+        plot = bootstrap_histogram(rival.differences, rival.rival)
         shown["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "bootstrap of the gain"))
     if champion:
         shown["registered_model"] = dg.MetadataValue.url(champion.url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,12 @@ def _read(path: Path) -> pd.DataFrame | list[dict]:
         import pandas as pd
 
         try:
-            return pd.read_csv(path)
+            rows = pd.read_csv(path)
         except (ValueError, OSError) as error:
             raise InputError(f"{path} is not a CSV table: {error}") from None
+        if not isinstance(rows.index, pd.RangeIndex):  # pandas takes what there is too much for row names
+            raise InputError(f"{path} is not a CSV table: its rows have more values than its header has names")
+        return rows
     try:
         document = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -58,7 +62,8 @@ def _write(frame: pd.DataFrame, output: Path) -> None:
         frame.to_csv(unfinished, index=False)
         unfinished.replace(output)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be no such folder
+            unfinished.unlink()
         raise StorageError(f"{output} cannot be written: {error.strerror or error}") from None
 
 

@@ -76,7 +76,7 @@ ASSETS = [hyperparameters, clean_data, champion_model, crashes]
 DEFINITIONS = dg.Definitions(ASSETS, jobs=[retrain], executor=dg.in_process_executor)
 PROMOTED = {
     "verdict": "Promoted: RMSE 5.1 is 1.92% below the 5.2 of the champion.",
-    "promoted": True,
+    "decision": "promoted",
     "recomputed": True,
     "champion_type": "Ridge",
     "champion_version": 4,
@@ -91,7 +91,7 @@ PROMOTED = {
 }
 REFUSED = PROMOTED | {
     "verdict": "Not promoted: RMSE 5.3 is 1.92% above the 5.2 of the champion.",
-    "promoted": False,
+    "decision": "refused",
     "champion_type": "Lasso",
     "champion_version": 3,
 }

@@ -67,9 +67,7 @@ def test_a_changed_month_is_another_cause(project, instance, tmp_path):
 def test_a_retraining_under_way_is_named_with_a_link_whoever_started_it(project, instance):
     run = start(instance)
     skip = evaluate(build_source_sensor(project, JOB), instance)
-    assert skip.skip_message == (
-        f"a retraining started by api is started: http://127.0.0.1:3000/runs/{run.run_id}"
-    )
+    assert skip.skip_message == (f"a retraining started by api is started: http://127.0.0.1:3000/runs/{run.run_id}")
 
 
 def test_a_retraining_that_is_about_to_start_counts_as_under_way(project, instance):
