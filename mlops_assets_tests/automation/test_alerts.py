@@ -278,7 +278,7 @@ def test_a_refusal_is_told(office, smtp_server):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"recomputed": False}, {"verdict": "Nothing to decide: it is the champion's own."}]
+    "changes", [{"recomputed": False}, {"decision": "none"}]
 )
 def test_a_champion_that_nothing_was_decided_about_is_not_told(office, smtp_server, changes):
     office.materialize(champion_model, config=champion(PROMOTED | changes))
