@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest, materialised
 from mlops_assets.automation.guards import RETRAIN, STARTED_BY, why_not_now
-from mlops_assets.errors import MlopsError
+from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.jobs import JOB_OF
 from mlops_assets.project import Project
 
@@ -26,6 +27,9 @@ def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefini
     if settings.schedule == "off":
         return None
     cron = CRON.get(settings.schedule, settings.schedule)
+    if not is_valid_cron_schedule(cron):
+        names = ", ".join(["off", *CRON])
+        raise SettingsError(f"MLOPS_SCHEDULE: '{cron}' is neither a cron such as '0 6 * * 1' nor one of {names}")
 
     @dg.schedule(
         name="retrain_by_schedule",

@@ -277,9 +277,7 @@ def test_a_refusal_is_told(office, smtp_server):
     assert REFUSED["verdict"] in got.text and "Lasso (version 3) stays" in got.text
 
 
-@pytest.mark.parametrize(
-    "changes", [{"recomputed": False}, {"decision": "none"}]
-)
+@pytest.mark.parametrize("changes", [{"recomputed": False}, {"decision": "none"}])
 def test_a_champion_that_nothing_was_decided_about_is_not_told(office, smtp_server, changes):
     office.materialize(champion_model, config=champion(PROMOTED | changes))
     office.tick()

@@ -7,6 +7,7 @@ from mlops_assets.automation.guards import RETRAIN, STARTED_BY
 from mlops_assets.automation.retraining import build_retrain_job
 from mlops_assets.automation.triggers import build_first_run_sensor, build_schedule, build_source_sensor
 from mlops_assets.dataset import DatasetSpec
+from mlops_assets.errors import SettingsError
 from mlops_assets.project import Project
 from mlops_assets.settings import read_settings
 
@@ -99,3 +100,9 @@ def test_the_schedule_is_skipped_while_a_retraining_is_under_way(project, instan
 def test_no_schedule_is_made_where_it_is_off(project):
     off = Project(project.settings.model_copy(update={"schedule": "off"}), project.spec)
     assert build_schedule(off, JOB) is None
+
+
+def test_a_schedule_that_is_no_cron_is_named(project):
+    wrong = Project(project.settings.model_copy(update={"schedule": "now and then"}), project.spec)
+    with pytest.raises(SettingsError, match="MLOPS_SCHEDULE: 'now and then' is neither a cron"):
+        build_schedule(wrong, JOB)
