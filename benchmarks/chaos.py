@@ -124,13 +124,16 @@ def _run(site: Site, kills: int, chance: random.Random) -> int:
         site.publish(month)
     project = open_project()
     project.tracking.check()
-    site.start()
     killed, bad_champion, less = Counter(), 0, 0
     try:
         with dg.DagsterInstance.get() as instance:
+            instance.get_runs(limit=1)  # makes the databases: two processes at once would spoil them
+            site.start()
             while sum(killed.values()) < kills:
                 time.sleep(chance.uniform(3, 15))
                 bad_champion += not _champion_answers(project)
+                if site.daemon.poll() is not None:
+                    raise SystemExit(f"the daemon ended by itself: see {site.root / 'daemon.log'}")
                 if active_retraining(instance):
                     hit = site.kill(KINDS[sum(killed.values()) % 3], chance)
                     if hit in KINDS:
