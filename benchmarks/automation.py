@@ -147,8 +147,8 @@ def failure(stage: Stage) -> str:
     subject = stage.inbox.mails[0][0]
     stage.site.restart(MLOPS_MODEL_TYPES="Ridge,XGBoost", MLOPS_SEARCH_SPACES="")
     return (
-        f"with {new}: retraining {stage.retrainings()[0].status.value}, champion decided "
-        f"({champion.value('champion_type')}, not fitted: {champion.value('not_fitted')}), Lasso made: {red is not None}; "
+        f"with {new}: retraining {stage.retrainings()[0].status.value}, champion {champion.value('champion_type')} "
+        f"({champion.value('decision')}), not fitted: {champion.value('not_fitted')}, Lasso made: {red is not None}; "
         f"{len(stage.inbox.mails)} mail(s), the first '{subject}'"
     )
 

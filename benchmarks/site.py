@@ -1,4 +1,4 @@
-"""A place where a real daemon retrains on its own: a home, a folder of published months, processes to start and kill."""
+"""A place where a real daemon retrains: a home, a folder of published months, processes to start and kill."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def build_definitions(
     return dg.Definitions(
         assets=build_assets(project),
         jobs=[*stages, retrain],
-        schedules=build_schedules(project, retrain),
+        schedules=build_schedules(project, stages, retrain),
         sensors=build_sensors(project, stages, retrain),
         resources={
             "project": project,

@@ -133,7 +133,8 @@ class Settings(BaseModel):
     schedule: str = Field(
         "off", description="Cron of the scheduled retraining, or `hourly`, `daily`, `weekly`, `monthly`, `off`."
     )
-    timezone: Annotated[str, AfterValidator(_check_zone)] = Field("UTC", description="Time zone of the schedule.")
+    scoring_schedule: str = Field("off", description="Cron, or one of these words, of scoring the newest month.")
+    timezone: Annotated[str, AfterValidator(_check_zone)] = Field("UTC", description="Time zone of the schedules.")
     run_at_start: bool = Field(False, description="Retrain once when the daemon first sees the project.")
     watch_source: bool = Field(True, description="Retrain when the source has a new or changed month.")
     watch_seconds: int = Field(300, ge=5, description="Seconds between looks at the source.")
