@@ -3,7 +3,19 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import accuracy, counts, definitions, embedded, environment, pipeline, preparation, throughput, tracking
+from benchmarks import (
+    accuracy,
+    backtest,
+    counts,
+    definitions,
+    drift,
+    embedded,
+    environment,
+    pipeline,
+    preparation,
+    throughput,
+    tracking,
+)
 from benchmarks.measuring import ROOT
 from benchmarks.places import Places
 from benchmarks.results import Results
@@ -18,6 +30,8 @@ BENCHMARKS = {
     "environment": environment.measure,
     "tracking": tracking.measure,
     "throughput": throughput.measure,
+    "drift": drift.measure,
+    "backtest": backtest.measure,
 }
 
 

@@ -16,6 +16,8 @@ from mlops_assets.core.model_types import shipped_model_types
 from mlops_assets.core.parameters import DISTRIBUTIONS, Parameter
 from mlops_assets.core.quality import CLEAN_CHECKS, RAW_CHECKS
 from mlops_assets.core.search_spaces import ModelTypeSpec
+from mlops_assets.dashboards.plots import PLOTS
+from mlops_assets.dashboards.spec import Board
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.dataset_parts import Alias, Month, Part
 from mlops_assets.settings import PREFIX, Settings
@@ -24,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENV_EXAMPLE = ROOT / ".env.example"
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Alias: "alias", Month: "month"}
+_WORDS |= {Any: "anything"}
 _PLURAL = {"alias": "aliases", "text": "texts", "number": "numbers", "mapping": "mappings", "list": "lists"}
 
 
@@ -109,6 +112,28 @@ def jobs() -> str:
     return _table(("job", "assets", "does"), rows)
 
 
+def dashboard_keys() -> str:
+    """A section for each part of a dashboard's YAML."""
+    return "\n\n".join(_section(path, part) for path, part in _parts("", Board))
+
+
+def dashboard_sources() -> str:
+    rows = [
+        (f"`{name}`", source.description, ", ".join(f"`{c.name}`" for c in source.columns if c.kind != "mapping"))
+        for name, source in _dashboards().sources.items()
+    ]
+    return _table(("source", "rows", "columns"), rows)
+
+
+def dashboard_plots() -> str:
+    _dashboards()
+    rows = [
+        (f"`{name}`", plot.description, ", ".join(f"`{option}`" for option in plot.options.model_fields))
+        for name, plot in PLOTS.items()
+    ]
+    return _table(("plot", "shows", "options"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "dataset-keys": dataset_keys,
@@ -119,6 +144,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "checks": checks,
     "assets": assets,
     "jobs": jobs,
+    "dashboard-keys": dashboard_keys,
+    "dashboard-sources": dashboard_sources,
+    "dashboard-plots": dashboard_plots,
 }
 
 
@@ -133,6 +161,16 @@ def _definitions():
     from mlops_assets.project import open_project
 
     return build_definitions(open_project({}))
+
+
+def _dashboards():
+    from dagster import DagsterInstance
+
+    from mlops_assets.dashboards.catalogue import Catalogue
+    from mlops_assets.dashboards.context import open_dashboards
+    from mlops_assets.project import open_project
+
+    return open_dashboards(open_project({}), DagsterInstance.ephemeral(), Catalogue())
 
 
 def _parts(path: str, part: type[Part]) -> Iterator[tuple[str, type[Part]]]:
@@ -210,6 +248,8 @@ def _plural(word: re.Match) -> str:
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or value == () or isinstance(value, dict | Part):
+        return ""
+    if isinstance(value, tuple) and isinstance(value[0], Part):
         return ""
     if isinstance(value, tuple):
         return ",".join(value)

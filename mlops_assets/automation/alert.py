@@ -15,8 +15,8 @@ from mlops_assets.project import Project
 from mlops_assets.resources.mlflow_connection import redact
 from mlops_assets.settings import Settings
 
-Kind = Literal["failure", "champion", "freshness", "success"]
-KINDS: tuple[Kind, ...] = ("failure", "champion", "freshness", "success")
+Kind = Literal["failure", "champion", "drift", "freshness", "success"]
+KINDS: tuple[Kind, ...] = ("failure", "champion", "drift", "freshness", "success")
 _LONGEST_LINE = 400
 
 

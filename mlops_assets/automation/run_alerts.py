@@ -22,7 +22,7 @@ from mlops_assets.automation.alert import (
 from mlops_assets.automation.guards import RETRAIN, RETRAINING, STARTED_BY
 from mlops_assets.automation.retraining import FINISHED, retraining_id
 from mlops_assets.automation.steps import TASK
-from mlops_assets.automation.story import SCORE, Made, Story, read_story
+from mlops_assets.automation.story import DRIFT, SCORE, Made, Story, read_story
 from mlops_assets.project import Project
 
 
@@ -71,7 +71,9 @@ class _Report:
         self._whole, self._parts, self._is_retraining = whole, parts, is_retraining
         self._failed = [part for part in parts if not part.succeeded]
         self._blocked = json.loads(whole.run.tags.get(FINISHED, "{}")).get("blocked", [])
-        self._checks = [(part, check) for part in parts for check in part.failed_checks]
+        failed_checks = [(part, check) for part in parts for check in part.failed_checks]
+        self._drifts = [one for one in failed_checks if one[1].asset_key.to_user_string() == DRIFT]
+        self._checks = [one for one in failed_checks if one not in self._drifts]
         self._verdict = next((part.verdict for part in parts if part.verdict), None)
 
     def alert(self) -> Alert:
@@ -93,6 +95,8 @@ class _Report:
             yield "failure"
         if self._verdict:
             yield "champion"
+        if self._drifts:
+            yield "drift"
         if self._whole.succeeded:
             yield "success"
 
@@ -104,10 +108,12 @@ class _Report:
             news += [f"{len(self._failed)} of {len(self._parts)} parts failed"] if self._failed else []
             news += [f"{len(self._blocked)} not tried"] if self._blocked else []
             news += [_checks_failed(len(self._checks))] if self._checks else []
+            news += [self._drift()] if self._drifts else []
             return f"retraining {end}: {'; '.join(news) or 'the champion stays as it was'}"
         if not self._whole.succeeded:
             return f"{self._whole.name} {end}"
         news += [f"{self._whole.name}: {_checks_failed(len(self._checks))}"] if self._checks else []
+        news += [self._drift()] if self._drifts else []
         return "; ".join(news) or f"{self._whole.name} succeeded"
 
     def _cause(self) -> str:
@@ -117,8 +123,8 @@ class _Report:
             return self._verdict.metadata["verdict"]
         if self._failed:
             return f"{self._failed[0].name}: {self._failed[0].cause}"
-        if self._checks:
-            return _check_line(*self._checks[0])
+        if self._checks or self._drifts:
+            return _check_line(*[*self._checks, *self._drifts][0])
         reasons = [made.metadata["reason"] for part in self._parts for made in part.made if "reason" in made.metadata]
         return f"made because: {reasons[-1]}" if reasons else "it went well"
 
@@ -135,7 +141,7 @@ class _Report:
         if self._is_retraining:
             yield from (f"{part.name} failed: {part.cause}" for part in self._failed)
             yield from (f"{name} was not tried: what it needs is not there" for name in self._blocked)
-        yield from (_check_line(*failed) for failed in self._checks)
+        yield from (_check_line(*failed) for failed in [*self._checks, *self._drifts])
         for made in (made for part in self._parts for made in part.made if made.computed and SCORE in made.metadata):
             # In a retraining every model type is tuned, then fitted: the fit is what counts.
             if not self._is_retraining or "model_type" in made.metadata:
@@ -150,6 +156,10 @@ class _Report:
         if self._checks:
             return f"mlops-assets why {self._checks[0][1].asset_key.to_user_string()}"
         return "mlops-assets history" if self._verdict else None
+
+    def _drift(self) -> str:
+        months = sorted({check.partition or part.partition or "" for part, check in self._drifts})
+        return f"drift in {', '.join(months)}"
 
     def _links(self) -> Iterator[Link]:
         yield run_link(self._settings, self._whole.run.run_id)

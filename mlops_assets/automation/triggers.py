@@ -101,7 +101,7 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         # Nothing is remembered but the event log: a month stays new until it is ingested.
         what = hashlib.sha256(json.dumps(stale, sort_keys=True).encode()).hexdigest()[:16]
         tags = {STARTED_BY: "sensor", "mlops/months": ", ".join(stale)[:200]}
-        return _request(context, project, f"data/{what}", tags)
+        return request_for(context, project, f"data/{what}", tags)
 
     return new_data
 
@@ -125,7 +125,7 @@ def build_repeat_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         if newest[0].tags.get("dagster/will_retry") == "true" and not newest[0].tags.get("dagster/auto_retry_run_id"):
             return dg.SkipReason("Dagster itself is about to try it again")
         first = newest[0].tags.get(CAUSE, f"failed/{newest[0].root_run_id or newest[0].run_id}")
-        return _request(context, project, first, {STARTED_BY: "retry"})
+        return request_for(context, project, first, {STARTED_BY: "retry"})
 
     return unfinished
 
@@ -150,7 +150,7 @@ def build_freshness_sensor(project: Project, job: dg.JobDefinition) -> dg.Sensor
             return dg.SkipReason(reason)
         newest = context.instance.get_latest_materialization_event(key)
         # A lapse is known by the materialisation that grew too old.
-        return _request(context, project, f"freshness/{newest.run_id}/{newest.timestamp}", {STARTED_BY: "freshness"})
+        return request_for(context, project, f"freshness/{newest.run_id}/{newest.timestamp}", {STARTED_BY: "freshness"})
 
     return stale_champion
 
@@ -206,7 +206,7 @@ def build_scoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
     return scoring
 
 
-def _request(
+def request_for(
     context: dg.SensorEvaluationContext, project: Project, cause: str, tags: dict[str, str]
 ) -> dg.RunRequest | dg.SkipReason:
     """A start for a cause; one that did not remove its cause is repeated, each time after twice as long a wait."""

@@ -60,6 +60,24 @@ def history() -> None:
 
 
 @app.command()
+def backtest(
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(help="never, window-1, window-3, window-6, window-12, drift or gate; repeated for several."),
+    ] = None,
+    model_type: Annotated[
+        str | None, typer.Option(help="One of MLOPS_MODEL_TYPES; the champion's, or the last, without it.")
+    ] = None,
+    start: Annotated[int, typer.Option(min=2, help="Months that every policy begins with.")] = 3,
+    trials: Annotated[int, typer.Option(min=1, help="Points of the search space tried on those months.")] = 1,
+) -> None:
+    """Walk policies of retraining over the months: how good, and how dear, each would have been."""
+    from mlops_assets.cli.backtest import run_backtest
+
+    raise typer.Exit(run_backtest(policy or [], model_type, start, trials))
+
+
+@app.command()
 def doctor() -> None:
     """Check settings, dataset, source, databases, MLflow and mail; the exit code is the number of faults."""
     from mlops_assets.cli.doctor import examine

@@ -66,7 +66,7 @@ class Runner:
         )
         if result.success:
             return Outcome(task, result.run_id)
-        cause = _cause(result)
+        cause = cause_of(result)
         if cause == INTERRUPTED:
             raise KeyboardInterrupt
         self._ask_services(task)
@@ -79,7 +79,7 @@ class Runner:
             self._project.tracking.check()
 
 
-def _cause(result: dg.ExecuteInProcessResult) -> str:
+def cause_of(result: dg.ExecuteInProcessResult) -> str:
     """The first failure as one line: an expected error's own message, else its type and message."""
     failed = [event.event_specific_data for event in result.all_events if event.is_failure]
     if described := [data.user_failure_data for data in failed if getattr(data, "user_failure_data", None)]:

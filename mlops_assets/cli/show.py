@@ -71,6 +71,11 @@ class TerminalProgress:
         if not self._console.is_terminal:
             self._console.print(f"  {note}")
 
+    def step(self, log: logging.Logger, number: int, of: int, text: str) -> None:
+        self.bars.update(self._stage, completed=number, total=of, note=escape(text))
+        if not self._console.is_terminal:
+            self._console.print(f"  {number} of {of}: {escape(text)}")
+
     def note(self, log: logging.Logger, text: str) -> None:
         self.bars.update(self._stage, note=escape(text))
 

@@ -40,7 +40,7 @@ def log_model(
             data_path=f"{temporary}/model",
             signature=None if example is None else _signature(folder, example, prediction_name),
             input_example=example,
-            pip_requirements=list(_requirements()),
+            pip_requirements=list(requirements()),
         )
 
 
@@ -61,7 +61,7 @@ def local_folder(location: str, fetched: Path) -> Path:
 
 
 @cache
-def _requirements() -> tuple[str, ...]:
+def requirements() -> tuple[str, ...]:
     """The installed packages that bring the modules; XGBoost, for one, comes from one of two."""
     packages = packages_distributions()
     return tuple(f"{packages[module][0]}=={version(packages[module][0])}" for module in MODULES)

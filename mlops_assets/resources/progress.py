@@ -16,6 +16,9 @@ class Progress(Protocol):
     def trial(self, log: logging.Logger, model_type: str, trial: Trial, best: float | None, of: int) -> None:
         """A trial of `of` at most has ended; `best` is the lowest loss so far."""
 
+    def step(self, log: logging.Logger, number: int, of: int, text: str) -> None:
+        """One of so many equal steps is done; `number` counts from 1."""
+
     def note(self, log: logging.Logger, text: str) -> None:
         """A step worth a line."""
 
@@ -27,6 +30,9 @@ class LogProgress:
         outcome = f"RMSE {trial.loss:.4g}" if trial.loss is not None else f"failed: {trial.error}"
         so_far = f", best so far {best:.4g}" if best is not None else ""
         log.info(f"{model_type} trial {trial.number + 1} of {of}: {outcome} in {trial.seconds:.1f} s{so_far}")
+
+    def step(self, log: logging.Logger, number: int, of: int, text: str) -> None:
+        log.info(f"{number} of {of}: {text}")
 
     def note(self, log: logging.Logger, text: str) -> None:
         log.info(text)

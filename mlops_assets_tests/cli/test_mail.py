@@ -22,7 +22,7 @@ def server(make_smtp_server, monkeypatch, tmp_path):
 def test_a_test_mail_tells_each_recipient_what_they_hear_of(server, capsys):
     send_test()
     told = {got.to[0]: got.text for got in server.received}
-    assert "You hear of: failure, freshness" in told["ann@example.com"]
+    assert "You hear of: failure, drift, freshness" in told["ann@example.com"]
     assert "You hear of: champion" in told["bob@example.com"]
     assert "sent to bob@example.com (champion)" in capsys.readouterr().out
 

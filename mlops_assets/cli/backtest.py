@@ -1,0 +1,94 @@
+"""`backtest`: policies of retraining, walked forward over the months; it goes on where it was stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mlops_assets.assets.backtest import ASSET, JOB
+from mlops_assets.assets.making import INTERRUPTED
+from mlops_assets.assets.records import latest
+from mlops_assets.automation.guards import why_not_now
+from mlops_assets.cli.home import open_instance
+from mlops_assets.cli.runner import STARTED_BY, Runner, cause_of, close_dead_runs, exclusive
+from mlops_assets.cli.show import TerminalProgress
+from mlops_assets.definitions import build_definitions
+from mlops_assets.errors import DataError, StorageError
+from mlops_assets.project import Project, open_project
+
+if TYPE_CHECKING:
+    from mlops_assets.assets.records import Record
+
+PREPARED = ("raw_data", "clean_data")
+
+
+def run_backtest(policies: list[str], model_type: str | None, start: int, trials: int) -> int:
+    """Prepare the months, walk, and print the table: 0, or 130 where it was interrupted."""
+    from mlops_assets.core.backtest import choose_policies
+
+    chosen = [policy.name for policy in choose_policies(policies)]
+    console, project = Console(), open_project()
+    config = {"policies": chosen, "model_type": model_type or "", "start": start, "trials": trials}
+    with exclusive(project), open_instance(project) as instance:
+        close_dead_runs(instance, project)
+        if reason := why_not_now(instance, project):
+            raise StorageError(f"{reason}: wait for it, or cancel it")
+        try:
+            with TerminalProgress(console) as progress:
+                _prepare(instance, project, progress)
+                _walk(instance, project, progress, config)
+        except KeyboardInterrupt:
+            console.print("Interrupted: the next backtest goes on where this one stopped.")
+            return 130
+        _show(console, project, latest(instance, ASSET))
+    return 0
+
+
+def _prepare(instance: dg.DagsterInstance, project: Project, progress: TerminalProgress) -> None:
+    """Ingest and clean what is not up to date; a month that fails is left out, as in a run."""
+    runner = Runner(instance, project, progress)
+    for asset in PREPARED:
+        tasks = runner.plan.tasks(asset)
+        progress.stage(asset, len(tasks))
+        for task in tasks:
+            outcome = runner.make(task)
+            progress.done(f"{task.name} failed" if outcome.error else "done")
+
+
+def _walk(instance: dg.DagsterInstance, project: Project, progress: TerminalProgress, config: dict[str, Any]) -> None:
+    progress.stage(JOB, 1)
+    job = build_definitions(project, progress).resolve_job_def(JOB)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = job.execute_in_process(
+        instance=instance,
+        tags={STARTED_BY: "cli"},
+        run_config=quiet | {"ops": {ASSET: {"config": config}}},
+        raise_on_error=False,
+    )
+    if not result.success:
+        cause = cause_of(result)
+        if cause == INTERRUPTED:
+            raise KeyboardInterrupt
+        raise DataError(cause)
+
+
+def _show(console: Console, project: Project, record: Record) -> None:
+    from mlops_assets.core.backtest import steps_of, summarise
+    from mlops_assets.core.backtest_views import HEADER, cells
+
+    steps = steps_of(record.value("backtest_rows"))
+    unit = project.spec.target.unit
+    title = f"Backtest of {record.value('model_type')}, {record.value('months')}{f' (RMSE in {unit})' if unit else ''}"
+    table = Table(title=title, title_justify="left")
+    for heading in HEADER:
+        table.add_column(heading, justify="left" if heading in HEADER[:2] else "right")
+    for summary in summarise(steps):
+        table.add_row(*(escape(cell) for cell in cells(summary)))
+    console.print(table)
+    if not record.value("recomputed"):
+        console.print("Nothing has changed since the last backtest: this is its result.")
+    console.print("Error and cost by month: backtest_report in the Dagster UI (make dev).")

@@ -1,0 +1,201 @@
+"""From what a chart draws to a Plotly figure, as the dictionary that the browser gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops_assets.dashboards.data import ChartData
+from mlops_assets.dashboards.look import GREEN, IN_LEGEND, RED, View, are_months, base_figure, listed, shortened
+from mlops_assets.dashboards.spec import Chart
+from mlops_assets.dashboards.theme import template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+Figure = dict[str, Any]
+MOST_BINS = 40
+WILD = 5  # times the middle half, beyond it
+FEW_MONTHS = 4
+MARKED_UP_TO = 60  # points of a line that are marked one by one
+
+
+def draw(chart: Chart, data: ChartData, view: View) -> Figure:
+    """The figure of any type but number, table and custom."""
+    unit = unit_of(chart, view)
+    figure = base_figure(view, y_title="" if unit == "%" else unit)
+    if unit == "%":
+        figure["layout"]["yaxis"]["tickformat"] = ".0%"
+    _DRAW[chart.type](figure, chart, data, view)
+    figure["layout"]["showlegend"] = len(figure["data"]) > 1 or chart.type == "pie"
+    return figure
+
+
+def unit_of(chart: Chart, view: View) -> str:
+    return view.unit if chart.unit == "target" else chart.unit
+
+
+def _traces(data: ChartData, view: View) -> Iterator[tuple[str, str, pd.DataFrame, str]]:
+    """Each series of each metric: its name, colour, rows, and the column of its values."""
+    frame = data.frame
+    names = list(dict.fromkeys(frame[data.series])) if data.series else [""]
+    names = sorted(names) if data.series else names
+    several = len(data.values) > 1
+    labels = {
+        (name, value): ", ".join(part for part in (name, value if several or not name else "") if part)
+        for name in names
+        for value in data.values
+    }
+    of_names = view.colours(names if not several else list(labels.values()))
+    for (name, value), told in labels.items():
+        rows = frame[frame[data.series] == name] if data.series else frame
+        yield told, of_names[told if several else name], rows, value
+
+
+def _line(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    for name, colour, rows, value in _traces(data, view):
+        mode = "lines+markers" if len(rows) <= MARKED_UP_TO else "lines"
+        line = {"color": colour, "width": 2}
+        drawn = {"type": "scatter", "mode": mode, "marker": {"size": 6}, "line": line}
+        places = {"x": listed(rows[data.x]), "y": listed(rows[value])}
+        figure["data"].append({"name": shortened(name, IN_LEGEND)} | places | drawn)
+    figure["layout"]["hovermode"] = "x unified"
+    _plain_axis(figure, data)
+
+
+def _bar(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    for name, colour, rows, value in _traces(data, view):
+        along, across = listed(rows[data.x]), listed(rows[value])
+        if chart.horizontal:
+            places = {"orientation": "h", "x": across, "y": along}
+        else:
+            places = {"x": along, "y": across}
+        named = {"type": "bar", "name": shortened(name, IN_LEGEND), "marker": {"color": colour}}
+        figure["data"].append(named | places)
+    layout = figure["layout"]
+    layout["barmode"] = "stack" if chart.type == "stacked bar" else "group"
+    if data.frame[data.x].dtype.kind == "O":
+        layout["bargap"] = max(0.25, 1 - data.frame[data.x].nunique() / 4)  # a few bars are no walls
+    if chart.horizontal:
+        layout["xaxis"], layout["yaxis"] = layout["yaxis"], {"autorange": "reversed", "type": "category"}
+        _short_ticks(layout["yaxis"], list(dict.fromkeys(listed(data.frame[data.x]))))
+    else:
+        _plain_axis(figure, data)
+
+
+def _histogram(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    """Bins are counted here: a hundred thousand numbers stay on the server."""
+    values = data.frame[data.values[0]].to_numpy(float)
+    ends = _reach(values)
+    edges = np.histogram_bin_edges(values, bins="auto", range=ends)
+    if len(edges) > MOST_BINS + 1:
+        edges = np.histogram_bin_edges(values, bins=MOST_BINS, range=ends)
+    middle, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
+    traces = list(_traces(data, view))
+    for name, colour, rows, value in traces:
+        counts = np.histogram(np.clip(rows[value].to_numpy(float), *ends), edges)[0]
+        marker = {"color": colour, "opacity": 0.65 if len(traces) > 1 else 1, "line": {"width": 0}}
+        bars = {"x": middle.tolist(), "y": counts.tolist(), "width": width.tolist()}
+        figure["data"].append({"type": "bar", "name": shortened(name, IN_LEGEND), "marker": marker} | bars)
+    layout = figure["layout"]
+    layout |= {"barmode": "overlay", "bargap": 0.02}
+    layout["xaxis"], layout["yaxis"] = layout["yaxis"], {}
+
+
+def _reach(values: np.ndarray) -> tuple[float, float]:
+    """The range of a histogram: a few wild values are counted at its ends, and do not push all others into one bin."""
+    q1, q3 = np.quantile(values, [0.25, 0.75])
+    reach = WILD * (q3 - q1) or np.inf
+    return float(max(values.min(), q1 - reach)), float(min(values.max(), q3 + reach))
+
+
+def _box(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    """Quartiles are computed here; whiskers reach the outermost tenth of a percent within 1.5 times the box."""
+    name_of = data.series or data.x
+    names = sorted(set(data.frame[name_of])) if name_of else [""]
+    colours = view.colours(names)
+    for name in names:
+        rows = data.frame[data.frame[name_of] == name] if name_of else data.frame
+        values = rows[data.values[0]].to_numpy(float)
+        q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75])
+        reach = 1.5 * (q3 - q1)
+        inside = values[(values >= q1 - reach) & (values <= q3 + reach)]
+        low, high = (inside.min(), inside.max()) if len(inside) else (q1, q3)
+        numbers = {"q1": [q1], "median": [median], "q3": [q3], "lowerfence": [low], "upperfence": [high]}
+        look = {"name": name, "marker": {"color": colours[name]}, "line": {"color": colours[name], "width": 1.5}}
+        figure["data"].append({"type": "box", "x": [shortened(name)]} | numbers | look)
+    figure["layout"]["xaxis"] |= {"type": "category", "tickangle": "auto"}
+
+
+def _scatter(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    for name, colour, rows, value in _traces(data, view):
+        marker = {"color": colour, "size": 7, "opacity": 0.7, "line": {"width": 0}}
+        points = {"x": listed(rows[data.x]), "y": listed(rows[value])}
+        figure["data"].append({"type": "scatter", "mode": "markers", "name": name, "marker": marker} | points)
+    figure["layout"]["xaxis"] |= {"title": {"text": data.x.replace("_", " ")}}
+
+
+def _heatmap(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    wide = data.frame.pivot(index=data.series, columns=data.x, values=data.values[0])
+    cells = {"x": listed(wide.columns.to_series()), "y": [shortened(str(name)) for name in wide.index]}
+    cells["z"] = [[None if value != value else value for value in row] for row in wide.to_numpy(float).tolist()]
+    figure["data"].append(
+        {"type": "heatmap", "hoverongaps": False, "xgap": 1, "ygap": 1} | _shades(chart, view) | cells
+    )
+    figure["layout"]["yaxis"] |= {"title": {"text": ""}, "type": "category", "autorange": "reversed"}
+    _plain_axis(figure, data)
+
+
+def _shades(chart: Chart, view: View) -> dict[str, Any]:
+    """Darker for more; of the share of what passed, red where nothing did."""
+    bar = {"thickness": 10, "outlinewidth": 0, "title": {"text": unit_of(chart, view)}}
+    if chart.metrics[0].aggregation == "share":
+        ends = [[0, view.palette[RED]], [1, view.palette[GREEN]]]
+        return {"colorscale": ends, "zmin": 0, "zmax": 1, "showscale": False}
+    scale = template(view.scheme)["layout"]["colorscale"]["sequential"]
+    return {"colorscale": scale, "colorbar": bar}
+
+
+def _pie(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    names = [str(name) for name in listed(data.frame[data.x])]
+    colours = view.colours(names)
+    slices = {"labels": names, "values": listed(data.frame[data.values[0]]), "hole": 0.55, "sort": False}
+    marker = {"colors": [colours[name] for name in names]}
+    text = {"textinfo": "value", "textposition": "inside", "hoverinfo": "label+value+percent"}
+    figure["data"].append({"type": "pie", "marker": marker} | slices | text)
+    figure["layout"]["legend"] = {"orientation": "v", "x": 1.02, "y": 0.5, "yanchor": "middle", "xanchor": "left"}
+
+
+def _plain_axis(figure: Figure, data: ChartData) -> None:
+    """Times and numbers are drawn to scale, and so are months; other names stand beside each other."""
+    if data.frame[data.x].dtype.kind in "Mf":
+        return
+    axis, names = figure["layout"]["xaxis"], list(dict.fromkeys(listed(data.frame[data.x])))
+    if are_months(names):
+        axis |= {"type": "date", "tickformat": "%b<br>%Y", "hoverformat": "%B %Y"}
+        if len(names) <= FEW_MONTHS:  # of which Plotly would name the weeks
+            axis |= {"tickmode": "array", "tickvals": names}
+        return
+    axis["type"] = "category"
+    _short_ticks(axis, names)
+
+
+def _short_ticks(axis: dict[str, Any], names: list[str]) -> None:
+    axis |= {"categoryorder": "array", "categoryarray": names, "tickangle": "auto"}
+    if any(len(name) > len(shortened(name)) or name != shortened(name) for name in names):
+        axis |= {"tickmode": "array", "tickvals": names, "ticktext": [shortened(name) for name in names]}
+
+
+_DRAW = {
+    "line": _line,
+    "bar": _bar,
+    "stacked bar": _bar,
+    "histogram": _histogram,
+    "box": _box,
+    "scatter": _scatter,
+    "heatmap": _heatmap,
+    "pie": _pie,
+}

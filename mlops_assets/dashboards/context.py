@@ -1,0 +1,113 @@
+"""The dashboards of a project: their sources, files and layouts, opened once for the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.dashboards import plots
+from mlops_assets.dashboards.catalogue import Catalogue
+from mlops_assets.dashboards.drawing import Artist
+from mlops_assets.dashboards.evidence import Evidence
+from mlops_assets.dashboards.grid import moved_in
+from mlops_assets.dashboards.library import Library
+from mlops_assets.dashboards.look import View
+from mlops_assets.dashboards.sources import Source
+from mlops_assets.dashboards.sources_assets import asset_sources
+from mlops_assets.dashboards.sources_automation import automation_sources
+from mlops_assets.dashboards.sources_data import data_sources
+from mlops_assets.dashboards.sources_mlflow import mlflow_sources
+from mlops_assets.dashboards.sources_model import model_sources
+from mlops_assets.dashboards.sources_promotions import promotions_source
+from mlops_assets.dashboards.sources_runs import runs_source
+from mlops_assets.dashboards.sources_serving import serving_sources
+from mlops_assets.dashboards.spec import Chart, TimeRange
+from mlops_assets.dashboards.store import BoardStore
+from mlops_assets.dashboards.theme import Scheme
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from mlops_assets.project import Project
+
+
+@dataclass(frozen=True)
+class Dashboards:
+    """Everything that a page needs."""
+
+    project: Project
+    library: Library
+    store: BoardStore
+    artist: Artist
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        return self.artist.sources
+
+    def chart(self, page: str, name: str) -> Chart | None:
+        """A chart of a page; None where the page or the chart is gone."""
+        found = self.library.last_shelf().page(page)
+        return found.board.charts.get(name) if found else None
+
+    def view(self, scheme: Scheme | None, time_range: TimeRange, now: datetime) -> View:
+        """How the browser looks at a page; `scheme` is None until it has told."""
+        settings, unit = self.project.settings, self.project.spec.target.unit
+        return View(scheme or "light", time_range, now, settings.timezone, unit, tuple(self.project.model_types))
+
+    def keep_layout(self, page: str, layouts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Keep where charts stand, as far as that differs from the YAML."""
+        found = self.library.shelf().page(page)
+        if found is None:
+            return
+        before = self.store.layouts(page)
+        for breakpoint, moved in moved_in(found.board, before, layouts).items():
+            if breakpoint in layouts and moved != before.get(breakpoint, {}):
+                self.store.save_layout(page, breakpoint, moved)
+
+    def forget(self) -> None:
+        """Read all stores from the beginning, so that what was deleted there is gone here."""
+        for source in self.sources.values():
+            if source.forget:
+                source.forget()
+
+
+def open_dashboards(
+    project: Project,
+    instance: dg.DagsterInstance,
+    catalogue: Catalogue,
+    exposition: Callable[[], bytes] | None = None,
+) -> Dashboards:
+    """The dashboards of a project whose runs are in `instance`.
+
+    `exposition`: gives the server's own metrics as Prometheus reads them. Raises SpecError where a Python file of the
+    user's folder cannot be run; what is wrong with a YAML file is told on the pages.
+    """
+    folder = project.settings.dashboards
+    plots.load_shipped()
+    if folder:
+        plots.load_folder(folder)
+    sources = _sources(project, instance, catalogue, exposition)
+    store = BoardStore(project.database, project.spec.name)
+    evidence = Evidence(project, sources["materialisations"].read)
+    return Dashboards(project, Library(folder, store, sources), store, Artist(sources, project, evidence))
+
+
+def _sources(
+    project: Project, instance: dg.DagsterInstance, catalogue: Catalogue, exposition: Callable[[], bytes] | None
+) -> dict[str, Source]:
+    runs = runs_source(instance, project, catalogue)
+    assets = asset_sources(instance, project, catalogue, runs.read)
+    materialisations = assets[0].read
+    found = [
+        runs,
+        *assets,
+        *automation_sources(instance, catalogue, materialisations, project.spec.redact),
+        *mlflow_sources(project),
+        promotions_source(project),
+        *model_sources(materialisations),
+        *data_sources(project, materialisations),
+        *serving_sources(project, exposition),
+    ]
+    return {source.name: source for source in found}

@@ -1,0 +1,155 @@
+"""What plots show of the champion itself: its contributions on real rows, and its errors on rows it had not learnt.
+
+Both are computed when first asked for, and kept for as long as the champion is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlops_assets.core.cleaning import TARGET, kept_columns
+from mlops_assets.core.columns import Columns, from_table, length, take
+from mlops_assets.core.estimators import is_booster, is_linear
+from mlops_assets.core.splitting import Months
+from mlops_assets.core.training_set import split_rows
+from mlops_assets.dashboards.sources import Reading
+from mlops_assets.dataset import SNAPSHOT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlops_assets.core.answers import Answers
+    from mlops_assets.core.contributions import Contributions
+    from mlops_assets.core.model import Model
+    from mlops_assets.project import Project
+    from mlops_assets.resources.registry import Version
+
+EXACT_ROWS, OTHER_ROWS = 500, 100  # of trees and linear models; of others each row takes many predictions
+MOST_ERRORS = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Rows (n,) of the champion's newest month, what it says of them, why, and what came true.
+
+    `rows` are places in the month's clean table.
+    """
+
+    version: int
+    model_type: str
+    model: Model
+    month: str
+    rows: np.ndarray
+    columns: Columns
+    y: np.ndarray
+    prediction: np.ndarray
+    contributions: Contributions
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Rows (n,) that the gate judged by, answered by the version that had not learnt from them."""
+
+    version: int
+    model_type: str
+    month: str
+    columns: Columns
+    y: np.ndarray
+    answers: Answers
+    coverage: float | None
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Prediction minus truth (n,)."""
+        return self.answers.prediction - self.y
+
+
+class Evidence:
+    """The champion's evidence. Methods give None while there is no champion; they raise MlopsError."""
+
+    def __init__(self, project: Project, materialisations: Callable[[], Reading]) -> None:
+        self._project, self._materialisations = project, materialisations
+        self._lock = Lock()  # several charts of a page ask for the same
+        self._explain = lru_cache(maxsize=2)(self._explain_version)
+        self._judge = lru_cache(maxsize=2)(self._judge_version)
+
+    def explained(self) -> Explained | None:
+        with self._lock:
+            champion = self._project.registry.champion()
+            return self._explain(champion.number) if champion else None
+
+    def judged(self) -> Judged | None:
+        with self._lock:
+            champion = self._project.registry.champion()
+            return self._judge(champion.number) if champion else None
+
+    def clean_table(self, month: str) -> pa.Table | None:
+        """The clean rows of a month; None where they are not there."""
+        frame = self._materialisations().frame
+        made = frame[(frame["asset"] == "clean_data") & (frame["partition"] == month) & frame["latest"]]
+        path = made["details"].iloc[-1].get("path") if len(made) else None
+        return self._project.storage.read_table(path) if path and self._project.storage.exists(path) else None
+
+    def _explain_version(self, number: int) -> Explained | None:
+        project = self._project
+        version = project.registry.version(number)
+        month = _months(version)[-1]
+        table = self.clean_table(month)
+        if table is None:
+            return None
+        model = project.registry.load(number)
+        is_exact = is_booster(model.estimator) or is_linear(model.estimator)
+        rng = np.random.default_rng(project.settings.seed)
+        rows = np.sort(rng.permutation(table.num_rows)[: EXACT_ROWS if is_exact else OTHER_ROWS])
+        some = table.take(rows)
+        columns = from_table(some, project.spec.inputs())
+        return Explained(
+            version=number,
+            model_type=version.model_type,
+            model=model,
+            month=month,
+            rows=rows,
+            columns=columns,
+            y=some.column(TARGET).to_numpy(),
+            prediction=model.predict_columns(columns),
+            contributions=model.contributions(columns),
+        )
+
+    def _judge_version(self, number: int) -> Judged | None:
+        project = self._project
+        version = project.registry.version(number)
+        month, candidate = _months(version)[-1], version.tags.get("candidate")
+        table = self.clean_table(month)
+        if table is None or candidate is None:
+            return None
+        columns, y = self._unseen(table, month, version)
+        if length(columns) > MOST_ERRORS:
+            some = np.arange(MOST_ERRORS) * length(columns) // MOST_ERRORS
+            columns, y = take(columns, some), y[some]
+        model = project.registry.load(int(candidate))
+        return Judged(int(candidate), version.model_type, month, columns, y, model.answer(columns), model.coverage)
+
+    def _unseen(self, table: pa.Table, month: str, version: Version) -> tuple[Columns, np.ndarray]:
+        """The newest month is whole in the split that the gate judges by; of a snapshot only some rows are."""
+        spec = self._project.spec
+        if month != SNAPSHOT:
+            return from_table(table, spec.inputs()), table.column(TARGET).to_numpy()
+        parts = split_rows(
+            spec, [table.select([*kept_columns(spec), TARGET])], _snapshot(), self._project.settings.seed
+        )
+        held = parts[version.tags.get("judged_on", "test")]
+        return held.columns, held.y
+
+
+def _months(version: Version) -> list[str]:
+    return version.tags["months"].split(",")
+
+
+def _snapshot() -> Months:
+    return Months((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,))

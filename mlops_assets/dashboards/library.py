@@ -1,0 +1,106 @@
+"""All dashboards there are: shipped files, those of the user's folder above them, and edits made in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+
+from mlops_assets.dashboards.boards import BoardFile, Page, parse, read_files
+from mlops_assets.dashboards.plots import PLOTS
+from mlops_assets.dashboards.sources import Source
+from mlops_assets.dashboards.spec_checks import check_charts
+from mlops_assets.dashboards.store import BoardStore
+from mlops_assets.errors import SpecError
+
+LAST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The pages in their order, and what is wrong with the files that give none, by file name."""
+
+    pages: tuple[Page, ...]
+    problems: Mapping[str, str]
+
+    def page(self, slug: str | None) -> Page | None:
+        """The page at an address; the first one where none is named."""
+        if slug is None:
+            return self.pages[0] if self.pages else None
+        return next((page for page in self.pages if page.slug == slug), None)
+
+
+class Library:
+    """Reads files and edits at every look, so that what was changed shows at once."""
+
+    def __init__(self, folder: Path | None, store: BoardStore, sources: Mapping[str, Source]) -> None:
+        self._folder, self._store, self._sources = folder, store, sources
+        self._parse = lru_cache(maxsize=200)(self._checked)
+        self._last: tuple[float, Shelf | None] = (0.0, None)
+
+    def shelf(self) -> Shelf:
+        """Every page that can be drawn. A file that is wrong loses its own pages, and no others; a wrong edit is
+        passed over for the file that it stands for.
+        """
+        pages: dict[str, Page] = {}
+        problems = {}
+        files, edits = read_files(self._folder), self._store.edits()
+        for name in files | edits:
+            for file in (each[name] for each in (edits, files) if name in each):
+                try:
+                    found = self._parse(file)
+                    _require_free(found, pages)
+                except SpecError as error:
+                    problems[name] = str(error)
+                    continue
+                pages |= {page.slug: page for page in found}
+                break
+        ordered = sorted(pages.values(), key=lambda page: page.board.position)
+        shelf = Shelf(tuple(ordered), problems)
+        self._last = monotonic(), shelf
+        return shelf
+
+    def last_shelf(self) -> Shelf:
+        """The shelf as it was seen a moment ago: the charts of a page need not look for it one by one."""
+        seen, shelf = self._last
+        return shelf if shelf and monotonic() - seen < LAST_SECONDS else self.shelf()
+
+    def file(self, name: str) -> BoardFile | None:
+        """A file as it is now, edits included."""
+        return (read_files(self._folder) | self._store.edits()).get(name)
+
+    def is_edited(self, name: str) -> bool:
+        return name in self._store.edits()
+
+    def is_own(self, name: str) -> bool:
+        """It was made in the browser: there is no file that it could go back to."""
+        return name not in read_files(self._folder)
+
+    def check(self, file: BoardFile) -> tuple[Page, ...]:
+        """The pages of a file; raises SpecError."""
+        return self._parse(file)
+
+    def save(self, file: BoardFile) -> tuple[Page, ...]:
+        """Keep an edited file, if it is right; raises SpecError."""
+        pages = self._parse(file)
+        _require_free(pages, {page.slug for page in self.shelf().pages if page.file != file.name})
+        self._store.save_edit(file)
+        return pages
+
+    def reset(self, name: str) -> None:
+        """Forget the edit: the file holds again; one made in the browser is gone."""
+        self._store.forget_edit(name)
+
+    def _checked(self, file: BoardFile) -> tuple[Page, ...]:
+        pages = parse(file)
+        for page in pages:
+            check_charts(file.name, page.board.charts, self._sources, PLOTS)
+        return pages
+
+
+def _require_free(pages: tuple[Page, ...], taken: Collection[str]) -> None:
+    for page in pages:
+        if page.slug in taken:
+            raise SpecError(f"{page.file}.yaml: there is a page named '{page.slug}' already")

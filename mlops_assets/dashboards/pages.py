@@ -1,0 +1,108 @@
+"""The page around the charts: navigation, time range, what can be done with a dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, get_args
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from mlops_assets.dashboards.boards import Page
+from mlops_assets.dashboards.cards import card
+from mlops_assets.dashboards.editor import editor
+from mlops_assets.dashboards.grid import grid, places_of
+from mlops_assets.dashboards.library import Shelf
+from mlops_assets.dashboards.sources import Source
+from mlops_assets.dashboards.spec import TimeRange
+from mlops_assets.dashboards.store import Places
+from mlops_assets.dashboards.theme import shell
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+PREFIX = "/dashboards/"
+ABOUT = {
+    "edit": "Change this dashboard's YAML",
+    "new": "Make another dashboard",
+    "reset-layout": "Put every chart back where the YAML has it",
+    "again": "Read all stores from the beginning: what was deleted there goes away here",
+}
+RANGE_NAMES = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days", "1y": "1 year"}
+
+
+def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
+    """The page without a dashboard, which `shown` and its callback fill."""
+    actions = {"edit": "Edit", "new": "New", "reset-layout": "Reset layout", "again": "Read again"}
+    tools = [
+        html.Div(id="range-of-page"),
+        dmc.Switch(id="live", label="Refresh", size="xs", checked=True, persistence=True),
+        *(
+            dmc.Button(name, id=key, variant="default", size="xs", attributes={"root": {"title": ABOUT[key]}})
+            for key, name in actions.items()
+        ),
+    ]
+    return shell(
+        html.Span(id="page-title"),
+        PREFIX,
+        [
+            dcc.Location(id="address", refresh=False),
+            dcc.Store(id="page"),
+            dcc.Store(id="shade"),
+            dcc.Store(id="revision", data=0),
+            dcc.Interval(id="tick", interval=30_000),
+            html.Nav(id="boards", **{"aria-label": "Dashboards"}),
+            html.Div(id="notice", role="status"),
+            html.Div(id="content"),
+            editor(sources),
+        ],
+        subtitle=html.Div([html.Span(id="page-subtitle"), html.Div(tools, className="tools")], className="under-title"),
+    )
+
+
+def navigation(shelf: Shelf, current: str | None) -> list[Component]:
+    """A link to each page; pages of one file stand together."""
+    links: list[Component] = []
+    before = None
+    for page in shelf.pages:
+        if before is not None and before != page.file:
+            links.append(html.Span(className="between"))
+        before = page.file
+        look = "current" if page.slug == current else None
+        links.append(dcc.Link(page.board.title, href=PREFIX + address_of(page.slug), className=look))
+    return links
+
+
+def time_range(page: Page) -> Component:
+    """The choice of a page's time range; each browser keeps its own for each page."""
+    return dmc.Select(
+        id="range",
+        value=page.board.time_range,
+        data=[{"value": name, "label": RANGE_NAMES.get(name, "All time")} for name in get_args(TimeRange)],
+        persistence=page.slug,
+        persistence_type="local",
+        size="xs",
+        w=112,
+        allowDeselect=False,
+        **{"aria-label": "Time range"},
+    )
+
+
+def address_of(slug: str) -> str:
+    """What follows the prefix in a page's address."""
+    return f"?board={slug}"
+
+
+def shown(page: Page, moved: Mapping[str, Places]) -> Component:
+    """The grid of a page, with empty cards."""
+    cards = {name: card(page.slug, name, chart) for name, chart in page.board.charts.items()}
+    return grid(page.slug, cards, places_of(page.board, moved))
+
+
+def missing(slug: str) -> Component:
+    return html.Div(["There is no dashboard named ", html.Code(slug), ". Choose one above."], className="message")
+
+
+def problems(shelf: Shelf) -> list[Component]:
+    """What is wrong with files, above the charts."""
+    return [dmc.Alert(told, title="A dashboard is wrong", color="red", mb="sm") for told in shelf.problems.values()]

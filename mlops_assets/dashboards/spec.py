@@ -1,0 +1,169 @@
+"""What a dashboard is: one YAML file, checked into frozen parts before anything is drawn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from mlops_assets.dataset_parts import Alias, Part
+
+COLUMNS = 12  # of the grid
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+ChartType = Literal[
+    "line",
+    "bar",
+    "stacked bar",
+    "histogram",
+    "box",
+    "scatter",
+    "heatmap",
+    "pie",
+    "table",
+    "number",
+    "custom",
+]
+Aggregation = Literal[
+    "count", "count distinct", "mean", "median", "min", "max", "sum", "quantile", "first", "last", "share"
+]
+Interval = Literal["auto", "minute", "hour", "day", "week", "month", "quarter", "year"]
+TimeRange = Literal["1h", "24h", "7d", "30d", "90d", "1y", "all"]
+Value = str | bool | float
+
+
+class BoardPart(Part):
+    """Base of a dashboard's parts: frozen, and an unknown key is an error."""
+
+
+class Size(BoardPart):
+    """Where a chart stands, in cells of a grid of 12 columns; cards move up as far as they can."""
+
+    x: int = Field(0, ge=0, lt=COLUMNS, description="Column of its left edge, from 0.")
+    y: int = Field(0, ge=0, le=1000, description="Row of its upper edge, from 0.")
+    w: int = Field(4, ge=1, le=COLUMNS, description="Width in columns.")
+    h: int = Field(6, ge=1, le=40, description="Height in rows of 40 pixels.")
+
+    @model_validator(mode="after")
+    def _inside(self) -> Size:
+        if self.x + self.w > COLUMNS:
+            raise ValueError(f"x + w must not be more than {COLUMNS}")
+        return self
+
+
+class Metric(BoardPart):
+    """A number computed for each group of rows."""
+
+    aggregation: Aggregation = Field(
+        "count",
+        description="How; `count` needs no column, `share` is that of rows where a flag is true, "
+        "`first` and `last` go by time and take texts too.",
+    )
+    column: str | None = Field(None, description="Column of the source that is aggregated.")
+    quantile: float | None = Field(None, ge=0, le=1, description="Which quantile, from 0 to 1.")
+    label: str | None = Field(None, description="Name in legends and tables; made of the rest without it.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Metric:
+        if self.column is None and self.aggregation != "count":
+            raise ValueError(f"{self.aggregation} needs a column")
+        if (self.quantile is None) == (self.aggregation == "quantile"):
+            raise ValueError("give quantile with the aggregation quantile, and with no other")
+        return self
+
+    @property
+    def name(self) -> str:
+        if self.label:
+            return self.label
+        if self.column is None:
+            return "count"
+        how = f"{self.quantile:.0%} quantile" if self.quantile is not None else self.aggregation
+        return f"{how} of {self.column.replace('_', ' ')}"
+
+
+class Condition(BoardPart):
+    """What the values of a column must be; a row passes where all that is given holds."""
+
+    one_of: tuple[Value, ...] | None = Field(None, description="Values that pass.")
+    none_of: tuple[Value, ...] | None = Field(None, description="Values that do not pass.")
+    min: float | None = Field(None, description="Smallest number that passes.")
+    max: float | None = Field(None, description="Largest number that passes.")
+    contains: str | None = Field(None, description="Text that the value contains, in any case.")
+    known: bool | None = Field(None, description="true: only rows that have a value; false: only those without.")
+
+    @model_validator(mode="after")
+    def _some_test(self) -> Condition:
+        if not self.model_fields_set:
+            raise ValueError(f"give at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class Chart(BoardPart):
+    """One chart: which rows, how they are grouped, what is computed of them, and how it is drawn."""
+
+    title: str = Field(description="Heading of the card.", min_length=1, max_length=120)
+    description: str = Field("", description="A sentence that explains it, shown on demand.")
+    source: str = Field(description="Name of the source whose rows it shows.")
+    type: ChartType = Field(description="How it is drawn; `custom` takes a plot registered in Python.")
+    x: str | None = Field(None, description="Column of the horizontal axis, or of the slices; time without it.")
+    interval: Interval = Field("auto", description="Steps in which a time on the axis is cut.")
+    group_by: tuple[str, ...] = Field((), description="Columns whose values become series, rows or colours.")
+    metrics: tuple[Metric, ...] = Field((Metric(),), min_length=1, description="What is computed of each group.")
+    filters: dict[str, Condition] = Field(
+        default_factory=dict, description="Conditions by column; a value, or a list of values, is short for `one_of`."
+    )
+    columns: tuple[str, ...] = Field((), description="Of a table: columns shown as they are, instead of metrics.")
+    order: str | None = Field(None, description="Column or metric to sort by; with `-` before it, the largest first.")
+    limit: int = Field(50, ge=1, le=1000, description="Rows of a table, bars, slices or series, at most.")
+    horizontal: bool = Field(False, description="Of bars: lying, with room for long names.")
+    all_time: bool = Field(False, description="Show all rows, whatever time range the page has.")
+    unit: str = Field("", description="Unit of the metrics; `target` stands for that of the dataset's target.")
+    plot: str | None = Field(None, description="Of type custom: name of the registered plot.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Of type custom: what the plot takes.")
+    empty: str | None = Field(None, description="What to say where there are no rows; the source's words without it.")
+    size: Size = Field(default_factory=Size, description="Where it stands, and how large it is.")
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _short_filters(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {column: _as_condition(value) for column, value in given.items()}
+
+    @field_validator("group_by", mode="before")
+    @classmethod
+    def _one_or_more(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Chart:
+        if (self.plot is None) == (self.type == "custom"):
+            raise ValueError("give plot with the type custom, and with no other")
+        if self.options and self.type != "custom":
+            raise ValueError("options are for the type custom")
+        if self.columns and self.type != "table":
+            raise ValueError("columns are for the type table")
+        for needs in ("histogram", "box", "scatter"):
+            if self.type == needs and self.metrics[0].column is None:
+                raise ValueError(f"a {needs} needs a metric with a column")
+        if self.type in ("scatter", "heatmap", "pie") and self.x is None:
+            raise ValueError(f"a {self.type} needs x")
+        if self.type == "heatmap" and not self.group_by:
+            raise ValueError("a heatmap needs group_by, whose values are its rows")
+        return self
+
+
+class Board(BoardPart):
+    """A dashboard: a title, and charts by name."""
+
+    title: str = Field(description="Heading of the page.", min_length=1, max_length=120)
+    description: str = Field("", description="A sentence below the heading.")
+    position: int = Field(100, description="Place among the dashboards: small numbers first.")
+    time_range: TimeRange = Field("90d", description="Time range at first; each browser keeps its own.")
+    refresh_seconds: int = Field(30, ge=5, le=3600, description="Seconds between two looks at the sources.")
+    charts: dict[Alias, Chart] = Field(min_length=1, max_length=60, description="Charts by name.")
+
+
+def _as_condition(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    return {"one_of": value if isinstance(value, list | tuple) else [value]}

@@ -1,0 +1,80 @@
+"""The command `backtest` on the shop: it prepares months, prints the table, and goes on where it was stopped."""
+
+import pytest
+
+from mlops_assets_tests.homes import write_month
+
+WORDS = ("backtest", "--policy", "never", "--policy", "window-3", "--start", "2")
+
+
+@pytest.fixture(scope="module")
+def home(new_shop):
+    """A shop of five months in which nothing was made yet."""
+    home = new_shop()
+    for month in ("2024-04", "2024-05"):
+        write_month(home.folder / "sales", month)
+    return home
+
+
+@pytest.fixture(scope="module")
+def answer(home):
+    return home.command(*WORDS)
+
+
+def test_policies_are_walked_over_the_months_and_told_in_a_table(home, answer):
+    assert answer.code == 0, answer
+    assert "Backtest of Ridge, 2024-03 to 2024-05 (RMSE in euros)" in answer.out
+    assert "6 of 6: window-3, 2024-05: RMSE" in answer.out
+    record = home.record("backtest_report")
+    assert record.value("best_policy") in ("never", "window-3")
+    rows = record.value("backtest_rows")
+    assert [row["month"] for row in rows if row["policy"] == "never"] == ["2024-03", "2024-04", "2024-05"]
+    assert [row["months_learnt"] for row in rows if row["policy"] == "window-3"] == [2, 3, 3]
+    assert "data:image/png" in record.value("backtest_plot")
+
+
+def test_the_result_is_kept_as_a_table_too(home, answer):
+    record = home.record("backtest_report")
+    kept = home.project().storage.read_table(record.path).to_pylist()
+    assert kept == record.value("backtest_rows")
+
+
+def test_only_months_were_made_for_it(home, answer):
+    assert home.records("clean_data").keys() == {f"2024-0{number}" for number in range(1, 6)}
+    assert home.record("training_set") is None and home.record("champion_model") is None
+
+
+def test_a_second_time_nothing_is_computed(home, answer):
+    again = home.command(*WORDS)
+    assert again.code == 0
+    assert "Nothing has changed since the last backtest" in again.out
+
+
+def test_another_policy_uses_what_is_written_down(home, answer):
+    journal = next((home.project().home / "backtests").rglob("journal.jsonl"))
+    before = journal.read_text()
+    assert home.command(*WORDS, "--policy", "window-12").code == 0
+    assert journal.read_text().startswith(before)
+    assert len(home.record("backtest_report").value("backtest_rows")) == 9
+
+
+def test_a_month_that_changed_is_walked_over_anew(home, answer):
+    write_month(home.folder / "sales", "2024-04", rows=250)
+    assert home.command(*WORDS).code == 0
+    record = home.record("backtest_report")
+    assert "data: 2024-04 changed" in record.value("reason")
+    assert [row["rows"] for row in record.value("backtest_rows") if row["month"] == "2024-04"] == [250, 250]
+
+
+def test_a_policy_that_is_none_is_one_line(home):
+    answer = home.command("backtest", "--policy", "weekly")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        "mlops-assets: weekly is no policy (policies: never, window-1, window-3, window-6, window-12, drift, gate)\n"
+    )
+
+
+def test_too_few_months_are_one_line(home):
+    answer = home.command("backtest", "--start", "5")
+    assert answer.code == 2
+    assert answer.err.startswith("mlops-assets: 5 month(s) are not enough for a backtest that begins with 5")

@@ -1,0 +1,28 @@
+"""What the environment gave for ${NAME} stands on no page, in no data of a chart, and in no error of one."""
+
+import json
+from datetime import UTC, datetime
+
+from plotly.utils import PlotlyJSONEncoder
+
+from mlops_assets.cli.catalogue import read_catalogue
+from mlops_assets.dashboards.context import open_dashboards
+from mlops_assets_tests.test_no_hidden_names import deals, warehouse  # noqa: F401  (fixtures)
+
+
+def test_no_chart_tells_a_hidden_name(deals):  # noqa: F811
+    assert deals.command("run").code == 0
+    project, told = deals.project(), []
+    with deals.instance() as instance:
+        dashboards = open_dashboards(project, instance, read_catalogue(project))
+        view = dashboards.view("light", "all", datetime.now(UTC))
+        for page in dashboards.library.shelf().pages:
+            for chart in page.board.charts.values():
+                drawn = dashboards.artist.drawn(chart, view)
+                while not drawn.complete:
+                    drawn = dashboards.artist.drawn(chart, view)
+                told.append(json.dumps([drawn.body, drawn.choices], cls=PlotlyJSONEncoder))
+                told.append(dashboards.artist.csv(chart, view))
+    told.append(str([(path.name, path.read_bytes()) for path in (project.home / "dashboards").glob("*")]))
+    assert "size" in "".join(told)
+    assert [text for text in told if "Zq_" in text] == []
