@@ -3,7 +3,18 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import accuracy, counts, definitions, embedded, environment, pipeline, preparation, throughput, tracking
+from benchmarks import (
+    accuracy,
+    counts,
+    definitions,
+    embedded,
+    environment,
+    pipeline,
+    preparation,
+    serving,
+    throughput,
+    tracking,
+)
 from benchmarks.measuring import ROOT
 from benchmarks.places import Places
 from benchmarks.results import Results
@@ -18,6 +29,7 @@ BENCHMARKS = {
     "environment": environment.measure,
     "tracking": tracking.measure,
     "throughput": throughput.measure,
+    "serving": serving.measure,
 }
 
 

@@ -55,6 +55,9 @@ def _model_asset(
 def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: str) -> dg.MaterializeResult:
     from mlops_assets.core.estimators import FitData, fit, predict
     from mlops_assets.core.evaluation import score
+    from mlops_assets.core.final import finish
+    from mlops_assets.core.intervals import calibrate
+    from mlops_assets.core.levels import needed_levels
     from mlops_assets.core.model import Model
     from mlops_assets.core.plots import markdown_image, predicted_against_true
     from mlops_assets.core.training_set import TrainingSet
@@ -79,6 +82,10 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     prediction = predict(fitted.estimator, training_set.matrix(model_type.matrix, "validation"))
     scores = score(y, prediction)
     model = Model(project.spec, training_set.encoder, fitted.estimator, name, model_type.matrix)
+    coverage = project.settings.coverage
+    levels = needed_levels(training_set.levels, coverage)
+    intervals = calibrate(model.within(prediction), y, coverage, levels)
+    model = finish(model, X, training_set.specimens, intervals)
     about = {"model_type": name, "role": "candidate", "training_set": built.content}
     about |= {"months": ",".join(training_set.months.all), "recipe": making.recipe.digest}
     about |= {"code_version": recipes.CODE_VERSIONS[asset]}

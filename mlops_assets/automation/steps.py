@@ -20,6 +20,8 @@ TASK = "mlops/task"
 ALWAYS = ("training_set", "champion_model")
 # These go on with what is there when a part of what is upstream cannot be made.
 TOLERANT = ("training_set", "champion_model", "predictions")
+# Once is enough in a retraining: the log of online predictions goes on growing meanwhile.
+ONCE = ("model_performance",)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def _outlook(plan: Plan, runs: Mapping[str, list[dg.DagsterRun]]) -> Outlook:
             elif any(plan.feeds(parent, task) for parent in above):
                 unsettled[asset].append(task)
             elif not task.stale and not (asset in ALWAYS and not tried):
+                continue
+            elif asset in ONCE and any(run.status == dg.DagsterRunStatus.SUCCESS for run in tried):
                 continue
             elif task.waits_for or (asset not in TOLERANT and any(plan.feeds(parent, task) for parent in lost)):
                 blocked.append(task.name)

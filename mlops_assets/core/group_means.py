@@ -6,14 +6,16 @@ later rows get what all training rows say. Means are shrunk towards the overall 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns
+from mlops_assets.core.columns import Columns, length
 from mlops_assets.core.curve import BinnedLog, Curve, log_number
-from mlops_assets.core.vocabulary import Vocabulary, distinct, find
+from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary, distinct, find
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.dataset_parts import name_and_width
 from mlops_assets.errors import DataError
@@ -69,10 +71,49 @@ class Key:
     def name(self) -> str:
         return "__".join(token.label for token in self.tokens)
 
-    def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
-        """Statistics (n, k) of each row's group."""
-        place = find(self.ids, group_ids(self.tokens, features, codes))
-        return np.where(place[:, None] >= 0, self.values[place], self.default)
+
+@dataclass(frozen=True, eq=False)
+class _Lookup:
+    """The groups of several keys in one numbering, so that a row is looked up once for all of them."""
+
+    tokens: tuple[Token, ...]
+    steps: np.ndarray  # (tokens, keys) int64, what a token's code counts for in a key's ids
+    first: np.ndarray  # (keys,) int64, the first id of each key
+    ids: np.ndarray  # (groups,) int64, sorted
+    values: np.ndarray  # (groups + keys, k): of each group, then the default of each key
+
+    @classmethod
+    def of(cls, keys: Sequence[Key]) -> _Lookup:
+        tokens = tuple(dict.fromkeys(token for key in keys for token in key.tokens))
+        steps = np.zeros((len(tokens), len(keys)), np.int64)
+        for number, key in enumerate(keys):
+            step = 1
+            for token in reversed(key.tokens):
+                steps[tokens.index(token), number] += step
+                step *= token.size + 1
+        first = np.cumsum([0, *(_most_groups(key.tokens) for key in keys)])[:-1]
+        width = max(len(key.default) for key in keys)
+        values = [_widened(key.values, width) for key in keys] + [_widened(key.default[None], width) for key in keys]
+        ids = np.concatenate([key.ids + start for key, start in zip(keys, first, strict=True)])
+        return cls(tokens, steps, first, ids, np.vstack(values))
+
+    def __call__(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+        """Statistics (n, keys, k) of each row's groups."""
+        encoded = np.empty((length(features), len(self.tokens)), np.int64)
+        for number, token in enumerate(self.tokens):
+            encoded[:, number] = token.encode(features, codes)
+        ids = encoded @ self.steps + self.first
+        place = find(self.ids, ids.reshape(-1)).reshape(ids.shape)
+        defaults = np.arange(len(self.ids), len(self.values))
+        return self.values.take(np.where(place == UNKNOWN, defaults, place), axis=0)
+
+
+def _widened(values: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])))
+
+
+def _most_groups(tokens: tuple[Token, ...]) -> int:
+    return prod(token.size + 1 for token in tokens)
 
 
 def group_ids(tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
@@ -105,13 +146,17 @@ class GroupMeansEncoder:
 
     def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
         """Encodings (n, len(names)) of rows that were not trained on."""
-        return np.column_stack([key.transform(features, codes) for key in self.keys] + self._relative(features, codes))
-
-    def _relative(self, features: Columns, codes: dict[str, np.ndarray]) -> list[np.ndarray]:
+        found = self._lookup(features, codes)
+        count, keys = len(found), len(self.keys)
+        own = found[:, :keys].reshape(count, keys * found.shape[2])
         if not self.scale:
-            return []
-        mean = self.scale.transform(features, codes)[:, 0]
-        return [mean, log_number(features[self.relative_to]) - mean]
+            return own
+        mean = found[:, keys, :1]
+        return np.concatenate([own, mean, log_number(features[self.relative_to])[:, None] - mean], axis=1)
+
+    @cached_property
+    def _lookup(self) -> _Lookup:
+        return _Lookup.of([*self.keys, self.scale] if self.scale else self.keys)
 
 
 def fit_group_means(
@@ -130,13 +175,18 @@ def fit_group_means(
         raise DataError("one training row is not enough for group means, which need two or more")
     number = BinnedLog.of(features[spec.relative_to]) if spec.relative_to else None
     tokens = [tuple(Token.fit(text, features, vocabularies) for text in key) for key in spec.keys]
-    groups = [_Groups.find(key, features, codes) for key in tokens]
+    most = (2**63 - 1) // (len(tokens) + 1)
+    groups = [_Groups.find(key, features, codes, most) for key in tokens]
     everything = _Statistics.of(y, number, slice(None))
     keys = tuple(group.key(everything) for group in groups)
-    scale = groups[0].scale(log_number(features[spec.relative_to])) if spec.relative_to else None
-    encoder = GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale)
     own = _out_of_fold(groups, y, number, seed)
-    return encoder, np.column_stack([own, *encoder._relative(features, codes)])
+    if not spec.relative_to:
+        return GroupMeansEncoder(keys, None, None, None), own
+    logs = log_number(features[spec.relative_to])
+    scale = groups[0].scale(logs)
+    mean = scale.values[groups[0].place, 0]
+    encoder = GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale)
+    return encoder, np.column_stack([own, mean, logs - mean])
 
 
 def _out_of_fold(groups: list[_Groups], y: np.ndarray, number: BinnedLog | None, seed: int) -> np.ndarray:
@@ -175,8 +225,8 @@ class _Groups:
     place: np.ndarray
 
     @classmethod
-    def find(cls, tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray]) -> _Groups:
-        if prod(token.size + 1 for token in tokens) >= 2**63:
+    def find(cls, tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray], most: int) -> _Groups:
+        if _most_groups(tokens) > most:
             names = ", ".join(token.label for token in tokens)
             raise DataError(
                 f"features.group_means.keys: [{names}] makes too many groups to number: "

@@ -17,6 +17,7 @@ ASSETS = (
     "xgboost_model",
     "champion_model",
     "predictions",
+    "model_performance",
 )
 
 
@@ -33,6 +34,7 @@ class Tasks:
     def tasks(self, asset):
         months, types = ("2024-01", "2024-02"), ("Ridge", "Lasso", "XGBoost")
         parts = {"raw_data": months, "clean_data": months, "predictions": months, "hyperparameters": types}
+        parts["model_performance"] = months
         parts["sklearn_model"] = types[:2]
         return [self._task(asset, part) for part in parts.get(asset, (None,))]
 
@@ -138,3 +140,19 @@ def test_xgboost_waits_for_its_own_search_only(instance):
         "hyperparameters[Ridge]",
         "xgboost_model",
     ]
+
+
+def test_performance_is_measured_once_however_many_rows_are_logged_meanwhile(instance):
+    done(instance)
+    task = "model_performance[2024-02]"
+    assert steps(look(instance, Tasks(task), "r")) == [task]
+    ran(instance, task, S.FAILURE)
+    assert steps(look(instance, Tasks(task), "r")) == [task]
+    ran(instance, task, S.SUCCESS)
+    assert look(instance, Tasks(task), "r").finished
+
+
+def test_performance_waits_for_the_predictions_of_its_month(instance):
+    done(instance)
+    plan = Tasks("predictions[2024-02]", "model_performance[2024-01]", "model_performance[2024-02]")
+    assert steps(look(instance, plan, "r")) == ["predictions[2024-02]", "model_performance[2024-01]"]

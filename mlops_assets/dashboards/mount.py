@@ -1,0 +1,99 @@
+"""Serves Dash applications beside FastAPI: their pages, calls and scripts have routes; every other path stays a 404."""
+
+from __future__ import annotations
+
+import gzip
+import mimetypes
+import pkgutil
+from functools import lru_cache
+
+from a2wsgi import WSGIMiddleware
+from dash import Dash
+from dash.fingerprint import check_fingerprint
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+CALL_BYTES = 1_000_000  # that a callback takes, at most
+SMALL_BYTES = 1_000  # up to here an answer is sent as it is
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def mount(api: FastAPI, app: Dash, prefix: str) -> None:
+    """Add the routes of a Dash application made for this prefix (`new_app`), after those that the API has.
+
+    An error that a callback does not expect is raised through, for the API to report.
+    """
+    app.server.config |= {"PROPAGATE_EXCEPTIONS": True, "MAX_CONTENT_LENGTH": CALL_BYTES}
+    app.server.after_request(_add_headers)
+    pages = GZipMiddleware(_Pages(app, prefix), minimum_size=SMALL_BYTES)
+    api.router.routes += [
+        Route(prefix, pages, methods=["GET"]),
+        Route(f"{prefix}_dash-layout", pages, methods=["GET"]),
+        Route(f"{prefix}_dash-dependencies", pages, methods=["GET"]),
+        Route(f"{prefix}_dash-update-component", pages, methods=["POST"]),
+        Route(f"{prefix}_dash-component-suites/{{package}}/{{file:path}}", _Scripts(app).send, methods=["GET"]),
+    ]
+    if prefix != "/":
+        api.router.routes.append(Route(prefix.removesuffix("/"), _to_prefix, methods=["GET"]))
+
+
+class _Pages:
+    """The application itself, which runs in threads: a slow callback does not hold up the event loop."""
+
+    def __init__(self, app: Dash, prefix: str) -> None:
+        self._wsgi = WSGIMiddleware(app.server)
+        self._root = prefix.removesuffix("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._wsgi({**scope, "root_path": self._root}, receive, send)
+
+
+class _Scripts:
+    """The scripts of Dash and its components: compressed once, and kept by browsers, since each version has its name.
+
+    Dash's own route for them answers a wrong path with a 500.
+    """
+
+    def __init__(self, app: Dash) -> None:
+        self._known = app.registered_paths
+
+    async def send(self, request: Request) -> Response:
+        package = request.path_params["package"]
+        file, has_version = check_fingerprint(request.path_params["file"])
+        if file not in self._known.get(package, ()):
+            raise HTTPException(404)
+        is_small = "gzip" in request.headers.get("accept-encoding", "")
+        body = await run_in_threadpool(_script, package, file, is_small)
+        headers = {"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+        headers["Cache-Control"] = "public, max-age=31536000, immutable" if has_version else "no-cache"
+        if is_small:
+            headers["Content-Encoding"] = "gzip"
+        kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+        return Response(body, headers=headers, media_type=kind)
+
+
+@lru_cache(maxsize=100)
+def _script(package: str, file: str, is_small: bool) -> bytes:
+    body = pkgutil.get_data(package, file)
+    return gzip.compress(body, mtime=0) if is_small else body
+
+
+def _to_prefix(request: Request) -> Response:
+    return RedirectResponse(f"{request.url.path}/")
+
+
+def _add_headers(response):
+    response.headers.extend(_HEADERS)
+    return response

@@ -1,0 +1,194 @@
+"""The look of every page that is made with Dash: colours, light and dark, the frame with its header, plots.
+
+    app = new_app("Predict", prefix="/")               # a Dash application without layout; `mount.py` serves it
+    app.layout = lambda: shell("Predict", "/", [...])  # MantineProvider, header, title, content
+    figure = {"data": [...], "layout": {"template": template(scheme)}}
+    dcc.Graph(figure=figure, config=GRAPH_CONFIG)
+
+The scheme is the browser's own until somebody switches it; the browser keeps the choice. A callback that draws takes
+`SCHEME` as an input ("light" or "dark"), so that its figure is drawn again after a switch. All else follows by CSS:
+use Mantine's colours (`c="dimmed"`, `var(--mantine-color-...)`) and the class `card` for a box.
+Nothing here asks another host for anything: no web fonts, no icon sets, no CDN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import dash_mantine_components as dmc
+from dash import Dash, Input, html
+
+from mlops_assets.core.plots import BLUE, GREY, ORANGE
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+Scheme = Literal["light", "dark"]
+
+NAVIGATION = (("/", "Predict"), ("/dashboards/", "Dashboards"), ("/docs/", "API docs"))
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', sans-serif"
+MONOSPACE = "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+SCHEME = Input("scheme", "computedColorScheme")
+GRAPH_CONFIG = {"displayModeBar": False, "responsive": True}  # for dcc.Graph
+COLOURS: dict[Scheme, tuple[str, ...]] = {  # of series, in this order
+    "light": (BLUE, ORANGE, "#4c9a6a", "#8a6fb0", "#c25b56", "#3d97a8", GREY),
+    "dark": ("#6f9fd4", "#e8a25c", "#6fbd8d", "#ab94d2", "#de8883", "#6bbfce", "#a3a9b3"),
+}
+_TEXT = {"light": "#495057", "dark": "#b3bbc5"}
+_LINES = {"light": "#e9ecef", "dark": "#2d3540"}
+_CARD = {"light": "#ffffff", "dark": "#1a2028"}
+THEME = {
+    "primaryColor": "brand",
+    "primaryShade": {"light": 6, "dark": 5},
+    "defaultRadius": "md",
+    "fontFamily": FONT,
+    "fontFamilyMonospace": MONOSPACE,
+    "headings": {"fontWeight": "600"},
+    "cursorType": "pointer",
+    "colors": {
+        "brand": "#eef4fa #dce7f2 #b7cce3 #8fb0d5 #6c99c9 #4f84bc #3b6ea5 #325f90 #28507b #1d4067".split(),
+        "accent": "#fdf4e9 #f9e5cf #f1c99d #e9ac69 #e2943f #d9822b #bd6d1f #9c5917 #7b4511 #5b330c".split(),
+        "dark": "#cdd3da #b3bbc5 #8a94a1 #68727f #434c58 #333b46 #232a33 #1a2028 #12171d #0c1014".split(),
+    },
+}
+
+
+def new_app(title: str, prefix: str, *, css: str = "", on_error: Callable[[Exception], Any] | None = None) -> Dash:
+    """A Dash application for the pages below `prefix`, which ends with a slash.
+
+    `css`: rules of its own. `on_error`: takes what a callback raises, and may show it by `dash.set_props`.
+    """
+    app = Dash(
+        "mlops_assets",
+        title=title,
+        update_title=None,
+        index_string=_INDEX.replace("</style>", f"{css}</style>"),
+        on_error=on_error,
+        requests_pathname_prefix=prefix,
+        routes_pathname_prefix="/",
+        include_assets_files=False,
+        add_log_handler=False,
+    )
+    app.enable_dev_tools(debug=False)
+    return app
+
+
+def shell(title: str, active: str, children: list[Component], *, subtitle: Any = None) -> dmc.MantineProvider:
+    """A whole page: the header, in which the entry of NAVIGATION with the address `active` is marked, and the content
+    under its title. `subtitle`: text or components in grey below the title.
+    """
+    head = [dmc.Title(title, order=1, className="page-title")]
+    if subtitle is not None:
+        head.append(html.Div(subtitle, className="page-subtitle"))
+    links = [
+        html.A(name, href=address, **({"aria-current": "page"} if address == active else {}))
+        for address, name in NAVIGATION
+    ]
+    switch = dmc.ColorSchemeToggle(
+        id="scheme",
+        lightIcon=html.Span(className="icon sun"),
+        darkIcon=html.Span(className="icon moon"),
+        variant="subtle",
+        color="gray",
+        size="lg",
+        **{"aria-label": "Switch between light and dark"},
+    )
+    top = [html.A(className="logo", href="/", title="mlops-assets"), html.Nav(links), switch]
+    page = [html.Header(html.Div(top), className="top"), html.Main([html.Div(head, className="page-head"), *children])]
+    return dmc.MantineProvider(page, theme=THEME, defaultColorScheme="auto")
+
+
+def template(scheme: Scheme) -> dict[str, Any]:
+    """A Plotly template. Its background is that of the page, and a swipe over a figure scrolls the page."""
+    axis = {"gridcolor": _LINES[scheme], "linecolor": _LINES[scheme], "zerolinecolor": _LINES[scheme]}
+    axis |= {"automargin": True, "title": {"font": {"size": 12}, "standoff": 8}}
+    layout = {
+        "font": {"family": FONT, "size": 12, "color": _TEXT[scheme]},
+        "title": {"font": {"size": 14}, "x": 0, "xanchor": "left"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "colorway": COLOURS[scheme],
+        "colorscale": {"sequential": [[0, _LINES[scheme]], [1, COLOURS[scheme][0]]]},
+        "xaxis": axis,
+        "yaxis": axis,
+        "margin": {"l": 8, "r": 8, "t": 32, "b": 8},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1, "xanchor": "right", "x": 1},
+        "hoverlabel": {"bgcolor": _CARD[scheme], "bordercolor": _LINES[scheme], "font": {"color": _TEXT[scheme]}},
+        "dragmode": False,
+    }
+    return {"layout": layout}
+
+
+def _picture(drawn: str, colour: str = "black") -> str:
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{colour}' "
+    svg += f"stroke-width='2' stroke-linecap='round'>{drawn}</svg>"
+    return "data:image/svg+xml," + svg.replace("#", "%23").replace("<", "%3C").replace(">", "%3E")
+
+
+_SUN = _picture("<circle cx='12' cy='12' r='4'/><path d='M12 3v1M12 20v1M3 12h1M20 12h1M5.6 5.6l.7.7M17.7 17.7l.7.7"
+                "M5.6 18.4l.7-.7M17.7 6.3l.7-.7'/>")  # fmt: skip
+_MOON = _picture("<path d='M12 3a6 6 0 0 0 9 9 9 9 0 1 1-9-9z' stroke-linejoin='round'/>")
+_LOGO = _picture(f"<path d='M4 19V13M10 19V9M16 19V11'/><path d='M4 7l6-3 6 3 4-3' stroke='{ORANGE}'/>", BLUE)
+_CSS = f"""
+:root {{ --page: #f6f7f9; --card: {_CARD["light"]}; --line: #e3e6ea; --series: {BLUE}; --against: {ORANGE}; }}
+:root[data-mantine-color-scheme=dark] {{ --page: #12171d; --card: {_CARD["dark"]}; --line: #2d3540;
+  --series: #6f9fd4; --against: #e8a25c; color-scheme: dark; }}
+body {{ background: var(--page); font-family: {FONT}; margin: 0; }}
+main {{ max-width: 1360px; margin: 0 auto; padding: 20px 20px 56px; }}
+main a {{ color: var(--mantine-color-anchor); text-decoration: none; }}
+main a:hover {{ text-decoration: underline; }}
+.top {{ position: sticky; top: 0; z-index: 90; background: var(--card); border-bottom: 1px solid var(--line); }}
+.top > div {{ max-width: 1360px; height: 52px; margin: 0 auto; padding: 0 20px; display: flex; align-items: center; }}
+.top nav {{ display: flex; flex: 1; gap: 4px; height: 100%; }}
+.top nav a {{ display: flex; align-items: center; padding: 2px 10px 0; color: var(--mantine-color-dimmed);
+  font-size: 14px; font-weight: 500; white-space: nowrap; text-decoration: none; border-bottom: 2px solid #0000; }}
+.top nav a:hover, .top nav a[aria-current] {{ color: var(--mantine-color-text); }}
+.top nav a[aria-current] {{ border-bottom-color: var(--series); }}
+.logo {{ width: 26px; height: 26px; margin-right: 12px; background: url("{_LOGO}") center / contain no-repeat; }}
+.icon {{ display: inline-block; width: 18px; height: 18px; background: currentColor; }}
+.sun {{ mask: url("{_SUN}") center / contain no-repeat; }}
+.moon {{ mask: url("{_MOON}") center / contain no-repeat; }}
+.page-head {{ margin-bottom: 20px; }}
+.page-title {{ font-size: 24px; line-height: 1.25; margin-bottom: 4px; }}
+.page-subtitle {{ color: var(--mantine-color-dimmed); font-size: 14px; }}
+.card {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 20px; }}
+._dash-loading {{ padding: 30vh 0; text-align: center; color: {GREY}; }}
+@media (max-width: 48em) {{
+  main {{ padding: 14px 12px 40px; }}
+  .top > div {{ padding: 0 12px; }}
+  .top nav {{ gap: 0; }}
+  .top nav a {{ padding: 2px 7px 0; }}
+  .logo {{ margin-right: 6px; }}
+  .card {{ padding: 14px; }}
+  .page-title {{ font-size: 20px; }}
+}}
+"""
+# Before other scripts have come: the scheme, so that a dark page does not flash.
+_EARLY = """
+const kept = localStorage.getItem("mantine-color-scheme-value") || "auto";
+const dark = kept === "dark" || (kept === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+document.documentElement.setAttribute("data-mantine-color-scheme", dark ? "dark" : "light");
+document.addEventListener("submit", event => event.preventDefault());  // callbacks answer, not another page
+document.addEventListener("click", event => {  // a tap on a button lets a field hand its value on, as a click does
+    const button = event.detail && event.target.closest("form button");
+    if (button && !button.contains(document.activeElement)) document.activeElement?.blur();
+}, true);
+"""
+_INDEX = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+{{%metas%}}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{%title%}}</title>
+<link rel="icon" type="image/svg+xml" href="{_LOGO}">
+<script>{_EARLY}</script>
+{{%css%}}
+<style>{_CSS}</style>
+</head>
+<body>
+<noscript><main>This page needs JavaScript. The predictions do not: see /openapi.json.</main></noscript>
+{{%app_entry%}}
+<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
+</body>
+</html>"""
