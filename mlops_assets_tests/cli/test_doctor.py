@@ -22,8 +22,10 @@ def test_all_is_well(shop):
         "source",
         "Dagster's storage",
         "MLflow",
+        "mail",
     ]
     assert found["source"][1] == "3 partition(s), 2024-01 to 2024-03"
+    assert found["mail"][1] == "not set up (MLOPS_SMTP_HOST)"
     assert found["MLflow"][1].startswith("sqlite:///") and "experiment 'shop'" in found["MLflow"][1]
     assert found["Dagster's storage"][1].endswith(" runs on record")
 
