@@ -63,13 +63,13 @@ class DatasetSpec(Part):
 
     name: Alias = Field(description="Short name; also of the MLflow experiment and the registered model.")
     description: str = Field("", description="A sentence for people.")
-    source: Source
+    source: Source = Field(description="Where its rows are: files, sql or package.")
     columns: dict[Alias, Column] = Field(min_length=1, description="Alias to source column; no others are read.")
     time: Time | None = Field(None, description="Left out: one snapshot, split by a hash of the key.")
     key: tuple[Alias, ...] = Field((), description="Columns that identify a row of a snapshot; all where left out.")
-    target: Target
+    target: Target = Field(description="What is predicted.")
     rows: tuple[RowRule, ...] = Field((), description="Rules that clean data keeps.")
-    features: Features
+    features: Features = Field(description="What a caller knows before the event.")
     window: Window = Field(default_factory=Window)
 
     _hidden: dict[str, str] = PrivateAttr(default_factory=dict)

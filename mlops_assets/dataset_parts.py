@@ -28,7 +28,7 @@ class Part(BaseModel):
 class FilesSource(Part):
     """Parquet or CSV files: one a month where the URI holds `{month}`, else one with all rows."""
 
-    kind: Literal["files"]
+    kind: Literal["files"] = Field(description="`files`.")
     uri: str = Field(description="Path or fsspec URL; `{month}` stands for YYYY-MM.", min_length=1)
     format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
     delimiter: str = Field(",", min_length=1, max_length=1, description="Of CSV files.")
@@ -37,7 +37,7 @@ class FilesSource(Part):
 class SqlSource(Part):
     """A table or a query behind a SQLAlchemy URL."""
 
-    kind: Literal["sql"]
+    kind: Literal["sql"] = Field(description="`sql`.")
     url: str = Field(description="SQLAlchemy URL; take it from the environment: ${NAME}.", min_length=1)
     table: str | None = Field(None, description="Table or view, `schema.table` where needed.")
     query: str | None = Field(None, description="SELECT statement, instead of a table.")
@@ -53,7 +53,7 @@ class SqlSource(Part):
 class PackageSource(Part):
     """A data file inside an installed Python package, read without importing it."""
 
-    kind: Literal["package"]
+    kind: Literal["package"] = Field(description="`package`.")
     package: str = Field(description="Name of the installed package.", min_length=1)
     path: str = Field(description="Path of the file inside the package; a .zip holds one file.", min_length=1)
     format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
@@ -106,9 +106,9 @@ class RowRule(Part):
     """Rows that break this rule are dropped from clean data, and counted under its name."""
 
     name: str = Field(description="What the rule asks, in a few words.", min_length=1)
-    column: Alias
-    min: float | None = None
-    max: float | None = None
+    column: Alias = Field(description="The column that is looked at.")
+    min: float | None = Field(None, description="Smallest value that is kept.")
+    max: float | None = Field(None, description="Largest value that is kept.")
     one_of: tuple[str | float, ...] | None = Field(None, description="Values that are kept.")
     none_of: tuple[str | float, ...] | None = Field(None, description="Values that are dropped.")
     not_null: bool = Field(False, description="Drop rows where the column is empty; other tests let them pass.")

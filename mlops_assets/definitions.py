@@ -22,7 +22,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[*build_assets(project), requested_predictions()],
         jobs=[*stages, retrain, build_predict_job(project)],
-        schedules=build_schedules(project, retrain),
+        schedules=build_schedules(project, stages, retrain),
         sensors=build_sensors(project, stages, retrain),
         resources={
             "project": project,

@@ -4,6 +4,7 @@ import dagster as dg
 
 from mlops_assets.project import Project
 
+SCORE = "score"
 JOB_OF = {
     "raw_data": "ingest",
     "clean_data": "clean",
@@ -33,7 +34,11 @@ def build_jobs(project: Project) -> list[dg.JobDefinition]:
     if project.xgboost_types:
         described["xgboost_model"] = "Fit the final XGBoost model."
     jobs = [_job(JOB_OF[asset], [asset], description) for asset, description in described.items()]
-    return [_job("prepare_data", ["raw_data", "clean_data"], "Ingest and clean one month."), *jobs]
+    return [
+        _job("prepare_data", ["raw_data", "clean_data"], "Ingest and clean one month."),
+        _job(SCORE, ["raw_data", "predictions"], "Ingest one month as it is now, and score it with the champion."),
+        *jobs,
+    ]
 
 
 def _job(name: str, assets: list[str], description: str):

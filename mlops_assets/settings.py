@@ -6,9 +6,20 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from mlops_assets.errors import SettingsError
 
@@ -39,6 +50,16 @@ def _check_address(value: str) -> str:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
+
+
+def _check_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"'{value}' is not a time zone such as Europe/Berlin") from None
+    return value
+
+
 Addresses = Annotated[Names, AfterValidator(_check_addresses)]
 Address = Annotated[str, AfterValidator(_check_address)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_names)]
@@ -125,12 +146,28 @@ class Settings(BaseModel):
     schedule: str = Field(
         "off", description="Cron of the scheduled retraining, or `hourly`, `daily`, `weekly`, `monthly`, `off`."
     )
-    timezone: str = Field("UTC", description="Time zone of the schedule.")
+    scoring_schedule: str = Field("off", description="Cron, or one of these words, of scoring the newest month.")
+    timezone: Annotated[str, AfterValidator(_check_zone)] = Field("UTC", description="Time zone of the schedules.")
     run_at_start: bool = Field(False, description="Retrain once when the daemon first sees the project.")
     watch_source: bool = Field(True, description="Retrain when the source has a new or changed month.")
     watch_seconds: int = Field(300, ge=5, description="Seconds between looks at the source.")
-    fresh_days: float = Field(35, gt=0, description="Days after which a champion is stale and retraining starts.")
-    warn_days: float = Field(31, gt=0, description="Days after which people are warned that it will be.")
+    fresh_days: float = Field(35, ge=0.001, description="Days after which a champion is stale and retraining starts.")
+    warn_days: float | None = Field(
+        None,
+        ge=0.0007,
+        description="Days after which people are warned that it will be; by default nine tenths.",
+    )
+
+    @field_validator("warn_days")
+    @classmethod
+    def _warn_first(cls, days: float | None, info: ValidationInfo) -> float | None:
+        if days is not None and days >= info.data.get("fresh_days", days + 1):
+            raise ValueError("it must be less than MLOPS_FRESH_DAYS")
+        return days
+
+    @property
+    def warn_after_days(self) -> float:
+        return self.warn_days or 0.9 * self.fresh_days
 
     serve_host: str = Field("127.0.0.1", description="Address that predictions are served on.")
     serve_port: int = Field(

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
+import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -137,6 +138,14 @@ def line(server) -> Iterator[Line]:
     line = Line(server)
     yield line
     line.cut()
+
+
+@pytest.fixture
+def no_waits(monkeypatch):
+    """Assets are tried again at once, and requests to MLflow not at all."""
+    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda policy, attempt: 0)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr("mlops_assets.resources.trial_logger.RETRY_SECONDS", (0.0, 0.0))
 
 
 @pytest.fixture(scope="session")

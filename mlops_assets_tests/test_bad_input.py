@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 
-import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -52,13 +51,6 @@ def good_state(shop):
     assert state(shop) == before
     answer = shop.command("predict", write_json(shop, ROW))
     assert answer.code == 0 and json.loads(answer.out)["model_version"] == before[0]
-
-
-@pytest.fixture
-def no_waits(monkeypatch):
-    """Retries without the waits between them."""
-    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda policy, attempt: 0)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
 def write_json(home, rows) -> str:
@@ -203,7 +195,6 @@ def test_an_mlflow_that_is_down_is_named(good_state, no_waits):
 def test_an_mlflow_that_goes_down_in_the_middle_is_named_and_the_next_run_goes_on(
     new_shop, line, no_waits, monkeypatch
 ):
-    monkeypatch.setattr("mlops_assets.resources.trial_logger.RETRY_SECONDS", (0.0,))
     shop = new_shop(MLOPS_TRACKING_URI=f"http://{line.address}")
     losses = []
 
@@ -273,7 +264,7 @@ def test_a_home_that_is_no_folder_is_named(good_state, tmp_path, below):
     assert "MLOPS_HOME" in error_of(good_state.command("run", MLOPS_HOME=f"{tmp_path}/file{below}"))
 
 
-def test_an_answer_that_cannot_be_written_is_named(good_state):
-    output = "/no/such/folder/answer.csv"
+@pytest.mark.parametrize("output", ["/no/such/folder/answer.csv", "/dev/null/answer.csv"])
+def test_an_answer_that_cannot_be_written_is_named(good_state, output):
     error = error_of(good_state.command("predict", write_json(good_state, ROW), "--output", output))
     assert f"{output} cannot be written" in error

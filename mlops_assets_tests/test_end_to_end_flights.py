@@ -56,7 +56,7 @@ def test_fault_11_a_model_type_that_fails_is_told_and_stops_no_other(answer, cha
     assert told.startswith("hyperparameters[Lasso] failed: all 1 trials failed; the first: InvalidParameterError: ")
     assert "Without a model for this training set: Lasso" in answer.out
     assert champion.value("not_fitted") == "Lasso"
-    assert champion.value("promoted") is True
+    assert champion.value("decision") == "promoted"
     assert "Traceback" not in answer.out + answer.err
 
 

@@ -64,7 +64,7 @@ def second(home, reasons):
 
 def test_the_first_champion_was_judged_on_the_newest_month(home, first):
     champion, training_set = first
-    assert champion.value("promoted") and champion.value("judged_on") == "test"
+    assert champion.value("decision") == "promoted" and champion.value("judged_on") == "test"
     assert training_set.value("train_months") == OLD[0]
     assert training_set.value("test_months") == OLD[-1]
 
@@ -106,7 +106,7 @@ def test_champion_and_challenger_meet_on_the_new_month(home, first, second):
     assert (reigning["version"], reigning["rmse"]) == (before, champion.value("champion_rmse"))
     assert champion.value("gain_low") < champion.value("gain_high")
     promoted = champion.value("gain_low") > 0 and champion.value("gain") >= 0.002
-    assert champion.value("promoted") is promoted
+    assert (champion.value("decision") == "promoted") is promoted
     expected = champion.value("champion_version") if promoted else before
     assert home.project().registry.champion().number == expected
 

@@ -118,3 +118,21 @@ def test_the_process_environment_wins_over_the_checkouts_env_file(monkeypatch, t
     assert (merged["MLOPS_SEED"], merged["MLOPS_THREADS"]) == ("5", "2")
     assert not {"MLOPS_TRIALS", "MLOPS_HOME"} & set(merged)
     assert read_settings({k: v for k, v in merged.items() if k in ("MLOPS_SEED", "MLOPS_THREADS")}).seed == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MLOPS_TIMEZONE", "Mars/Olympus", "'Mars/Olympus' is not a time zone"),
+        ("MLOPS_FRESH_DAYS", "0.0001", "greater than or equal to 0.001"),
+        ("MLOPS_WARN_DAYS", "35", "it must be less than MLOPS_FRESH_DAYS"),
+    ],
+)
+def test_what_starts_a_retraining_is_checked_at_the_door(name, value, told):
+    with pytest.raises(SettingsError, match=f"{name}: .*{told}"):
+        read_settings({name: value})
+
+
+def test_people_are_warned_before_a_champion_is_stale():
+    assert read_settings({"MLOPS_FRESH_DAYS": "10"}).warn_after_days == 9
+    assert read_settings({"MLOPS_FRESH_DAYS": "10", "MLOPS_WARN_DAYS": "3"}).warn_after_days == 3

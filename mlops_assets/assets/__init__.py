@@ -18,7 +18,7 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
     """Every asset of the project, with the partitions that its dataset and settings ask for."""
     settings = project.settings
     freshness = dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(days=settings.fresh_days), warn_window=timedelta(days=settings.warn_days)
+        fail_window=timedelta(days=settings.fresh_days), warn_window=timedelta(days=settings.warn_after_days)
     )
     months = month_partitions(project.spec)
     models = training_assets(project.sklearn_types, project.xgboost_types)

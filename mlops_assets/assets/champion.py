@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.assets import recipes
-from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
 from mlops_assets.assets.records import REIGNS, Record, newest, reigns
 from mlops_assets.assets.training import example_rows
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
+from mlops_assets.resources.registry import RECIPE_TAG
 
 if TYPE_CHECKING:
     from mlops_assets.assets.contest import Contest
@@ -66,29 +67,40 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     parts = split_rows(project.spec, tables, months, project.settings.seed)
     training_set = TrainingSet.load(project.storage.local_folder(built.path))
     contest = hold_contest(project, parts, months, training_set.encoder.vocabularies, fitted)
-    champion, reason = contest.reigning, contest.verdict.reason
-    if champion and contest.champion and contest.champion.version == contest.challenger.version:
+    champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
+    if champion and _was_cut_off(making, champion):
+        decision, reason = "promoted", champion.tags["verdict"]
+    elif champion and contest.champion and contest.champion.version == contest.challenger.version:
+        decision = "none"
         reason = f"Nothing to decide: the best candidate, version {contest.challenger.version}, is the champion's own."
     elif contest.verdict.promote:
-        champion = _crown(context, project, contest, parts, months, fitted[contest.challenger.name], built)
+        decision = "promoted"
+        refitted = project.registry.made_from(making.recipe.digest)
+        champion = refitted or _refit(context, project, making, contest, parts, months, fitted[contest.challenger.name])
+        project.registry.promote(champion.number, reason=reason, at=datetime.now(UTC))
     context.log.info(reason)
-    promoted = champion is not contest.reigning
     content = Recipe({"champion": champion.number if champion else 0})
     missing = [name for name in project.model_types if name not in fitted]
-    shown = _shown(project, contest, champion, reason, promoted, missing)
+    shown = _shown(project, contest, champion, missing) | {"decision": decision, "verdict": reason}
     return making.done(Made(content.digest, None, shown))
 
 
-def _crown(
+def _was_cut_off(making: Making, champion: "Version") -> bool:
+    """Whether this very decision made it the champion, by a run that was killed before it could record that."""
+    known = making.record.value("champion_version") if making.record else None
+    return champion.tags.get(RECIPE_TAG) == making.recipe.digest and champion.number != known
+
+
+def _refit(
     context: dg.AssetExecutionContext,
     project: Project,
+    making: Making,
     contest: "Contest",
     parts: "Mapping[SplitName, Rows]",
     months: "Months",
     record: Record,
-    built: Record,
 ) -> "Version":
-    """Refit the challenger's recipe on the whole window, register it and give it the alias."""
+    """Fit the challenger once more, on the whole window, and register it."""
     challenger, verdict = contest.challenger, contest.verdict
     model, params = refit(project, parts, record)
     metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
@@ -96,7 +108,8 @@ def _crown(
         "model_type": challenger.name,
         "role": "champion",
         "candidate": str(challenger.version),
-        "training_set": built.content,
+        RECIPE_TAG: making.recipe.digest,
+        "training_set": making.recipe.parts["upstream"]["training_set"],
         "months": ",".join(months.all),
         "verdict": verdict.reason,
         "judged_on": contest.judged_on,
@@ -108,7 +121,7 @@ def _crown(
     with project.tracking.run(context, f"champion {challenger.name}", tags) as run:
         with tempfile.TemporaryDirectory() as folder:
             model.save(Path(folder))
-            version = project.registry.log(
+            return project.registry.log(
                 run,
                 Path(folder),
                 example=example_rows(context, project, months.train[0]),
@@ -117,8 +130,6 @@ def _crown(
                 metrics=metrics,
                 tags=tags,
             )
-        project.registry.promote(version.number, reason=verdict.reason, at=datetime.now(UTC))
-    return version
 
 
 def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -> "tuple[Model, dict]":
@@ -154,14 +165,7 @@ def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -
     return finish(model, X, specimens, intervals), fitted.params
 
 
-def _shown(
-    project: Project,
-    contest: "Contest",
-    champion: "Version | None",
-    reason: str,
-    promoted: bool,
-    missing: list[str],
-) -> dict:
+def _shown(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:
     from mlops_assets.assets.contest import as_markdown, leaderboard
     from mlops_assets.core.plots import bootstrap_histogram, leaderboard_bars, markdown_image
 
@@ -177,8 +181,6 @@ def _shown(
     )
     rival = verdict.champion or min(verdict.baselines, key=lambda baseline: baseline.gain, default=None)
     shown = {
-        "verdict": reason,
-        "promoted": promoted,
         "champion_version": champion.number if champion else 0,
         "champion_type": champion.model_type if champion else "none",
         "defended_by": contest.champion_note,
@@ -200,7 +202,7 @@ def _shown(
             "gain_high": high,
         }
     if rival:
-        plot = bootstrap_histogram(rival.differences, f"RMSE of {rival.rival} minus the challenger's")
+        plot = bootstrap_histogram(rival.differences, rival.rival)
         shown["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "bootstrap of the gain"))
     if champion:
         shown["registered_model"] = dg.MetadataValue.url(champion.url)

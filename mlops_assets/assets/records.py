@@ -94,7 +94,7 @@ def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version,
     told = {
         "champion_version": now.number,
         "champion_type": now.model_type,
-        "promoted": False,
+        "decision": "rolled back",
         "verdict": f"Rolled back by hand from version {before.number} to version {now.number}.",
         "registered_model": dg.MetadataValue.url(now.url),
         REIGNS: dg.MetadataValue.json(reigned),

@@ -2,14 +2,20 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from mlops_assets.assets import recipes
-from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.records import newest
+from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
+from mlops_assets.assets.records import Record, newest
 from mlops_assets.partitions import model_type_mapping
 from mlops_assets.project import Project
+from mlops_assets.resources.registry import RECIPE_TAG
+
+if TYPE_CHECKING:
+    from mlops_assets.core.training_set import TrainingSet
+    from mlops_assets.resources.registry import Version
 
 GROUP = "training"
 
@@ -53,12 +59,7 @@ def _model_asset(
 
 
 def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: str) -> dg.MaterializeResult:
-    from mlops_assets.core.estimators import FitData, fit, predict
-    from mlops_assets.core.evaluation import score
-    from mlops_assets.core.final import finish
-    from mlops_assets.core.intervals import calibrate
-    from mlops_assets.core.levels import needed_levels
-    from mlops_assets.core.model import Model
+    from mlops_assets.core.estimators import predict
     from mlops_assets.core.plots import markdown_image, predicted_against_true
     from mlops_assets.core.training_set import TrainingSet
 
@@ -68,59 +69,70 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     if making.unchanged:
         return making.again()
     training_set = TrainingSet.load(project.storage.local_folder(built.path))
+    version = project.registry.made_from(making.recipe.digest)  # by a run that was killed before it could say so
+    version = version or _register(context, project, making, training_set, tuned)
+    matrix = training_set.matrix(project.model_types[name].matrix, "validation")
+    prediction = predict(project.registry.load(version.number).estimator, matrix)
+    plot = predicted_against_true(training_set.target("validation"), prediction, project.spec.target.unit)
+    rounds = {"rounds": tuned.value("rounds")} if tuned.value("rounds") else {}  # only XGBoost counts them
+    shown = project.tracking.metrics(version.run_id) | rounds
+    shown |= {
+        "model_type": name,
+        "version": version.number,
+        "trials": tuned.value("trials"),
+        "best_parameters": dg.MetadataValue.json(tuned.value("best_parameters")),
+        "validation_plot": dg.MetadataValue.md(markdown_image(plot, "predicted against true")),
+        "mlflow": dg.MetadataValue.url(project.tracking.run_url(version.run_id)),
+        "registered_model": dg.MetadataValue.url(version.url),
+    }
+    return making.done(Made(making.recipe.digest, None, shown))
+
+
+def _register(
+    context: dg.AssetExecutionContext, project: Project, making: Making, training_set: "TrainingSet", tuned: Record
+) -> "Version":
+    """Fit with the best parameters on the train split, log with the scores on validation, and register."""
+    from mlops_assets.core.estimators import FitData, fit, predict
+    from mlops_assets.core.evaluation import score
+    from mlops_assets.core.final import finish
+    from mlops_assets.core.intervals import calibrate
+    from mlops_assets.core.levels import needed_levels
+    from mlops_assets.core.model import Model
+
+    name, settings = tuned.partition, project.settings
     model_type = project.model_types[name]
-    X, y = training_set.matrix(model_type.matrix, "train"), training_set.target("train")
+    kind = model_type.matrix
+    X = training_set.matrix(kind, "train")
     fitted = fit(
         model_type,
         tuned.value("best_parameters"),
-        FitData(X, y, training_set.categorical),
-        rounds=tuned.value("rounds") or None,
-        seed=project.settings.seed,
-        threads=project.settings.thread_count,
+        FitData(X, training_set.target("train"), training_set.categorical),
+        rounds=tuned.value("rounds"),
+        seed=settings.seed,
+        threads=settings.thread_count,
     )
-    y = training_set.target("validation")
-    prediction = predict(fitted.estimator, training_set.matrix(model_type.matrix, "validation"))
-    scores = score(y, prediction)
-    model = Model(project.spec, training_set.encoder, fitted.estimator, name, model_type.matrix)
-    coverage = project.settings.coverage
-    levels = needed_levels(training_set.levels, coverage)
-    intervals = calibrate(model.within(prediction), y, coverage, levels)
+    held_out = training_set.target("validation")
+    prediction = predict(fitted.estimator, training_set.matrix(kind, "validation"))
+    scores = score(held_out, prediction)
+    metrics = {"validation_rmse": scores.rmse, "validation_mae": scores.mae, "validation_r2": scores.r2}
+    model = Model(project.spec, training_set.encoder, fitted.estimator, name, kind)
+    levels = needed_levels(training_set.levels, settings.coverage)
+    intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels)
     model = finish(model, X, training_set.specimens, intervals)
-    about = {"model_type": name, "role": "candidate", "training_set": built.content}
-    about |= {"months": ",".join(training_set.months.all), "recipe": making.recipe.digest}
-    about |= {"code_version": recipes.CODE_VERSIONS[asset]}
+    about = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
+    about |= {"months": ",".join(training_set.months.all), RECIPE_TAG: making.recipe.digest}
+    about |= {"code_version": making.recipe.parts["code"]}
     with project.tracking.run(context, f"fit {name}", about) as run, tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
-        version = project.registry.log(
+        return project.registry.log(
             run,
             Path(folder),
             example=example_rows(context, project, training_set.months.train[0]),
             prediction_name=project.spec.target.unit or "prediction",
             params=fitted.params,
-            metrics={
-                "validation_rmse": scores.rmse,
-                "validation_mae": scores.mae,
-                "validation_r2": scores.r2,
-            },
+            metrics=metrics | {"fit_seconds": round(fitted.seconds, 3)},
             tags=about,
         )
-        url = run.url
-    plot = predicted_against_true(y, prediction, project.spec.target.unit)
-    shown = {
-        "model_type": name,
-        "version": version.number,
-        "validation_rmse": scores.rmse,
-        "validation_mae": scores.mae,
-        "validation_r2": scores.r2,
-        "fit_seconds": round(fitted.seconds, 3),
-        "trials": tuned.value("trials"),
-        "best_parameters": dg.MetadataValue.json(tuned.value("best_parameters")),
-        "rounds": tuned.value("rounds"),
-        "validation_plot": dg.MetadataValue.md(markdown_image(plot, "predicted against true")),
-        "mlflow": dg.MetadataValue.url(url),
-        "registered_model": dg.MetadataValue.url(version.url),
-    }
-    return making.done(Made(making.recipe.digest, None, shown))
 
 
 def example_rows(context: dg.AssetExecutionContext, project: Project, month: str, count: int = 5):

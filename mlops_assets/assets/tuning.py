@@ -126,6 +126,7 @@ def _search(
                 warm_start=warm_start,
                 on_trial=on_trial,
             )
+        run.log(params=result.best.params, metrics={"loss": result.best.loss, "trials": len(result.trials)})
         project.registry.attach(run, logger.run_id(result.best.number), _best_model(project, built, name, result))
         return result, run.url
 
@@ -144,9 +145,9 @@ def _shown(result: "SearchResult") -> dict:
     from mlops_assets.core.plots import markdown_image, search_history
 
     best = result.best
-    return {
+    rounds = {"rounds": best.rounds} if best.rounds else {}  # only XGBoost counts them
+    return rounds | {
         "best_parameters": dg.MetadataValue.json(best.params),
-        "rounds": best.rounds or 0,
         "validation_rmse": best.loss,
         "trials": len(result.trials),
         "failed_trials": sum(trial.status == "failed" for trial in result.trials),

@@ -10,16 +10,17 @@ from mlops_assets.automation.triggers import (
     build_freshness_sensor,
     build_repeat_sensor,
     build_schedule,
+    build_scoring_schedule,
     build_scoring_sensor,
     build_source_sensor,
 )
 from mlops_assets.project import Project
 
 
-def build_schedules(project: Project, retrain: dg.JobDefinition) -> list[dg.ScheduleDefinition]:
-    """The scheduled retraining, where the settings ask for one."""
-    schedule = build_schedule(project, retrain)
-    return [schedule] if schedule else []
+def build_schedules(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.ScheduleDefinition]:
+    """The scheduled retraining and scoring, where the settings ask for them."""
+    schedules = [build_schedule(project, retrain), build_scoring_schedule(project, stages)]
+    return [schedule for schedule in schedules if schedule]
 
 
 def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:

@@ -178,7 +178,7 @@ class _Report:
 def _decision(verdict: Made) -> str:
     told = verdict.metadata
     challenger, champion = told.get("challenger"), told.get("champion_type")
-    if told.get("promoted"):
+    if told.get("decision") == "promoted":
         return f"{challenger} is the new champion"
     return f"{challenger} does not become champion" + (f" in place of {champion}" if champion != "none" else "")
 
@@ -186,7 +186,7 @@ def _decision(verdict: Made) -> str:
 def _champion_facts(verdict: Made, unit: str) -> Iterator[Fact]:
     told, before = verdict.metadata, verdict.before
     now = f"{told.get('champion_type')} (version {told.get('champion_version')})"
-    if told.get("promoted"):
+    if told.get("decision") == "promoted":
         former = f"{before.get('champion_type')} (version {before.get('champion_version')})" if before else "none"
         yield Fact("Champion", f"{former} -> {now}")
     else:

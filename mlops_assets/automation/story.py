@@ -65,8 +65,7 @@ class Story:
     def verdict(self) -> Made | None:
         """The gate's decision on a challenger, where this run came to one."""
         for made in self.made:
-            decided = str(made.metadata.get("verdict", "")).startswith(("Promoted", "Not promoted"))
-            if made.asset == CHAMPION and made.computed and decided:
+            if made.asset == CHAMPION and made.computed and made.metadata.get("decision") in ("promoted", "refused"):
                 return made
         return None
 

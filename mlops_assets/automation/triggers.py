@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest, materialised
 from mlops_assets.automation.guards import RETRAIN, STARTED_BY, why_not_now
-from mlops_assets.errors import MlopsError
-from mlops_assets.jobs import JOB_OF
+from mlops_assets.automation.retraining import FINISHED
+from mlops_assets.errors import MlopsError, SettingsError
+from mlops_assets.jobs import JOB_OF, SCORE
 from mlops_assets.project import Project
 
 CAUSE = "mlops/cause"
@@ -22,18 +24,17 @@ CRON = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "mon
 
 def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:
     """Retraining by cron, where the settings give one."""
-    settings = project.settings
-    if settings.schedule == "off":
+    if project.settings.schedule == "off":
         return None
-    cron = CRON.get(settings.schedule, settings.schedule)
+    cron = _cron("MLOPS_SCHEDULE", project.settings.schedule)
 
     @dg.schedule(
         name="retrain_by_schedule",
         job=job,
         cron_schedule=cron,
-        execution_timezone=settings.timezone,
+        execution_timezone=project.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Retrains at `{cron}` ({settings.timezone}), unless a retraining is under way.",
+        description=f"Retrains at `{cron}` ({project.settings.timezone}), unless a retraining is under way.",
     )
     def retrain_by_schedule(context: dg.ScheduleEvaluationContext):
         if reason := why_not_now(context.instance, project):
@@ -42,6 +43,39 @@ def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefini
         return dg.RunRequest(run_key=f"schedule/{at.isoformat()}", tags={STARTED_BY: "schedule"})
 
     return retrain_by_schedule
+
+
+def build_scoring_schedule(project: Project, jobs: list) -> dg.ScheduleDefinition | None:
+    """Scoring of the source's newest month by cron, where the settings give one."""
+    if project.settings.scoring_schedule == "off":
+        return None
+    cron = _cron("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule)
+
+    @dg.schedule(
+        name="score_by_schedule",
+        job=next(job for job in jobs if job.name == SCORE),
+        cron_schedule=cron,
+        execution_timezone=project.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Ingests and scores the source's newest month at `{cron}` ({project.settings.timezone}).",
+    )
+    def score_by_schedule(context: dg.ScheduleEvaluationContext):
+        if reason := why_not_now(context.instance, project):
+            return dg.SkipReason(reason)
+        champion = latest(context.instance, "champion_model")
+        if champion is None or not champion.value("champion_version"):
+            return dg.SkipReason("there is no champion yet")
+        try:
+            months = project.source.partitions()
+        except MlopsError as error:
+            return dg.SkipReason(f"the source cannot be asked: {error}")
+        if not months:
+            return dg.SkipReason("the source has no month yet")
+        at = context.scheduled_execution_time
+        tags = {STARTED_BY: "schedule"}
+        return dg.RunRequest(run_key=f"score/{at.isoformat()}", partition_key=max(months), tags=tags)
+
+    return score_by_schedule
 
 
 def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
@@ -176,16 +210,27 @@ def build_scoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
 def _request(
     context: dg.SensorEvaluationContext, project: Project, cause: str, tags: dict[str, str]
 ) -> dg.RunRequest | dg.SkipReason:
-    """A start for a cause; one that did not remove its cause is repeated, each time after twice as long a wait."""
+    """A start for a cause; one that came to its end and did not remove its cause doubles the wait for the next."""
     filters = dg.RunsFilter(job_name=RETRAIN, tags={CAUSE: cause})
     tried = context.instance.get_run_records(filters)
     if tried:
-        wait = min(timedelta(seconds=project.settings.watch_seconds * 2 ** len(tried)), timedelta(days=1))
+        ended = sum(FINISHED in record.dagster_run.tags for record in tried)
+        killed = len(tried) - ended  # what was cut off may well succeed the next time
+        wait = min(timedelta(seconds=project.settings.watch_seconds * (2**ended + killed)), timedelta(days=1))
         due = tried[0].create_timestamp.replace(tzinfo=UTC) + wait
         if datetime.now(UTC) < due:
             when = f"{due:%Y-%m-%d %H:%M} UTC"
             return dg.SkipReason(f"{len(tried)} retraining(s) did not help; the next try is at {when}")
     return dg.RunRequest(run_key=f"{cause}/{len(tried)}", tags=tags | {CAUSE: cause})
+
+
+def _cron(setting: str, value: str) -> str:
+    """The cron that a setting gives, by name or as it is; raises SettingsError."""
+    cron = CRON.get(value, value)
+    if not is_valid_cron_schedule(cron):
+        names = ", ".join(["off", *CRON])
+        raise SettingsError(f"{setting}: '{value}' is neither a cron such as '0 6 * * 1' nor one of {names}")
+    return cron
 
 
 def _status(on: bool) -> dg.DefaultSensorStatus:

@@ -143,7 +143,7 @@ def launch(
 def main() -> None:
     """Entry point: an expected error is one line on standard error and exit code 2, never a traceback."""
     try:
-        app()
+        app(prog_name="mlops-assets")
     except MlopsError as error:
         print(f"mlops-assets: {error}", file=sys.stderr)
         sys.exit(2)

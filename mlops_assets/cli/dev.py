@@ -24,18 +24,8 @@ def serve(port: int, mlflow_port: int) -> int:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here asks for
         "MLFLOW_BACKEND_STORE_URI": project.settings.tracking,  # not an argument: it may hold a password
     }
-    dagster = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-w",
-        "workspace.yaml",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-    ]
+    workspace = str(project_root() / "workspace.yaml")
+    dagster = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
     mlflow = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port)]
     mlflow += ["--workers", "1", "--artifacts-destination", str(project.settings.home_path / "mlartifacts")]
     print(
@@ -43,7 +33,7 @@ def serve(port: int, mlflow_port: int) -> int:
         flush=True,
     )
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and children inherit that
-    processes = [subprocess.Popen(command, env=env, cwd=project_root()) for command in (dagster, mlflow)]
+    processes = [subprocess.Popen(command, env=env) for command in (dagster, mlflow)]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         while all(process.poll() is None for process in processes):

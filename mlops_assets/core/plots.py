@@ -72,24 +72,30 @@ def leaderboard_bars(
     unit: str = "",
     title: str = "RMSE by model",
 ) -> bytes:
-    """RMSE by model with its interval, in the given order from the top, and baselines as dashed lines."""
+    """RMSE by model with its interval, in the given order from the top, and baselines as dashed lines.
+
+    A baseline far beyond the models stands in the legend alone: it would shrink all bars to the same length.
+    """
     figure, axes = _canvas(title, f"RMSE ({unit})" if unit else "RMSE", "", size=(5, 1.3 + 0.32 * len(names)))
     axes.barh(range(len(names)), rmse, color=BLUE, height=0.6)
     for row, interval in enumerate(intervals):
         if interval is not None:
             axes.plot([interval.low, interval.high], [row, row], color="black", linewidth=1.5)
     for line, (name, value) in enumerate((baselines or {}).items()):
-        axes.axvline(value, color=ORANGE, linestyle=("--", ":", "-.")[line % 3], linewidth=1.2, label=name)
+        label = f"{name} ({value:.4g})"
+        axes.axvline(value, color=ORANGE, linestyle=("--", ":", "-.")[line % 3], linewidth=1.2, label=label)
+    if len(rmse):
+        axes.set_xlim(0, 1.4 * max([*rmse, *(interval.high for interval in intervals if interval)]))
     if baselines:
         figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
     _label_rows(axes, names)
     return _png(figure)
 
 
-def bootstrap_histogram(differences: np.ndarray, title: str = "Champion's RMSE minus challenger's") -> bytes:
-    """Bootstrapped differences; what lies right of zero speaks for the challenger."""
-    figure, axes = _canvas(title, "difference of RMSE", "resamples")
-    axes.hist(_finite(differences)[0], bins=40, color=BLUE)
+def bootstrap_histogram(differences: np.ndarray, rival: str = "the champion") -> bytes:
+    """Bootstrapped RMSE of the rival minus the challenger's; what lies right of zero speaks for the challenger."""
+    figure, axes = _canvas(f"Gain over {rival}", "its RMSE minus the challenger's", "resamples")
+    axes.hist(_finite(differences)[0], bins=25, color=BLUE)
     axes.axvline(0, color=ORANGE, linewidth=1.5)
     return _png(figure)
 

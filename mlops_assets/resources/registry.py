@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlops_assets.resources.tracking import TrackedRun, Tracking
 
 CHAMPION = "champion"
+RECIPE_TAG = "recipe"
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,13 @@ class Registry:
             filters = {"filter_string": f"name = '{self.model_name}'", "order_by": ["version_number DESC"]}
             page = self.tracking.client.search_model_versions(**filters, max_results=count)
             return tuple(map(self._version, page))
+
+    def made_from(self, recipe: str) -> Version | None:
+        """The newest version with this recipe, such as one whose run was killed before it could record it."""
+        with self.tracking.errors(f"look for a version of '{self.model_name}'"):
+            wanted = f"name = '{self.model_name}' and tags.{RECIPE_TAG} = '{recipe}'"
+            found = self.tracking.client.search_model_versions(wanted)
+            return max(map(self._version, found), key=lambda version: version.number, default=None)
 
     def folder(self, number: int) -> Path:
         """Where a version's saved model lies on this machine; fetched once if it lies elsewhere. Read-only."""

@@ -143,6 +143,11 @@ class Tracking:
                 self.client.set_terminated(run_id, "KILLED")
         return len(abandoned)
 
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """The newest value of each metric of a run."""
+        with self.errors("read a run's metrics"):
+            return self.client.get_run(run_id).data.metrics
+
     def run_url(self, run_id: str) -> str:
         return f"{self.ui_url}/#/experiments/{self.experiment_id}/runs/{run_id}"
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlops_assets.assets.prediction import COLUMNS
+from mlops_assets.assets.records import report_rollback
 from mlops_assets.core.cleaning import target
 from mlops_assets.core.columns import from_table
 
@@ -106,6 +107,26 @@ def test_a_champion_of_another_format_is_replaced_not_defended(new_workshop):
     workshop.change(MLOPS_SEED="8")
     workshop.make_up_to("champion_model")
     record = workshop.record("champion_model")
-    assert record.value("promoted") is True
+    assert record.value("decision") == "promoted"
     assert "cannot answer, so it is not defended" in record.value("defended_by")
     assert registry.champion().number > old.number
+
+
+def test_a_rollback_is_followed_by_predictions_of_the_version_before(new_workshop):
+    workshop = new_workshop().make_up_to("champion_model")
+    assert workshop.make("predictions", "2024-03").success
+    registry = workshop.project.registry
+    champion, candidate = registry.champion(), registry.version(1)
+    report_rollback(workshop.instance, before=champion, now=candidate)
+    assert workshop.make("predictions", "2024-03").success
+    record = workshop.record("predictions", "2024-03")
+    assert record.value("model_version") == 1
+    assert record.value("reason") == f"upstream: champion {champion.number} -> 1"
+    assert workshop.make("champion_model").success
+    decided = workshop.record("champion_model")
+    assert decided.value("recomputed") is False and decided.value("champion_version") == 1
+
+
+def test_without_a_champion_it_is_said_what_to_make_first(new_workshop):
+    workshop = new_workshop()
+    assert failure_of(workshop.make("predictions", "2024-01")).startswith("raw_data[2024-01] has not been materialised")

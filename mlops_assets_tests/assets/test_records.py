@@ -82,7 +82,7 @@ def test_a_rollback_is_a_record_like_the_one_before_with_another_version(instanc
     assert record.recipe == RECIPE_1
     assert record.value("champion_version") == 2
     assert record.value("champion_type") == "Ridge"
-    assert record.value("promoted") is False
+    assert record.value("decision") == "rolled back"
     assert record.value("judged_on") == "test"
     assert record.value("verdict") == "Rolled back by hand from version 5 to version 2."
     assert record.value("reigns") == reigned

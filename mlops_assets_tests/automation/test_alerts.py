@@ -77,7 +77,7 @@ ASSETS = [hyperparameters, clean_data, champion_model, crashes]
 DEFINITIONS = dg.Definitions(ASSETS, jobs=[retrain], executor=dg.in_process_executor)
 PROMOTED = {
     "verdict": "Promoted: RMSE 5.1 is 1.92% below the 5.2 of the champion.",
-    "promoted": True,
+    "decision": "promoted",
     "recomputed": True,
     "champion_type": "Ridge",
     "champion_version": 4,
@@ -92,7 +92,7 @@ PROMOTED = {
 }
 REFUSED = PROMOTED | {
     "verdict": "Not promoted: RMSE 5.3 is 1.92% above the 5.2 of the champion.",
-    "promoted": False,
+    "decision": "refused",
     "champion_type": "Lasso",
     "champion_version": 3,
 }
@@ -292,9 +292,7 @@ def test_a_refusal_is_told(office, smtp_server):
     assert REFUSED["verdict"] in got.text and "Lasso (version 3) stays" in got.text
 
 
-@pytest.mark.parametrize(
-    "changes", [{"recomputed": False}, {"verdict": "Nothing to decide: it is the champion's own."}]
-)
+@pytest.mark.parametrize("changes", [{"recomputed": False}, {"decision": "none"}])
 def test_a_champion_that_nothing_was_decided_about_is_not_told(office, smtp_server, changes):
     office.materialize(champion_model, config=champion(PROMOTED | changes))
     office.tick()

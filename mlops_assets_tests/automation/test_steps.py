@@ -1,13 +1,17 @@
 """The next steps of a retraining, from tasks and runs."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pytest
 
 from mlops_assets.assets.plan import Plan, Task
+from mlops_assets.automation import steps as automation
 from mlops_assets.automation.guards import RETRAINING
-from mlops_assets.automation.steps import ATTEMPTS, TASK, look
+from mlops_assets.automation.steps import ATTEMPTS, TASK
 
 S = dg.DagsterRunStatus
+ASKED_AT = datetime.now(UTC)
 ASSETS = (
     "raw_data",
     "clean_data",
@@ -53,6 +57,10 @@ def instance():
 def ran(instance, task, status, times=1):
     for _ in range(times):
         instance.add_run(dg.DagsterRun(job_name="part", status=status, tags={RETRAINING: "r", TASK: task}))
+
+
+def look(instance, plan, retraining):
+    return automation.look(instance, plan, retraining, ASKED_AT)
 
 
 def steps(outlook):
@@ -132,6 +140,13 @@ def test_training_set_and_champion_are_materialised_in_every_retraining_to_renew
     assert steps(look(instance, Tasks(), "r")) == ["champion_model"]
     ran(instance, "champion_model", S.SUCCESS)
     assert look(instance, Tasks(), "r").finished
+
+
+def test_a_retraining_that_waited_while_another_did_all_has_nothing_to_do(instance):
+    for asset in ("training_set", "champion_model"):
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset))
+    assert look(instance, Tasks(), "r").finished
+    assert steps(look(instance, Tasks("champion_model"), "r")) == ["champion_model"]
 
 
 def test_xgboost_waits_for_its_own_search_only(instance):

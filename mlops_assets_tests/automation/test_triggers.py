@@ -1,12 +1,22 @@
 """What starts a retraining, evaluated as the daemon does."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pytest
 
 from mlops_assets.automation.guards import RETRAIN, STARTED_BY
 from mlops_assets.automation.retraining import build_retrain_job
-from mlops_assets.automation.triggers import build_first_run_sensor, build_schedule, build_source_sensor
+from mlops_assets.automation.triggers import (
+    build_first_run_sensor,
+    build_schedule,
+    build_scoring_schedule,
+    build_source_sensor,
+)
+from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import DatasetSpec
+from mlops_assets.errors import SettingsError
+from mlops_assets.jobs import build_jobs
 from mlops_assets.project import Project
 from mlops_assets.settings import read_settings
 
@@ -67,9 +77,7 @@ def test_a_changed_month_is_another_cause(project, instance, tmp_path):
 def test_a_retraining_under_way_is_named_with_a_link_whoever_started_it(project, instance):
     run = start(instance)
     skip = evaluate(build_source_sensor(project, JOB), instance)
-    assert skip.skip_message == (
-        f"a retraining started by api is started: http://127.0.0.1:3000/runs/{run.run_id}"
-    )
+    assert skip.skip_message == (f"a retraining started by api is started: http://127.0.0.1:3000/runs/{run.run_id}")
 
 
 def test_a_retraining_that_is_about_to_start_counts_as_under_way(project, instance):
@@ -101,3 +109,44 @@ def test_the_schedule_is_skipped_while_a_retraining_is_under_way(project, instan
 def test_no_schedule_is_made_where_it_is_off(project):
     off = Project(project.settings.model_copy(update={"schedule": "off"}), project.spec)
     assert build_schedule(off, JOB) is None
+
+
+def test_a_schedule_that_is_no_cron_is_named(project):
+    wrong = Project(project.settings.model_copy(update={"schedule": "now and then"}), project.spec)
+    with pytest.raises(SettingsError, match="MLOPS_SCHEDULE: 'now and then' is neither a cron"):
+        build_schedule(wrong, JOB)
+
+
+@pytest.fixture
+def scoring(project):
+    often = Project(project.settings.model_copy(update={"scoring_schedule": "hourly"}), project.spec)
+    return build_scoring_schedule(often, build_jobs(often))
+
+
+def evaluate_schedule(schedule, instance):
+    at = datetime(2024, 4, 1, 3, tzinfo=UTC)
+    return schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=at))
+
+
+def test_scoring_by_schedule_takes_the_newest_month_of_the_source(scoring, instance):
+    report_champion(instance, version=1)
+    request = evaluate_schedule(scoring, instance)
+    assert scoring.cron_schedule == "0 * * * *"
+    assert (request.partition_key, request.tags[STARTED_BY]) == ("2024-02", "schedule")
+
+
+def test_scoring_by_schedule_waits_for_a_champion_and_for_a_retraining(scoring, instance):
+    assert evaluate_schedule(scoring, instance).skip_message == "there is no champion yet"
+    report_champion(instance, version=0)
+    assert evaluate_schedule(scoring, instance).skip_message == "there is no champion yet"
+    start(instance)
+    assert "a retraining started by api" in evaluate_schedule(scoring, instance).skip_message
+
+
+def test_no_scoring_schedule_is_made_where_it_is_off(project):
+    assert build_scoring_schedule(project, build_jobs(project)) is None
+
+
+def report_champion(instance, version):
+    metadata = {"recipe": Recipe({}).to_json(), "content": "c", "champion_version": version}
+    instance.report_runless_asset_event(dg.AssetMaterialization("champion_model", metadata=metadata))

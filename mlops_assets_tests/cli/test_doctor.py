@@ -1,7 +1,71 @@
-"""What `doctor` says of the project's own tables."""
+"""`doctor`: one line a check; the exit code is the number of faults."""
+
+import pytest
 
 from mlops_assets_tests.homes import Home
 from mlops_assets_tests.servers import free_port
+
+
+def lines(answer):
+    """The checks by name: whether they pass, and what they tell."""
+    found = (line.split(" ", 1) for line in answer.out.splitlines())
+    return {rest.partition(": ")[0]: (mark == "✓", rest.partition(": ")[2]) for mark, rest in found}
+
+
+def test_all_is_well(shop):
+    answer = shop.command("doctor")
+    assert answer.code == 0
+    found = lines(answer)
+    assert [name for name, (passes, _) in found.items() if passes] == [
+        "settings and dataset",
+        "model types",
+        "home folder",
+        "source",
+        "Dagster's storage",
+        "MLflow",
+        "own tables",
+        "mail",
+    ]
+    assert found["source"][1] == "3 partition(s), 2024-01 to 2024-03"
+    assert found["mail"][1] == "not set up (MLOPS_SMTP_HOST)"
+    assert found["MLflow"][1].startswith("sqlite:///") and "experiment 'shop'" in found["MLflow"][1]
+    assert found["Dagster's storage"][1].endswith(" runs on record")
+
+
+def test_each_fault_is_told_and_counted(shop, tmp_path, no_waits):
+    settings = {
+        "MLOPS_MODEL_TYPES": "Rigde",
+        "MLOPS_SOURCE_URI": "http://127.0.0.1:1/sales_{month}.csv",
+        "MLOPS_HTTP_RETRIES": "0",
+        "MLOPS_TRACKING_URI": f"http://me:pa55word@127.0.0.1:{free_port()}",
+    }
+    answer = shop.command("doctor", **settings)
+    faults = {name: told for name, (passes, told) in lines(answer).items() if not passes}
+    assert answer.code == len(faults) == 3
+    assert "did you mean Ridge" in faults["model types"]
+    assert "month 2024-" in faults["source"]
+    assert "cannot be opened" in faults["MLflow"]
+    assert "pa55word" not in answer.out + answer.err
+
+
+@pytest.mark.parametrize("settings", [{"MLOPS_DATASET": "nyc_taxi"}, {"MLOPS_SEED": "seven"}])
+def test_a_wrong_setting_ends_the_examination(shop, settings):
+    answer = shop.command("doctor", **settings)
+    assert answer.code == 1
+    assert answer.out.startswith("✗ settings and dataset: ") and answer.out.count("\n") == 1
+
+
+def test_a_home_that_cannot_be_written_is_a_fault(shop, tmp_path):
+    (tmp_path / "file").touch()
+    answer = shop.command("doctor", MLOPS_HOME=str(tmp_path / "file"))
+    passes, told = lines(answer)["home folder"]
+    assert not passes and "set MLOPS_HOME" in told
+    assert answer.code == 3  # neither Dagster nor MLflow has a place either
+
+
+def test_a_source_without_rows_is_reachable_but_empty(shop, tmp_path):
+    answer = shop.command("doctor", MLOPS_SOURCE_URI=f"{tmp_path}/{{month}}.csv")
+    assert lines(answer)["source"] == (True, "reachable, but empty")
 
 
 def told(home, **settings):

@@ -1,0 +1,147 @@
+"""The gate as an asset: promotion on proof, a refit on the whole window, and no champion at any price."""
+
+import numpy as np
+import pytest
+
+from mlops_assets.errors import TrackingError
+from mlops_assets_tests.assets.conftest import failure_of
+from mlops_assets_tests.homes import write_yaml
+
+
+def write_random_month(folder, month):
+    """Sales whose price has nothing to do with anything."""
+    rng = np.random.default_rng(int(month.replace("-", "")))
+    values = zip(
+        rng.integers(1, 6, 300), rng.gamma(2, 15, 300).round(2), rng.uniform(10, 20, 300).round(2), strict=True
+    )
+    lines = (f"{month}-01T10:00,{zone},{size},{price}" for zone, size, price in values)
+    (folder / f"sales_{month}.csv").write_text("\n".join(["at,zone,size,price", *lines, ""]))
+
+
+def test_the_first_champion_is_the_challenger_refitted_on_the_whole_window(workshop):
+    record, registry = workshop.record("champion_model"), workshop.project.registry
+    champion = registry.champion()
+    candidate = registry.version(int(champion.tags["candidate"]))
+    assert record.value("decision") == "promoted"
+    assert record.value("verdict").startswith("Promoted: there is no champion yet, and RMSE ")
+    assert (record.value("champion_version"), record.value("champion_type")) == (champion.number, champion.model_type)
+    assert champion.model_type == candidate.model_type == record.value("challenger")
+    assert champion.tags["months"] == "2024-01,2024-02,2024-03"
+    assert record.value("challenger_rmse") == record.value("leaderboard_rows")[0]["rmse"]
+    rows = [{"zone": 1, "size": 30.0}, {"zone": 5, "size": 3.0}]
+    assert (
+        registry.load(champion.number).predict(rows).tolist() != registry.load(candidate.number).predict(rows).tolist()
+    )
+
+
+def test_the_verdict_is_on_the_version_and_on_its_run(workshop):
+    record, champion = workshop.record("champion_model"), workshop.project.registry.champion()
+    run = workshop.project.tracking.client.get_run(champion.run_id)
+    for tags in (champion.tags, run.data.tags):
+        assert tags["verdict"] == record.value("verdict")
+        assert tags["judged_on"] == "test"
+        assert tags["role"] == "champion"
+    assert run.data.tags["dagster_run_id"] == record.run_id
+    assert run.data.metrics["test_rmse"] == record.value("challenger_rmse")
+
+
+def test_the_record_shows_tables_and_plots(workshop):
+    record = workshop.record("champion_model")
+    assert record.value("leaderboard").startswith("| model | version | trials | validation RMSE | test RMSE (euros)")
+    for name in ("leaderboard_plot", "gain_plot"):
+        assert "data:image/png;base64," in record.value(name)
+    assert record.value("not_fitted") == "none"
+
+
+def test_a_promotion_that_was_killed_before_it_could_be_recorded_is_found_and_told_once(new_workshop, monkeypatch):
+    workshop = new_workshop().make_up_to("sklearn_model")
+    promote = type(workshop.project.registry).promote
+
+    def promote_and_die(registry, *args, **kwargs):
+        promote(registry, *args, **kwargs)
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(workshop.project.registry), "promote", promote_and_die)
+        assert not workshop.make("champion_model").success
+    assert workshop.make("champion_model").success
+    record = workshop.record("champion_model")
+    assert record.value("decision") == "promoted"
+    assert record.value("verdict").startswith("Promoted: there is no champion yet")
+    assert record.value("champion_version") == 2  # one candidate and one champion
+    with pytest.raises(TrackingError, match="cannot find version 3"):
+        workshop.project.registry.version(3)
+
+
+def test_a_refit_that_was_killed_before_its_promotion_is_not_made_twice(new_workshop, monkeypatch):
+    workshop = new_workshop().make_up_to("sklearn_model")
+
+    def die(*args, **kwargs):
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(workshop.project.registry), "promote", die)
+        assert not workshop.make("champion_model").success
+    assert workshop.make("champion_model").success
+    assert workshop.project.registry.champion().number == 2
+    assert [run.info.run_name for run in workshop.mlflow_runs()].count("champion Ridge") == 1
+
+
+@pytest.fixture(scope="module")
+def lab(new_workshop):
+    """A workshop with a champion of type Ridge."""
+    return new_workshop().make_up_to("champion_model")
+
+
+def test_an_equal_challenger_is_no_challenger(lab):
+    before = lab.record("champion_model").value("champion_version")
+    lab.change(MLOPS_MINIMUM_GAIN="0.01")
+    assert lab.make("champion_model").success
+    record = lab.record("champion_model")
+    assert record.value("reason") == "settings: minimum_gain 0.002 -> 0.01"
+    assert record.value("decision") == "none"
+    assert record.value("verdict").startswith("Nothing to decide: the best candidate, version 1, is the champion's own")
+    assert record.value("champion_version") == before == lab.project.registry.champion().number
+
+
+def test_a_challenger_that_is_not_provably_better_is_not_promoted(lab):
+    lab.change(MLOPS_MODEL_TYPES="Ridge,LinearRegression")
+    for asset in ("hyperparameters", "sklearn_model"):
+        assert lab.make(asset, "LinearRegression").success
+    assert lab.make("champion_model").success
+    record = lab.record("champion_model")
+    assert record.value("decision") in ("refused", "none")
+    assert record.value("champion_type") == "Ridge"
+    assert lab.project.registry.champion().model_type == "Ridge"
+    assert record.value("verdict").startswith(("Not promoted: ", "Nothing to decide: "))
+
+
+def test_a_model_type_without_a_model_is_named(lab):
+    lab.change(MLOPS_MODEL_TYPES="Ridge,Lasso", MLOPS_MINIMUM_GAIN="0.02")
+    assert lab.make("champion_model").success
+    assert lab.record("champion_model").value("not_fitted") == "Lasso"
+
+
+def test_clean_data_that_changed_since_must_become_a_training_set_first(lab):
+    rules = lab.project.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    rules["target"]["keep"] = [20, 1000]
+    path = write_yaml(lab.home.folder / "stricter.yaml", rules)
+    lab.change(MLOPS_DATASET=path, MLOPS_MINIMUM_GAIN="0.03")
+    for month in ("2024-01", "2024-02", "2024-03"):
+        assert lab.make("clean_data", month).success
+    told = failure_of(lab.make("champion_model"))
+    assert told == "clean data or settings have changed since training_set: materialise training_set first"
+
+
+def test_a_candidate_that_does_not_beat_the_mean_becomes_no_champion(new_workshop):
+    workshop = new_workshop()
+    for month in ("2024-01", "2024-02", "2024-03"):
+        write_random_month(workshop.home.folder / "sales", month)
+    workshop.make_up_to("champion_model")
+    record = workshop.record("champion_model")
+    assert record.value("decision") == "refused"
+    assert (record.value("champion_version"), record.value("champion_type")) == (0, "none")
+    assert "the baseline 'mean" in record.value("verdict")
+    assert workshop.project.registry.champion() is None
+    told = failure_of(workshop.make("predictions", "2024-01"))
+    assert told == "there is no champion to predict with: no candidate has beaten the baselines"

@@ -1,0 +1,98 @@
+"""The pipeline in this process: one lock a home, dead runs closed, services asked after a failure."""
+
+import dagster as dg
+import pytest
+
+from mlops_assets.assets.plan import Task
+from mlops_assets.cli.runner import STARTED_BY, Outcome, Runner, close_dead_runs, exclusive
+from mlops_assets.errors import SourceError, StorageError, TrackingError
+from mlops_assets.resources.progress import LogProgress
+from mlops_assets_tests.servers import free_port
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def test_a_task_that_is_up_to_date_or_waits_starts_no_run(instance, shop):
+    runner = Runner(instance, shop.project(), LogProgress())
+    for task in (Task("raw_data", "2024-01", ()), Task("clean_data", "2024-01", ("never made",), "raw_data first")):
+        assert runner.make(task) == Outcome(task)
+    assert list(instance.get_runs()) == []
+
+
+def test_a_made_task_names_its_run_and_a_failed_one_says_why(instance, new_shop):
+    shop = new_shop()
+    (shop.folder / "sales" / "sales_2024-02.csv").write_text("at,zone,size,price\n")
+    runner = Runner(instance, shop.project(), LogProgress())
+    good, bad, _ = (runner.make(task) for task in runner.plan.tasks("raw_data"))
+    assert good.error is None
+    assert instance.get_run_by_id(good.run_id).tags[STARTED_BY] == "cli"
+    assert bad.error.startswith("2024-02 is not used: rows_present (")
+    assert instance.get_run_by_id(bad.run_id).status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_source_that_goes_away_in_the_middle_ends_the_run(instance, new_shop):
+    """Each month alone would try again for minutes."""
+    project = new_shop().project()
+    runner = Runner(instance, project, LogProgress())
+    first, second, _ = runner.plan.tasks("raw_data")
+    assert runner.make(first).error is None
+
+    def gone(*_):
+        raise SourceError("the server has gone")
+
+    project.source.partitions = project.source.read = gone
+    with pytest.raises(SourceError, match="^the server has gone$"):
+        runner.make(second)
+
+
+def test_an_mlflow_that_does_not_answer_ends_the_run_after_two_more_tries(instance, new_shop, no_waits):
+    shop = new_shop(MLOPS_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    runner = Runner(instance, shop.project(), LogProgress())
+    for asset in ("raw_data", "clean_data", "training_set"):
+        assert all(runner.make(task).error is None for task in runner.plan.tasks(asset))
+    (search,) = runner.plan.tasks("hyperparameters")
+    with pytest.raises(TrackingError, match="cannot be opened"):
+        runner.make(search)
+    (run,) = instance.get_runs(dg.RunsFilter(job_name="tune"))
+    retries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    assert (run.status, len(retries)) == (dg.DagsterRunStatus.FAILURE, 2)
+
+
+def test_runs_of_a_killed_process_are_closed_and_those_of_others_are_not(instance, new_shop):
+    project = new_shop().project()
+    client, experiment = project.tracking.client, project.tracking.experiment_id
+    dead, others = (
+        dg.DagsterRun(job_name="tune", tags=tags, status=dg.DagsterRunStatus.STARTED)
+        for tags in ({STARTED_BY: "cli"}, {})
+    )
+    for run in (dead, others):
+        instance.add_run(run)
+        client.create_run(experiment, tags={"dagster_run_id": run.run_id})
+    assert close_dead_runs(instance, project) == 1
+    assert instance.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.FAILURE
+    assert instance.get_run_by_id(others.run_id).status == dg.DagsterRunStatus.STARTED
+    statuses = {run.data.tags["dagster_run_id"]: run.info.status for run in client.search_runs([experiment])}
+    assert statuses == {dead.run_id: "KILLED", others.run_id: "RUNNING"}
+    assert close_dead_runs(instance, project) == 0
+
+
+def test_dead_runs_stay_to_be_closed_where_mlflow_does_not_answer(instance, new_shop, no_waits):
+    dead = dg.DagsterRun(job_name="tune", tags={STARTED_BY: "cli"}, status=dg.DagsterRunStatus.STARTED)
+    instance.add_run(dead)
+    project = new_shop().project(MLOPS_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(TrackingError):
+        close_dead_runs(instance, project)
+    assert instance.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.STARTED
+
+
+def test_one_run_works_in_a_home_at_a_time_and_the_next_one_after_it(new_shop):
+    project = new_shop().project()
+    with exclusive(project):
+        with pytest.raises(StorageError, match="another run is at work in home"), exclusive(project):
+            pass
+    with exclusive(project):
+        pass
