@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from mlops_assets.assets.prediction import COLUMNS
-from mlops_assets.assets.records import report_rollback
+from mlops_assets.assets.records import reigns, report_rollback
 from mlops_assets.core.cleaning import target
 from mlops_assets.core.columns import from_table
+from mlops_assets_tests.assets.conftest import failure_of
 
 
 def scored(workshop, month="2024-03"):
@@ -117,7 +118,7 @@ def test_a_rollback_is_followed_by_predictions_of_the_version_before(new_worksho
     assert workshop.make("predictions", "2024-03").success
     registry = workshop.project.registry
     champion, candidate = registry.champion(), registry.version(1)
-    report_rollback(workshop.instance, before=champion, now=candidate)
+    report_rollback(workshop.instance, champion, candidate, reigns(registry))
     assert workshop.make("predictions", "2024-03").success
     record = workshop.record("predictions", "2024-03")
     assert record.value("model_version") == 1
