@@ -14,7 +14,7 @@ from mlops_assets.automation.guards import STARTED_BY
 from mlops_assets.cli.launch import STARTED_BY as OUR_TAG
 from mlops_assets.errors import LaunchError
 from mlops_assets.resources.launch_client import LaunchClient
-from mlops_assets_tests.backend.conftest import serving
+from mlops_assets_tests.backend.served import serving
 from mlops_assets_tests.browser import open_uis, wait_for
 from mlops_assets_tests.documents import ROOT, blocks
 from mlops_assets_tests.homes import copy_dataset

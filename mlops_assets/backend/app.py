@@ -32,7 +32,7 @@ from mlops_assets.backend.webhook import WebhookSecret
 from mlops_assets.project import Project
 
 API_VERSION = "1"
-FLUSH_SECONDS = 5.0  # at the end, for what is not yet in the prediction log
+FLUSH_SECONDS = 10.0  # at the end, for what is not yet in the prediction log
 
 
 def build_app(project: Project, predictor: Predictor | None = None, metrics: Metrics | None = None) -> FastAPI:

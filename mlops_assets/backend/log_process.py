@@ -69,9 +69,9 @@ class LogProcess:
             self._process = None
 
     def _ask(self, what: str, argument: Any) -> None:
-        if self._process is None:
-            self._start()
         try:
+            if self._process is None:
+                self._start()
             self._line.send((what, argument))
             problem = self._line.recv()
         except (EOFError, OSError):

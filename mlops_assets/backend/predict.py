@@ -45,8 +45,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Predict:
-    """An ASGI endpoint, since a response object and a signature that is looked at for each request cost more than
-    the model does. `workers` take what would hold the event loop for long.
+    """A plain ASGI endpoint: what FastAPI does for each request would cost as much again.
+
+    `workers` take what would hold the event loop for long.
     """
 
     predictor: Predictor

@@ -14,7 +14,8 @@ import numpy as np
 from mlops_assets.core.columns import Columns, length
 from mlops_assets.core.curve import Curve
 from mlops_assets.core.features import derive
-from mlops_assets.core.group_means import GroupMeansEncoder, Key, Token, fit_group_means
+from mlops_assets.core.group_means import GroupMeansEncoder, fit_group_means
+from mlops_assets.core.groups import Key, Token
 from mlops_assets.core.one_hot import Block, Entries, OneHotEncoder, Scale, fit_one_hot
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary

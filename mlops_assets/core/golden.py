@@ -89,7 +89,7 @@ class Golden:
 
     def save(self, folder: Path) -> None:
         expected = {name: [None if x != x else x for x in values.tolist()] for name, values in self.expected.items()}
-        text = json.dumps({"rows": self.rows, "expected": expected}, indent=1, allow_nan=True)
+        text = json.dumps({"rows": self.rows, "expected": expected}, indent=1, allow_nan=False)
         (folder / FILE).write_text(text, encoding="utf-8")
 
     @classmethod

@@ -19,7 +19,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-CALL_BYTES = 1_000_000  # that a callback takes, at most
+from mlops_assets.dashboards.calls import guard
+
 SMALL_BYTES = 1_000  # up to here an answer is sent as it is
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -35,8 +36,9 @@ def mount(api: FastAPI, app: Dash, prefix: str) -> None:
 
     An error that a callback does not expect is raised through, for the API to report.
     """
-    app.server.config |= {"PROPAGATE_EXCEPTIONS": True, "MAX_CONTENT_LENGTH": CALL_BYTES}
+    app.server.config["PROPAGATE_EXCEPTIONS"] = True
     app.server.after_request(_add_headers)
+    guard(app)
     pages = GZipMiddleware(_Pages(app, prefix), minimum_size=SMALL_BYTES)
     api.router.routes += [
         Route(prefix, pages, methods=["GET"]),

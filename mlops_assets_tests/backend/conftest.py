@@ -1,67 +1,13 @@
-"""A server of the backend in a thread of this process, on a port of its own, with its application at hand."""
+"""Servers of the shop: one that tests share, one without a champion, and any number with other settings."""
 
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from threading import Thread
+from contextlib import ExitStack
 
-import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
-from mlops_assets.backend.app import build_app
-from mlops_assets.backend.predictor import Predictor
-from mlops_assets.backend.server import configure, listen
-from mlops_assets.project import Project
+from mlops_assets_tests.backend.served import Served, serving
 from mlops_assets_tests.homes import Home
-
-NEVER = "100000"
-
-
-@dataclass(frozen=True)
-class Served:
-    """A server that runs; `client` speaks to it, `predictor` is its own."""
-
-    app: FastAPI
-    client: httpx.Client
-    predictor: Predictor
-    project: Project
-    url: str
-
-    @property
-    def champion(self):
-        return self.predictor.champion
-
-    def error(self, method: str, path: str, **options) -> dict:
-        """The error that a request is answered with, and its status."""
-        answer = self.client.request(method, path, **options)
-        assert answer.headers["content-type"] == "application/json"
-        told = answer.json()
-        assert set(told) == {"error"}
-        assert set(told["error"]) == {"code", "message", "row", "field", "request_id"}
-        assert told["error"]["request_id"] == answer.headers["x-request-id"]
-        return told["error"] | {"status": answer.status_code}
-
-
-@contextmanager
-def serving(home: Home, **settings: str) -> Iterator[Served]:
-    """A server of this home that has had its first look at the registry, and looks again when a test says so."""
-    project = home.project(**({"MLOPS_MODEL_POLL_SECONDS": NEVER} | settings))
-    app = build_app(project)
-    predictor = app.state.predict.predictor
-    predictor.look()
-    listening = listen("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(configure(app))
-    thread = Thread(target=server.run, args=([listening],))
-    thread.start()
-    try:
-        with httpx.Client(base_url=url, timeout=30) as client:
-            yield Served(app, client, predictor, project, url)
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +22,13 @@ def serve(shop) -> Iterator[Callable[..., Served]]:
     """A function that serves the shop with other settings."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(serving(shop, **settings))
+
+
+@pytest.fixture
+def copy(shop, tmp_path) -> Home:
+    """A copy of the shop's registry, in which a test may move the alias; its models are those of the shop."""
+    shutil.copy(shop.folder / "mlflow.db", tmp_path)
+    return Home(tmp_path, **(shop.env | {"MLOPS_HOME": str(tmp_path)}))
 
 
 @pytest.fixture(scope="session")

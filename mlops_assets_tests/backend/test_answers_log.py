@@ -1,6 +1,5 @@
 """The prediction log's writer: what was answered is in the database a moment later, and that never costs an answer."""
 
-import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,20 +12,10 @@ from mlops_assets.backend.metrics import Metrics
 from mlops_assets.errors import StorageError
 from mlops_assets.resources.database import Database
 from mlops_assets.resources.prediction_log import PredictionLog
-from mlops_assets_tests.backend.conftest import serving
+from mlops_assets_tests.backend.served import serving, wait_until
 
 LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 ROW = {"zone": 3, "size": 42.5}
-
-
-@pytest.fixture
-def copy(shop, tmp_path):
-    """A copy of the shop, whose prediction log is empty."""
-    from mlops_assets_tests.homes import Home
-
-    shutil.copy(shop.folder / "mlflow.db", tmp_path)
-    settings = shop.env | {"MLOPS_HOME": str(tmp_path)}
-    return Home(tmp_path, **settings)
 
 
 def logged(project):
@@ -128,13 +117,3 @@ def test_rows_older_than_the_settings_keep_them_are_forgotten(kept):
     log.write()
     log.forget()
     assert kept.count() == 2
-
-
-def wait_until(true, tries=600):
-    from time import sleep
-
-    for _ in range(tries):
-        if true():
-            return
-        sleep(0.05)
-    raise AssertionError("it did not come true")

@@ -4,41 +4,21 @@ import asyncio
 import json
 import shutil
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from hashlib import sha256
 
-import orjson
 import pytest
 
 from mlops_assets.resources.registry import CHAMPION
-from mlops_assets_tests.backend.conftest import serving
-from mlops_assets_tests.homes import Home
+from mlops_assets_tests.backend.served import another, promote, serving
 from mlops_assets_tests.servers import Line, mlflow_server
 
 ROW = {"zone": 3, "size": 42.5}
 
 
 @pytest.fixture
-def copy(shop, tmp_path):
-    """A copy of the shop's registry, whose alias a test may move; its models are those of the shop."""
-    shutil.copy(shop.folder / "mlflow.db", tmp_path)
-    return Home(tmp_path, **(shop.env | {"MLOPS_HOME": str(tmp_path)}))
-
-
-@pytest.fixture
 def served(copy):
     with serving(copy) as served:
         yield served
-
-
-def promote(served, number):
-    served.project.registry.promote(number, reason="A test.", at=datetime.now(UTC))
-
-
-def other(served):
-    """A version beside the champion."""
-    numbers = {version.number for version in served.project.registry._versions()}
-    return min(numbers - {served.champion.number})
 
 
 def version_of(served):
@@ -74,7 +54,7 @@ def changed(served, tmp_path, name):
 
 
 def test_it_follows_the_alias_and_back(served):
-    first, second = served.champion.number, other(served)
+    first, second = served.champion.number, another(served)
     before = served.client.post("/predict", json=ROW).json()
     promote(served, second)
     assert version_of(served) == first  # nobody has looked yet
@@ -94,7 +74,7 @@ def test_a_look_at_an_alias_that_has_not_moved_loads_nothing(served):
 
 
 def test_a_hint_makes_it_look_at_once(served):
-    second = other(served)
+    second = another(served)
     promote(served, second)
     assert served.client.post("/model/refresh").status_code == 202
     for _ in range(600):
@@ -169,7 +149,7 @@ def test_a_registry_that_is_down_changes_nothing_but_what_health_tells(copy, tmp
             assert told["model"]["version"] == version_of(served) == first
             assert served.client.get("/ready").status_code == 200
             line.mend()
-            promote(served, other(served))
+            promote(served, another(served))
             served.predictor.look()
             assert health(served)["last_reload_error"] is None
             assert version_of(served) != first
@@ -188,55 +168,3 @@ def test_a_server_that_starts_without_its_registry_gets_ready_once_it_is_there(c
             served.predictor.look()
             assert version_of(served) == served.champion.number
         line.cut()
-
-
-class Caller:
-    """A client on a connection of its own that asks again and again, and keeps what was answered."""
-
-    def __init__(self, url, row):
-        self.host, self.port = url.removeprefix("http://").split(":")
-        body = orjson.dumps(row)
-        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        self.request = f"{head}\r\n".encode() + body
-        self.row = row
-        self.answers = []
-
-    async def ask(self, done):
-        reader, writer = await asyncio.open_connection(self.host, int(self.port))
-        while not done.is_set():
-            writer.write(self.request)
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-            self.answers.append((head[9:12], await reader.readexactly(length)))
-        writer.close()
-
-
-def test_under_load_no_swap_fails_a_request_or_mixes_two_models(served):
-    first, second = served.champion.number, other(served)
-    models = {number: served.project.registry.load(number) for number in (first, second)}
-
-    async def load():
-        callers = [Caller(served.url, {"zone": 1 + place % 5, "size": 10.0 + place}) for place in range(64)]
-        done = asyncio.Event()
-        asking = [asyncio.create_task(caller.ask(done)) for caller in callers]
-        for number in (second, first) * 3:
-            counts = [len(caller.answers) for caller in callers]
-            await asyncio.to_thread(promote, served, number)
-            await asyncio.to_thread(served.predictor.look)
-            while any(len(caller.answers) < count + 3 for caller, count in zip(callers, counts, strict=True)):
-                await asyncio.sleep(0)
-        done.set()
-        await asyncio.gather(*asking)
-        return callers
-
-    callers = asyncio.run(load())
-    seen = set()
-    for caller in callers:
-        expected = {number: model.answer_rows([caller.row]).prediction[0] for number, model in models.items()}
-        for status, body in caller.answers:
-            assert status == "200", body
-            answer = orjson.loads(body)
-            seen.add(answer["model"]["version"])
-            assert answer["prediction"] == pytest.approx(expected[answer["model"]["version"]], rel=1e-12)
-    assert seen == {first, second}
-    assert sum(len(caller.answers) for caller in callers) > 64 * 18

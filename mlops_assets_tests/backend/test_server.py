@@ -2,36 +2,30 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
 
 from mlops_assets.backend.server import is_loopback
-from mlops_assets_tests.backend.test_answers_log import wait_until
-from mlops_assets_tests.homes import MAIN, ROOT, Home
+from mlops_assets_tests.backend.served import wait_until
+from mlops_assets_tests.homes import MAIN, ROOT
 
 ROW = {"zone": 3, "size": 42.5}
 KEY = "some-key-0123456789"
 LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def copy(shop, tmp_path):
-    shutil.copy(shop.folder / "mlflow.db", tmp_path)
-    return Home(tmp_path, **(shop.env | {"MLOPS_HOME": str(tmp_path), "MLOPS_SERVE_PORT": "0"}))
-
-
 @contextmanager
 def process(home, **settings):
     """The server as a process that is ready, its first line, and its address."""
-    env = os.environ | home.env | settings
+    env = os.environ | home.env | {"MLOPS_SERVE_PORT": "0"} | settings
     with (home.folder / "serve.err").open("wb") as errors:
         server = subprocess.Popen(
             [sys.executable, "-c", MAIN, "serve"], env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -71,6 +65,18 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_writes_its_log(copy, numb
     assert "Traceback" not in (copy.folder / "serve.err").read_text()
 
 
+def children(pid):
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [child for file in lists for child in file.read_text().split()]
+
+
+def lives(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def refused(host, port):
     try:
         socket.create_connection((host, port), timeout=5).close()
@@ -84,8 +90,10 @@ def test_a_kill_leaves_whole_requests_in_the_log_and_all_but_the_last_moment(cop
         first = [client.post("/predict", json=[ROW] * 3).json()["request_id"] for _ in range(20)]
         wait_until(lambda: client.get("/metrics").text.find('outcome="written"} 60.0') > 0)
         last = [client.post("/predict", json=[ROW] * 3).json()["request_id"] for _ in range(20)]
+        [writer] = children(server.pid)
         server.kill()
         server.wait()
+    wait_until(lambda: not lives(writer))
     rows = logged(copy)
     by_request = {id_: [row.row for row in rows if row.request_id == id_] for id_ in first + last}
     assert all(by_request[id_] == [0, 1, 2] for id_ in first)

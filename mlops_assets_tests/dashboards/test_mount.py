@@ -7,7 +7,8 @@ import pytest
 from dash import Input, Output, html
 from fastapi import FastAPI
 
-from mlops_assets.dashboards.mount import CALL_BYTES, mount
+from mlops_assets.dashboards.calls import CALL_BYTES
+from mlops_assets.dashboards.mount import mount
 from mlops_assets.dashboards.theme import new_app, shell
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,17 @@ async def test_an_error_of_a_callback_is_raised_through_to_the_api(client, prefi
         await client.post(f"{prefix}_dash-update-component", json=call("fail"))
 
 
-async def test_a_call_that_is_too_large_is_refused(client, prefix):
-    answer = await client.post(f"{prefix}_dash-update-component", json=call("x" * CALL_BYTES))
-    assert answer.status_code == 413
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"json": call("x" * CALL_BYTES)}, 413),
+        ({"content": "x", "headers": {"Content-Type": "application/json"}}, 400),
+        ({"content": "x"}, 415),
+        *(({"json": body}, 400) for body in ("x", [], 1, {}, {"output": "out.children"}, {"output": ["out"]})),
+        *(({"json": call("ab") | part}, 400) for part in ({"output": "no.thing"}, {"inputs": []}, {"outputs": "out"})),
+        *(({"json": call("ab") | part}, 400) for part in ({"inputs": [1]}, {"state": [1]}, {"changedPropIds": [1]})),
+    ],
+)
+async def test_a_call_that_is_none_is_refused(client, prefix, options, status):
+    answer = await client.post(f"{prefix}_dash-update-component", **options)
+    assert (answer.status_code, list(answer.json())) == (status, ["detail"])

@@ -73,7 +73,7 @@ def _number(told: Told, champion: Told, scale: Scale) -> Component:
     shown = [html.Span(number(prediction, scale.places), className="big"), html.Span(told.version.unit)]
     if told is not champion:
         difference = signed(prediction - champion.answer["prediction"], scale.places)
-        shown.append(html.Span(f"{difference} against the champion", className="dim"))
+        shown.append(html.Span(f"{difference} vs champion", className="dim difference"))
     return html.Div(shown, className="number", title=repr(prediction))
 
 

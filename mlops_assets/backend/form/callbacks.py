@@ -21,7 +21,7 @@ from mlops_assets.backend.form.answer import answer_cards
 from mlops_assets.backend.form.ask import Asked, ask, reason
 from mlops_assets.backend.form.fields import field_id, fields
 from mlops_assets.backend.form.page import WATCH, failure, other_versions, who
-from mlops_assets.backend.form.query import Query, format_query, given, parse_query
+from mlops_assets.backend.form.query import MOST_COMPARED, Query, format_query, given, parse_query
 from mlops_assets.backend.form.values import first_values, to_send, to_show
 from mlops_assets.backend.form.versions import Versions
 from mlops_assets.backend.predict import PATH, Predict
@@ -161,7 +161,7 @@ def _request_id() -> str:
 
 
 def _filled_in(ids: list[dict[str, Any]], values: list[Any], compare: list[str] | None = None) -> Query:
-    return Query(given([each["name"] for each in ids], values), tuple(map(int, compare or ())))
+    return Query(given([each["name"] for each in ids], values), tuple(map(int, (compare or ())[:MOST_COMPARED])))
 
 
 def _show(ids: list[dict[str, Any]], values: Mapping[str, Any]) -> None:

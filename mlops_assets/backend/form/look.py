@@ -16,7 +16,7 @@ CSS = """
 .dim { color: var(--mantine-color-dimmed); }
 .number { display: flex; flex-wrap: wrap; gap: 0 8px; align-items: baseline; }
 .big { font-size: 42px; font-weight: 650; line-height: 1.2; font-variant-numeric: tabular-nums; }
-.number .dim { font-size: 13px; }
+.difference { margin-left: auto; font-size: 13px; font-variant-numeric: tabular-nums; }
 .interval { margin: 10px 0 18px; max-width: 480px; }
 .line { position: relative; height: 10px; border-radius: 5px; background: var(--line); }
 .band { position: absolute; height: 100%; border-radius: 5px; background: var(--series); opacity: .45; }

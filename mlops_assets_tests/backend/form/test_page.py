@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mlops_assets_tests.backend.conftest import serving
+from mlops_assets_tests.backend.served import serving
 from mlops_assets_tests.homes import Home
 
 ROW = {"zone": 3, "size": 42.5}
