@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test dev bench lint browser clean
+.PHONY: help run test dev serve bench lint browser clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,6 +16,9 @@ test: $(VENV)/.test ## Run the tests
 
 dev: $(VENV)/.core ## Open the Dagster UI and the MLflow UI on what `make run` made
 	$(BIN)/mlops-assets dev
+
+serve: $(VENV)/.core ## Serve predictions of the champion over HTTP
+	$(BIN)/mlops-assets serve
 
 bench: $(VENV)/.test ## Measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks

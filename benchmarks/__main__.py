@@ -13,6 +13,7 @@ from benchmarks import (
     environment,
     pipeline,
     preparation,
+    serving,
     throughput,
     tracking,
 )
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "throughput": throughput.measure,
     "drift": drift.measure,
     "backtest": backtest.measure,
+    "serving": serving.measure,
 }
 
 

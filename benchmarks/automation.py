@@ -228,17 +228,20 @@ def _ticks(stage: Stage) -> int:
     )
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--only", nargs="*", choices=ACTS, default=list(ACTS))
     options = parser.parse_args()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    inbox = Inbox()
-    mail = Controller(inbox, hostname="127.0.0.1", port=0)
+    port, inbox = _free_port(), Inbox()
+    mail = Controller(inbox, hostname="127.0.0.1", port=_free_port())
     mail.start()
-    settings = {"MLOPS_SMTP_HOST": "127.0.0.1", "MLOPS_SMTP_PORT": str(mail.server.sockets[0].getsockname()[1])}
+    settings = {"MLOPS_SMTP_HOST": "127.0.0.1", "MLOPS_SMTP_PORT": str(mail.port)}
     settings |= {"MLOPS_SMTP_SECURITY": "plain", "MLOPS_MAIL_TO": "ops@example.com"}
     settings |= {"MLOPS_DAGSTER_URL": f"http://127.0.0.1:{port}"}
     with tempfile.TemporaryDirectory() as folder:

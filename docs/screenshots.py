@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_assets_tests.browser import open_page, open_uis
+from mlops_assets_tests.browser import open_page, open_server, open_uis
 from mlops_assets_tests.homes import MAIN, ROOT, UNSET
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parent / "images"
 GROUPS = ("data_preparation", "training", "champion", "prediction")
+QUESTION = "?departure_at=2013-12-20T18:00&scheduled_departure=1800&scheduled_arrival=2110&carrier=UA&origin=EWR"
+QUESTION += "&destination=SFO&distance=2565&compare-with=1"
 TERMINAL_COLUMNS = 104
 COLOURS = 128
 SETTLED = 4_000  # milliseconds in which a drawn page gets its data
@@ -72,12 +74,22 @@ def save(picture: bytes, name: str) -> None:
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
+def take_form(env: dict[str, str], log: Path) -> None:
+    """The form: the champion's answer beside that of the model trained first."""
+    with open_server(env, log) as address, open_page(1400, 800) as page:
+        page.goto(f"{address}/{QUESTION}")
+        page.locator(".answer").nth(1).wait_for()
+        page.wait_for_timeout(SETTLED)
+        save(page.screenshot(), "form")
+
+
 def take_all(home: Path) -> None:
     env = UNSET | {"MLOPS_HOME": str(home)}
     terminal = run_pipeline(env)
     with open_page(1800, 1000) as page:
         page.set_content(as_page(terminal))
         save(page.locator("body").screenshot(), "leaderboard")
+    take_form(env, home / "serve.log")
     with open_uis(env, home / "dev.log") as uis:
         with open_page(2000, 640) as page:
             expanded = ",".join(f"global@global:{group}" for group in GROUPS)

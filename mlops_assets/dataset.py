@@ -5,6 +5,7 @@ Everything after ingest knows the aliases of this file and no real column name.
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,10 @@ class DatasetSpec(Part):
 
     def inputs(self) -> tuple[str, ...]:
         """Aliases that a prediction needs, in the YAML's order."""
+        return self._inputs
+
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
         features = self.features
         names = {*features.categories, *features.numeric, *features.calendar}
         names |= {alias for derived in features.derived.values() for alias in derived.of}

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from mlops_assets.assets import build_assets
+from mlops_assets.assets.requested import build_predict_job, requested_predictions
 from mlops_assets.automation import build_schedules, build_sensors
 from mlops_assets.automation.retraining import Conductor, DaemonConductor, build_retrain_job
 from mlops_assets.jobs import build_jobs
@@ -19,8 +20,8 @@ def build_definitions(
     """
     stages, retrain = build_jobs(project), build_retrain_job()
     return dg.Definitions(
-        assets=build_assets(project),
-        jobs=[*stages, retrain],
+        assets=[*build_assets(project), requested_predictions()],
+        jobs=[*stages, retrain, build_predict_job(project)],
         schedules=build_schedules(project, stages, retrain),
         sensors=build_sensors(project, stages, retrain),
         resources={

@@ -15,7 +15,9 @@ MlopsError
 ├── MailError              the mail server cannot be used: no mail goes out for now
 │   ├── MailRefused        the server answers, but does not take this mail or its recipient
 │   └── MailUnconfirmed    the mail was handed over, but the server did not confirm it
-└── InputError             a row to predict is not usable
+├── LaunchError            Dagster does not answer, or does not launch what was asked for
+├── InputError             a row to predict is not usable
+└── ApiError               a request is refused, with a status for its caller (in backend/errors.py)
 
 A message says what is wrong, which one, and what to do.
 """
@@ -81,5 +83,14 @@ class MailUnconfirmed(MailError):
     """A mail was handed over, but the server fell silent: it may be sent, or may not."""
 
 
+class LaunchError(MlopsError):
+    """Dagster's launch API does not answer, or refuses what was asked of it."""
+
+
 class InputError(MlopsError):
-    """A row to predict is not usable."""
+    """A row to predict is not usable; `row` (from 0) and `field` (an alias) tell where one of them is to blame."""
+
+    def __init__(self, message: str, *, row: int | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+        self.field = field

@@ -14,6 +14,7 @@ JOB_OF = {
     "xgboost_model": "fit_xgboost",
     "champion_model": "promote",
     "predictions": "predict_batch",
+    "model_performance": "measure_performance",
 }
 
 
@@ -26,6 +27,7 @@ def build_jobs(project: Project) -> list[dg.JobDefinition]:
         "hyperparameters": "Search the hyperparameters of one model type.",
         "champion_model": "Let the best candidate challenge the champion.",
         "predictions": "Score one month with the champion.",
+        "model_performance": "Compare one month's predictions with what came true.",
     }
     if project.sklearn_types:
         described["sklearn_model"] = "Fit the final model of one scikit-learn type."

@@ -14,6 +14,8 @@ from mlops_assets.settings import Settings, environment, read_settings
 
 if TYPE_CHECKING:
     from mlops_assets.core.model_types import ModelType
+    from mlops_assets.resources.database import Database
+    from mlops_assets.resources.prediction_log import PredictionLog
     from mlops_assets.resources.registry import Registry
     from mlops_assets.resources.storage import Storage
     from mlops_assets.resources.tracking import Tracking
@@ -63,6 +65,19 @@ class Project:
         from mlops_assets.resources.registry import Registry
 
         return Registry(self.tracking, self.spec.name)
+
+    @cached_property
+    def database(self) -> Database:
+        from mlops_assets.resources.database import Database
+
+        url = self.settings.database_url
+        return Database(url.get_secret_value() if url else f"sqlite:///{self.home / 'mlops.db'}")
+
+    @cached_property
+    def prediction_log(self) -> PredictionLog:
+        from mlops_assets.resources.prediction_log import PredictionLog
+
+        return PredictionLog(self.database, self.spec)
 
     @cached_property
     def model_types(self) -> dict[str, ModelType]:

@@ -25,6 +25,7 @@ from mlops_assets.errors import SettingsError
 
 PREFIX = "MLOPS_"
 CHECKOUT = Path(__file__).resolve().parents[1]
+_DATABASE = re.compile(r"postgresql(\+\w+)?://|sqlite(\+\w+)?:///.")
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -61,6 +62,7 @@ def _check_zone(value: str) -> str:
 
 Addresses = Annotated[Names, AfterValidator(_check_addresses)]
 Address = Annotated[str, AfterValidator(_check_address)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_names)]
 
 
 class Settings(BaseModel):
@@ -108,8 +110,19 @@ class Settings(BaseModel):
     minimum_gain: float = Field(
         0.002, ge=0, lt=1, description="Share of the champion's RMSE that a challenger must gain."
     )
+    coverage: float = Field(
+        0.9, ge=0.5, le=0.99, description="Share of true values that prediction intervals are made to hold."
+    )
+    performance_margin: float = Field(
+        0.1, ge=0, description="Share of the promised RMSE by which the realised one may be above it."
+    )
     tracking_uri: SecretStr | None = Field(
         None, description="MLflow tracking URI; without it a SQLite file in the home folder."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="SQLAlchemy URL of the project's own tables, such as the prediction log: PostgreSQL or SQLite; "
+        "without it a SQLite file in the dataset's folder.",
     )
     mlflow_url: str = Field("http://127.0.0.1:5001", description="Address of the MLflow UI, for links.")
     dagster_url: str = Field("http://127.0.0.1:3000", description="Address of the Dagster UI, for links.")
@@ -159,6 +172,40 @@ class Settings(BaseModel):
     @property
     def warn_after_days(self) -> float:
         return self.warn_days or 0.9 * self.fresh_days
+
+    serve_host: str = Field("127.0.0.1", description="Address that predictions are served on.")
+    serve_port: int = Field(
+        8000, ge=0, le=65535, description="Port that predictions are served on; 0 takes a free one."
+    )
+    api_keys: Secrets = Field(
+        (),
+        description="Keys that callers need, separated by commas, each plain or as `sha256:` and its hash; "
+        "without any, predictions are served to this machine only.",
+    )
+    api_key_file: Path | None = Field(None, description="File of further keys, one a line; # starts a comment.")
+    webhook_secret: SecretStr | None = Field(None, description="Secret that MLflow signs its webhooks with.")
+    serve_rate: float = Field(
+        0,
+        ge=0,
+        description="Requests a second, on average, of each key, or of each client without one; 0 sets no limit.",
+    )
+    serve_body_mb: float = Field(64, gt=0, description="Megabytes that a request may hold.")
+    serve_list_rows: int = Field(10_000, ge=1, description="Rows that `POST /predict` takes at once.")
+    serve_batch_rows: int = Field(1_000_000, ge=1, description="Rows that `POST /predict/batch` takes at once.")
+    serve_timeout: float = Field(
+        30, gt=0, description="Seconds for a request to arrive, for its answer to begin, and for it to be taken."
+    )
+    model_poll_seconds: float = Field(15, gt=0, description="Seconds between looks at who is champion.")
+    log_days: float = Field(
+        90, ge=0, description="Days for which answers stay in the prediction log; 0 keeps them for ever."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not _DATABASE.match(url.get_secret_value()):
+            raise ValueError("it must begin with postgresql:// or sqlite:///")
+        return url
 
     @property
     def home_path(self) -> Path:

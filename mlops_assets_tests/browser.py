@@ -1,11 +1,11 @@
-"""What `mlops-assets dev` opens, in a real browser: for the browser tests and the pictures of the documentation."""
+"""What `mlops-assets dev` and `serve` open, in a real browser: for tests and the pictures of the documentation."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,28 +46,22 @@ class Uis:
 def open_uis(env: Mapping[str, str], log: Path) -> Iterator[Uis]:
     """`mlops-assets dev` on free ports, until both UIs answer; ended afterwards, with all that it started."""
     dagster, mlflow = _free_ports(2)
-    command = [sys.executable, "-c", MAIN, "dev", "--port", str(dagster), "--mlflow-port", str(mlflow)]
     uis = Uis(f"http://127.0.0.1:{dagster}", f"http://127.0.0.1:{mlflow}", log)
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | env | {"PYTHONPATH": str(ROOT)},
-            cwd=ROOT,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _wait_for(process, f"{uis.dagster}/server_info", log)
-        _wait_for(process, f"{uis.mlflow}/health", log)
+    words = "dev", "--port", str(dagster), "--mlflow-port", str(mlflow)
+    with _started(words, env, log) as process:
+        wait_for(process, f"{uis.dagster}/server_info", log)
+        wait_for(process, f"{uis.mlflow}/health", log)
         yield uis
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+
+
+@contextmanager
+def open_server(env: Mapping[str, str], log: Path) -> Iterator[str]:
+    """Address of `mlops-assets serve` on a free port, once it has loaded the champion; ended afterwards."""
+    [port] = _free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    with _started(("serve", "--port", str(port)), env, log) as process:
+        wait_for(process, f"{address}/ready", log)
+        yield address
 
 
 @contextmanager
@@ -84,6 +78,29 @@ def open_page(width: int = 1500, height: int = 950) -> Iterator["Page"]:
         yield page
 
 
+@contextmanager
+def _started(words: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen]:
+    """`mlops-assets` with these words, in a process whose output goes to the log."""
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", MAIN, *words],
+            env=os.environ | env | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
 def _free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -92,7 +109,7 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _wait_for(process: subprocess.Popen, url: str, log: Path) -> None:
+def wait_for(process: subprocess.Popen, url: str, log: Path) -> None:
     for _ in range(2 * START_SECONDS):
         try:
             with urlopen(url, timeout=10):

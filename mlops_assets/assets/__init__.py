@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from mlops_assets.assets.champion import champion_asset
+from mlops_assets.assets.performance import performance_asset
 from mlops_assets.assets.prediction import prediction_assets
 from mlops_assets.assets.preparation import preparation_assets
 from mlops_assets.assets.training import training_assets
@@ -27,4 +28,5 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
         *models,
         champion_asset([model.key.to_user_string() for model in models], freshness),
         *prediction_assets(months),
+        performance_asset(months),
     ]

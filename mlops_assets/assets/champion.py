@@ -11,7 +11,7 @@ import dagster as dg
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
-from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.records import REIGNS, Record, newest, reigns
 from mlops_assets.assets.training import example_rows
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # More rows carry a few more boosting rounds than early stopping found on fewer.
 REFIT_ROUNDS = 1.05
+# Tags of a champion's version: what the gate measured on rows that its candidate had not learnt from.
+PROMISED_RMSE, PROMISED_INTERVAL = "promised_rmse", "promised_interval"
 
 
 def champion_asset(models: list[str], freshness: dg.FreshnessPolicy) -> dg.AssetsDefinition:
@@ -111,6 +113,8 @@ def _refit(
         "months": ",".join(months.all),
         "verdict": verdict.reason,
         "judged_on": contest.judged_on,
+        PROMISED_RMSE: repr(challenger.rmse),
+        PROMISED_INTERVAL: json.dumps([challenger.interval.low, challenger.interval.high]),
     }
     if verdict.interval:
         tags["gain_interval"] = json.dumps([verdict.interval.low, verdict.interval.high])
@@ -129,9 +133,14 @@ def _refit(
 
 
 def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -> "tuple[Model, dict]":
-    """The recipe of a final model on every row of the window, encoders included, and the parameters used."""
+    """The recipe of a final model on every row of the window, encoders included, and the parameters used.
+
+    A refit has no rows left that it has not learnt from: its intervals are those of the final model.
+    """
     from mlops_assets.core.encoding import fit_encoder
     from mlops_assets.core.estimators import FitData, fit
+    from mlops_assets.core.final import finish
+    from mlops_assets.core.golden import Specimens
     from mlops_assets.core.model import Model
     from mlops_assets.core.training_set import join
 
@@ -150,7 +159,10 @@ def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -
         seed=settings.seed,
         threads=settings.thread_count,
     )
-    return Model(spec, encoded.encoder, fitted.estimator, name, model_type.matrix), fitted.params
+    model = Model(spec, encoded.encoder, fitted.estimator, name, model_type.matrix)
+    specimens = Specimens.of(spec, rows.columns, encoded.encoder.vocabularies)
+    intervals = project.registry.load(record.value("version")).intervals
+    return finish(model, X, specimens, intervals), fitted.params
 
 
 def _shown(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:
@@ -175,6 +187,7 @@ def _shown(project: Project, contest: "Contest", champion: "Version | None", mis
         "judged_on": contest.judged_on,
         "challenger": contest.challenger.name,
         "challenger_rmse": contest.challenger.rmse,
+        REIGNS: dg.MetadataValue.json(reigns(project.registry)),
         "not_fitted": ", ".join(missing) or "none",
         "leaderboard": dg.MetadataValue.md(table),
         "leaderboard_rows": dg.MetadataValue.json(rows),

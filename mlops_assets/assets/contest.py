@@ -13,6 +13,7 @@ from mlops_assets.core.promotion import Verdict, judge
 from mlops_assets.core.splitting import Months, SplitName
 from mlops_assets.core.training_set import Rows
 from mlops_assets.core.vocabulary import Vocabulary
+from mlops_assets.errors import ModelError
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -128,7 +129,11 @@ def _champion(project: Project, reigning: Version | None, rows: Rows, judged: se
     if "candidate" in reigning.tags and judged & set(reigning.tags["months"].split(",")):
         number = int(reigning.tags["candidate"])
         note += f", by version {number}, which was fitted without the months it is judged on"
-    model = project.registry.load(number)
+    try:
+        project.registry.load(reigning.number)  # what nobody can ask is not worth defending
+        model = project.registry.load(number)
+    except ModelError as error:
+        return None, f"version {reigning.number} cannot answer, so it is not defended: {error}"
     if gone := [alias for alias in model.spec.inputs() if alias not in rows.columns]:
         return None, f"version {number} needs {', '.join(gone)}, which clean data no longer has: it is not defended"
     prediction = model.predict_columns(rows.columns)

@@ -12,7 +12,7 @@ from mlops_assets.assets.making import why_stale
 from mlops_assets.assets.records import latest, newest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
-from mlops_assets.errors import DataError, SpecError
+from mlops_assets.errors import DataError, SpecError, StorageError
 from mlops_assets.partitions import month_partitions
 from mlops_assets.project import Project
 
@@ -25,6 +25,7 @@ ORDER = (
     "xgboost_model",
     "champion_model",
     "predictions",
+    "model_performance",
 )
 UPSTREAM = {
     "raw_data": (),
@@ -35,7 +36,11 @@ UPSTREAM = {
     "xgboost_model": ("training_set", "hyperparameters"),
     "champion_model": ("training_set", "sklearn_model", "xgboost_model"),
     "predictions": ("raw_data", "champion_model"),
+    "model_performance": ("clean_data", "predictions"),
 }
+# Made after it, but not because of it: a month that is scored again has not been answered by another champion then.
+NO_REASON = (("predictions", "model_performance"),)
+BY_MONTH = ("raw_data", "clean_data", "predictions", "model_performance")
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ class Plan:
         """The tasks of every asset, closed over what is upstream: an asset below a stale one is stale too."""
         known: dict[str, list[Task]] = {}
         for asset in self.assets:
-            above = [task for parent in UPSTREAM[asset] for task in known.get(parent, ()) if task.stale]
+            causes = [parent for parent in UPSTREAM[asset] if (parent, asset) not in NO_REASON]
+            above = [task for parent in causes for task in known.get(parent, ()) if task.stale]
             known[asset] = []
             for task in self.tasks(asset):
                 because = tuple(f"{parent.name} will be made again" for parent in above if self.feeds(parent, task))
@@ -124,7 +130,7 @@ class Plan:
         return self._versions
 
     def _partitions(self, asset: str) -> tuple[str | None, ...]:
-        if asset in ("raw_data", "clean_data", "predictions"):
+        if asset in BY_MONTH:
             return self.months()
         if asset == "hyperparameters":
             return tuple(self._project.model_types)
@@ -134,7 +140,7 @@ class Plan:
         record = latest(self._instance, asset, partition)
         try:
             recipe = self._recipe(asset, partition)
-        except DataError as error:
+        except (DataError, StorageError) as error:  # not there yet, or the prediction log cannot be asked
             return Task(asset, partition, ("never made",) if record is None else (), str(error))
         return Task(asset, partition, why_stale(self._project, record, recipe))
 
@@ -155,5 +161,8 @@ class Plan:
             return recipes.model(asset, project, built, newest(instance, "hyperparameters", name))
         if asset == "champion_model":
             return recipes.champion_model(project, built, recipes.candidates(instance, project, built))
-        raw, champion = newest(instance, "raw_data", partition), newest(instance, "champion_model")
-        return recipes.predictions(project, raw, champion)
+        champion = newest(instance, "champion_model")
+        if asset == "predictions":
+            return recipes.predictions(project, newest(instance, "raw_data", partition), champion)
+        cleaned, previous = newest(instance, "clean_data", partition), latest(instance, asset, partition)
+        return recipes.model_performance(project, partition, cleaned, champion, previous)

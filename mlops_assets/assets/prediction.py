@@ -1,11 +1,27 @@
 """Batch predictions: every row of a month scored by the champion."""
 
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import dagster as dg
+import numpy as np
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.records import newest
+from mlops_assets.assets.records import Record, newest
+from mlops_assets.core.cleaning import ROW_ID
 from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlops_assets.core.answers import Answers
+    from mlops_assets.core.model import Model
+
+BATCH_ROWS = 50_000  # in memory at a time
+PLOTTED = 100_000  # predictions in the plot, at most about so many
+COLUMNS = {ROW_ID: "int64", "prediction": "float64", "low": "float64", "high": "float64", "model_version": "int64"}
 
 
 def prediction_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -21,7 +37,7 @@ def prediction_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         retry_policy=RETRY,
     )
     def predictions(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
-        """What the champion says of each raw row of a month, with the model's version."""
+        """What the champion says of each raw row of a month: prediction, interval and the model's version."""
         with clear_failures(project):
             return _score(context, project)
 
@@ -29,11 +45,8 @@ def prediction_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
 
 
 def _score(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:
-    import numpy as np
     import pyarrow as pa
 
-    from mlops_assets.core.cleaning import ROW_ID
-    from mlops_assets.core.columns import from_table
     from mlops_assets.core.plots import histogram, markdown_image
 
     month = context.partition_key
@@ -43,25 +56,68 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
     if making.unchanged:
         return making.again()
     version = champion.value("champion_version")
-    table = project.storage.read_table(raw.path, list(project.spec.inputs()))
-    prediction = project.registry.load(version).predict_columns(from_table(table, project.spec.inputs()))
-    scored = pa.table(
-        {
-            ROW_ID: pa.array(np.arange(table.num_rows)),
-            "prediction": pa.array(prediction),
-            "model_version": pa.array(np.full(table.num_rows, version)),
-        }
-    )
-    stored = project.storage.write_table("predictions", month, scored)
-    plot = histogram(prediction, f"Predictions for {month}", project.spec.target.unit)
+    tally = Tally(raw.value("dagster/row_count"))
+    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
+    scored = _scored(project, project.registry.load(version), version, raw, tally)
+    stored = project.storage.write_batches("predictions", month, schema, scored)
+    plot = histogram(tally.sample, f"Predictions for {month}", project.spec.target.unit)
     shown = {
-        "dagster/row_count": scored.num_rows,
+        "dagster/row_count": tally.rows,
         "model_version": version,
         "model_type": champion.value("champion_type"),
-        "prediction_mean": float(prediction.mean()),
+        **tally.shown(),
+        "learnt_from_it": month in project.registry.version(version).tags.get("months", "").split(","),
         "prediction_plot": dg.MetadataValue.md(markdown_image(plot, "predictions")),
-        "dagster/column_schema": dg.TableSchema(
-            [dg.TableColumn(field.name, str(field.type)) for field in scored.schema]
-        ),
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in COLUMNS.items()]),
     }
     return making.done(Made(stored.digest, stored.path, shown))
+
+
+def _scored(project: Project, model: "Model", version: int, raw: Record, tally: "Tally") -> "Iterator[pa.Table]":
+    """The answers to the raw rows of a month, in batches."""
+    import pyarrow as pa
+
+    from mlops_assets.core.cleaning import passes_all, target
+    from mlops_assets.core.columns import from_table
+
+    spec = project.spec
+    for batch in project.storage.read_batches(raw.path, spec.used_columns(), BATCH_ROWS):
+        columns = from_table(batch, spec.used_columns())
+        answers = model.answer(columns)
+        y = target(spec, columns)
+        rows = pa.array(np.arange(tally.rows, tally.rows + len(answers)))
+        tally.add(answers, np.where(passes_all(spec, columns, y, raw.partition), y, np.nan))
+        yield pa.table({ROW_ID: rows} | answers.arrow(version))
+
+
+class Tally:
+    """What is told of the answers to `expected` rows; it keeps some of them for a plot."""
+
+    def __init__(self, expected: int) -> None:
+        self.rows = 0
+        self._step = max(1, expected // PLOTTED)
+        self._known = self._inside = 0
+        self._sum = self._width = 0.0
+        self._sampled: list[np.ndarray] = []
+
+    def add(self, answers: "Answers", y: np.ndarray) -> None:
+        """`y` (n,): the truth, NaN where it is not known."""
+        self.rows += len(answers)
+        self._sum += float(answers.prediction.sum())
+        self._width += float((answers.high - answers.low).sum())
+        self._known += int(np.isfinite(y).sum())
+        self._inside += int(((answers.low <= y) & (y <= answers.high)).sum())
+        self._sampled.append(answers.prediction[:: self._step])
+
+    @property
+    def sample(self) -> np.ndarray:
+        return np.concatenate(self._sampled)
+
+    def shown(self) -> dict[str, float]:
+        """Coverage where some truth is known; of a month that was learnt from it says nothing of later ones."""
+        told = {"prediction_mean": self._sum / self.rows, "rows_with_truth": self._known}
+        if not math.isnan(self._width):
+            told["interval_width_mean"] = self._width / self.rows
+            if self._known:
+                told["coverage"] = self._inside / self._known
+        return told

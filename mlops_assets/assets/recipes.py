@@ -9,27 +9,30 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.records import Record, all_latest, latest
+from mlops_assets.assets.records import REIGNS, Record, all_latest, latest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.splitting import Months, choose_months
-from mlops_assets.dataset import DatasetSpec
-from mlops_assets.errors import DataError
+from mlops_assets.dataset import SNAPSHOT, DatasetSpec
+from mlops_assets.errors import DataError, SettingsError
+from mlops_assets.partitions import next_month
 from mlops_assets.project import Project
 
 # Raise a version when the code behind an asset changes what it would give.
 CODE_VERSIONS = {
     "raw_data": "1",
     "clean_data": "1",
-    "training_set": "1",
+    "training_set": "2",
     "hyperparameters": "1",
-    "sklearn_model": "1",
-    "xgboost_model": "1",
-    "champion_model": "1",
-    "predictions": "1",
+    "sklearn_model": "2",
+    "xgboost_model": "2",
+    "champion_model": "2",
+    "predictions": "2",
+    "model_performance": "1",
 }
 
 
@@ -87,6 +90,8 @@ def hyperparameters(
     """The recipe of a search; a budget already spent on the same search is not asked for again."""
     settings = project.settings
     budget = budget or Budget(settings.max_trials, settings.tuning_seconds)
+    if model_type not in project.model_types:
+        raise SettingsError(f"'{model_type}' is none of MLOPS_MODEL_TYPES ({', '.join(project.model_types)})")
     kind = project.model_types[model_type]
     described = {
         "estimator": kind.import_path,
@@ -125,6 +130,7 @@ def trial_width(project: Project) -> int:
 def model(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:
     # Models live in MLflow: another tracking server is another place where they are not yet.
     settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking)}
+    settings |= {"coverage": project.settings.coverage}
     upstream = {"training_set": built.content, "hyperparameters": tuned.content}
     return _recipe(asset, settings=settings, upstream=upstream)
 
@@ -145,6 +151,48 @@ def predictions(project: Project, raw: Record, champion: Record) -> Recipe:
         raise DataError("there is no champion to predict with: no candidate has beaten the baselines")
     upstream = {"raw_data": raw.content, "champion": champion.value("champion_version")}
     return _recipe("predictions", upstream=upstream)
+
+
+def model_performance(
+    project: Project, month: str, cleaned: Record, champion: Record, previous: Record | None
+) -> Recipe:
+    """The recipe of a month's realised performance: its truth, the version that answered then, and the online rows.
+
+    A later champion does not change who answered, and what the prediction log has forgotten was still asked.
+    """
+    if not champion.value("champion_version"):
+        raise DataError("there is no champion whose predictions could be judged: no candidate has beaten the baselines")
+    settings = {
+        "confidence": project.settings.confidence,
+        "margin": project.settings.performance_margin,
+        "tracking": _digest(project.settings.tracking),
+    }
+    before = previous.recipe.parts if previous else {"settings": {}, "data": {}, "upstream": {}}
+    stand_in = champion.value("champion_version")
+    if before["settings"].get("tracking") == settings["tracking"]:
+        stand_in = before["upstream"]["version"]
+    log = project.prediction_log.extent(*event_limits(month))
+    seen = before["data"].get("newest online row", ""), before["data"].get("online rows", 0)
+    newest, rows = max((log.newest, log.rows), seen)
+    return _recipe(
+        "model_performance",
+        settings=settings,
+        data={"newest online row": newest, "online rows": rows},
+        upstream={"clean_data": cleaned.content, "version": answered_then(champion, month) or stand_in},
+    )
+
+
+def answered_then(champion: Record, month: str) -> int | None:
+    """The champion of the time before the truth of a month was known: the last that had learnt from none so new."""
+    reigns = champion.value(REIGNS) or ()
+    return next((reign["version"] for reign in reigns if reign["learnt_until"] < month), None)
+
+
+def event_limits(month: str) -> tuple[datetime | None, datetime | None]:
+    """The start of a month and of the next; none for a snapshot."""
+    if month == SNAPSHOT:
+        return None, None
+    return tuple(datetime.fromisoformat(f"{start}-01") for start in (month, next_month(month)))
 
 
 def candidates(instance: dg.DagsterInstance, project: Project, built: Record) -> dict[str, Record]:

@@ -13,9 +13,10 @@ from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:
-    from mlops_assets.resources.registry import Version
+    from mlops_assets.resources.registry import Registry, Version
 
 RECIPE, CONTENT, PATH = "recipe", "content", "path"
+REIGNS = "reigns"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,14 @@ def newest(instance: dg.DagsterInstance, asset: str, partition: str | None = Non
     return record
 
 
-def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version) -> None:
+def reigns(registry: Registry) -> list[dict[str, Any]]:
+    """Who was champion, newest first, each with the newest month that it learnt from."""
+    history = [reign.version for reign in registry.history()]
+    months = {number: registry.version(number).tags.get("months", "").split(",") for number in set(history)}
+    return [{"version": number, "learnt_until": max(months[number])} for number in history]
+
+
+def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version, reigned: list[dict[str, Any]]) -> None:
     """Record that a person moved the alias: the newest `champion_model`, with the version that holds it now."""
     record = latest(instance, "champion_model")
     if record is None:  # made by another Dagster instance: nothing here was predicted with it
@@ -89,6 +97,7 @@ def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version)
         "decision": "rolled back",
         "verdict": f"Rolled back by hand from version {before.number} to version {now.number}.",
         "registered_model": dg.MetadataValue.url(now.url),
+        REIGNS: dg.MetadataValue.json(reigned),
         CONTENT: content,
     }
     metadata, tags = dict(record.metadata) | told, {"dagster/data_version": content}

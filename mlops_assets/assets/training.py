@@ -94,23 +94,31 @@ def _register(
     """Fit with the best parameters on the train split, log with the scores on validation, and register."""
     from mlops_assets.core.estimators import FitData, fit, predict
     from mlops_assets.core.evaluation import score
+    from mlops_assets.core.final import finish
+    from mlops_assets.core.intervals import calibrate
+    from mlops_assets.core.levels import needed_levels
     from mlops_assets.core.model import Model
 
     name, settings = tuned.partition, project.settings
     model_type = project.model_types[name]
     kind = model_type.matrix
+    X = training_set.matrix(kind, "train")
     fitted = fit(
         model_type,
         tuned.value("best_parameters"),
-        FitData(training_set.matrix(kind, "train"), training_set.target("train"), training_set.categorical),
+        FitData(X, training_set.target("train"), training_set.categorical),
         rounds=tuned.value("rounds"),
         seed=settings.seed,
         threads=settings.thread_count,
     )
+    held_out = training_set.target("validation")
     prediction = predict(fitted.estimator, training_set.matrix(kind, "validation"))
-    scores = score(training_set.target("validation"), prediction)
+    scores = score(held_out, prediction)
     metrics = {"validation_rmse": scores.rmse, "validation_mae": scores.mae, "validation_r2": scores.r2}
     model = Model(project.spec, training_set.encoder, fitted.estimator, name, kind)
+    levels = needed_levels(training_set.levels, settings.coverage)
+    intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels)
+    model = finish(model, X, training_set.specimens, intervals)
     about = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
     about |= {"months": ",".join(training_set.months.all), RECIPE_TAG: making.recipe.digest}
     about |= {"code_version": making.recipe.parts["code"]}

@@ -69,7 +69,7 @@ def build_alert_sensor(
         from mlops_assets.resources.mailer import Mailer
 
         began = time.monotonic()
-        instance, now, outbox = context.instance, clock(), Outbox.in_folder(settings.home_path)
+        instance, now, outbox = context.instance, clock(), Outbox(project.database)
         if context.cursor:
             position = _POSITION.validate_json(context.cursor)
         else:

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.schema import CreateTable
 
 from mlops_assets.automation.alert import Alert, alert_from_json
-from mlops_assets.errors import StorageError
+from mlops_assets.resources.database import Database, insert_new
+from mlops_assets.resources.tables import MAIL_OUTBOX
 
 WAITING, SENDING, SENT, EXPIRED = "waiting", "sending", "sent", "expired"
 # Longer than a tick of a sensor may take: whoever holds a letter for longer is dead.
 LEASE = timedelta(minutes=5)
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(minutes=15)
 
-_ROWS = sa.Table(
-    "mail_outbox",
-    sa.MetaData(),
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("key", sa.String(500), nullable=False),
-    sa.Column("recipient", sa.String(320), nullable=False),
-    sa.Column("alert", sa.Text, nullable=False),
-    sa.Column("happened_at", sa.Float, nullable=False),  # times are seconds since 1970 in UTC
-    sa.Column("state", sa.String(10), nullable=False),
-    sa.Column("letter", sa.String(40)),  # the letter it is in; of an expired one, that which told of it
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("next_try", sa.Float, nullable=False),
-    sa.Column("last_error", sa.Text),
-    sa.Column("sent_at", sa.Float),
-    sa.UniqueConstraint("key", "recipient"),
-)
-_C = _ROWS.c
+_C = MAIL_OUTBOX.c
 
 
 @dataclass(frozen=True)
@@ -58,42 +39,30 @@ class Letter:
 
 
 class Outbox:
-    """Alerts by recipient in a table of any database that SQLAlchemy knows; any number of processes may use it."""
+    """Alerts by recipient in the project's database; any number of processes may use it."""
 
-    def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url, poolclass=sa.NullPool)
-        with self._transaction() as connection:
-            connection.execute(CreateTable(_ROWS, if_not_exists=True))
-
-    @classmethod
-    def in_folder(cls, home: Path) -> Outbox:
-        home.mkdir(parents=True, exist_ok=True)
-        return cls(f"sqlite:///{home / 'outbox.db'}")
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def knows(self, key: str) -> bool:
         """Whether the alert with this key was ever added."""
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return connection.scalar(sa.select(_C.id).where(_C.key == key).limit(1)) is not None
 
     def add(self, alert: Alert, recipients: Iterable[str], now: datetime) -> int:
         """Keep an alert for each recipient who does not have it yet; how many that are."""
-        row = {"key": alert.key, "alert": alert.to_json(), "happened_at": alert.happened_at.timestamp()}
-        row |= {"state": WAITING, "next_try": now.timestamp()}
-        added = 0
-        for recipient in recipients:
-            try:
-                with self._transaction() as connection:
-                    connection.execute(_ROWS.insert().values(recipient=recipient, **row))
-            except IntegrityError:
-                continue  # it is there already, maybe by another process
-            added += 1
-        return added
+        values = {"key": alert.key, "alert": alert.to_json(), "happened_at": alert.happened_at}
+        values |= {"state": WAITING, "next_try": now}
+        with self._database.transaction() as connection:
+            insert = insert_new(connection, MAIL_OUTBOX)
+            rows = (values | {"recipient": recipient} for recipient in recipients)
+            return sum(connection.execute(insert, row).rowcount for row in rows)
 
     def expire(self, now: datetime, age: timedelta) -> int:
         """Give up what happened longer ago than `age` and was not sent; how many that are."""
-        old = _due(now) & (_C.happened_at < (now - age).timestamp())
-        with self._transaction() as connection:
-            return connection.execute(_ROWS.update().where(old).values(state=EXPIRED, letter=None)).rowcount
+        old = _due(now) & (_C.happened_at < now - age)
+        with self._database.transaction() as connection:
+            return connection.execute(MAIL_OUTBOX.update().where(old).values(state=EXPIRED, letter=None)).rowcount
 
     def claim(self, now: datetime, *, digest_from: int, most: int) -> list[Letter]:
         """Letters that are due, at most so many, marked as being sent: no other process gets them for now.
@@ -102,7 +71,7 @@ class Outbox:
         again as it was.
         """
         query = sa.select(_C.id, _C.recipient, _C.key, _C.letter).where(_due(now)).order_by(_C.happened_at, _C.id)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             rows = connection.execute(query).all()
         letters: dict[str, list[int]] = defaultdict(list)
         waiting = defaultdict(list)
@@ -119,17 +88,17 @@ class Outbox:
         return [letter for letter in claimed if letter]
 
     def mark_sent(self, letter: Letter, now: datetime) -> None:
-        sent = {"state": SENT, "sent_at": now.timestamp(), "last_error": None}
-        with self._transaction() as connection:
-            connection.execute(_ROWS.update().where(_held(letter)).values(**sent))
+        sent = {"state": SENT, "sent_at": now, "last_error": None}
+        with self._database.transaction() as connection:
+            connection.execute(MAIL_OUTBOX.update().where(_held(letter)).values(**sent))
             told = _C.id.in_(letter.expired) & (_C.state == EXPIRED)
-            connection.execute(_ROWS.update().where(told).values(letter=letter.id))
+            connection.execute(MAIL_OUTBOX.update().where(told).values(letter=letter.id))
 
     def put_back(self, letters: Sequence[Letter], error: str, now: datetime) -> datetime:
         """Note that these were not sent; they are due again, in whatever letters, at the time given back."""
         attempts = max(letter.attempts for letter in letters) + 1
         next_try = now + min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
-        noted = {"attempts": attempts, "last_error": error, "next_try": next_try.timestamp()}
+        noted = {"attempts": attempts, "last_error": error, "next_try": next_try}
         self._return(letters, noted)
         return next_try
 
@@ -139,20 +108,20 @@ class Outbox:
 
     def release(self, letters: Sequence[Letter], now: datetime) -> None:
         """Give back letters that were not tried: they are due at once."""
-        self._return(letters, {"next_try": now.timestamp()})
+        self._return(letters, {"next_try": now})
 
     def counts(self) -> dict[str, int]:
         """How many rows are in each state."""
         query = sa.select(_C.state, sa.func.count()).group_by(_C.state)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             return dict(connection.execute(query).tuples().all())
 
     def _claim(self, name: str, ids: list[int], now: datetime, uncertain: bool) -> Letter | None:
         """Take what is still due of these rows; None where another process was faster."""
-        held = {"state": SENDING, "letter": name, "next_try": (now + LEASE).timestamp()}
-        mine = sa.select(_ROWS).where(_C.letter == name, _C.state == SENDING).order_by(_C.happened_at, _C.id)
-        with self._transaction() as connection:
-            if not connection.execute(_ROWS.update().where(_C.id.in_(ids), _due(now)).values(**held)).rowcount:
+        held = {"state": SENDING, "letter": name, "next_try": now + LEASE}
+        mine = sa.select(MAIL_OUTBOX).where(_C.letter == name, _C.state == SENDING).order_by(_C.happened_at, _C.id)
+        with self._database.transaction() as connection:
+            if not connection.execute(MAIL_OUTBOX.update().where(_C.id.in_(ids), _due(now)).values(**held)).rowcount:
                 return None
             rows = connection.execute(mine).all()
             recipient = rows[0].recipient
@@ -167,25 +136,15 @@ class Outbox:
             )
 
     def _return(self, letters: Sequence[Letter], noted: dict) -> None:
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             for letter in letters:
                 values = noted if letter.uncertain else noted | {"state": WAITING, "letter": None}
-                connection.execute(_ROWS.update().where(_held(letter)).values(**values))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as error:
-            raise StorageError(f"the outbox for mail cannot be used: {type(error).__name__} (set MLOPS_HOME)") from None
+                connection.execute(MAIL_OUTBOX.update().where(_held(letter)).values(**values))
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:
     """Rows to send now: those that wait, and those whose sender died or never heard an answer."""
-    return _C.state.in_([WAITING, SENDING]) & (_C.next_try <= now.timestamp())
+    return _C.state.in_([WAITING, SENDING]) & (_C.next_try <= now)
 
 
 def _held(letter: Letter) -> sa.ColumnElement[bool]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Protocol
 
 import dagster as dg
@@ -91,7 +92,9 @@ def build_retraining_sensor(project: Project, jobs: list) -> dg.SensorDefinition
         if root not in asked:
             asked.clear()
             asked[root] = Plan(context.instance, project).source_versions()
-        outlook = look(context.instance, Plan(context.instance, project, asked[root]), root)
+        record = context.instance.get_run_record_by_id(root)
+        plan = Plan(context.instance, project, asked[root])
+        outlook = look(context.instance, plan, root, record.create_timestamp.replace(tzinfo=UTC))
         if outlook.finished:
             left = {"given_up": list(outlook.given_up), "blocked": list(outlook.blocked)}
             context.instance.add_run_tags(run.run_id, {FINISHED: json.dumps(left)})

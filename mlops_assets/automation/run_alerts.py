@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from mlops_assets.assets.requested import JOB as ON_REQUEST
 from mlops_assets.automation.alert import (
     Alert,
     Fact,
@@ -27,10 +28,14 @@ from mlops_assets.project import Project
 
 
 def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunRecord) -> Alert | None:
-    """What to tell of a run; None for a part of a retraining, which is told with the whole."""
+    """What to tell of a run.
+
+    None for a part of a retraining, which is told with the whole, and for a prediction on request, which whoever
+    launched it looks after.
+    """
     run = record.dagster_run
     is_retraining = run.job_name == RETRAIN
-    if RETRAINING in run.tags and not is_retraining:
+    if (RETRAINING in run.tags and not is_retraining) or run.job_name == ON_REQUEST:
         return None
     try:
         whole = read_story(instance, record)

@@ -13,6 +13,7 @@ from dagster._utils.schedules import is_valid_cron_schedule
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest, materialised
 from mlops_assets.automation.guards import RETRAIN, STARTED_BY, why_not_now
+from mlops_assets.automation.retraining import FINISHED
 from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.jobs import JOB_OF, SCORE
 from mlops_assets.project import Project
@@ -209,11 +210,13 @@ def build_scoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
 def request_for(
     context: dg.SensorEvaluationContext, project: Project, cause: str, tags: dict[str, str]
 ) -> dg.RunRequest | dg.SkipReason:
-    """A start for a cause; one that did not remove its cause is repeated, each time after twice as long a wait."""
+    """A start for a cause; one that came to its end and did not remove its cause doubles the wait for the next."""
     filters = dg.RunsFilter(job_name=RETRAIN, tags={CAUSE: cause})
     tried = context.instance.get_run_records(filters)
     if tried:
-        wait = min(timedelta(seconds=project.settings.watch_seconds * 2 ** len(tried)), timedelta(days=1))
+        ended = sum(FINISHED in record.dagster_run.tags for record in tried)
+        killed = len(tried) - ended  # what was cut off may well succeed the next time
+        wait = min(timedelta(seconds=project.settings.watch_seconds * (2**ended + killed)), timedelta(days=1))
         due = tried[0].create_timestamp.replace(tzinfo=UTC) + wait
         if datetime.now(UTC) < due:
             when = f"{due:%Y-%m-%d %H:%M} UTC"

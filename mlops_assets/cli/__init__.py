@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ import typer
 from mlops_assets.errors import MlopsError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Launchable(StrEnum):
+    """What `launch` launches."""
+
+    PREDICT = "predict"
+    RETRAIN = "retrain"
+    TUNE = "tune"
 
 
 @app.command()
@@ -33,14 +42,23 @@ def why(
 
 @app.command()
 def predict(
-    rows: Annotated[Path, typer.Argument(help="A .json or .csv file of rows under their aliases; - reads JSON.")],
-    output: Annotated[Path | None, typer.Option(help="CSV file for the answer; printed as JSON without it.")] = None,
+    rows: Annotated[
+        Path | None, typer.Argument(help="A .json, .csv or .parquet file of rows under their aliases; - reads JSON.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file for rows and answers; answers are printed without it.")
+    ] = None,
     version: Annotated[int | None, typer.Option(help="Version of the model; the champion without it.")] = None,
+    sql: Annotated[str | None, typer.Option(help="Query that gives the rows, instead of a file.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(help="Environment variable with the URL that --sql asks; the dataset's own source without it."),
+    ] = None,
 ) -> None:
-    """Predict rows with the champion."""
-    from mlops_assets.cli.predict import predict_rows
+    """Predict rows of a file or a query with the champion."""
+    from mlops_assets.cli.predict import Question, predict_rows
 
-    predict_rows(rows, output, version)
+    predict_rows(Question(rows, sql, database), output, version)
 
 
 @app.command()
@@ -102,6 +120,42 @@ def dev(
     from mlops_assets.cli.dev import serve
 
     raise typer.Exit(serve(port, mlflow_port))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to serve on; MLOPS_SERVE_HOST without it.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to serve on; MLOPS_SERVE_PORT without it.")] = None,
+) -> None:
+    """Serve predictions of the champion over HTTP, until it is stopped."""
+    from mlops_assets.cli.serve import serve_predictions
+
+    serve_predictions(host, port)
+
+
+@app.command()
+def new_key() -> None:
+    """Make an API key: print it, and the hash to keep in the settings."""
+    from mlops_assets.cli.serve import print_new_key
+
+    print_new_key()
+
+
+@app.command()
+def launch(
+    what: Annotated[Launchable, typer.Argument(help="What to launch.")],
+    rows: Annotated[str | None, typer.Option(help="To predict: rows as JSON; - reads them.")] = None,
+    file: Annotated[str | None, typer.Option(help="To predict: path or URL of a file, as the run sees it.")] = None,
+    version: Annotated[int, typer.Option(help="To predict: version of the model; 0 takes the champion.")] = 0,
+    model_type: Annotated[str | None, typer.Option(help="To tune: the model type.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print what came out.")] = False,
+    url: Annotated[str | None, typer.Option(help="Address of Dagster; MLOPS_DAGSTER_URL without it.")] = None,
+) -> None:
+    """Launch a run through Dagster's API, on this machine or another."""
+    from mlops_assets.cli.launch import Request, launch_run
+
+    request = Request(what, rows=rows, file=file, version=version, model_type=model_type)
+    raise typer.Exit(launch_run(request, url, wait=wait))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
-from mlops_assets.assets.records import report_rollback
+from mlops_assets.assets.records import reigns, report_rollback
 from mlops_assets.cli.home import open_instance
 from mlops_assets.project import open_project
 
@@ -17,7 +17,7 @@ def roll_back() -> None:
     project = open_project()
     with open_instance(project) as instance:
         before, now = project.registry.rollback(at=datetime.now(UTC))
-        report_rollback(instance, before, now)
+        report_rollback(instance, before, now, reigns(project.registry))
     Console().print(f"Champion: version {now.number} ({now.model_type}) again, instead of version {before.number}.")
 
 

@@ -62,6 +62,10 @@ def _mlflow(project: Project) -> str:
     return project.tracking.check()
 
 
+def _database(project: Project) -> str:
+    return f"{project.prediction_log.count():,} rows in the prediction log"
+
+
 def _mail(project: Project) -> str:
     from mlops_assets.automation.alert import KINDS, recipients
     from mlops_assets.resources.mailer import Mailer
@@ -78,5 +82,6 @@ _CHECKS = {
     "source": _source,
     "Dagster's storage": _dagster,
     "MLflow": _mlflow,
+    "own tables": _database,
     "mail": _mail,
 }

@@ -1,73 +1,108 @@
-"""`predict`: rows from a file, answered by the champion."""
+"""`predict`: rows from a file or a database, answered by the champion."""
 
 from __future__ import annotations
 
 import json
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_assets.errors import InputError, StorageError, TrackingError
-from mlops_assets.project import open_project
+from mlops_assets.cli.answer_files import check_name, write_tables
+from mlops_assets.dataset import SqlSource
+from mlops_assets.errors import InputError, SettingsError, TrackingError
+from mlops_assets.project import Project, open_project
+from mlops_assets.settings import environment
+from mlops_assets.sources import row_chunks
+from mlops_assets.sources.database import Database
+from mlops_assets.sources.failures import Retry
+from mlops_assets.sources.row_chunks import Chunk, ChunkReader
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
+
+    from mlops_assets.core.answers import Answers
+    from mlops_assets.core.model import Model
+    from mlops_assets.resources.registry import Version
+
+_FORMS = {".csv": "csv", ".parquet": "parquet"}
 
 
-def predict_rows(path: Path, output: Path | None, version: int | None) -> None:
-    """Print JSON lines with the prediction and the model's version, or write the rows with them as CSV."""
-    project = open_project()
-    rows = _read(path)
-    champion = project.registry.version(version) if version else project.registry.champion()
-    if champion is None:
-        raise TrackingError(f"{project.spec.name} has no champion yet: run the pipeline first (mlops-assets run)")
-    predictions = project.registry.load(champion.number).predict(rows)
+@dataclass(frozen=True)
+class Question:
+    """What to predict: a file, or a query of the database whose URL an environment variable holds."""
+
+    path: Path | None
+    query: str | None
+    database: str | None
+
+
+def predict_rows(question: Question, output: Path | None, number: int | None) -> None:
+    """Print an answer a line as JSON, or write the rows with their answers to a file."""
+    if (question.path is None) == (question.query is None):
+        raise InputError("give either a file of rows or --sql with a query")
     if output:
-        _write(_frame(rows).assign(prediction=predictions, model_version=champion.number), output)
-        print(f"{len(predictions)} predictions of version {champion.number} ({champion.model_type}) are in {output}")
+        check_name(output)
+    project = open_project()
+    version = project.registry.version(number) if number else project.registry.champion()
+    if version is None:
+        raise TrackingError(f"{project.spec.name} has no champion yet: run the pipeline first (mlops-assets run)")
+    model = project.registry.load(version.number)
+    answered = ((chunk, model.answer(chunk.columns)) for chunk in _chunks(project, model, question))
+    if output:
+        rows = write_tables((_with_answers(chunk.table, answers, version) for chunk, answers in answered), output)
+        print(f"{rows:,} predictions of version {version.number} ({version.model_type}) are in {output}")
+    else:
+        for _, answers in answered:
+            _print(answers, version, project.spec.target.unit)
+
+
+def _chunks(project: Project, model: Model, question: Question) -> Iterator[Chunk]:
+    known = project.spec.columns
+    names = {alias: project.spec.source_name(alias) for alias in model.spec.inputs() if alias in known}
+    reader = ChunkReader(model.spec, names)
+    if question.path is not None:
+        return _file(reader, question.path)
+    from mlops_assets.sources.query import LABEL, stream_query
+
+    tables = stream_query(_database(project, question.database), question.query, row_chunks.CHUNK_ROWS)
+    return reader.tables(tables, LABEL)
+
+
+def _file(reader: ChunkReader, path: Path) -> Iterator[Chunk]:
+    """The rows of a file by the ending of its name; of any other, and of `-`, which is standard input, JSON."""
+    if str(path) == "-":
+        yield from reader.file(BytesIO(sys.stdin.read().encode()), "json", "standard input")
         return
-    for prediction in predictions:
-        answer = {"prediction": round(float(prediction), 6), "unit": project.spec.target.unit}
-        print(json.dumps(answer | {"model_type": champion.model_type, "model_version": champion.number}))
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: give a .json, .csv or .parquet file, or - for standard input")
+    with path.open("rb") as stream:
+        yield from reader.file(stream, _FORMS.get(path.suffix, "json"), str(path))
 
 
-def _read(path: Path) -> pd.DataFrame | list[dict]:
-    """A DataFrame of a CSV file, or a list of objects from JSON."""
-    if str(path) != "-" and not path.is_file():
-        raise InputError(f"{path} does not exist: give a .json or .csv file, or - for standard input")
-    if path.suffix == ".csv":
-        import pandas as pd
-
-        try:
-            rows = pd.read_csv(path)
-        except (ValueError, OSError) as error:
-            raise InputError(f"{path} is not a CSV table: {error}") from None
-        if not isinstance(rows.index, pd.RangeIndex):  # pandas takes what there is too much for row names
-            raise InputError(f"{path} is not a CSV table: its rows have more values than its header has names")
-        return rows
-    try:
-        document = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
-    rows = document if isinstance(document, list) else [document]
-    if not rows or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{path} must hold an object, or a list of objects, one a row")
-    return rows
+def _database(project: Project, name: str | None) -> Database:
+    source, settings = project.spec.source, project.settings
+    if name is None and not isinstance(source, SqlSource):
+        raise InputError(f"the source of {project.spec.name} is no database: name the variable with --database")
+    url = source.url if name is None else environment().get(name)
+    if not url:
+        raise SettingsError(f"--database names the environment variable {name}, which is not set")
+    return Database(url, settings.http_timeout, Retry(settings.http_retries), name or "source.url")
 
 
-def _write(frame: pd.DataFrame, output: Path) -> None:
-    unfinished = output.with_name(f".{output.name}.part")
-    try:
-        frame.to_csv(unfinished, index=False)
-        unfinished.replace(output)
-    except OSError as error:
-        with suppress(OSError):  # there may be no such folder
-            unfinished.unlink()
-        raise StorageError(f"{output} cannot be written: {error.strerror or error}") from None
+def _with_answers(table: pa.Table, answers: Answers, version: Version) -> pa.Table:
+    """Answers take the place of columns of the same names, which a file that was answered before has."""
+    columns = answers.arrow(version.number)
+    table = table.drop_columns([name for name in columns if name in table.column_names])
+    for name, values in columns.items():
+        table = table.append_column(name, values)
+    return table
 
 
-def _frame(rows: pd.DataFrame | list[dict]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(rows)
+def _print(answers: Answers, version: Version, unit: str) -> None:
+    about = {"unit": unit, "model_type": version.model_type, "model_version": version.number}
+    for prediction, low, high in zip(answers.prediction, answers.low, answers.high, strict=True):
+        numbers = {"prediction": prediction, "low": low, "high": high}
+        print(json.dumps({name: None if x != x else float(x) for name, x in numbers.items()} | about))

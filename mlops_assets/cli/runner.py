@@ -27,7 +27,14 @@ _ACTIVE = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-_TRACKED = ("hyperparameters", "sklearn_model", "xgboost_model", "champion_model", "predictions")
+_TRACKED = (
+    "hyperparameters",
+    "sklearn_model",
+    "xgboost_model",
+    "champion_model",
+    "predictions",
+    "model_performance",
+)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ def clean(spec: DatasetSpec, raw: pa.Table, partition: str) -> Cleaned:
     return Cleaned(table.append_column(TARGET, pa.array(y[rows])).combine_chunks(), dropped)
 
 
+def passes_all(spec: DatasetSpec, columns: Columns, y: np.ndarray, partition: str) -> np.ndarray:
+    """Whether cleaning keeps each row (n,): of those a model is made for, the truth is known."""
+    return np.logical_and.reduce([passes for _, passes in _rules(spec, columns, y, partition)])
+
+
 def kept_columns(spec: DatasetSpec) -> list[str]:
     """Aliases in clean data: a model's inputs, the time column and the key; nothing known only after the event."""
     wanted = {*spec.inputs(), *spec.key} | ({spec.time.column} if spec.time else set())

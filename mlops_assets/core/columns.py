@@ -6,14 +6,13 @@ Numbers and integers are float64 with NaN where missing, times datetime64[us] wi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from hashlib import blake2b
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from mlops_assets.core.values import array_of
 from mlops_assets.dataset import Column, DatasetSpec
 from mlops_assets.errors import InputError
 
@@ -45,76 +44,79 @@ def from_frame(frame: pd.DataFrame, spec: DatasetSpec) -> Columns:
     missing = [alias for alias in spec.inputs() if alias not in frame]
     if missing:
         raise InputError(f"missing column(s): {', '.join(missing)} (needed: {', '.join(spec.inputs())})")
-    return {alias: _convert(alias, frame[alias], spec.columns[alias]) for alias in spec.inputs()}
+    return {alias: _from_series(alias, frame[alias], spec.columns[alias]) for alias in spec.inputs()}
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], spec: DatasetSpec) -> Columns:
     """Columns of a list of mappings, such as JSON objects; an absent or null value is missing.
 
-    Raises InputError naming an unknown name or a value that cannot be converted.
+    Raises InputError naming the row, and the unknown name or the value that cannot be converted.
     """
-    import pandas as pd
-
     inputs = spec.inputs()
+    known = frozenset(inputs)
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise InputError(f"row {number} is not an object of names and values (names: {', '.join(inputs)})")
-        unknown = [str(name) for name in row if name not in inputs]
-        if unknown:
-            raise InputError(f"row {number}: {', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})")
-    frame = pd.DataFrame({alias: pd.Series([row.get(alias) for row in rows], dtype=object) for alias in inputs})
-    return from_frame(frame, spec)
+            text = f"row {number} is not an object of names and values (names: {', '.join(inputs)})"
+            raise InputError(text, row=number)
+        if not row.keys() <= known:
+            unknown = [str(name) for name in row if name not in known]
+            text = f"row {number}: {', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})"
+            raise InputError(text, row=number, field=unknown[0])
+    return {alias: _convert(alias, [row.get(alias) for row in rows], spec.columns[alias]) for alias in inputs}
 
 
-def _convert(alias: str, values: pd.Series, column: Column) -> np.ndarray:
-    try:
-        return _CONVERT[column.type](values, column)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{alias} must be {_ARTICLE[column.type]}: {error!s:.200}") from None
+def from_lists(lists: Mapping[str, Sequence[Any]], spec: DatasetSpec) -> Columns:
+    """Columns of lists of values by alias, such as column-wise JSON; an absent alias is missing in every row.
+
+    Raises InputError as `from_rows` does, and where the lists are of different lengths.
+    """
+    inputs = spec.inputs()
+    if unknown := [str(name) for name in lists if name not in inputs]:
+        text = f"{', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})"
+        raise InputError(text, field=unknown[0])
+    counts = {alias: len(values) for alias, values in lists.items()}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{alias} has {count}" for alias, count in counts.items())
+        raise InputError(f"every input needs the same number of values: {told}")
+    absent = [None] * max(counts.values(), default=0)
+    return {alias: _convert(alias, lists.get(alias, absent), spec.columns[alias]) for alias in inputs}
 
 
-def _numbers(values: pd.Series, column: Column) -> np.ndarray:
-    import pandas as pd
-
-    if values.dtype.kind in "mM":
-        raise TypeError("these are times")
-    numbers = pd.to_numeric(values).to_numpy(np.float64, na_value=np.nan)
-    parts = np.isfinite(numbers) & (numbers != np.floor(numbers))
-    if column.type == "integer" and parts.any():
-        raise ValueError(f"{numbers[parts][0]} is not whole")
-    return numbers
-
-
-def _texts(values: pd.Series, column: Column) -> np.ndarray:
-    """Texts as sources give them: an empty one is missing, and a code that became 3.0 is 3."""
-    known = values.astype(object).where(values.notna(), None)
-    return np.array([_text(value) for value in known], object)
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if value is not None and not isinstance(value, str | Number):
-        raise TypeError(f"{type(value).__name__} is not a text")
-    return None if value is None or value == "" else str(value)
-
-
-def _times(values: pd.Series, column: Column) -> np.ndarray:
-    """Wall-clock times; one with an offset is turned into the column's zone, or UTC, as sources do."""
-    zone = ZoneInfo(column.timezone or "UTC")
-    if values.dtype.kind == "M":
+def _from_series(alias: str, values: pd.Series, column: Column) -> np.ndarray:
+    """Whole arrays where pandas knows the type; else value by value, as rows are."""
+    kind = values.dtype.kind
+    if kind in "mM" and column.type in ("number", "integer"):
+        raise InputError(f"{alias} must be {_ARTICLE[column.type]}: these are times", field=alias)
+    if kind in "biuf" and column.type in ("number", "integer"):
+        numbers = values.to_numpy(np.float64, na_value=np.nan)
+        parts = np.isfinite(numbers) & (numbers != np.floor(numbers))
+        if column.type == "number" or not parts.any():
+            return numbers
+    if kind == "M" and column.type == "time":
+        zone = ZoneInfo(column.timezone or "UTC")
         wall = values if values.dt.tz is None else values.dt.tz_convert(zone).dt.tz_localize(None)
         return wall.to_numpy("datetime64[us]")
-    known = values.astype(object).where(values.notna() & (values != ""), None)
-    return np.array([None if value is None else _wall_clock(value, zone) for value in known], "datetime64[us]")
+    return _convert(alias, values.astype(object).where(values.notna(), None).tolist(), column)
 
 
-def _wall_clock(value: Any, zone: ZoneInfo) -> datetime:
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    return moment if moment.tzinfo is None else moment.astimezone(zone).replace(tzinfo=None)
+def _convert(alias: str, values: Sequence[Any], column: Column) -> np.ndarray:
+    try:
+        return array_of(values, column)
+    except _UNUSABLE:
+        for row, value in enumerate(values):
+            _check(row, alias, value, column)
+        raise
 
 
-_CONVERT = {"text": _texts, "time": _times, "number": _numbers, "integer": _numbers}
+def _check(row: int, alias: str, value: Any, column: Column) -> None:
+    try:
+        array_of([value], column)
+    except _UNUSABLE as error:
+        text = f"row {row}: {alias} must be {_ARTICLE[column.type]}: {error!s:.200}"
+        raise InputError(text, row=row, field=alias) from None
+
+
+_UNUSABLE = (ValueError, TypeError, OverflowError)
 _ARTICLE = {"text": "text", "time": "an ISO 8601 time", "number": "a number", "integer": "a whole number"}
 
 

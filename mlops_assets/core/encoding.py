@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns
+from mlops_assets.core.columns import Columns, length
 from mlops_assets.core.curve import Curve
 from mlops_assets.core.features import derive
-from mlops_assets.core.group_means import GroupMeansEncoder, Key, Token, fit_group_means
-from mlops_assets.core.one_hot import Block, OneHotEncoder, Scale, fit_one_hot
+from mlops_assets.core.group_means import GroupMeansEncoder, fit_group_means
+from mlops_assets.core.groups import Key, Token
+from mlops_assets.core.one_hot import Block, Entries, OneHotEncoder, Scale, fit_one_hot
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.vocabulary import UNKNOWN, Vocabulary
 from mlops_assets.dataset import Features
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 MatrixKind = Literal["one_hot", "dense"]
+Codes = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -47,33 +49,40 @@ class Encoder:
         return tuple(name in self.categorical for name in self.dense_names)
 
     @property
+    def dense_sizes(self) -> dict[int, int]:
+        """How many categories each dense column of category codes has, by its place."""
+        return {place: len(self.vocabularies[name]) for place, name in enumerate(self.categorical)}
+
+    @property
     def one_hot_names(self) -> tuple[str, ...]:
         return self.one_hot_encoder.names(self.vocabularies)
 
     def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> csr_matrix | np.ndarray:
-        """The matrix (n, width) of rows that were not trained on."""
+        """The matrix (n, width) of rows that were not trained on: CSR float64, or float32."""
         features = derive(spec, columns)
-        return self.matrix(features, kind)
+        X = self.matrix(features, self.codes(features), kind)
+        return X.csr() if isinstance(X, Entries) else X
 
-    def matrix(self, features: Columns, kind: MatrixKind) -> csr_matrix | np.ndarray:
-        """The matrix (n, width) of derived features: CSR float64, or float32 with NaN where missing."""
-        codes = self.codes(features)
+    def matrix(self, features: Columns, codes: Codes, kind: MatrixKind) -> Entries | np.ndarray:
+        """The matrix (n, width) of derived features: sparse entries, or float32 with NaN where missing."""
         if kind == "one_hot":
             return self.one_hot_encoder.transform(features, codes)
         means = self.group_means.transform(features, codes) if self.group_means else None
         return self._dense(features, codes, means)
 
-    def codes(self, features: Columns) -> dict[str, np.ndarray]:
+    def codes(self, features: Columns) -> Codes:
+        """Codes (n,) of each categorical feature, -1 where it is missing or unseen."""
         return {name: vocabulary.encode(features[name]) for name, vocabulary in self.vocabularies.items()}
 
-    def _dense(self, features: Columns, codes: dict[str, np.ndarray], means: np.ndarray | None) -> np.ndarray:
-        width = len(self.categorical) + len(self.numbers)
-        count = len(next(iter(features.values())))
-        dense = np.empty((count, width + (0 if means is None else means.shape[1])), np.float32)
-        for place, name in enumerate(self.categorical):
-            dense[:, place] = np.where(codes[name] == UNKNOWN, np.nan, codes[name])
-        for place, name in enumerate(self.numbers, len(self.categorical)):
-            dense[:, place] = features[name]
+    def _dense(self, features: Columns, codes: Codes, means: np.ndarray | None) -> np.ndarray:
+        first, width = len(self.categorical), len(self.categorical) + len(self.numbers)
+        dense = np.empty((length(features), width + (0 if means is None else means.shape[1])), np.float32)
+        for number, name in enumerate(self.categorical):
+            dense[:, number] = codes[name]
+        categories = dense[:, :first]
+        categories[categories == UNKNOWN] = np.nan
+        for number, name in enumerate(self.numbers, first):
+            dense[:, number] = features[name]
         if means is not None:
             dense[:, width:] = means
         return dense
@@ -107,4 +116,4 @@ def fit_encoder(spec: Features, columns: Columns, y: np.ndarray, seed: int) -> F
         group_means, means = fit_group_means(spec.group_means, features, codes, vocabularies, y, seed)
     numbers = (*spec.numbers, *spec.calendar_names)
     encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, group_means)
-    return FittedEncoder(encoder, one_hot.transform(features, codes), encoder._dense(features, codes, means))
+    return FittedEncoder(encoder, one_hot.transform(features, codes).csr(), encoder._dense(features, codes, means))

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from mlops_assets.core.columns import Columns
+from mlops_assets.core.vocabulary import UNKNOWN, find
 from mlops_assets.dataset import Calendar, Features
 from mlops_assets.errors import SpecError
 
@@ -37,20 +38,29 @@ def derive(features: Features, columns: Columns) -> Columns:
 def calendar_parts(times: np.ndarray, calendar: Calendar) -> Columns:
     """Parts of datetime64[us] wall-clock times; Monday is weekday 0."""
     missing = np.isnat(times)
-    minutes = np.where(missing, 0, times.astype(np.int64) // 60_000_000)
+    some_missing = missing.any()
+    minutes = times.astype(np.int64) // 60_000_000
+    if some_missing:
+        minutes[missing] = 0
     days = minutes // DAY
-    values = {part: _PART[part](minutes, days, calendar) for part in calendar.parts}
-    return {part: np.where(missing, np.nan, value) for part, value in values.items()}
+    values = {part: _PART[part](minutes, days, calendar).astype(np.float64) for part in calendar.parts}
+    if some_missing:
+        for value in values.values():
+            value[missing] = np.nan
+    return values
 
 
 def _is_holiday(minutes: np.ndarray, days: np.ndarray, calendar: Calendar) -> np.ndarray:
-    years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
-    first, last = (int(years.min()), int(years.max())) if len(years) else (1970, 1970)
+    first, last = _years(np.array([days.min(), days.max()])) if len(days) else (1970, 1970)
     if last - first > 200:  # a stray year: ask only for those that occur
-        dates = np.concatenate([_holidays(calendar.country, int(y), int(y)) for y in np.unique(years)])
+        dates = np.concatenate([_holidays(calendar.country, year, year) for year in sorted(set(_years(days)))])
     else:
         dates = _holidays(calendar.country, first, last)
-    return np.isin(days, dates)
+    return find(dates, days) != UNKNOWN
+
+
+def _years(days: np.ndarray) -> list[int]:
+    return (days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970).tolist()
 
 
 @lru_cache(maxsize=64)
@@ -115,4 +125,4 @@ def _clip(values: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
     low, high = limits or (-LARGEST, LARGEST)
     finite = np.isfinite(values)
     usable = values if finite.all() else np.where(finite, values, np.nan)
-    return np.clip(usable, max(low, -LARGEST), min(high, LARGEST))
+    return np.minimum(np.maximum(usable, max(low, -LARGEST)), min(high, LARGEST))  # np.clip is slow for a row

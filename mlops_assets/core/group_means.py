@@ -7,80 +7,19 @@ later rows get what all training rows say. Means are shrunk towards the overall 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from functools import cached_property
 
 import numpy as np
 
 from mlops_assets.core.columns import Columns
 from mlops_assets.core.curve import BinnedLog, Curve, log_number
-from mlops_assets.core.vocabulary import Vocabulary, distinct, find
+from mlops_assets.core.groups import Key, Lookup, Token, group_ids, most_groups
+from mlops_assets.core.vocabulary import Vocabulary, distinct
 from mlops_assets.dataset import GroupMeans
-from mlops_assets.dataset_parts import name_and_width
 from mlops_assets.errors import DataError
 
 FOLDS = 10
 SHRINKAGE = 30.0
-
-
-@dataclass(frozen=True)
-class Token:
-    """One name of a key: a category, or a number in steps of `width` between two fitted ends."""
-
-    name: str
-    width: float = 0.0
-    low: int = 0
-    size: int = 0  # codes 1..size; 0 is unknown
-
-    @classmethod
-    def fit(cls, text: str, features: Columns, vocabularies: dict[str, Vocabulary]) -> Token:
-        name, width = name_and_width(text)
-        if name in vocabularies:
-            return cls(name, size=len(vocabularies[name]))
-        step = width or 1.0
-        present = features[name][np.isfinite(features[name])]
-        steps = np.floor(present / step) if len(present) else np.zeros(1)
-        low = int(steps.min())
-        return cls(name, step, low, int(steps.max()) - low + 1)
-
-    @property
-    def label(self) -> str:
-        """The name, with the width where it is not 1: two keys may differ in it alone."""
-        return self.name if self.width in (0, 1) else f"{self.name}/{self.width:g}"
-
-    def encode(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
-        """Codes (n,) int64 in 0..size."""
-        if self.width == 0:
-            return codes[self.name] + 1
-        values = np.floor(features[self.name] / self.width) - self.low + 1
-        known = (values >= 1) & (values <= self.size)
-        return np.where(known, values, 0).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Key:
-    """A group of rows by its tokens, with what was learnt for each group."""
-
-    tokens: tuple[Token, ...]
-    ids: np.ndarray  # (groups,) int64, sorted
-    values: np.ndarray  # (groups, k) float64: per statistic the shrunk mean, then the log count
-    default: np.ndarray  # (k,) for a group that training did not have
-
-    @property
-    def name(self) -> str:
-        return "__".join(token.label for token in self.tokens)
-
-    def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
-        """Statistics (n, k) of each row's group."""
-        place = find(self.ids, group_ids(self.tokens, features, codes))
-        return np.where(place[:, None] >= 0, self.values[place], self.default)
-
-
-def group_ids(tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
-    """One number (n,) int64 for each combination of the tokens' codes."""
-    ids = tokens[0].encode(features, codes)
-    for token in tokens[1:]:
-        ids = ids * (token.size + 1) + token.encode(features, codes)
-    return ids
 
 
 @dataclass(frozen=True)
@@ -105,13 +44,17 @@ class GroupMeansEncoder:
 
     def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
         """Encodings (n, len(names)) of rows that were not trained on."""
-        return np.column_stack([key.transform(features, codes) for key in self.keys] + self._relative(features, codes))
-
-    def _relative(self, features: Columns, codes: dict[str, np.ndarray]) -> list[np.ndarray]:
+        found = self._lookup(features, codes)
+        count, keys = len(found), len(self.keys)
+        own = found[:, :keys].reshape(count, keys * found.shape[2])
         if not self.scale:
-            return []
-        mean = self.scale.transform(features, codes)[:, 0]
-        return [mean, log_number(features[self.relative_to]) - mean]
+            return own
+        mean = found[:, keys, :1]
+        return np.concatenate([own, mean, log_number(features[self.relative_to])[:, None] - mean], axis=1)
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup.of([*self.keys, self.scale] if self.scale else self.keys)
 
 
 def fit_group_means(
@@ -130,13 +73,18 @@ def fit_group_means(
         raise DataError("one training row is not enough for group means, which need two or more")
     number = BinnedLog.of(features[spec.relative_to]) if spec.relative_to else None
     tokens = [tuple(Token.fit(text, features, vocabularies) for text in key) for key in spec.keys]
-    groups = [_Groups.find(key, features, codes) for key in tokens]
+    most = (2**63 - 1) // (len(tokens) + 1)
+    groups = [_Groups.find(key, features, codes, most) for key in tokens]
     everything = _Statistics.of(y, number, slice(None))
     keys = tuple(group.key(everything) for group in groups)
-    scale = groups[0].scale(log_number(features[spec.relative_to])) if spec.relative_to else None
-    encoder = GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale)
     own = _out_of_fold(groups, y, number, seed)
-    return encoder, np.column_stack([own, *encoder._relative(features, codes)])
+    if not spec.relative_to:
+        return GroupMeansEncoder(keys, None, None, None), own
+    logs = log_number(features[spec.relative_to])
+    scale = groups[0].scale(logs)
+    mean = scale.values[groups[0].place, 0]
+    encoder = GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale)
+    return encoder, np.column_stack([own, mean, logs - mean])
 
 
 def _out_of_fold(groups: list[_Groups], y: np.ndarray, number: BinnedLog | None, seed: int) -> np.ndarray:
@@ -175,8 +123,8 @@ class _Groups:
     place: np.ndarray
 
     @classmethod
-    def find(cls, tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray]) -> _Groups:
-        if prod(token.size + 1 for token in tokens) >= 2**63:
+    def find(cls, tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray], most: int) -> _Groups:
+        if most_groups(tokens) > most:
             names = ", ".join(token.label for token in tokens)
             raise DataError(
                 f"features.group_means.keys: [{names}] makes too many groups to number: "

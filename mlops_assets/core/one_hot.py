@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +30,12 @@ class Block:
 
     def places(self, codes: dict[str, np.ndarray]) -> np.ndarray:
         """Column (n,) of each row, -1 for none."""
-        return find(self.ids, _ids(self.names, self.sizes, codes))
+        ids = _ids(self.names, self.sizes, codes)
+        return ids if self._has_every_id else find(self.ids, ids)
+
+    @cached_property
+    def _has_every_id(self) -> bool:
+        return len(self.ids) == prod(self.sizes)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,35 @@ class Scale:
     @property
     def width(self) -> int:
         return 1 + self.has_missing
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """A sparse matrix (n, width) by the k entries of each row; an entry without a column has the value 0."""
+
+    columns: np.ndarray  # (n, k) int32, -1 for none
+    values: np.ndarray  # (n, k) float64
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.columns), self.width
+
+    def __matmul__(self, weights: np.ndarray) -> np.ndarray:
+        """Product (n,) with weights (width,); a matrix of SciPy takes longer to make than that."""
+        return (weights.take(self.columns, mode="wrap") * self.values).sum(axis=1)
+
+    def csr(self) -> csr_matrix:
+        """The CSR matrix, float64 with int32 indices."""
+        from scipy.sparse import csr_matrix
+
+        present = self.columns != UNKNOWN
+        indptr = np.zeros(len(self.columns) + 1, np.int32)
+        np.cumsum(np.count_nonzero(present, axis=1), out=indptr[1:])
+        columns, values = (
+            (self.columns, self.values) if present.all() else (self.columns[present], self.values[present])
+        )
+        return csr_matrix((values.ravel(), columns.ravel(), indptr), self.shape)
 
 
 @dataclass(frozen=True)
@@ -67,25 +103,61 @@ class OneHotEncoder:
             names += [scale.name, f"{scale.name} is missing"] if scale.has_missing else [scale.name]
         return tuple(names)
 
-    def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> csr_matrix:
-        """CSR matrix (n, width) float64 with int32 indices."""
+    def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> Entries:
+        """The matrix of rows: an entry a block, then one or two a number."""
         codes = codes | {name: vocabulary.encode(features[name]) for name, vocabulary in self.calendar.items()}
-        shape = length(features), len(self.blocks) + sum(scale.width for scale in self.scales)
-        columns, data = np.empty(shape, np.int32), np.ones(shape)  # the column and value of each entry of a row
-        entry, offset = 0, 0
-        for block in self.blocks:
-            place = block.places(codes)
-            columns[:, entry] = np.where(place == UNKNOWN, UNKNOWN, place + offset)
-            entry, offset = entry + 1, offset + len(block.ids)
-        for scale in self.scales:
-            values = features[scale.name]
-            missing = np.isnan(values)
-            columns[:, entry] = offset
-            data[:, entry] = np.where(missing, 0.0, (values - scale.mean) / scale.deviation)
-            if scale.has_missing:
-                columns[:, entry + 1] = np.where(missing, offset + 1, UNKNOWN)
-            entry, offset = entry + scale.width, offset + scale.width
-        return _csr(columns, data, self.width)
+        layout = self._layout
+        blocks = len(self.blocks)
+        columns = np.empty((length(features), len(layout.columns)), np.int32)
+        values = np.empty(columns.shape)
+        for entry, block in enumerate(self.blocks):
+            columns[:, entry] = block.places(codes)
+        for entry, scale in zip(layout.numbers, self.scales, strict=True):
+            values[:, entry] = features[scale.name]
+        missing = np.isnan(values[:, layout.numbers])
+        values[:, layout.numbers] = np.where(
+            missing, 0.0, (values[:, layout.numbers] - layout.means) / layout.deviations
+        )
+        columns[:, blocks:] = 0
+        columns[:, layout.missing] = np.where(missing[:, layout.has_missing], 0, UNKNOWN)
+        unknown = columns == UNKNOWN
+        columns += layout.columns
+        columns[unknown] = UNKNOWN
+        values[:, :blocks] = 1
+        values[:, layout.missing] = 1
+        values[unknown] = 0
+        return Entries(columns, values, self.width)
+
+    @cached_property
+    def _layout(self) -> _Layout:
+        return _Layout.of(self)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the entries of a row are: `columns` (k,) is the first column of each."""
+
+    columns: np.ndarray
+    numbers: np.ndarray  # entries of the numbers
+    missing: np.ndarray  # entries that say that a number is missing
+    has_missing: np.ndarray  # which of the numbers have one
+    means: np.ndarray
+    deviations: np.ndarray
+
+    @classmethod
+    def of(cls, encoder: OneHotEncoder) -> _Layout:
+        scales = encoder.scales
+        widths = [*(len(block.ids) for block in encoder.blocks), *(1 for scale in scales for _ in range(scale.width))]
+        first = len(encoder.blocks) + np.cumsum([0, *(scale.width for scale in scales)], dtype=np.int64)[: len(scales)]
+        has_missing = np.array([scale.has_missing for scale in scales], bool)
+        return cls(
+            columns=np.cumsum([0, *widths], dtype=np.int32)[:-1],
+            numbers=first,
+            missing=first[has_missing] + 1,
+            has_missing=has_missing,
+            means=np.array([scale.mean for scale in scales]),
+            deviations=np.array([scale.deviation for scale in scales]),
+        )
 
 
 def fit_one_hot(
@@ -118,6 +190,8 @@ def _fit_scale(name: str, values: np.ndarray) -> Scale:
 def _ids(names: tuple[str, ...], sizes: tuple[int, ...], codes: dict[str, np.ndarray]) -> np.ndarray:
     """One id (n,) for each combination of codes; -1 where any code is unknown."""
     ids = codes[names[0]]
+    if len(names) == 1:
+        return ids
     unknown = ids == UNKNOWN
     for name, size in zip(names[1:], sizes[1:], strict=True):
         ids = ids * size + codes[name]
@@ -135,14 +209,3 @@ def _split(ids: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]:
 
 def _label(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _csr(columns: np.ndarray, data: np.ndarray, width: int) -> csr_matrix:
-    from scipy.sparse import csr_matrix
-
-    present = columns != UNKNOWN
-    indptr = np.zeros(len(columns) + 1, np.int32)
-    np.cumsum(np.count_nonzero(present, axis=1), out=indptr[1:])
-    if not present.all():
-        columns, data = columns[present], data[present]
-    return csr_matrix((data.ravel(), columns.ravel(), indptr), (len(indptr) - 1, width))

@@ -70,12 +70,13 @@ def leaderboard_bars(
     intervals: Sequence[Interval | None] = (),
     baselines: Mapping[str, float] | None = None,
     unit: str = "",
+    title: str = "RMSE by model",
 ) -> bytes:
     """RMSE by model with its interval, in the given order from the top, and baselines as dashed lines.
 
     A baseline far beyond the models stands in the legend alone: it would shrink all bars to the same length.
     """
-    figure, axes = _canvas("RMSE by model", f"RMSE ({unit})" if unit else "RMSE", "", size=(5, 1.3 + 0.32 * len(names)))
+    figure, axes = _canvas(title, f"RMSE ({unit})" if unit else "RMSE", "", size=(5, 1.3 + 0.32 * len(names)))
     axes.barh(range(len(names)), rmse, color=BLUE, height=0.6)
     for row, interval in enumerate(intervals):
         if interval is not None:

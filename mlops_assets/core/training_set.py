@@ -16,6 +16,8 @@ import numpy as np
 from mlops_assets.core.cleaning import TARGET, kept_columns
 from mlops_assets.core.columns import Columns, concatenate, from_table, take
 from mlops_assets.core.encoding import Encoder, MatrixKind, fit_encoder
+from mlops_assets.core.golden import Specimens
+from mlops_assets.core.levels import learn_levels
 from mlops_assets.core.splitting import SPLITS, Months, SplitName, split_by_hash, split_by_time
 from mlops_assets.core.state import DAMAGE
 from mlops_assets.dataset import DatasetSpec
@@ -28,10 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rows:
-    """Clean rows of one split: a model's inputs and the target (n,)."""
+    """Clean rows of one split: a model's inputs, the target (n,) and, where rows have a time, their months (n,)."""
 
     columns: Columns
     y: np.ndarray
+    months: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -50,10 +53,11 @@ def split_rows(spec: DatasetSpec, tables: Sequence[pa.Table], months: Months, se
     else:
         split = split_by_hash({name: columns[name] for name in spec.key or kept_columns(spec)}, spec.window, seed)
     inputs = {alias: columns[alias] for alias in spec.inputs()}
+    month = columns[spec.time.column].astype("datetime64[M]") if spec.time else None
     parts = {}
     for number, name in enumerate(SPLITS):
         chosen = np.flatnonzero(split == number)
-        parts[name] = Rows(take(inputs, chosen), y[chosen])
+        parts[name] = Rows(take(inputs, chosen), y[chosen], None if month is None else month[chosen])
         if not len(chosen) and getattr(months, name):
             raise DataError(f"no row falls into the {name} split ({', '.join(getattr(months, name))})")
     return parts
@@ -68,10 +72,15 @@ def join(parts: Sequence[Rows]) -> Rows:
 def write_training_set(
     folder: Path, spec: DatasetSpec, parts: dict[SplitName, Rows], months: Months, seed: int
 ) -> None:
-    """Fit the encoder on the train split alone, encode every split, and write it all into an empty folder."""
+    """Fit the encoder on the train split alone, encode every split, and write it all into an empty folder.
+
+    The levels for intervals come from train and validation: no test row has a say in them.
+    """
     fitted = fit_encoder(spec.features, parts["train"].columns, parts["train"].y, seed)
     encoder = fitted.encoder
     encoder.save(folder)
+    Specimens.of(spec, parts["train"].columns, encoder.vocabularies, parts["validation"].columns).save(folder)
+    comparable = []
     for name in SPLITS:
         rows = parts[name]
         if name == "train":
@@ -82,6 +91,9 @@ def write_training_set(
         arrays |= {"data": one_hot.data, "indices": one_hot.indices, "indptr": one_hot.indptr}
         for part, array in arrays.items():
             np.save(folder / f"{name}_{part}.npy", array)
+        if name != "test" and rows.months is not None:
+            comparable.append((one_hot, rows.y, rows.months))
+    np.save(folder / "levels.npy", learn_levels(comparable))
     about = {
         "months": asdict(months),
         "rows": {name: len(parts[name]) for name in SPLITS},
@@ -99,6 +111,7 @@ class TrainingSet:
     months: Months
     rows: dict[SplitName, int]
     encoder: Encoder
+    specimens: Specimens
     one_hot_names: tuple[str, ...]
     dense_names: tuple[str, ...]
 
@@ -108,7 +121,8 @@ class TrainingSet:
             about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="utf-8"))
             months = Months(**{name: tuple(values) for name, values in about["months"].items()})
             names = tuple(about["one_hot_names"]), tuple(about["dense_names"])
-            return cls(folder, months, about["rows"], Encoder.load(folder), *names)
+            encoder, specimens = Encoder.load(folder), Specimens.load(folder)
+            return cls(folder, months, about["rows"], encoder, specimens, *names)
         except (*DAMAGE, ModelError) as error:
             raise StorageError(f"the training set is damaged ({error}): materialise training_set again") from None
 
@@ -117,20 +131,25 @@ class TrainingSet:
         """For each dense column, whether it holds category codes."""
         return self.encoder.dense_categorical
 
+    @property
+    def levels(self) -> np.ndarray:
+        """What `levels.needed_levels` takes; without a row where the months are too few, or rows have no time."""
+        return self._array("levels")
+
     def target(self, split: SplitName, most: int | None = None) -> np.ndarray:
         """Target (n,) float64; `most` gives at most so many rows, evenly spread over the split."""
-        y = self._array(split, "y")
+        y = self._array(f"{split}_y")
         return y if self._spread(split, most) is None else y[self._spread(split, most)]
 
     def matrix(self, kind: MatrixKind, split: SplitName, most: int | None = None) -> csr_matrix | np.ndarray:
         """CSR float64 (`one_hot`) or float32 array (`dense`) of (n, width); `most` as for the target."""
         chosen = self._spread(split, most)
         if kind == "dense":
-            whole = self._array(split, "dense")
+            whole = self._array(f"{split}_dense")
         else:
             from scipy.sparse import csr_matrix
 
-            parts = tuple(np.asarray(self._array(split, part)) for part in ("data", "indices", "indptr"))
+            parts = tuple(np.asarray(self._array(f"{split}_{part}")) for part in ("data", "indices", "indptr"))
             whole = csr_matrix(parts, (self.rows[split], len(self.one_hot_names)))
         return whole if chosen is None else whole[chosen]
 
@@ -139,8 +158,8 @@ class TrainingSet:
         count = self.rows[split]
         return None if most is None or most >= count else np.arange(most) * count // most
 
-    def _array(self, split: SplitName, part: str) -> np.ndarray:
-        path = self.folder / f"{split}_{part}.npy"
+    def _array(self, name: str) -> np.ndarray:
+        path = self.folder / f"{name}.npy"
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except DAMAGE as error:

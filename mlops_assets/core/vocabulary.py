@@ -10,6 +10,7 @@ import numpy as np
 UNKNOWN = -1
 _LOOKUP_LIMIT = 1 << 16
 _TABLE_PER_ROW = 16  # so many places a row, and a table is filled sooner than a sorted array is searched
+_TABLE_ROWS = 256  # fewer rows are found sooner than any table is made
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def find(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         table = np.full(ordered[-1] + 2, UNKNOWN, np.int32)  # the last place answers for what is out of range
         table[ordered] = np.arange(len(ordered))
         return table[np.clip(wanted, UNKNOWN, ordered[-1] + 1)].astype(np.int64)
-    place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    place = np.minimum(ordered.searchsorted(wanted), len(ordered) - 1)
     return np.where(ordered[place] == wanted, place, UNKNOWN)
 
 
@@ -79,4 +80,4 @@ def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fits_a_table(largest: int, rows: int) -> bool:
-    return largest < min(_TABLE_PER_ROW * rows, 2**31)
+    return rows >= _TABLE_ROWS and largest < min(_TABLE_PER_ROW * rows, 2**31)

@@ -95,6 +95,17 @@ class Registry:
         with self.tracking.errors(f"find version {number} of '{self.model_name}'"):
             return self._version(self.tracking.client.get_model_version(self.model_name, str(number)))
 
+    def versions(self) -> dict[int, Version]:
+        """All versions by number."""
+        return {version.number: version for version in self._versions()}
+
+    def newest(self, count: int) -> tuple[Version, ...]:
+        """The versions registered last, newest first."""
+        with self.tracking.errors(f"list the versions of '{self.model_name}'"):
+            filters = {"filter_string": f"name = '{self.model_name}'", "order_by": ["version_number DESC"]}
+            page = self.tracking.client.search_model_versions(**filters, max_results=count)
+            return tuple(map(self._version, page))
+
     def made_from(self, recipe: str) -> Version | None:
         """The newest version with this recipe, such as one whose run was killed before it could record it."""
         with self.tracking.errors(f"look for a version of '{self.model_name}'"):

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from mlops_assets.errors import StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 TEMPORARY = ".tmp-"
 LEFTOVER_SECONDS = 24 * 3600
@@ -43,12 +44,23 @@ class Storage:
 
     def write_table(self, folder: str, name: str, table: "pa.Table") -> Stored:
         """Store a table as Parquet; an equal table gets an equal name."""
+        # How a table was put together must not show in its bytes.
+        return self.write_batches(folder, name, table.schema, [table.combine_chunks()])
+
+    def write_batches(
+        self, folder: str, name: str, schema: "pa.Schema", batches: "Iterable[pa.Table | pa.RecordBatch]"
+    ) -> Stored:
+        """Store rows that come in batches as one Parquet file; only one batch is held in memory.
+
+        Equal rows in equal batches get an equal name. An error that `batches` raises by itself passes through.
+        """
         import pyarrow.parquet as pq
 
         with self._temporary(folder, name) as temporary:
             with temporary.open("w+b") as file:
-                # How a table was put together must not show in its bytes.
-                pq.write_table(table.combine_chunks(), file, compression="zstd")
+                with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                    for batch in batches:
+                        writer.write(batch)
                 file.flush()
                 os.fsync(file.fileno())
                 size = file.tell()
@@ -60,6 +72,20 @@ class Storage:
 
     def read_table(self, path: str, columns: Sequence[str] | None = None) -> "pa.Table":
         """The table, or the columns asked for in that order; read-only. The digest in the name is checked."""
+        with self._parquet(path, columns) as parquet:
+            table = parquet.read(columns)
+        return table if columns is None else table.select(columns)
+
+    def read_batches(self, path: str, columns: Sequence[str], rows: int) -> "Iterator[pa.Table]":
+        """The columns in that order, up to so many rows at a time; only one batch is held in memory."""
+        import pyarrow as pa
+
+        with self._parquet(path, columns) as parquet:
+            for batch in parquet.iter_batches(rows, columns=list(columns)):
+                yield pa.table(batch).select(columns)
+
+    @contextmanager
+    def _parquet(self, path: str, columns: Sequence[str] | None) -> "Iterator[pq.ParquetFile]":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -72,10 +98,9 @@ class Storage:
                     known = parquet.schema_arrow.names
                     if missing := [name for name in columns or () if name not in known]:
                         raise StorageError(f"{path} has no column {', '.join(missing)} (it has {', '.join(known)})")
-                    table = parquet.read(columns)
+                    yield parquet
             except pa.ArrowException as error:
                 raise StorageError(f"{path} is not a Parquet file that can be read: {error}") from None
-        return table if columns is None else table.select(columns)
 
     def write_folder(self, folder: str, name: str, write: Callable[[Path], None]) -> Stored:
         """Store the files that `write` puts into the empty folder it is given.

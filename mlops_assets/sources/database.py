@@ -1,18 +1,18 @@
 """A database behind a SQLAlchemy URL: connections, retries, and errors that show nothing of the URL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mlops_assets.errors import SourceError
+from mlops_assets.errors import SourceError, SourceUnreachable
 from mlops_assets.sources.failures import Retry, Temporary
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 T = TypeVar("T")
-_ADVICE = "check that it runs and that source.url is right, or allow more time (MLOPS_HTTP_TIMEOUT)"
 
 
 class Refused(Exception):
@@ -24,12 +24,17 @@ class Refused(Exception):
 
 
 class Database:
-    """Runs read-only work on short-lived connections; `timeout` is for connecting."""
+    """Runs read-only work on short-lived connections; `timeout` is for connecting.
 
-    def __init__(self, url: str, timeout: float, retry: Retry):
+    `name` is what messages call the URL.
+    """
+
+    def __init__(self, url: str, timeout: float, retry: Retry, name: str = "source.url"):
         self._url = url
         self._timeout = timeout
         self._retry = retry
+        self._name = name
+        self._advice = f"check that it runs and that {name} is right, or allow more time (MLOPS_HTTP_TIMEOUT)"
 
     @property
     def dialect(self) -> str:
@@ -40,36 +45,43 @@ class Database:
 
         Raises Refused, SourceUnreachable, or SourceError where there is no such database.
         """
-        import sqlalchemy as sa
-        from sqlalchemy.exc import DBAPIError
 
         def attempt() -> T:
-            connection = self._connect(label)
-            try:
-                with connection:
-                    if self.dialect == "postgresql":
-                        connection.execute(sa.text("SET TIME ZONE 'UTC'"))  # else months depend on the server's zone
-                    return work(connection)
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise Temporary("broke off the connection") from None
-                if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY":
-                    raise Temporary("is locked by another process") from None
-                raise Refused(type(error.orig).__name__) from None
+            with self._connect(label) as connection, _failures():
+                return work(connection)
 
-        return self._retry.call(attempt, f"{label}: the database", _ADVICE)
+        return self._retry.call(attempt, f"{label}: the database", self._advice)
+
+    @contextmanager
+    def stream(self, statement: "sa.Select", chunk_rows: int, label: str) -> Iterator[Iterator[Sequence["sa.Row"]]]:
+        """The rows of a statement, so many at a time: read once, so only the connection is tried anew.
+
+        Raises as `ask` does.
+        """
+        connection = self._retry.call(lambda: self._connect(label), f"{label}: the database", self._advice)
+        try:
+            with connection, _failures():
+                result = connection.execution_options(yield_per=chunk_rows).execute(statement)
+                yield result.partitions(chunk_rows)  # the option alone does not hold for a text
+        except Temporary as failure:
+            raise SourceUnreachable(f"{label}: the database {failure.reason}: {self._advice}") from None
 
     def _connect(self, label: str) -> "sa.Connection":
+        import sqlalchemy as sa
         from sqlalchemy.exc import DBAPIError
 
         path = self._engine.url.database or ""
         is_file = self.dialect == "sqlite" and path not in ("", ":memory:") and not path.startswith("file:")
         if is_file and not Path(path).is_file():  # connecting would create an empty one
-            raise SourceError(f"{label}: the SQLite file of source.url does not exist: correct its path")
+            raise SourceError(f"{label}: the SQLite file of {self._name} does not exist: correct its path")
         try:
-            return self._engine.connect()
+            connection = self._engine.connect()
         except DBAPIError:
             raise Temporary("cannot be reached") from None
+        if self.dialect == "postgresql":
+            with _failures():
+                connection.execute(sa.text("SET TIME ZONE 'UTC'"))  # else months depend on the server's zone
+        return connection
 
     @cached_property
     def _engine(self) -> "sa.Engine":
@@ -86,6 +98,23 @@ class Database:
             }.get(url.get_backend_name(), {})
             return sa.create_engine(url, poolclass=sa.NullPool, connect_args=options)
         except (ArgumentError, ValueError):
-            raise SourceError("source.url is no SQLAlchemy URL (expected one such as postgresql://host/name)") from None
+            raise SourceError(
+                f"{self._name} is no SQLAlchemy URL (expected one such as postgresql://host/name)"
+            ) from None
         except ImportError as error:
             raise SourceError(f"the database driver {error.name} is not installed: install it with pip") from None
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What a driver raises as Temporary where it may pass, else as Refused."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Temporary("broke off the connection") from None
+        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_BUSY":
+            raise Temporary("is locked by another process") from None
+        raise Refused(type(error.orig).__name__) from None

@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import wraps
 from typing import TypeVar
@@ -62,3 +63,11 @@ def without_chain(function):
         raise failure
 
     return call
+
+
+def stepwise_without_chain(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """The same items, each of which is got as by a function that is decorated so."""
+    step = without_chain(lambda: next(items, None))
+    with closing(items):
+        while (item := step()) is not None:
+            yield item

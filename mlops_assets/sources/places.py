@@ -13,9 +13,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import BadTable, SourceError
-from mlops_assets.sources.failures import Retry
 
 PARALLEL = 8  # files asked about at once
 
@@ -43,21 +41,6 @@ class Place(Protocol):
 
     def open(self, file: File, version: str) -> AbstractContextManager[BinaryIO]:
         """The file's bytes, seekable."""
-
-
-def open_place(uri: str, spec: DatasetSpec, cache: Path, timeout: float, retry: Retry) -> Place:
-    """The place that a URI or path belongs to."""
-    scheme = urlsplit(uri).scheme if "://" in uri else "file"
-    if scheme == "file":
-        return LocalPlace()
-    copies = Copies(cache)
-    if scheme in ("http", "https"):
-        from mlops_assets.sources.http import HttpPlace
-
-        return HttpPlace(_host(spec.redact(uri)), copies, timeout, retry)
-    from mlops_assets.sources.object_store import ObjectStore
-
-    return ObjectStore(scheme, copies)
 
 
 def short_hash(text: str) -> str:
@@ -148,8 +131,3 @@ def _bytes_hash(path: Path, size: int, changed_ns: int) -> str:
     """Hash of a file's bytes; size and time of change only tell whether it was computed before."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-
-
-def _host(shown: str) -> str:
-    """What messages may call a server: its host, without user and password, or the URI's `${NAME}`."""
-    return urlsplit(shown).netloc.rpartition("@")[2] or shown

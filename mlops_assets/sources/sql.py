@@ -99,7 +99,7 @@ class SqlRows:
         return rows.sort_by([(alias, "ascending") for alias in aliases])
 
     def _table(self, chunk: Sequence, label: str) -> "pa.Table":
-        columns = dict(zip(self._spec.used_columns(), map(_array, zip(*chunk, strict=True)), strict=True))
+        columns = dict(zip(self._spec.used_columns(), map(arrow_array, zip(*chunk, strict=True)), strict=True))
         return normalise(columns, self._spec, label)
 
     def _spans(self) -> list[_Span]:
@@ -182,7 +182,7 @@ class SqlRows:
         return BadTable(f"{label}: the database cannot read the columns of {place} by time ({reason})")
 
 
-def _array(values: Sequence) -> "pa.ChunkedArray":
+def arrow_array(values: Sequence) -> "pa.ChunkedArray":
     """A column of fetched values; what Arrow has no type for becomes text, for `normalise` to judge."""
     import pyarrow as pa
 

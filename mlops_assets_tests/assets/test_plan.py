@@ -35,6 +35,7 @@ def test_at_first_all_is_to_be_made_and_waits_for_what_is_above(new_workshop):
         "xgboost_model",
         "champion_model",
         "predictions",
+        "model_performance",
     )
     raw = plan.tasks("raw_data")
     assert names(raw) == ["raw_data[2024-01]", "raw_data[2024-02]", "raw_data[2024-03]"]
@@ -53,7 +54,7 @@ def test_afterwards_nothing_is_to_be_made(workshop):
 
 
 def test_an_asset_that_is_not_there_is_named_with_those_that_are(workshop):
-    with pytest.raises(SpecError, match=r"'xgboost_model' is not an asset \(assets: raw_data, .*predictions\)"):
+    with pytest.raises(SpecError, match=r"'xgboost_model' is not an asset \(assets: raw_data, .*model_performance\)"):
         plan_with(workshop, MLOPS_MODEL_TYPES="Ridge").tasks("xgboost_model")
 
 
@@ -99,6 +100,7 @@ def test_rows_that_change_at_the_source_are_ingested_again(workshop):
     assert found["raw_data[2024-02]"][0].startswith("data: source version ")
     assert found["clean_data[2024-02]"] == ("raw_data[2024-02] will be made again",)
     assert found["training_set"] == ("clean_data[2024-02] will be made again",)
+    assert found["model_performance[2024-02]"] == ("clean_data[2024-02] will be made again",)
     assert "raw_data[2024-01]" not in found and "clean_data[2024-01]" not in found
 
 

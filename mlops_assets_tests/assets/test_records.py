@@ -76,7 +76,8 @@ def test_what_is_missing_is_named(instance):
 
 def test_a_rollback_is_a_record_like_the_one_before_with_another_version(instance, report):
     report("champion_model", "x", champion_version=5, champion_type="XGBoost", verdict="Promoted", judged_on="test")
-    report_rollback(instance, before=version(5), now=version(2))
+    reigned = [{"version": 2, "learnt_until": "2024-02"}, {"version": 5, "learnt_until": "2024-03"}]
+    report_rollback(instance, before=version(5), now=version(2), reigned=reigned)
     record = latest(instance, "champion_model")
     assert record.recipe == RECIPE_1
     assert record.value("champion_version") == 2
@@ -84,9 +85,10 @@ def test_a_rollback_is_a_record_like_the_one_before_with_another_version(instanc
     assert record.value("decision") == "rolled back"
     assert record.value("judged_on") == "test"
     assert record.value("verdict") == "Rolled back by hand from version 5 to version 2."
+    assert record.value("reigns") == reigned
     assert record.content == Recipe({"champion": 2}).digest
 
 
 def test_a_rollback_where_no_champion_was_recorded_records_none(instance):
-    report_rollback(instance, before=version(5), now=version(2))
+    report_rollback(instance, before=version(5), now=version(2), reigned=[])
     assert latest(instance, "champion_model") is None

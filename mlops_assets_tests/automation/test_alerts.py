@@ -12,6 +12,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
+from mlops_assets.assets.requested import build_predict_job
 from mlops_assets.automation.alerts import Collector, build_alert_sensor, first_position, flush
 from mlops_assets.automation.guards import RETRAIN, RETRAINING, STARTED_BY
 from mlops_assets.automation.outbox import LEASE, Outbox
@@ -141,7 +142,7 @@ class Office:
         return retrain.execute_in_process(instance=self.instance, run_config=QUIET, tags=tags).run_id
 
     def counts(self):
-        return Outbox.in_folder(self.project.settings.home_path).counts()
+        return Outbox(self.project.database).counts()
 
 
 @pytest.fixture
@@ -198,6 +199,20 @@ def test_what_happened_before_the_first_tick_is_not_told(instance, tmp_path, tin
     dg.materialize([crashes], instance=instance, run_config=QUIET, raise_on_error=False)
     Office(instance, open_project(tmp_path, tiny, smtp_server.port)).tick()
     assert not smtp_server.received
+
+
+def test_a_prediction_on_request_is_nobodys_but_its_callers(instance, make_office, smtp_server):
+    office = make_office(MAIL_TO_SUCCESS=BOB)
+    for status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE):
+        run = instance.create_run_for_job(build_predict_job(office.project), status=dg.DagsterRunStatus.STARTED)
+        end = (
+            dg.DagsterEventType.RUN_SUCCESS
+            if status is dg.DagsterRunStatus.SUCCESS
+            else dg.DagsterEventType.RUN_FAILURE
+        )
+        instance.report_dagster_event(dg.DagsterEvent(end.value, run.job_name), run.run_id)
+    office.tick()
+    assert (office.told, smtp_server.received) == ("0 new; 0 sent", [])
 
 
 def test_an_event_of_this_moment_is_left_for_the_next_tick(office, smtp_server):
@@ -463,7 +478,7 @@ def test_mail_of_a_tick_that_died_is_sent_by_a_later_one(office, smtp_server):
     office.materialize(crashes)
     smtp_server.stop()
     office.tick()
-    outbox = Outbox.in_folder(office.project.settings.home_path)
+    outbox = Outbox(office.project.database)
     assert outbox.claim(office.now + MINUTE, digest_from=5, most=9)  # and nothing more
     smtp_server.start()
     office.tick(after=2 * MINUTE)
@@ -497,7 +512,7 @@ def test_the_password_appears_nowhere(make_smtp_server, tmp_path, tiny, caplog, 
     shown += [got.message.as_string() + got.text + got.html for got in server.received]
     assert not any(password in text for text in shown)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(path.name == "outbox.db" for path in files)
+    assert any(path.name == "mlops.db" for path in files)
     assert not any(password.encode() in path.read_bytes() for path in files)
 
 
@@ -513,7 +528,7 @@ def test_secrets_and_hidden_names_in_an_error_are_masked(instance, tmp_path, tin
     office.tick()
     got = smtp_server.received[0]
     assert "***, postgresql://me:***@db/mlflow: no ${PRICE_COLUMN}" in got.text
-    stored = (tmp_path / "home" / "outbox.db").read_bytes().decode(errors="replace")
+    stored = (office.project.home / "mlops.db").read_bytes().decode(errors="replace")
     for secret in ("hunter2", "s3same", "fare_in_cents"):
         assert secret not in got.text + got.html + stored
 
@@ -527,7 +542,7 @@ def test_metadata_that_nobody_foresaw_does_not_hold_back_the_mail(office, smtp_s
 
 
 def test_a_tick_without_time_left_loses_nothing(office, instance, smtp_server):
-    outbox, position = Outbox.in_folder(office.project.settings.home_path), first_position(instance)
+    outbox, position = Outbox(office.project.database), first_position(instance)
     office.materialize(crashes)
     collector = Collector(instance, office.project, outbox, office.now)
     assert collector.collect(position, [], until=0) == position
@@ -543,7 +558,7 @@ def test_runs_of_another_code_location_are_not_told(office, instance, location, 
     run = dg.DagsterRun(job_name="tune", remote_job_origin=RemoteJobOrigin(repository, "tune"))
     instance.add_run(run)
     instance.report_run_failed(run, "no luck")
-    outbox = Outbox.in_folder(office.project.settings.home_path)
+    outbox = Outbox(office.project.database)
     collector = Collector(instance, office.project, outbox, office.now, location="ours")
     collector.collect(position, [], until=time.monotonic() + 60)
     assert collector.added == told

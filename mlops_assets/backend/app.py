@@ -1,0 +1,114 @@
+"""The application: every part of the backend is wired here, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from mlops_assets.backend.about import REFRESH, build_router
+from mlops_assets.backend.answers_log import AnswersLog
+from mlops_assets.backend.batch import PATH as BATCH
+from mlops_assets.backend.batch import PredictBatch
+from mlops_assets.backend.batching import Batcher
+from mlops_assets.backend.docs_page import mount_docs
+from mlops_assets.backend.form import mount_form
+from mlops_assets.backend.gate import Gate
+from mlops_assets.backend.keys import read_keys
+from mlops_assets.backend.limits import Bodies, RateLimit
+from mlops_assets.backend.log_process import LogProcess
+from mlops_assets.backend.metrics import Metrics
+from mlops_assets.backend.openapi import describe
+from mlops_assets.backend.predict import PATH as PREDICT
+from mlops_assets.backend.predict import Predict
+from mlops_assets.backend.predictor import Predictor
+from mlops_assets.backend.runs import router as runs_router
+from mlops_assets.backend.webhook import WebhookSecret
+from mlops_assets.project import Project
+
+API_VERSION = "1"
+FLUSH_SECONDS = 10.0  # at the end, for what is not yet in the prediction log
+
+
+def build_app(project: Project, predictor: Predictor | None = None, metrics: Metrics | None = None) -> FastAPI:
+    """The server's application; raises SettingsError where keys cannot be read.
+
+    `predictor`: another one than that of the project's registry, together with the `metrics` that it writes to.
+    """
+    settings = project.settings
+    keys = read_keys(settings)
+    metrics = metrics or Metrics()
+    predictor = predictor or Predictor(project.registry, settings.model_poll_seconds, metrics, project.spec.redact)
+    answers_log = AnswersLog(LogProcess(project), settings.log_days, metrics)
+    bodies = Bodies(int(settings.serve_body_mb * 1e6), settings.serve_timeout)
+    width = settings.thread_count
+    workers = ThreadPoolExecutor(width, thread_name_prefix="rows")
+    secret = WebhookSecret(settings.webhook_secret.get_secret_value()) if settings.webhook_secret else None
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        predictor.start()
+        answers_log.start()
+        yield
+        predictor.stop()
+        workers.shutdown(wait=True, cancel_futures=True)
+        answers_log.close(FLUSH_SECONDS)
+
+    app = FastAPI(
+        title=f"Predictions of {project.spec.name}",
+        description="Answers of the champion, from memory.",
+        version=API_VERSION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,  # these pages load their scripts from the internet
+        redoc_url=None,
+    )
+    predict = Predict(
+        predictor=predictor,
+        bodies=bodies,
+        batcher=Batcher(metrics.batch_rows.observe),
+        answers_log=answers_log,
+        metrics=metrics,
+        workers=workers,
+        most_rows=settings.serve_list_rows,
+        seconds=settings.serve_timeout,
+    )
+    predict_batch = PredictBatch(
+        predictor=predictor,
+        bodies=bodies,
+        metrics=metrics,
+        workers=workers,
+        width=width,
+        most_rows=settings.serve_batch_rows,
+        most_bytes=bodies.most,
+        seconds=settings.serve_timeout,
+    )
+    posts = {PREDICT: predict, BATCH: predict_batch}
+    app.router.routes[:0] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()]
+    app.include_router(build_router(predictor, bodies, metrics, secret))
+    app.include_router(runs_router)
+    mount_form(app, project, predict, bool(keys))
+    mount_docs(app, predictor, bool(keys))
+    app.add_middleware(
+        Gate,
+        keys=keys,
+        rate=RateLimit(settings.serve_rate),
+        metrics=metrics,
+        redact=project.spec.redact,
+        posts=posts,
+        signed=frozenset({REFRESH} if secret else ()),
+    )
+    for kind in (HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _leave_to_the_gate)
+    app.openapi = lambda: describe(app, predictor.loaded, bool(keys))
+    app.state.keys, app.state.predict, app.state.project = keys, predict, project
+    return app
+
+
+async def _leave_to_the_gate(request: Request, error: Exception) -> None:
+    raise error

@@ -1,0 +1,119 @@
+"""The OpenAPI page: FastAPI describes its routes, this module the two that predict, by the champion's signature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from mlops_assets.backend.about import example_rows
+from mlops_assets.backend.batch import PATH as BATCH
+from mlops_assets.backend.bodies import JSON
+from mlops_assets.backend.champion import Champion
+from mlops_assets.backend.errors import ERRORS
+from mlops_assets.backend.formats import FORMATS
+from mlops_assets.backend.keys import SECURITY
+from mlops_assets.backend.predict import PATH as PREDICT
+from mlops_assets.backend.schemas import BatchAnswer, ErrorAnswer, ListAnswer, OneAnswer
+
+if TYPE_CHECKING:
+    from mlops_assets.core.signature import Input
+
+_TYPES = {
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "text": {"type": "string"},
+    "time": {"type": "string", "format": "date-time"},
+}
+
+
+def describe(app: FastAPI, champion: Champion | None, has_keys: bool) -> dict[str, Any]:
+    """The OpenAPI document; without a champion it does not know the inputs."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    answers = [(model, "serialization") for model in (OneAnswer, ListAnswer, BatchAnswer, ErrorAnswer)]
+    schemas |= models_json_schema(answers, ref_template="#/components/schemas/{model}")[1]["$defs"]
+    schemas["Row"], schemas["Columns"] = _row(champion), _columns(champion)
+    examples = example_rows(champion) if champion else []
+    document["paths"] |= {PREDICT: {"post": _predict(examples)}, BATCH: {"post": _batch(examples)}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _finish(operation)
+    if has_keys:
+        document["components"]["securitySchemes"] = SECURITY
+        document["security"] = [{name: []} for name in SECURITY]
+    return document
+
+
+def _row(champion: Champion | None) -> dict[str, Any]:
+    fields = {item.name: _field(item) for item in champion.model.signature} if champion else {}
+    description = "The inputs of one row. One that is left out or null is missing."
+    return {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+
+
+def _columns(champion: Champion | None) -> dict[str, Any]:
+    inputs = champion.model.signature if champion else ()
+    fields = {item.name: {"type": "array", "items": _field(item)} for item in inputs}
+    description = "A list of values for each input, all of the same length."
+    return {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+
+
+def _field(item: Input) -> dict[str, Any]:
+    told = []
+    if item.categories:
+        shown = ", ".join(item.categories[:12])
+        told.append(f"One of {shown}{', …' if len(item.categories) > 12 else ''}; others are flagged as unseen.")
+    if item.low is not None:
+        told.append(f"From {item.low} to {item.high}; values outside are flagged.")
+    if item.type == "time":
+        told.append(f"Without an offset it is a wall clock of {item.timezone or 'UTC'}.")
+    kind = _TYPES[item.type]
+    return kind | {"type": [kind["type"], "null"], "description": " ".join(told)}
+
+
+def _predict(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    row = {"$ref": "#/components/schemas/Row"}
+    examples = {"one": {"summary": "One row", "value": rows[0]}} if rows else {}
+    examples |= {"list": {"summary": "A list of rows", "value": rows}} if rows else {}
+    explain = {
+        "name": "explain",
+        "in": "query",
+        "description": "Tell what each feature adds to the prediction.",
+        "schema": {"type": "boolean", "default": False},
+    }
+    answer = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("OneAnswer", "ListAnswer")]}
+    return {
+        "summary": "Predict",
+        "description": "Predict one row, or a list of them.",
+        "operationId": "predict",
+        "parameters": [explain],
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": {"oneOf": [row, {"type": "array", "items": row}]}, "examples": examples}},
+        },
+        "responses": {"200": {"description": "The answer.", "content": {JSON: {"schema": answer}}}},
+    }
+
+
+def _batch(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    names = rows[0] if rows else {}
+    columns = {name: [row[name] for row in rows] for name in names}
+    binary = {name: {"schema": {"type": "string", "format": "binary"}} for name in FORMATS if name != JSON}
+    sent = {JSON: {"schema": {"$ref": "#/components/schemas/Columns"}, "example": columns}} | binary
+    answered = {JSON: {"schema": {"$ref": "#/components/schemas/BatchAnswer"}}} | binary
+    return {
+        "summary": "Predict a table",
+        "description": "Predict many rows; the answer is streamed, in the format of Accept or else of the request.",
+        "operationId": "predict_batch",
+        "requestBody": {"required": True, "content": sent},
+        "responses": {"200": {"description": "The answers, in the order of the rows.", "content": answered}},
+    }
+
+
+def _finish(operation: dict[str, Any]) -> None:
+    """Add the errors that the gate may answer with, all of one shape."""
+    shape = {JSON: {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+    for status, description in ERRORS.items():
+        operation["responses"][str(status)] = {"description": description, "content": shape}

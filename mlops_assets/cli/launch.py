@@ -1,0 +1,89 @@
+"""`launch`: a prediction, a retraining or a search as a run of the Dagster that is served somewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_assets.errors import InputError
+from mlops_assets.resources.launch_client import LaunchClient, Run
+from mlops_assets.settings import read_settings
+
+MODEL_TYPE = "dagster/partition"
+STARTED_BY = {"mlops/started_by": "api"}  # automation.guards has the name; importing it would load Dagster
+_TOLD = ("validation_rmse", "trials", "reason")
+_ANSWERED = "requested_predictions"
+_OPTIONS = {"predict": ("rows", "file", "version"), "tune": ("model_type",), "retrain": ()}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: `what` is `predict`, `retrain` or `tune`, and the rest is for one of these alone."""
+
+    what: str
+    rows: str | None = None
+    file: str | None = None
+    version: int = 0
+    model_type: str | None = None
+
+    def run_config(self) -> dict[str, Any]:
+        if self.what != "predict":
+            return {}
+        named = {"rows": _rows(self.rows)} if self.rows is not None else {"file": self.file}
+        return {"ops": {"answer": {"config": named | {"version": self.version}}}}
+
+    def tags(self) -> dict[str, str]:
+        return STARTED_BY | ({MODEL_TYPE: self.model_type} if self.model_type else {})
+
+    def check(self) -> None:
+        """Raises InputError where options are missing, or are for something else."""
+        given = [name for name in ("rows", "file", "version", "model_type") if getattr(self, name)]
+        for name in given:
+            if name not in _OPTIONS[self.what]:
+                raise InputError(f"--{name.replace('_', '-')} is not for launch {self.what}")
+        if self.what == "predict" and (self.rows is None) == (self.file is None):
+            raise InputError("launch predict needs either --rows or --file")
+        if self.what == "tune" and not self.model_type:
+            raise InputError("launch tune needs --model-type, such as XGBoost")
+
+
+def launch_run(request: Request, url: str | None, *, wait: bool) -> int:
+    """Launch, and with `wait` stay until the end: 0, or 1 where the run did not succeed. Raises LaunchError."""
+    request.check()
+    client = LaunchClient(url or read_settings().dagster_url)
+    run_id = client.launch(request.what, request.run_config(), request.tags())
+    print(f"launched: {client.run_url(run_id)}", file=sys.stderr if wait else sys.stdout)
+    if not wait:
+        return 0
+    run = client.wait(run_id)
+    if not run.succeeded:
+        print(f"{request.what} ended with {run.status.lower()}: {client.failure(run_id)}", file=sys.stderr)
+        return 1
+    _show(run)
+    return 0
+
+
+def _show(run: Run) -> None:
+    """Answers as JSON lines; of other assets how good they are, and why they were made."""
+    if answered := run.made.get(_ANSWERED):
+        for answer in answered["answers"]:
+            print(json.dumps(answer))
+        if left := answered["dagster/row_count"] - len(answered["answers"]):
+            print(f"and {left} more: {answered['read_back']}", file=sys.stderr)
+        return
+    print(f"{run.job_name} succeeded")
+    for asset, metadata in run.made.items():
+        print(f"{asset}: {', '.join(f'{name} {metadata[name]}' for name in _TOLD if name in metadata)}")
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(sys.stdin.read() if text == "-" else text)
+    except ValueError as error:
+        raise InputError(f"--rows is not JSON: {error}") from None
+    rows = document if isinstance(document, list) else [document]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise InputError("--rows must be an object, or a list of objects, one a row")
+    return rows

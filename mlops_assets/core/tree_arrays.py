@@ -1,0 +1,127 @@
+"""XGBoost's trees as arrays, for one or a few rows: they go down all trees at once, a level at a time.
+
+A call into XGBoost costs more than a row. The predictions here are the same bit for bit: the same comparisons of
+float32, the same order of additions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LARGEST = np.finfo(np.float32).max
+MOST_BYTES = 100_000_000  # of categories by nodes; beyond that XGBoost answers every row
+# Objectives whose prediction is the sum over the trees as it is.
+_PLAIN = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror")
+
+
+@dataclass(frozen=True, eq=False)
+class TreeArrays:
+    """All nodes of all trees in one numbering; a right child comes after its left one, and a leaf is its own child.
+
+    A row is widened to what the nodes compare with their thresholds: its numbers with low values for missing ones,
+    its numbers with high values for missing ones, then for each split by category 1 where the row goes right.
+    """
+
+    roots: np.ndarray  # (trees,) int64
+    depth: int
+    compared: np.ndarray  # (nodes,) int64, place in the widened row
+    thresholds: np.ndarray  # (nodes,) float32
+    left: np.ndarray  # (nodes,) int64
+    leaves: np.ndarray  # (nodes,) float32
+    base: np.float32
+    categorical: np.ndarray  # (k,) int64, columns of which there are splits by category
+    goes_right: tuple[np.ndarray, ...]  # for each of them (categories + 1, splits) float32, missing last
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predictions (n,) float32 of rows (n, width) float32 with NaN where missing."""
+        missing = np.isnan(X)
+        codes = np.where(missing, -1, X).take(self.categorical, axis=1).astype(np.int64)
+        splits = [table.take(code, axis=0, mode="wrap") for table, code in zip(self.goes_right, codes.T, strict=True)]
+        rows = np.concatenate([np.where(missing, -LARGEST, X), np.where(missing, LARGEST, X), *splits], axis=1)
+        start = np.arange(len(X))[:, None] * rows.shape[1]
+        values = rows.reshape(-1)
+        node = np.broadcast_to(self.roots, (len(X), len(self.roots)))
+        for _ in range(self.depth):
+            place = self.compared.take(node)
+            place += start
+            goes_right = values.take(place) >= self.thresholds.take(node)
+            node = self.left.take(node)
+            node += goes_right
+        terms = np.empty((len(X), len(self.roots) + 1), np.float32)
+        terms[:, 0], terms[:, 1:] = self.base, self.leaves.take(node)
+        return np.add.accumulate(terms, axis=1)[:, -1]
+
+
+def tree_arrays(booster: Any, categories: Mapping[int, int]) -> TreeArrays | None:
+    """The trees of a Booster; None where its predictions are more than their sum, or would take too much memory.
+
+    `categories`: how many a categorical column has, by its place in the matrix.
+    """
+    learner = json.loads(booster.save_raw("json"))["learner"]
+    about, model = learner["learner_model_param"], learner["gradient_booster"]
+    if model["name"] != "gbtree" or learner["objective"]["name"] not in _PLAIN:
+        return None
+    trees = model["model"]["trees"]
+    width, sizes = int(about["num_feature"]), [len(tree["left_children"]) for tree in trees]
+    roots = np.cumsum([0, *sizes[:-1]])
+    first = np.repeat(roots, sizes)
+    children = [_joined(trees, f"{side}_children", np.int64) for side in ("left", "right")]
+    is_leaf = children[0] < 0
+    if not np.array_equal(children[1][~is_leaf], children[0][~is_leaf] + 1):
+        return None
+    left = np.where(is_leaf, np.arange(len(first)), children[0] + first)
+    conditions = _joined(trees, "split_conditions", np.float32)
+    goes_right_if_missing = _joined(trees, "default_left", np.int64) == 0
+    compared = _joined(trees, "split_indices", np.int64) + width * goes_right_if_missing
+    thresholds = np.where(is_leaf, np.float32(np.inf), conditions)
+    tables, place = {}, 2 * width
+    for column, splits in _splits_by_category(trees, roots, categories).items():
+        if (categories[column] + 1) * len(splits) * 4 > MOST_BYTES:
+            return None
+        nodes = np.array(list(splits))
+        compared[nodes], thresholds[nodes] = place + np.arange(len(nodes)), 0.5
+        place += len(nodes)
+        table = np.zeros((categories[column] + 1, len(nodes)), np.float32)
+        for number, known in enumerate(splits.values()):
+            table[known, number] = 1
+        table[-1] = goes_right_if_missing[nodes]
+        tables[column] = table
+    return TreeArrays(
+        roots=roots,
+        depth=_depth(roots, left, is_leaf),
+        compared=compared,
+        thresholds=thresholds,
+        left=left,
+        leaves=np.where(is_leaf, conditions, np.float32(0)),
+        base=np.float32(about["base_score"].strip("[]")),
+        categorical=np.array(list(tables), np.int64),
+        goes_right=tuple(tables.values()),
+    )
+
+
+def _joined(trees: list[dict[str, Any]], name: str, dtype: type) -> np.ndarray:
+    return np.concatenate([np.array(tree[name], dtype) for tree in trees])
+
+
+def _splits_by_category(
+    trees: list[dict[str, Any]], roots: np.ndarray, columns: Iterable[int]
+) -> dict[int, dict[int, list[int]]]:
+    """For each column that is split by category: its nodes, and the categories that go right there."""
+    splits: dict[int, dict[int, list[int]]] = {column: {} for column in columns}
+    for root, tree in zip(roots, trees, strict=True):
+        segments = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)
+        for node, start, size in segments:
+            splits[tree["split_indices"][node]][root + node] = tree["categories"][start : start + size]
+    return {column: nodes for column, nodes in splits.items() if nodes}
+
+
+def _depth(roots: np.ndarray, left: np.ndarray, is_leaf: np.ndarray) -> int:
+    depth, level = 0, roots
+    while len(inner := level[~is_leaf[level]]):
+        depth, level = depth + 1, np.concatenate([left[inner], left[inner] + 1])
+    return depth

@@ -1,0 +1,96 @@
+"""The project's own database: SQLite beside the data, or the PostgreSQL that MLOPS_DATABASE_URL names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from mlops_assets.errors import SettingsError, StorageError
+from mlops_assets.resources.mlflow_connection import redact
+from mlops_assets.resources.tables import METADATA
+
+BUSY_SECONDS = 15  # of waiting for another writer, or for a server to answer
+_TABLES_LOCK = 0x6D6C6F7073  # any number that others do not use
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Database:
+    """Transactions on our tables, which are made where they are missing.
+
+    A connection lives for one transaction: none grows stale, and any number of threads and processes may use
+    the same database. Nothing is opened before the first use. All methods raise StorageError, whose message
+    holds neither a password nor a row.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """A connection whose work is committed at the end, and undone by an error."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StorageError(f"{self._name} cannot be used: {self._reason(error)}") from None
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        url = self._parsed_url
+        is_file = url.get_backend_name() == "sqlite"
+        wait = {"timeout": BUSY_SECONDS} if is_file else {"connect_timeout": BUSY_SECONDS}
+        # Without it psycopg2 sends each row of many by itself, and waits.
+        batches = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
+        engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=wait, **batches)
+        try:
+            if is_file:
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            # Two that make the same tables at once would fail.
+            with FileLock(f"{url.database}.lock", timeout=BUSY_SECONDS) if is_file else nullcontext():
+                _make_tables(engine)
+        except OSError as error:  # a lock that is not given in time is one too
+            raise StorageError(f"{self._name} cannot be opened: {error.strerror or type(error).__name__}") from None
+        return engine
+
+    @cached_property
+    def _parsed_url(self) -> sa.URL:
+        try:
+            return sa.make_url(self._url)
+        except (sa.exc.ArgumentError, ValueError):
+            wanted = "expected one such as postgresql://user:password@host/name"
+            raise SettingsError(f"MLOPS_DATABASE_URL is no SQLAlchemy URL ({wanted})") from None
+
+    @property
+    def _name(self) -> str:
+        if self._parsed_url.get_backend_name() == "sqlite":
+            return f"the database {Path(self._parsed_url.database).name} (set MLOPS_HOME or MLOPS_DATABASE_URL)"
+        return "the database of MLOPS_DATABASE_URL"
+
+    def _reason(self, error: SQLAlchemyError) -> str:
+        """The driver's own words where they are of the connection; others may quote rows."""
+        if isinstance(error, OperationalError):
+            return redact(self._url, " ".join(str(error.orig).split()))
+        return type(error).__name__
+
+
+def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Insert:
+    """An INSERT that leaves out the rows that are there already, maybe by another process."""
+    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()
+
+
+def _make_tables(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Readers do not wait for the writer, nor the writer for them. The file remembers it.
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
+        METADATA.create_all(connection)
+        connection.commit()

@@ -1,0 +1,55 @@
+"""Every table of the project's own database, in one place."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+
+class Moment(sa.TypeDecorator):
+    """A time in UTC: `timestamptz` in PostgreSQL, a text that sorts by time in SQLite, always aware in Python."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+MAIL_OUTBOX = sa.Table(
+    "mail_outbox",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String(500), nullable=False),
+    sa.Column("recipient", sa.String(320), nullable=False),
+    sa.Column("alert", sa.Text, nullable=False),
+    sa.Column("happened_at", Moment, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("letter", sa.String(40)),  # the letter it is in; of an expired one, that which told of it
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("next_try", Moment, nullable=False),
+    sa.Column("last_error", sa.Text),
+    sa.Column("sent_at", Moment),
+    sa.UniqueConstraint("key", "recipient"),
+)
+
+PREDICTION_LOG = sa.Table(
+    "prediction_log",
+    METADATA,
+    sa.Column("request_id", sa.Text, primary_key=True),
+    sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("dataset", sa.Text, nullable=False),  # several may share one database
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("event_at", sa.DateTime, nullable=False),  # the wall clock of the dataset's time column
+    sa.Column("model_version", sa.Integer, nullable=False),
+    sa.Column("inputs", sa.JSON, nullable=False),  # by alias
+    sa.Column("prediction", sa.Double, nullable=False),
+    sa.Column("low", sa.Double),
+    sa.Column("high", sa.Double),
+    sa.Index("prediction_log_at", "dataset", "at"),
+    sa.Index("prediction_log_event_at", "dataset", "event_at"),
+)

@@ -1,0 +1,160 @@
+"""The form as a person uses it, in a real browser: with the keyboard, on a phone, by a link, without the internet."""
+
+import re
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from mlops_assets_tests.browser import CHROMIUM, FLAGS, open_page, open_server
+
+pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
+
+KEY = "some-key-0123456789"
+WIDE, PHONE = (1400, 900), (400, 800)
+
+
+@pytest.fixture(scope="module")
+def home(new_shop):
+    home = new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost")
+    assert home.command("run").code == 0
+    return home
+
+
+@pytest.fixture(scope="module")
+def url(home):
+    log = home.folder / "serve.log"
+    with open_server(home.env, log) as url:
+        yield url
+    assert "Traceback" not in log.read_text()
+
+
+@contextmanager
+def quiet_page(url, size=WIDE):
+    """A page on which nothing may go wrong: no error in the console, no failed request, no other host."""
+    troubles = []
+    with open_page(*size) as page:
+        page.on("console", lambda message: message.type in ("error", "warning") and troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+        page.on("request", lambda request: request.url.startswith((url, "data:")) or troubles.append(request.url))
+        page.on(
+            "response", lambda response: response.status < 400 or troubles.append(f"{response.status} {response.url}")
+        )
+        yield page
+    assert troubles == []
+
+
+def prediction(page, version=None):
+    """What a card says, with all its digits, once it is there."""
+    which = f"[data-version='{version}']" if version else ""
+    return float(page.locator(f"[data-prediction]{which}").first.get_attribute("data-prediction"))
+
+
+def over_http(url, row):
+    return httpx.post(f"{url}/predict", json=row).json()
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_filled_in_and_sent_by_keyboard_it_shows_what_post_predict_answers(url, size):
+    with quiet_page(url, size) as page:
+        page.goto(url)
+        page.get_by_role("textbox", name="Zone").focus()
+        page.keyboard.type("3")
+        page.get_by_role("option", name="3", exact=True).wait_for()
+        page.keyboard.press("Enter")  # chooses
+        page.keyboard.press("Tab")
+        page.keyboard.type("42.5")
+        page.keyboard.press("Enter")  # submits
+        page.wait_for_url("**/?zone=3&size=42.5")
+        answer = over_http(url, {"zone": 3, "size": 42.5})
+        assert prediction(page) == pytest.approx(answer["prediction"], rel=1e-9)
+        shown = page.locator(".big").inner_text()
+        decimals = len(shown.partition(".")[2])
+        assert float(shown.replace(",", "")) == pytest.approx(answer["prediction"], abs=0.5 * 10**-decimals)
+        assert "90% interval" in page.locator(".interval").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_the_link_repeats_the_query(url):
+    with quiet_page(url) as page:
+        page.goto(url)
+        page.get_by_role("button", name="Example").click()
+        page.get_by_role("button", name="Predict").click()
+        first = prediction(page)
+        page.wait_for_url("**/?*size=*")
+        link = page.url
+        assert "zone=" in link
+    with quiet_page(url) as page:
+        page.goto(link)
+        assert prediction(page) == first
+        assert page.url == link
+        assert page.get_by_role("textbox", name="Size").input_value() in link
+        page.get_by_role("textbox", name="Size").fill("7")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**size=7*")
+        page.locator(f"[data-prediction]:not([data-prediction='{first}'])").wait_for()
+        page.go_back()
+        page.locator(f"[data-prediction='{first}']").wait_for()
+        assert page.get_by_role("textbox", name="Size").input_value() in link
+
+
+def test_two_models_answer_side_by_side(url, home):
+    champion = over_http(url, {})["model"]["version"]
+    registry = home.project().registry
+    other = next(made for made in registry.newest(10) if made.model_type != registry.version(champion).model_type)
+    with quiet_page(url) as page:
+        page.goto(f"{url}/?zone=2&size=10")
+        page.get_by_role("textbox", name="Compare with").click()
+        page.get_by_role("option", name=re.compile(f"version {other.number},")).click()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Predict").click()
+        own = registry.load(other.number).predict([{"zone": 2, "size": 10}])[0]
+        assert prediction(page, other.number) == pytest.approx(own, rel=1e-9)
+        assert prediction(page, champion) == pytest.approx(
+            over_http(url, {"zone": 2, "size": 10})["prediction"], rel=1e-9
+        )
+        places = [card.bounding_box() for card in page.locator(".answer").all()]
+        assert places[0]["y"] == places[1]["y"] and places[0]["x"] < places[1]["x"]
+        assert f"compare-with={other.number}" in page.url
+
+
+def test_a_category_that_the_model_does_not_know_can_be_asked_for(url):
+    with quiet_page(url) as page:
+        page.goto(url)
+        page.get_by_role("textbox", name="Zone").fill("77")
+        page.get_by_role("option", name="77").click()
+        page.get_by_role("button", name="Predict").click()
+        page.get_by_text("zone 77 was not among the training rows").wait_for()
+
+
+def test_a_wrong_value_is_told_at_its_field(url):
+    with quiet_page(url) as page:
+        page.goto(f"{url}/?zone=three")
+        page.get_by_text("zone must be a whole number: 'three' is not one").nth(1).wait_for()
+        assert page.get_by_role("textbox", name="Zone").get_attribute("aria-invalid") == "true"
+
+
+def test_the_scheme_is_switched_and_kept(url):
+    with quiet_page(url) as page:
+        page.goto(url)
+        page.get_by_role("button", name="Switch between light and dark").click()
+        dark = page.locator("html[data-mantine-color-scheme=dark]")
+        dark.wait_for()
+        page.reload()
+        page.get_by_role("button", name="Predict").wait_for()
+        assert dark.count() == 1
+
+
+def test_with_keys_the_browser_asks_once_and_then_the_form_works(home):
+    from playwright.sync_api import sync_playwright
+
+    keyed = home.env | {"MLOPS_API_KEYS": KEY}
+    with open_server(keyed, home.folder / "keyed.log") as url, sync_playwright() as playwright:
+        assert httpx.get(url).status_code == 401
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_context(http_credentials={"username": "me", "password": KEY}).new_page()
+        page.goto(f"{url}/?zone=3&size=42.5")
+        assert prediction(page) > 0
+        browser.close()
