@@ -14,10 +14,10 @@ run: $(VENV)/.core ## Run the whole pipeline: whatever is not up to date
 test: $(VENV)/.test ## Run the tests
 	$(BIN)/python -m pytest
 
-dev: $(VENV)/.core ## Open the Dagster UI and the MLflow UI on what `make run` made
+dev: $(VENV)/.core ## Open the Dagster UI, the MLflow UI, the form and the dashboards on what `make run` made
 	$(BIN)/mlops-assets dev
 
-serve: $(VENV)/.core ## Serve predictions of the champion over HTTP
+serve: $(VENV)/.core ## Serve predictions of the champion, the form and the dashboards over HTTP
 	$(BIN)/mlops-assets serve
 
 bench: $(VENV)/.test ## Measure, and write docs/benchmarks.md

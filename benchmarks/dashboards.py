@@ -50,13 +50,14 @@ def open_pages() -> dict[str, Any]:
 
     from mlops_assets.dashboards.catalogue import Catalogue
     from mlops_assets.dashboards.context import open_dashboards
+    from mlops_assets.dashboards.samples import Sampler
     from mlops_assets.project import open_project
 
     with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
         project = open_project({"MLOPS_HOME": folder, "MLOPS_MODEL_TYPES": ",".join(MODEL_TYPES)})
         write_runs(Path(folder))
         write_trials(project)
-        dashboards = open_dashboards(project, instance, Catalogue(jobs={"clean": ("clean_data",)}))
+        dashboards = open_dashboards(project, instance, Catalogue(jobs={"clean": ("clean_data",)}), Sampler(bytes))
         first = read_all(dashboards)
         time.sleep(6)  # so that a look at the stores is due
         pages, charts = {}, {}

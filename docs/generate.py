@@ -168,9 +168,10 @@ def _dashboards():
 
     from mlops_assets.dashboards.catalogue import Catalogue
     from mlops_assets.dashboards.context import open_dashboards
+    from mlops_assets.dashboards.samples import Sampler
     from mlops_assets.project import open_project
 
-    return open_dashboards(open_project({}), DagsterInstance.ephemeral(), Catalogue())
+    return open_dashboards(open_project({}), DagsterInstance.ephemeral(), Catalogue(), Sampler(bytes))
 
 
 def _parts(path: str, part: type[Part]) -> Iterator[tuple[str, type[Part]]]:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from mlops_assets.assets import build_assets
+from mlops_assets.assets.backtest import backtest_job
 from mlops_assets.assets.requested import build_predict_job, requested_predictions
 from mlops_assets.automation import build_schedules, build_sensors
 from mlops_assets.automation.retraining import Conductor, DaemonConductor, build_retrain_job
@@ -21,7 +22,7 @@ def build_definitions(
     stages, retrain = build_jobs(project), build_retrain_job()
     return dg.Definitions(
         assets=[*build_assets(project), requested_predictions()],
-        jobs=[*stages, retrain, build_predict_job(project)],
+        jobs=[*stages, retrain, build_predict_job(project), backtest_job()],
         schedules=build_schedules(project, stages, retrain),
         sensors=build_sensors(project, stages, retrain),
         resources={

@@ -4,7 +4,8 @@ import dagster as dg
 
 from mlops_assets.project import Project
 
-SCORE = "score"
+SCORE, MONITOR = "score", "monitor"
+MEASURED = ("clean_data", "model_performance", "drift_report")
 JOB_OF = {
     "raw_data": "ingest",
     "clean_data": "clean",
@@ -15,6 +16,7 @@ JOB_OF = {
     "champion_model": "promote",
     "predictions": "predict_batch",
     "model_performance": "measure_performance",
+    "drift_report": "report_drift",
 }
 
 
@@ -28,6 +30,7 @@ def build_jobs(project: Project) -> list[dg.JobDefinition]:
         "champion_model": "Let the best candidate challenge the champion.",
         "predictions": "Score one month with the champion.",
         "model_performance": "Compare one month's predictions with what came true.",
+        "drift_report": "Compare one month with those that the model of its time had learnt from.",
     }
     if project.sklearn_types:
         described["sklearn_model"] = "Fit the final model of one scikit-learn type."
@@ -37,6 +40,7 @@ def build_jobs(project: Project) -> list[dg.JobDefinition]:
     return [
         _job("prepare_data", ["raw_data", "clean_data"], "Ingest and clean one month."),
         _job(SCORE, ["raw_data", "predictions"], "Ingest one month as it is now, and score it with the champion."),
+        _job(MONITOR, [*MEASURED], "Measure one month that was scored: realised error and drift."),
         *jobs,
     ]
 

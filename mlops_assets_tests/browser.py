@@ -35,22 +35,25 @@ START_SECONDS, STOP_SECONDS = 180, 60
 
 @dataclass(frozen=True)
 class Uis:
-    """Addresses of the two UIs, and the file that holds what their servers said."""
+    """Addresses of the two UIs and of the server, and the file that holds what all three said."""
 
     dagster: str
     mlflow: str
+    server: str
     log: Path
 
 
 @contextmanager
 def open_uis(env: Mapping[str, str], log: Path) -> Iterator[Uis]:
-    """`mlops-assets dev` on free ports, until both UIs answer; ended afterwards, with all that it started."""
-    dagster, mlflow = _free_ports(2)
-    uis = Uis(f"http://127.0.0.1:{dagster}", f"http://127.0.0.1:{mlflow}", log)
-    words = "dev", "--port", str(dagster), "--mlflow-port", str(mlflow)
+    """`mlops-assets dev` on free ports, until all answer; ended afterwards, with all that it started."""
+    ports = _free_ports(3)
+    uis = Uis(*(f"http://127.0.0.1:{port}" for port in ports), log)
+    options = zip(("--port", "--mlflow-port", "--serve-port"), map(str, ports), strict=True)
+    words = "dev", *(word for option in options for word in option)
     with _started(words, env, log) as process:
         wait_for(process, f"{uis.dagster}/server_info", log)
         wait_for(process, f"{uis.mlflow}/health", log)
+        wait_for(process, f"{uis.server}/health", log)
         yield uis
 
 

@@ -90,6 +90,12 @@ def test_the_link_of_a_search_leads_to_its_run_in_mlflow(uis, page):
     page.get_by_text("tune Ridge").first.wait_for()
 
 
+def test_the_dashboards_beside_them_lead_to_the_same_runs(uis, page):
+    page.goto(f"{uis.server}/dashboards/?board=data-preparation")
+    page.get_by_role("link", name="raw_data").first.wait_for()
+    assert page.get_by_role("link", name="raw_data").first.get_attribute("href").startswith(f"{uis.dagster}/runs/")
+
+
 def test_the_servers_said_nothing_of_an_error(uis, page):
     said = uis.log.read_text()
     assert "Traceback" not in said

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import dagster as dg
 
+from mlops_assets.assets.backtest import backtest_asset
 from mlops_assets.assets.champion import champion_asset
+from mlops_assets.assets.drift import drift_asset
 from mlops_assets.assets.performance import performance_asset
 from mlops_assets.assets.prediction import prediction_assets
 from mlops_assets.assets.preparation import preparation_assets
@@ -29,4 +31,6 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
         champion_asset([model.key.to_user_string() for model in models], freshness),
         *prediction_assets(months),
         performance_asset(months),
+        drift_asset(months),
+        backtest_asset(),
     ]

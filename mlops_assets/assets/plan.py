@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from mlops_assets.assets import recipes
+from mlops_assets.assets.drift_basis import find_basis
 from mlops_assets.assets.making import why_stale
 from mlops_assets.assets.records import latest, newest
 from mlops_assets.core.fingerprint import Recipe
@@ -26,6 +27,7 @@ ORDER = (
     "champion_model",
     "predictions",
     "model_performance",
+    "drift_report",
 )
 UPSTREAM = {
     "raw_data": (),
@@ -37,10 +39,16 @@ UPSTREAM = {
     "champion_model": ("training_set", "sklearn_model", "xgboost_model"),
     "predictions": ("raw_data", "champion_model"),
     "model_performance": ("clean_data", "predictions"),
+    "drift_report": ("clean_data", "training_set", "predictions"),
 }
-# Made after it, but not because of it: a month that is scored again has not been answered by another champion then.
-NO_REASON = (("predictions", "model_performance"),)
-BY_MONTH = ("raw_data", "clean_data", "predictions", "model_performance")
+# Made after it, but not because of it: a month that is scored again has not been answered by another champion then,
+# and what the champion of that time had learnt from stays the same.
+NO_REASON = (
+    ("predictions", "model_performance"),
+    ("predictions", "drift_report"),
+    ("training_set", "drift_report"),
+)
+BY_MONTH = ("raw_data", "clean_data", "predictions", "model_performance", "drift_report")
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,8 @@ class Plan:
             return recipes.clean_data(project, newest(instance, "raw_data", partition))
         if asset == "training_set":
             return recipes.training_set(project, *recipes.chosen_months(instance, project))
+        if asset == "drift_report":
+            return find_basis(instance, project, partition).recipe(project)
         built = newest(instance, "training_set")
         if asset == "hyperparameters":
             previous = latest(instance, asset, partition)

@@ -33,8 +33,8 @@ CODE_VERSIONS = {
     "champion_model": "2",
     "predictions": "2",
     "model_performance": "1",
+    "drift_report": "1",
 }
-
 
 _BUDGET = ("max_trials", "tuning_seconds")
 

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from mlops_assets.automation.alerts import build_alert_sensor
+from mlops_assets.automation.drift_triggers import build_drift_sensor, build_monitoring_sensor
 from mlops_assets.automation.retraining import build_retraining_sensor
 from mlops_assets.automation.tidying import build_tidying_sensor
 from mlops_assets.automation.triggers import (
@@ -24,16 +25,18 @@ def build_schedules(project: Project, stages: list, retrain: dg.JobDefinition) -
 
 
 def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:
-    """All sensors: four start a retraining, one carries it on, one scores the newest month, one tidies up, one
-    mails."""
+    """All sensors: five start a retraining, one carries it on, one scores the newest month, one measures it, one tidies
+    up, one mails."""
     alerts = build_alert_sensor(project)
     return [
         build_source_sensor(project, retrain),
         build_freshness_sensor(project, retrain),
         build_first_run_sensor(project, retrain),
         build_repeat_sensor(project, retrain),
+        build_drift_sensor(project, retrain),
         build_retraining_sensor(project, stages),
         build_scoring_sensor(project, stages),
+        build_monitoring_sensor(project, stages),
         build_tidying_sensor(project),
         *([alerts] if alerts else []),
     ]

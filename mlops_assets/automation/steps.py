@@ -21,7 +21,7 @@ TASK = "mlops/task"
 # One that waited while another retraining did this need not do it again.
 ALWAYS = ("training_set", "champion_model")
 # These go on with what is there when a part of what is upstream cannot be made.
-TOLERANT = ("training_set", "champion_model", "predictions")
+TOLERANT = ("training_set", "champion_model", "predictions", "drift_report")
 # Once is enough in a retraining: the log of online predictions goes on growing meanwhile.
 ONCE = ("model_performance",)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +18,7 @@ from mlops_assets.backend.batch import PATH as BATCH
 from mlops_assets.backend.batch import PredictBatch
 from mlops_assets.backend.batching import Batcher
 from mlops_assets.backend.docs_page import mount_docs
+from mlops_assets.backend.errors import ApiError
 from mlops_assets.backend.form import mount_form
 from mlops_assets.backend.gate import Gate
 from mlops_assets.backend.keys import read_keys
@@ -29,16 +31,33 @@ from mlops_assets.backend.predict import Predict
 from mlops_assets.backend.predictor import Predictor
 from mlops_assets.backend.runs import router as runs_router
 from mlops_assets.backend.webhook import WebhookSecret
+from mlops_assets.dashboards.mount import mount
+from mlops_assets.dashboards.samples import Sampler
+from mlops_assets.dashboards.theme import DASHBOARDS
+from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from dash import Dash
 
 API_VERSION = "1"
 FLUSH_SECONDS = 10.0  # at the end, for what is not yet in the prediction log
 
 
-def build_app(project: Project, predictor: Predictor | None = None, metrics: Metrics | None = None) -> FastAPI:
+OpenDashboards = Callable[[Sampler], "Dash"]
+
+
+def build_app(
+    project: Project,
+    predictor: Predictor | None = None,
+    metrics: Metrics | None = None,
+    open_dashboards: OpenDashboards | None = None,
+) -> FastAPI:
     """The server's application; raises SettingsError where keys cannot be read.
 
     `predictor`: another one than that of the project's registry, together with the `metrics` that it writes to.
+    `open_dashboards`: gives what is shown at /dashboards/. It is called when somebody first looks there, since it takes
+    as long as the start of the server, and half as much memory again.
     """
     settings = project.settings
     keys = read_keys(settings)
@@ -47,6 +66,7 @@ def build_app(project: Project, predictor: Predictor | None = None, metrics: Met
     answers_log = AnswersLog(LogProcess(project), settings.log_days, metrics)
     bodies = Bodies(int(settings.serve_body_mb * 1e6), settings.serve_timeout)
     width = settings.thread_count
+    sampler = Sampler(metrics.text)
     workers = ThreadPoolExecutor(width, thread_name_prefix="rows")
     secret = WebhookSecret(settings.webhook_secret.get_secret_value()) if settings.webhook_secret else None
 
@@ -54,7 +74,9 @@ def build_app(project: Project, predictor: Predictor | None = None, metrics: Met
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         predictor.start()
         answers_log.start()
+        sampler.start()
         yield
+        sampler.stop()
         predictor.stop()
         workers.shutdown(wait=True, cancel_futures=True)
         answers_log.close(FLUSH_SECONDS)
@@ -94,6 +116,8 @@ def build_app(project: Project, predictor: Predictor | None = None, metrics: Met
     app.include_router(runs_router)
     mount_form(app, project, predict, bool(keys))
     mount_docs(app, predictor, bool(keys))
+    if open_dashboards:
+        mount(app, lambda: _opened(open_dashboards, sampler, project.spec.redact), DASHBOARDS)
     app.add_middleware(
         Gate,
         keys=keys,
@@ -108,6 +132,13 @@ def build_app(project: Project, predictor: Predictor | None = None, metrics: Met
     app.openapi = lambda: describe(app, predictor.loaded, bool(keys))
     app.state.keys, app.state.predict, app.state.project = keys, predict, project
     return app
+
+
+def _opened(open_dashboards: OpenDashboards, sampler: Sampler, redact: Callable[[str], str]) -> Dash:
+    try:
+        return open_dashboards(sampler)
+    except MlopsError as error:
+        raise ApiError(503, "no_dashboards", f"dashboards cannot be opened: {redact(str(error))}") from None
 
 
 async def _leave_to_the_gate(request: Request, error: Exception) -> None:

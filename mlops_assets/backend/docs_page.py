@@ -57,7 +57,7 @@ def mount_docs(api: FastAPI, predictor: Predictor, has_keys: bool) -> None:
         return page(describe(api, predictor.loaded, has_keys), predictor.loaded, address)
 
     app.layout = layout
-    mount(api, app, PREFIX)
+    mount(api, lambda: app, PREFIX)
 
 
 def page(document: Mapping[str, Any], champion: Champion | None, address: str) -> dmc.MantineProvider:

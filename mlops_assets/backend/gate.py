@@ -16,12 +16,14 @@ from mlops_assets.backend.errors import as_api_error, internal_error, send_error
 from mlops_assets.backend.keys import ApiKeys
 from mlops_assets.backend.limits import RateLimit
 from mlops_assets.backend.metrics import Metrics
+from mlops_assets.dashboards.theme import DASHBOARDS
 
 log = logging.getLogger(__name__)
 OPEN = frozenset({"/health", "/ready"})  # for whoever watches the process; neither tells anything of the data
 SCRIPTS = (
     "/_dash-component-suites/"  # of pages: a browser asks for a dozen at once and keeps them, no limit counts that
 )
+CHART = 1 / 20  # of a request: a dashboard asks for all of its charts at once
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Gate:
         else:
             caller = scope["client"][0] if scope["client"] else "unknown"
         if SCRIPTS not in path:
-            self.rate.admit(caller)
+            self.rate.admit(caller, CHART if path.startswith(DASHBOARDS) else 1)
 
     def _report(self, error: Exception, request_id: str) -> None:
         """Write down an error that nobody expected; its text may hold what hidden names stand for."""

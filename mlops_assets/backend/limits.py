@@ -32,20 +32,20 @@ class RateLimit:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and when they were counted
 
-    def admit(self, caller: str) -> None:
-        """Take a token; raises ApiError, with the seconds to wait, where there is none."""
+    def admit(self, caller: str, cost: float = 1.0) -> None:
+        """Take a token, or the part of one that it costs; raises ApiError, with the seconds to wait, without one."""
         if not self.rate:
             return
         now = self._clock()
         tokens, counted = self._buckets.get(caller, (self._capacity, now))
         tokens = min(self._capacity, tokens + (now - counted) * self.rate)
-        admitted = tokens >= 1
-        self._buckets[caller] = (tokens - 1 if admitted else tokens, now)
+        admitted = tokens >= cost
+        self._buckets[caller] = (tokens - cost if admitted else tokens, now)
         self._buckets.move_to_end(caller)
         if len(self._buckets) > _MOST_CALLERS:
             self._buckets.popitem(last=False)
         if not admitted:
-            wait = math.ceil((1 - tokens) / self.rate)
+            wait = math.ceil((cost - tokens) / self.rate)
             message = f"more than {self.rate:g} requests a second: try again in {wait} s"
             raise ApiError(429, "too_many_requests", message, headers=((b"retry-after", b"%d" % wait),))
 

@@ -9,7 +9,8 @@ import socket
 
 import uvicorn
 
-from mlops_assets.backend.app import build_app
+from mlops_assets.backend.app import OpenDashboards, build_app
+from mlops_assets.dashboards.theme import DASHBOARDS
 from mlops_assets.errors import SettingsError
 from mlops_assets.project import Project
 
@@ -17,12 +18,12 @@ KEEP_ALIVE_SECONDS = 75  # longer than the minute after which proxies let go of 
 GRACE_SECONDS = 30  # for requests in flight when the server is told to stop
 
 
-def serve(project: Project, host: str, port: int) -> None:
-    """Serve predictions until SIGINT or SIGTERM; requests in flight are answered first.
+def serve(project: Project, host: str, port: int, open_dashboards: OpenDashboards) -> None:
+    """Serve predictions and dashboards until SIGINT or SIGTERM; requests in flight are answered first.
 
     Raises SettingsError where the address cannot be used, or would be open to all.
     """
-    app = build_app(project)
+    app = build_app(project, open_dashboards=open_dashboards)
     has_keys = bool(app.state.keys)
     if not has_keys and not is_loopback(host):
         raise SettingsError(
@@ -35,7 +36,9 @@ def serve(project: Project, host: str, port: int) -> None:
     who = "with an API key" if has_keys else "without an API key, to this machine only (MLOPS_API_KEYS opens it)"
     bound, at = listening.getsockname()[:2]
     shown = f"[{bound}]" if ":" in bound else bound
-    print(f"Predictions: http://{shown}:{at}/predict, {who}   (Ctrl-C stops it)", flush=True)
+    address = f"http://{shown}:{at}"
+    print(f"Predictions: {address}/predict, {who}   (Ctrl-C stops it)", flush=True)
+    print(f"Form: {address}/   Dashboards: {address}{DASHBOARDS}", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn sends itself the signal again once it has stopped
     uvicorn.Server(configure(app)).run(sockets=[listening])

@@ -115,11 +115,14 @@ def mail_test() -> None:
 def dev(
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5001,
+    serve_port: Annotated[
+        int | None, typer.Option(help="Port of form and dashboards; MLOPS_SERVE_PORT without it.")
+    ] = None,
 ) -> None:
-    """Start the Dagster UI with its daemon, and the MLflow UI beside it."""
+    """Start the Dagster UI with its daemon, the MLflow UI, and form and dashboards beside them."""
     from mlops_assets.cli.dev import serve
 
-    raise typer.Exit(serve(port, mlflow_port))
+    raise typer.Exit(serve(port, mlflow_port, serve_port))
 
 
 @app.command()
@@ -127,7 +130,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to serve on; MLOPS_SERVE_HOST without it.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to serve on; MLOPS_SERVE_PORT without it.")] = None,
 ) -> None:
-    """Serve predictions of the champion over HTTP, until it is stopped."""
+    """Serve predictions of the champion, the form and the dashboards over HTTP, until it is stopped."""
     from mlops_assets.cli.serve import serve_predictions
 
     serve_predictions(host, port)

@@ -24,7 +24,7 @@ def read_catalogue(project: Project) -> Catalogue:
         groups={name: node.group_name for name, node in nodes.items()},
         checks=tuple((key.asset_key.to_user_string(), key.name) for key in sorted(graph.asset_check_keys)),
         automations=(
-            *(Automation(s.name, cron=s.cron_schedule, timezone=s.execution_timezone) for s in repository.schedule_defs),
+            *(Automation(s.name, s.cron_schedule, s.execution_timezone) for s in repository.schedule_defs),
             *(Automation(s.name, seconds=s.minimum_interval_seconds) for s in repository.sensor_defs),
         ),
         fresh_days={name: _days(policy) for name, policy in policies.items() if policy},

@@ -1,4 +1,4 @@
-"""`dev`: the Dagster UI with its daemon, and the MLflow UI, until one of them ends."""
+"""`dev`: the Dagster UI with its daemon, the MLflow UI, and the server with form and dashboards, until one ends."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from mlops_assets.cli.home import prepare_dagster_home
 from mlops_assets.project import open_project
 from mlops_assets.settings import project_root
 
+MAIN = "from mlops_assets.cli import main; main()"
 
-def serve(port: int, mlflow_port: int) -> int:
-    """Start both and wait; Ctrl-C, or the end of one, ends the other."""
+
+def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
+    """Start all three and wait; Ctrl-C, or the end of one, ends the others."""
     project = open_project()
     prepare_dagster_home(project)
-    project.tracking.check()  # makes the database once, before two processes want it
+    project.tracking.check()  # makes the database once, before several processes want it
     env = os.environ | {
         "MLOPS_DAGSTER_URL": f"http://127.0.0.1:{port}",
         "MLOPS_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
@@ -28,22 +30,25 @@ def serve(port: int, mlflow_port: int) -> int:
     dagster = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
     mlflow = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port)]
     mlflow += ["--workers", "1", "--artifacts-destination", str(project.settings.home_path / "mlartifacts")]
+    serve_port = project.settings.serve_port if serve_port is None else serve_port
+    server = [sys.executable, "-c", MAIN, "serve", "--host", "127.0.0.1", "--port", str(serve_port)]
     print(
-        f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}   (Ctrl-C stops both)",
+        f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}   (Ctrl-C stops all)",
         flush=True,
     )
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and children inherit that
-    processes = [subprocess.Popen(command, env=env) for command in (dagster, mlflow)]
+    ends = {subprocess.Popen(command, env=env): signal.SIGINT for command in (dagster, mlflow)}
+    ends[subprocess.Popen(server, env=env)] = signal.SIGTERM  # a second SIGINT, after the terminal's, would hurry it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        while all(process.poll() is None for process in processes):
+        while all(process.poll() is None for process in ends):
             time.sleep(0.5)
-        return next(process.returncode for process in processes if process.poll() is not None)
+        return next(process.returncode for process in ends if process.poll() is not None)
     except KeyboardInterrupt:
         return 0
     finally:
-        for process in processes:
+        for process, end in ends.items():
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        for process in processes:
+                process.send_signal(end)
+        for process in ends:
             process.wait(30)

@@ -34,6 +34,7 @@ _TRACKED = (
     "champion_model",
     "predictions",
     "model_performance",
+    "drift_report",
 )
 
 

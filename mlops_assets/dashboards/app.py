@@ -1,46 +1,26 @@
-"""The Dash application of the dashboards, and its place beside the API."""
+"""The Dash application of the dashboards."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
 from logging import getLogger
-from typing import TYPE_CHECKING
 
 from dash import Dash, set_props
 
 from mlops_assets.dashboards import callbacks, callbacks_editor
 from mlops_assets.dashboards.cards import message
-from mlops_assets.dashboards.catalogue import Catalogue
-from mlops_assets.dashboards.context import Dashboards, open_dashboards
-from mlops_assets.dashboards.mount import mount
-from mlops_assets.dashboards.pages import PREFIX, frame
+from mlops_assets.dashboards.context import Dashboards
+from mlops_assets.dashboards.pages import frame
 from mlops_assets.dashboards.style import CSS
-from mlops_assets.dashboards.theme import new_app
+from mlops_assets.dashboards.theme import DASHBOARDS, new_app
 from mlops_assets.errors import MlopsError
-
-if TYPE_CHECKING:
-    import dagster as dg
-    from fastapi import FastAPI
-
-    from mlops_assets.project import Project
 
 log = getLogger(__name__)
 
 
-def mount_dashboards(
-    api: FastAPI,
-    project: Project,
-    instance: dg.DagsterInstance,
-    catalogue: Catalogue,
-    exposition: Callable[[], bytes] | None = None,
-) -> None:
-    """Serve the dashboards below /dashboards/ of the API. Raises what `open_dashboards` raises."""
-    mount(api, build_app(open_dashboards(project, instance, catalogue, exposition)), PREFIX)
-
-
 def build_app(dashboards: Dashboards) -> Dash:
-    app = new_app("Dashboards", PREFIX, css=CSS, on_error=_reporter(dashboards.project.spec.redact))
+    app = new_app("Dashboards", DASHBOARDS, css=CSS, on_error=_reporter(dashboards.project.spec.redact))
     app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
     app.layout = lambda: frame(dashboards.sources)
     callbacks.add_callbacks(app, dashboards)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Figure = dict[str, Any]
 MOST_BINS = 40
 WILD = 5  # times the middle half, beyond it
-FEW_MONTHS = 4
+FEW_MONTHS, FEW_COUNTS = 4, 5
 MARKED_UP_TO = 60  # points of a line that are marked one by one
 
 
@@ -30,7 +30,7 @@ def draw(chart: Chart, data: ChartData, view: View) -> Figure:
     if unit == "%":
         figure["layout"]["yaxis"]["tickformat"] = ".0%"
     _DRAW[chart.type](figure, chart, data, view)
-    figure["layout"]["showlegend"] = len(figure["data"]) > 1 or chart.type == "pie"
+    figure["layout"]["showlegend"] = len(figure["data"]) > 1 or chart.type == "pie" or bool(chart.group_by)
     return figure
 
 
@@ -79,6 +79,8 @@ def _bar(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
     layout["barmode"] = "stack" if chart.type == "stacked bar" else "group"
     if data.frame[data.x].dtype.kind == "O":
         layout["bargap"] = max(0.25, 1 - data.frame[data.x].nunique() / 4)  # a few bars are no walls
+    if chart.metrics[0].column is None and data.frame.groupby(data.x)[data.values[0]].sum().max() <= FEW_COUNTS:
+        layout["yaxis"]["dtick"] = 1
     if chart.horizontal:
         layout["xaxis"], layout["yaxis"] = layout["yaxis"], {"autorange": "reversed", "type": "category"}
         _short_ticks(layout["yaxis"], list(dict.fromkeys(listed(data.frame[data.x]))))
@@ -94,14 +96,13 @@ def _histogram(figure: Figure, chart: Chart, data: ChartData, view: View) -> Non
     if len(edges) > MOST_BINS + 1:
         edges = np.histogram_bin_edges(values, bins=MOST_BINS, range=ends)
     middle, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
-    traces = list(_traces(data, view))
-    for name, colour, rows, value in traces:
+    for name, colour, rows, value in _traces(data, view):
         counts = np.histogram(np.clip(rows[value].to_numpy(float), *ends), edges)[0]
-        marker = {"color": colour, "opacity": 0.65 if len(traces) > 1 else 1, "line": {"width": 0}}
+        marker = {"color": colour, "line": {"width": 0}}
         bars = {"x": middle.tolist(), "y": counts.tolist(), "width": width.tolist()}
         figure["data"].append({"type": "bar", "name": shortened(name, IN_LEGEND), "marker": marker} | bars)
     layout = figure["layout"]
-    layout |= {"barmode": "overlay", "bargap": 0.02}
+    layout |= {"barmode": "stack", "bargap": 0.02}
     layout["xaxis"], layout["yaxis"] = layout["yaxis"], {}
 
 
@@ -135,7 +136,7 @@ def _scatter(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
         marker = {"color": colour, "size": 7, "opacity": 0.7, "line": {"width": 0}}
         points = {"x": listed(rows[data.x]), "y": listed(rows[value])}
         figure["data"].append({"type": "scatter", "mode": "markers", "name": name, "marker": marker} | points)
-    figure["layout"]["xaxis"] |= {"title": {"text": data.x.replace("_", " ")}}
+    _plain_axis(figure, data)
 
 
 def _heatmap(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
@@ -171,9 +172,14 @@ def _pie(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
 
 def _plain_axis(figure: Figure, data: ChartData) -> None:
     """Times and numbers are drawn to scale, and so are months; other names stand beside each other."""
-    if data.frame[data.x].dtype.kind in "Mf":
+    axis, kind = figure["layout"]["xaxis"], data.frame[data.x].dtype.kind
+    if kind == "f":
+        axis |= {"title": {"text": data.x.replace("_", " ")}}
+    names = list(dict.fromkeys(listed(data.frame[data.x])))
+    if kind == "M" and len(names) == 1:  # around which Plotly would name thousandths of a second
+        axis |= {"tickmode": "array", "tickvals": names, "tickformat": "%H:%M<br>%b %d, %Y"}
+    if kind in "Mf":
         return
-    axis, names = figure["layout"]["xaxis"], list(dict.fromkeys(listed(data.frame[data.x])))
     if are_months(names):
         axis |= {"type": "date", "tickformat": "%b<br>%Y", "hoverformat": "%B %Y"}
         if len(names) <= FEW_MONTHS:  # of which Plotly would name the weeks

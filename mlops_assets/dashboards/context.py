@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from mlops_assets.dashboards.evidence import Evidence
 from mlops_assets.dashboards.grid import moved_in
 from mlops_assets.dashboards.library import Library
 from mlops_assets.dashboards.look import View
+from mlops_assets.dashboards.samples import Sampler
 from mlops_assets.dashboards.sources import Source
 from mlops_assets.dashboards.sources_assets import asset_sources
 from mlops_assets.dashboards.sources_automation import automation_sources
@@ -74,28 +75,25 @@ class Dashboards:
 
 
 def open_dashboards(
-    project: Project,
-    instance: dg.DagsterInstance,
-    catalogue: Catalogue,
-    exposition: Callable[[], bytes] | None = None,
+    project: Project, instance: dg.DagsterInstance, catalogue: Catalogue, sampler: Sampler
 ) -> Dashboards:
-    """The dashboards of a project whose runs are in `instance`.
+    """The dashboards of a project whose runs are in `instance`; `sampler` is that of the server that shows them.
 
-    `exposition`: gives the server's own metrics as Prometheus reads them. Raises SpecError where a Python file of the
-    user's folder cannot be run; what is wrong with a YAML file is told on the pages.
+    Raises SpecError where a Python file of the user's folder cannot be run; what is wrong with a YAML file is told on
+    the pages.
     """
     folder = project.settings.dashboards
     plots.load_shipped()
     if folder:
         plots.load_folder(folder)
-    sources = _sources(project, instance, catalogue, exposition)
+    sources = _sources(project, instance, catalogue, sampler)
     store = BoardStore(project.database, project.spec.name)
     evidence = Evidence(project, sources["materialisations"].read)
     return Dashboards(project, Library(folder, store, sources), store, Artist(sources, project, evidence))
 
 
 def _sources(
-    project: Project, instance: dg.DagsterInstance, catalogue: Catalogue, exposition: Callable[[], bytes] | None
+    project: Project, instance: dg.DagsterInstance, catalogue: Catalogue, sampler: Sampler
 ) -> dict[str, Source]:
     runs = runs_source(instance, project, catalogue)
     assets = asset_sources(instance, project, catalogue, runs.read)
@@ -108,6 +106,6 @@ def _sources(
         promotions_source(project),
         *model_sources(materialisations),
         *data_sources(project, materialisations),
-        *serving_sources(project, exposition),
+        *serving_sources(project, sampler),
     ]
     return {source.name: source for source in found}

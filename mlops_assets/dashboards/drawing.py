@@ -135,12 +135,13 @@ def _nothing(chart: Chart, source: Source, reading: Reading, view: View) -> str:
     """Why there is nothing to see, and what to do."""
     if not reading.complete:
         return READING.format(rows=len(reading.frame))
-    outside = source.time and not chart.all_time and view.time_range != "all" and len(reading.frame)
+    if reading.frame.empty:
+        return source.empty
     if chart.empty:
         return chart.empty
-    if outside:
+    if source.time and not chart.all_time and view.time_range != "all":
         return f"Nothing of this kind in the time range ({view.time_range}): choose a longer one, above."
-    return source.empty if reading.frame.empty else "No row passes the filters of this chart."
+    return "No row passes the filters of this chart."
 
 
 def _as_dictionary(figure: Any) -> Figure:

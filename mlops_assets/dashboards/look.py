@@ -30,7 +30,7 @@ MEANINGS = {
 }
 COLOUR_OF = {name: colour for colour, names in MEANINGS.items() for name in names}
 MANTINE = {GREEN: "green", RED: "red", ORANGE: "orange", BLUE: "blue", GREY: "gray"}
-TRUNCATED, IN_LEGEND = 28, 20  # characters of a name on an axis, and in a legend
+TRUNCATED, IN_LEGEND = 28, 16  # characters of a name on an axis, and in a legend
 LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 30}
 LEGEND |= {"font": {"size": 11}}
 _MONTH = re.compile(r"\d{4}-\d{2}")

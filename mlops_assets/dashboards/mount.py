@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import mimetypes
 import pkgutil
+from collections.abc import Callable
 from functools import lru_cache
 
 from a2wsgi import WSGIMiddleware
@@ -31,50 +33,46 @@ _HEADERS = {
 }
 
 
-def mount(api: FastAPI, app: Dash, prefix: str) -> None:
+def mount(api: FastAPI, open_app: Callable[[], Dash], prefix: str) -> None:
     """Add the routes of a Dash application made for this prefix (`new_app`), after those that the API has.
 
-    An error that a callback does not expect is raised through, for the API to report.
+    `open_app` gives it when it is first asked for; what that raises is raised for the API to report, and the next
+    request tries again. An error that a callback does not expect is raised through as well.
     """
-    app.server.config["PROPAGATE_EXCEPTIONS"] = True
-    app.server.after_request(_add_headers)
-    guard(app)
-    pages = GZipMiddleware(_Pages(app, prefix), minimum_size=SMALL_BYTES)
+    site = _Site(open_app, prefix)
+    pages = GZipMiddleware(site, minimum_size=SMALL_BYTES)
     api.router.routes += [
         Route(prefix, pages, methods=["GET"]),
         Route(f"{prefix}_dash-layout", pages, methods=["GET"]),
         Route(f"{prefix}_dash-dependencies", pages, methods=["GET"]),
         Route(f"{prefix}_dash-update-component", pages, methods=["POST"]),
-        Route(f"{prefix}_dash-component-suites/{{package}}/{{file:path}}", _Scripts(app).send, methods=["GET"]),
+        Route(f"{prefix}_dash-component-suites/{{package}}/{{file:path}}", site.script, methods=["GET"]),
     ]
     if prefix != "/":
         api.router.routes.append(Route(prefix.removesuffix("/"), _to_prefix, methods=["GET"]))
 
 
-class _Pages:
-    """The application itself, which runs in threads: a slow callback does not hold up the event loop."""
+class _Site:
+    """The application, which runs in threads: neither opening it nor a slow callback holds up the event loop."""
 
-    def __init__(self, app: Dash, prefix: str) -> None:
-        self._wsgi = WSGIMiddleware(app.server)
-        self._root = prefix.removesuffix("/")
+    def __init__(self, open_app: Callable[[], Dash], prefix: str) -> None:
+        self._open_app, self._root = open_app, prefix.removesuffix("/")
+        self._opened: tuple[Dash, WSGIMiddleware] | None = None
+        self._opening = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._wsgi({**scope, "root_path": self._root}, receive, send)
+        _, wsgi = self._opened or await self._open()
+        await wsgi({**scope, "root_path": self._root}, receive, send)
 
+    async def script(self, request: Request) -> Response:
+        """A script of Dash or its components: compressed once, and kept by browsers, since each version has its name.
 
-class _Scripts:
-    """The scripts of Dash and its components: compressed once, and kept by browsers, since each version has its name.
-
-    Dash's own route for them answers a wrong path with a 500.
-    """
-
-    def __init__(self, app: Dash) -> None:
-        self._known = app.registered_paths
-
-    async def send(self, request: Request) -> Response:
+        Dash's own route for them answers a wrong path with a 500.
+        """
+        app, _ = self._opened or await self._open()
         package = request.path_params["package"]
         file, has_version = check_fingerprint(request.path_params["file"])
-        if file not in self._known.get(package, ()):
+        if file not in app.registered_paths.get(package, ()):
             raise HTTPException(404)
         is_small = "gzip" in request.headers.get("accept-encoding", "")
         body = await run_in_threadpool(_script, package, file, is_small)
@@ -84,6 +82,16 @@ class _Scripts:
             headers["Content-Encoding"] = "gzip"
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
         return Response(body, headers=headers, media_type=kind)
+
+    async def _open(self) -> tuple[Dash, WSGIMiddleware]:
+        async with self._opening:
+            if self._opened is None:
+                app = await run_in_threadpool(self._open_app)
+                app.server.config["PROPAGATE_EXCEPTIONS"] = True
+                app.server.after_request(_add_headers)
+                guard(app)
+                self._opened = app, WSGIMiddleware(app.server)
+        return self._opened
 
 
 @lru_cache(maxsize=100)

@@ -16,12 +16,11 @@ from mlops_assets.dashboards.library import Shelf
 from mlops_assets.dashboards.sources import Source
 from mlops_assets.dashboards.spec import TimeRange
 from mlops_assets.dashboards.store import Places
-from mlops_assets.dashboards.theme import shell
+from mlops_assets.dashboards.theme import DASHBOARDS, shell
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
-PREFIX = "/dashboards/"
 ABOUT = {
     "edit": "Change this dashboard's YAML",
     "new": "Make another dashboard",
@@ -44,7 +43,7 @@ def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
     ]
     return shell(
         html.Span(id="page-title"),
-        PREFIX,
+        DASHBOARDS,
         [
             dcc.Location(id="address", refresh=False),
             dcc.Store(id="page"),
@@ -69,7 +68,7 @@ def navigation(shelf: Shelf, current: str | None) -> list[Component]:
             links.append(html.Span(className="between"))
         before = page.file
         look = "current" if page.slug == current else None
-        links.append(dcc.Link(page.board.title, href=PREFIX + address_of(page.slug), className=look))
+        links.append(dcc.Link(page.board.title, href=DASHBOARDS + address_of(page.slug), className=look))
     return links
 
 

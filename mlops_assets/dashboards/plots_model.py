@@ -43,16 +43,19 @@ def beeswarm(request: PlotRequest) -> Figure:
         place.append(spread)
         colour.append(_relative(_value_of(name, explained), len(spread)))
     scale = [[0, request.view.palette[0]], [1, request.view.palette[1]]]
-    bar = {"thickness": 8, "outlinewidth": 0, "tickvals": [0, 1], "ticktext": ["low", "high"], "len": 0.7}
     shade, x, y = np.concatenate(colour), np.concatenate(place).round(5), np.concatenate(height).round(3)
     ranked = {"color": shade[shade == shade].tolist(), "cmin": 0, "cmax": 1, "colorscale": scale}
-    ranked |= {"colorbar": bar | {"title": {"text": "value", "side": "top"}}}
     for known, look in ((shade != shade, {"color": request.view.palette[6]}), (shade == shade, ranked)):
         points = {"x": x[known].tolist(), "y": y[known].tolist(), "hovertemplate": "%{x:.4g}<extra></extra>"}
         marker = {"size": 4, "opacity": 0.75} | look
         figure["data"].append({"type": "scatter", "mode": "markers", "marker": marker} | points)
     ticks = {"tickvals": list(range(len(names))), "ticktext": _short(names[::-1]), "zeroline": False}
     figure["layout"]["yaxis"] = ticks | {"range": [-0.6, len(names) - 0.4]}
+    ends = zip(("low", "high"), request.view.palette, strict=False)
+    told = " to ".join(f"<span style='color:{colour}'>● {end}</span>" for end, colour in ends) + " value of the feature"
+    corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
+    figure["layout"]["annotations"] = [corner | {"text": told, "showarrow": False}]
+    figure["layout"]["margin"] |= {"t": 24}
     return figure
 
 
@@ -99,6 +102,7 @@ def waterfall(request: PlotRequest) -> Figure:
     look = {
         "orientation": "h",
         "textposition": "outside",
+        "cliponaxis": False,
         "increasing": {"marker": {"color": palette[0]}},
         "decreasing": {"marker": {"color": palette[1]}},
         "totals": {"marker": {"color": palette[6]}},

@@ -119,7 +119,7 @@ class Chart(BoardPart):
     unit: str = Field("", description="Unit of the metrics; `target` stands for that of the dataset's target.")
     plot: str | None = Field(None, description="Of type custom: name of the registered plot.")
     options: dict[str, Any] = Field(default_factory=dict, description="Of type custom: what the plot takes.")
-    empty: str | None = Field(None, description="What to say where there are no rows; the source's words without it.")
+    empty: str | None = Field(None, description="What to say where no row of the source is for this chart.")
     size: Size = Field(default_factory=Size, description="Where it stands, and how large it is.")
 
     @field_validator("filters", mode="before")

@@ -65,7 +65,7 @@ CSS = """
 .number .beside { margin-top: 3px; font-size: 13px; color: var(--mantine-color-dimmed); }
 .table { height: 100%; overflow: auto; }
 .rows { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-.rows th { position: sticky; top: 0; padding: 4px 8px; text-align: left; font-weight: 600; white-space: nowrap;
+.rows th { position: sticky; top: 0; padding: 4px 8px; text-align: left; font-weight: 600; vertical-align: bottom;
   background: var(--card); color: var(--mantine-color-dimmed); box-shadow: inset 0 -1px var(--line); z-index: 1; }
 .rows td { padding: 4px 8px; border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap; }
 .rows td.long { min-width: 220px; white-space: normal; }

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Scheme = Literal["light", "dark"]
 
-NAVIGATION = (("/", "Predict"), ("/dashboards/", "Dashboards"), ("/docs/", "API docs"))
+DASHBOARDS = "/dashboards/"
+NAVIGATION = (("/", "Predict"), (DASHBOARDS, "Dashboards"), ("/docs/", "API docs"))
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', sans-serif"
 MONOSPACE = "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 SCHEME = Input("scheme", "computedColorScheme")
@@ -102,6 +103,7 @@ def shell(title: str, active: str, children: list[Component], *, subtitle: Any =
 def template(scheme: Scheme) -> dict[str, Any]:
     """A Plotly template. Its background is that of the page, and a swipe over a figure scrolls the page."""
     axis = {"gridcolor": _LINES[scheme], "linecolor": _LINES[scheme], "zerolinecolor": _LINES[scheme]}
+    axis |= {"ticks": "outside", "ticklen": 4, "tickcolor": "rgba(0,0,0,0)"}  # room between labels and bars
     axis |= {"automargin": True, "title": {"font": {"size": 12}, "standoff": 8}}
     layout = {
         "font": {"family": FONT, "size": 12, "color": _TEXT[scheme]},

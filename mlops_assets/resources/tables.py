@@ -53,3 +53,21 @@ PREDICTION_LOG = sa.Table(
     sa.Index("prediction_log_at", "dataset", "at"),
     sa.Index("prediction_log_event_at", "dataset", "event_at"),
 )
+
+DASHBOARD_EDITS = sa.Table(
+    "dashboard_edits",
+    METADATA,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),  # of the file that the text stands for
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+DASHBOARD_LAYOUTS = sa.Table(
+    "dashboard_layouts",
+    METADATA,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("page", sa.Text, primary_key=True),
+    sa.Column("breakpoint", sa.Text, primary_key=True),
+    sa.Column("places", sa.JSON, nullable=False),  # x, y, w and h of the charts that were moved
+)

@@ -21,7 +21,7 @@ def served(shop) -> Iterator[Served]:
 def serve(shop) -> Iterator[Callable[..., Served]]:
     """A function that serves the shop with other settings."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(serving(shop, **settings))
+        yield lambda *dashboards, **settings: stack.enter_context(serving(shop, *dashboards, **settings))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from mlops_assets.cli.catalogue import read_catalogue
 from mlops_assets.dashboards.context import Dashboards, open_dashboards
 from mlops_assets.dashboards.look import View
+from mlops_assets.dashboards.samples import Sampler
 from mlops_assets.dashboards.sources import Reading, Source, as_frame, columns
 from mlops_assets.dashboards.spec import Chart
 
@@ -56,4 +57,4 @@ def shop_dashboards(shop, tmp_path_factory) -> Iterator[Dashboards]:
     database = f"sqlite:///{tmp_path_factory.mktemp('dashboards') / 'own.db'}"
     project = shop.project(MLOPS_DATABASE_URL=database)
     with shop.instance() as instance:
-        yield open_dashboards(project, instance, read_catalogue(project))
+        yield open_dashboards(project, instance, read_catalogue(project), Sampler(bytes))

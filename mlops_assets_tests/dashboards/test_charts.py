@@ -99,6 +99,28 @@ def test_a_heatmap_has_a_row_a_group_and_gaps_where_nothing_is(drawn):
     assert trace["z"] == [[None, 4], [2, None], [None, None]]
 
 
+def test_parts_of_a_histogram_add_up(drawn):
+    rows = [{"time": NOW, "kind": kind, "size": size} for size in range(50) for kind in "ab"]
+    figure = drawn("histogram", rows, group_by="kind", metrics=SIZES)
+    assert figure["layout"]["barmode"] == "stack"
+    assert [sum(trace["y"]) for trace in figure["data"]] == [50, 50]
+
+
+def test_a_single_time_is_named_once(drawn):
+    axis = drawn("line", [{"time": NOW, "size": 1}], interval="minute", metrics=SIZES)["layout"]["xaxis"]
+    assert axis["tickvals"] == ["2024-03-31T12:00:00"]
+
+
+def test_few_rows_are_counted_in_whole_numbers(drawn):
+    figure = drawn("bar", x="kind", horizontal=True)
+    assert figure["layout"]["xaxis"]["dtick"] == 1
+
+
+def test_a_single_group_is_named(drawn):
+    assert drawn("stacked bar", filters={"kind": "a"}, group_by="kind")["layout"]["showlegend"]
+    assert not drawn("stacked bar", filters={"kind": "a"})["layout"]["showlegend"]
+
+
 def test_a_pie_has_a_slice_for_each_value(drawn):
     (trace,) = drawn("pie", x="kind")["data"]
     assert dict(zip(trace["labels"], trace["values"], strict=True)) == {"a": 2, "b": 1, "none": 1}

@@ -50,8 +50,9 @@ def test_a_number_of_nothing_to_measure_says_so(artist, make_chart, view):
 
 
 def test_an_empty_source_says_what_to_do(artist, make_chart, view):
-    assert "Make things." in told(artist(rows=[]).drawn(make_chart(), view))
-    assert "Make mine." in told(artist(rows=[]).drawn(make_chart(empty="Make mine."), view))
+    chart = make_chart(filters={"kind": "c"}, empty="No c is good news.")
+    assert "Make things." in told(artist(rows=[]).drawn(chart, view))
+    assert "No c is good news." in told(artist().drawn(chart, view))
 
 
 def test_an_empty_time_range_says_to_choose_a_longer_one(artist, make_chart):

@@ -7,6 +7,7 @@ from plotly.utils import PlotlyJSONEncoder
 
 from mlops_assets.cli.catalogue import read_catalogue
 from mlops_assets.dashboards.context import open_dashboards
+from mlops_assets.dashboards.samples import Sampler
 from mlops_assets_tests.test_no_hidden_names import deals, warehouse  # noqa: F401  (fixtures)
 
 
@@ -14,7 +15,7 @@ def test_no_chart_tells_a_hidden_name(deals):  # noqa: F811
     assert deals.command("run").code == 0
     project, told = deals.project(), []
     with deals.instance() as instance:
-        dashboards = open_dashboards(project, instance, read_catalogue(project))
+        dashboards = open_dashboards(project, instance, read_catalogue(project), Sampler(bytes))
         view = dashboards.view("light", "all", datetime.now(UTC))
         for page in dashboards.library.shelf().pages:
             for chart in page.board.charts.values():

@@ -37,7 +37,7 @@ async def client(prefix):
 
     api = FastAPI()
     api.get("/api")(lambda: "own")
-    mount(api, app, prefix)
+    mount(api, lambda: app, prefix)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test") as client:
         yield client
 

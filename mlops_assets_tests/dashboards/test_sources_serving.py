@@ -4,10 +4,11 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from mlops_assets.resources.prediction_log import LoggedRow, PredictionLog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from mlops_assets.dashboards.sources_serving import Sampler, quantile_of, serving_sources
+from mlops_assets.dashboards.samples import Sampler, quantile_of
+from mlops_assets.dashboards.sources_serving import serving_sources
+from mlops_assets.resources.prediction_log import LoggedRow, PredictionLog
 
 AT = datetime.now(UTC).replace(microsecond=0)
 
@@ -53,7 +54,7 @@ def test_what_was_asked_online_is_read_and_then_what_is_newer(shop, tmp_path, mo
     log = PredictionLog(project.database, project.spec)
     inputs = {"zone": 1, "size": 2.0}
     log.add([LoggedRow("old", 0, AT - timedelta(days=3), 1, inputs, 10.0, 8.0, 13.0)])
-    source, _ = serving_sources(project, None)
+    source, _ = serving_sources(project, Sampler(bytes))
     assert list(source.read().frame["width"]) == [5.0]
     log.add([LoggedRow("new", 0, AT, 1, inputs, 20.0, math.nan, math.nan)])
     assert list(source.read().frame["request"]) == ["old", "new"]

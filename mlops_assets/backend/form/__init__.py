@@ -32,4 +32,4 @@ def mount_form(api: FastAPI, project: Project, predict: Predict, has_keys: bool)
     app.layout = layout
     fields.add_callbacks(app)
     add_callbacks(app, Form(predict, Versions(project.registry, predictor), has_keys))
-    mount(api, app, PREFIX)
+    mount(api, lambda: app, PREFIX)

@@ -1,0 +1,91 @@
+"""Pages of dashboards in a browser: opened, waited for, moved; whoever opens one is told what went wrong on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+# A mark of Plotly: a point, a bar, a line, a slice, a box, a cell.
+MARKS = ".js-plotly-plot :is(.point, .points path, .js-line, .slice, .box, .hm, .trace path)"
+MILLISECONDS = 60_000
+SETTLED = 300  # milliseconds after which what still moves has another place
+
+
+@dataclass(frozen=True)
+class Boards:
+    """The dashboards of a server at `address`, as this browser shows them."""
+
+    browser: "Browser"
+    address: str
+
+    @contextmanager
+    def open(self, board: str = "overview", *, width: int = 1400, scheme: str = "light") -> Iterator["Page"]:
+        """A page whose charts are drawn; in the end its console holds no error, and it has asked no other server."""
+        context = self.browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
+        page = context.new_page()
+        page.set_default_timeout(MILLISECONDS)
+        own = (self.address, "data:", "blob:")
+        said, elsewhere = [], []
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith(own) else elsewhere.append(asked.url))
+        page.goto(f"{self.address}/dashboards/?board={board}")
+        wait_until_drawn(page)
+        yield page
+        context.close()
+        assert (said, elsewhere) == ([], [])
+
+
+def wait_until_drawn(page: "Page") -> None:
+    page.locator(".chart-card").first.wait_for()
+    page.wait_for_function("() => !document.querySelector('#content .waiting')")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#content .graph')].every(g => g.querySelector('.main-svg'))"
+    )
+
+
+def reload(page: "Page") -> None:
+    page.reload()
+    wait_until_drawn(page)
+
+
+def card(page: "Page", title: str) -> "Locator":
+    return page.locator("#content section", has=page.get_by_role("heading", name=title, exact=True))
+
+
+def corner(page: "Page", title: str) -> "Locator":
+    """What a card is resized by."""
+    item = page.locator(".react-grid-item", has=page.get_by_role("heading", name=title, exact=True))
+    return item.locator(".react-resizable-handle")
+
+
+def place(page: "Page", title: str) -> list[int]:
+    """Where a card stands once it has stopped moving: x, y, width, height, rounded."""
+    before = None
+    while (box := card(page, title).bounding_box()) != before:
+        before = box
+        page.wait_for_timeout(SETTLED)
+    top = page.evaluate("window.scrollY")
+    return [round(number) for number in (box["x"], box["y"] + top, box["width"], box["height"])]
+
+
+def drag(page: "Page", grip: "Locator", by: tuple[int, int]) -> None:
+    """Drag with the mouse, and wait until the server has been told."""
+    grip.scroll_into_view_if_needed()
+    box = grip.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + by[0] / 2, y + by[1] / 2, steps=5)
+    page.mouse.move(x + by[0], y + by[1], steps=5)
+    with page.expect_response("**/_dash-update-component*"):
+        page.mouse.up()
+
+
+def reset_layout(page: "Page") -> None:
+    with page.expect_response("**/_dash-update-component*"):
+        page.locator("#reset-layout").click()
+    wait_until_drawn(page)
