@@ -7,6 +7,7 @@ from benchmarks import (
     accuracy,
     backtest,
     counts,
+    dashboards,
     definitions,
     drift,
     embedded,
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "throughput": throughput.measure,
     "drift": drift.measure,
     "backtest": backtest.measure,
+    "dashboards": dashboards.measure,
     "serving": serving.measure,
 }
 

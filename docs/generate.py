@@ -14,7 +14,6 @@ from typer.main import get_command
 
 from mlops_assets.core.model_types import shipped_model_types
 from mlops_assets.core.parameters import DISTRIBUTIONS, Parameter
-from mlops_assets.core.quality import CLEAN_CHECKS, RAW_CHECKS
 from mlops_assets.core.search_spaces import ModelTypeSpec
 from mlops_assets.dashboards.plots import PLOTS
 from mlops_assets.dashboards.spec import Board
@@ -86,8 +85,13 @@ def commands() -> str:
 
 
 def checks() -> str:
-    asked = [("raw_data", check) for check in RAW_CHECKS] + [("clean_data", check) for check in CLEAN_CHECKS]
-    rows = [(f"`{asset}`", f"`{c.name}`", c.description, "stops" if c.blocking else "warns") for asset, c in asked]
+    graph = _definitions().resolve_asset_graph()
+    rows = []
+    for key in graph.toposorted_asset_keys:
+        asked = [graph.get(check) for check in graph.get_check_keys_for_assets({key})]
+        for check in sorted(asked, key=lambda check: (not check.blocking, check.key.name)):
+            at_worst = "stops" if check.blocking else "warns"
+            rows.append((f"`{key.to_user_string()}`", f"`{check.key.name}`", check.description, at_worst))
     return _table(("asset", "check", "asks", "at worst"), rows)
 
 

@@ -7,22 +7,33 @@ folder a new one is made, which takes as long as `make run`.
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
+from mlops_assets_tests.board_pages import Boards
 from mlops_assets_tests.browser import open_page, open_server, open_uis
 from mlops_assets_tests.homes import MAIN, ROOT, UNSET
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from playwright.sync_api import Page
 
 IMAGES = Path(__file__).resolve().parent / "images"
 GROUPS = ("data_preparation", "training", "champion", "prediction")
 QUESTION = "?departure_at=2013-12-20T18:00&scheduled_departure=1800&scheduled_arrival=2110&carrier=UA&origin=EWR"
 QUESTION += "&destination=SFO&distance=2565&compare-with=1"
+BOARDS = ("overview", "data-preparation", "model", "data", "predictions", "backtest")
+DARK = ("overview", "model")
+PHONES = (("overview", "light"), ("retraining", "dark"), ("model", "light"), ("predictions", "dark"))
+PHONE_WIDTH, PHONE_HEIGHT, BETWEEN = 400, 1000, 24
+ASKED_SECONDS = 150  # for which rows are asked online, so that there are rates and latencies to show
 TERMINAL_COLUMNS = 104
 COLOURS = 128
 SETTLED = 4_000  # milliseconds in which a drawn page gets its data
@@ -65,12 +76,17 @@ def visit(page: "Page", address: str, waits_for: str) -> None:
     page.wait_for_timeout(SETTLED)
 
 
-def save(picture: bytes, name: str) -> None:
-    """Write a screenshot as a PNG of few colours."""
+def as_image(picture: bytes) -> "Image":
     from PIL import Image
 
+    return Image.open(io.BytesIO(picture)).convert("RGB")
+
+
+def save(picture: "bytes | Image", name: str) -> None:
+    """Write a screenshot as a PNG of few colours."""
     path = IMAGES / f"{name}.png"
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    image = as_image(picture) if isinstance(picture, bytes) else picture
+    image.quantize(COLOURS).save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -83,6 +99,36 @@ def take_form(env: dict[str, str], log: Path) -> None:
         save(page.screenshot(), "form")
 
 
+def ask_online(address: str) -> None:
+    """Rows like the model's examples, for a while and at a changing rate."""
+    rows = httpx.get(f"{address}/model").json()["examples"]
+    end, chance = time.monotonic() + ASKED_SECONDS, random.Random(0)
+    while time.monotonic() < end:
+        httpx.post(f"{address}/predict", json=chance.choices(rows, k=chance.choice([1, 1, 2, 5])))
+        time.sleep(chance.expovariate(6))
+
+
+def take_dashboards(env: dict[str, str], log: Path) -> None:
+    """Every page light, some dark, and some on a phone, side by side."""
+    from PIL import Image
+
+    with open_server(env, log) as address, open_page() as page:
+        ask_online(address)
+        boards = Boards(page.context.browser, address)
+        for board in BOARDS:
+            for scheme in ("light", "dark") if board in DARK else ("light",):
+                with boards.open(board, scheme=scheme) as shown:
+                    shown.wait_for_timeout(SETTLED)
+                    save(shown.screenshot(full_page=True), f"dashboard-{board}{'-dark' * (scheme == 'dark')}")
+        width = len(PHONES) * (PHONE_WIDTH + BETWEEN) - BETWEEN
+        phones = Image.new("RGB", (width, PHONE_HEIGHT), "white")
+        for place, (board, scheme) in enumerate(PHONES):
+            with boards.open(board, width=PHONE_WIDTH, scheme=scheme) as shown:
+                shown.wait_for_timeout(SETTLED)
+                phones.paste(as_image(shown.screenshot()), (place * (PHONE_WIDTH + BETWEEN), 0))
+        save(phones, "dashboards-phone")
+
+
 def take_all(home: Path) -> None:
     env = UNSET | {"MLOPS_HOME": str(home)}
     terminal = run_pipeline(env)
@@ -90,6 +136,8 @@ def take_all(home: Path) -> None:
         page.set_content(as_page(terminal))
         save(page.locator("body").screenshot(), "leaderboard")
     take_form(env, home / "serve.log")
+    subprocess.run([sys.executable, "-c", MAIN, "backtest"], cwd=ROOT, env=os.environ | env, check=True)
+    take_dashboards(env, home / "serve.log")
     with open_uis(env, home / "dev.log") as uis:
         with open_page(2000, 640) as page:
             expanded = ",".join(f"global@global:{group}" for group in GROUPS)

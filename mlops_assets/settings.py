@@ -126,6 +126,7 @@ class Settings(BaseModel):
     )
     mlflow_url: str = Field("http://127.0.0.1:5001", description="Address of the MLflow UI, for links.")
     dagster_url: str = Field("http://127.0.0.1:3000", description="Address of the Dagster UI, for links.")
+    serve_url: str = Field("http://127.0.0.1:8000", description="Address of form and dashboards, for links.")
     dashboards: Path | None = Field(
         None, description="Folder of your own dashboards: YAML files, and Python files that register plots."
     )
@@ -142,7 +143,7 @@ class Settings(BaseModel):
     mail_to: Addresses = Field((), description="Recipients of all kinds of mail that have none of their own.")
     mail_to_failure: Addresses = Field((), description="Recipients of failures and failed checks.")
     mail_to_champion: Addresses = Field((), description="Recipients of promotions and refusals.")
-    mail_to_drift: Addresses = Field((), description="Recipients of drift in the data.")
+    mail_to_drift: Addresses = Field((), description="Recipients of drift, and of errors beyond the promise.")
     mail_to_freshness: Addresses = Field((), description="Recipients of freshness warnings and failures.")
     mail_to_success: Addresses = Field((), description="Recipients of successes; without any, none are sent.")
     mail_max_age_hours: float = Field(24, gt=0, description="No mail for what happened longer ago.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.assets import recipes
+from mlops_assets.assets.cards import carded
 from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
 from mlops_assets.assets.records import REIGNS, Record, newest, reigns
 from mlops_assets.assets.training import example_rows
@@ -82,6 +83,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     content = Recipe({"champion": champion.number if champion else 0})
     missing = [name for name in project.model_types if name not in fitted]
     shown = _shown(project, contest, champion, missing) | {"decision": decision, "verdict": reason}
+    shown |= carded(context.instance, project, champion, contest, parts, months)
     return making.done(Made(content.digest, None, shown))
 
 

@@ -52,25 +52,30 @@ def write_artefacts(project: Project, run_id: str, folder: str, files: dict[str,
 def _explain(instance: dg.DagsterInstance, project: Project, version: "Version", month: str) -> "Explanation":
     from mlops_assets.core.cleaning import TARGET
     from mlops_assets.core.columns import from_table
-    from mlops_assets.core.explain import explain_model
+    from mlops_assets.core.explain import Explanation, explain_model
 
     wanted = [*project.spec.inputs(), TARGET]
     table = project.storage.read_table(newest(instance, "clean_data", month).path, wanted)
     columns = from_table(table, wanted)
     y = columns.pop(TARGET)
-    explanation = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)
-    files = {FILE: project.spec.redact(explanation.to_json()).encode()}
+    found = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)
+    text = project.spec.redact(found.to_json())
+    files, explanation = {FILE: text.encode()}, Explanation.from_json(text)
     files |= {f"{name}.png": picture for name, picture in _pictures(explanation, project.spec.target.unit).items()}
     write_artefacts(project, version.run_id, FOLDER, files)
     return explanation
 
 
 def _pictures(explanation: "Explanation", unit: str) -> dict[str, bytes]:
-    from mlops_assets.core.explain_plots import coefficient_bars, importance_bars, swarm
+    from mlops_assets.core.contribution_plots import dependence, swarm, waterfalls
+    from mlops_assets.core.explain_plots import coefficient_bars, importance_bars
 
     pictures = {"importance": importance_bars(explanation, unit)}
     if explanation.contributions is not None:
         pictures["contributions"] = swarm(explanation, unit)
+        pictures["waterfalls"] = waterfalls(explanation, unit)
+        if picture := dependence(explanation, unit):
+            pictures["dependence"] = picture
     if explanation.coefficients:
         pictures["coefficients"] = coefficient_bars(explanation.coefficients, unit)
     return pictures

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Record, latest
+from mlops_assets.assets.shown import dashboard_link
 from mlops_assets.core.fingerprint import Recipe, changes
 from mlops_assets.errors import MlopsError, SourceUnreachable, TrackingError
 from mlops_assets.project import Project
@@ -84,9 +85,10 @@ class Making:
         """The result to record; artefacts that no record can ask for any more are removed."""
         metadata = dict(made.metadata) | {"recomputed": True, "reason": "; ".join(self.reasons)}
         metadata |= {RECIPE: self.recipe.to_json(), CONTENT: made.content}
+        asset, partition = _identity(self.context)
+        metadata |= dashboard_link(self.project, asset)
         if made.path:
             metadata[PATH] = made.path
-            asset, partition = _identity(self.context)
             keep = {made.path} | ({self.record.path} if self.record and self.record.path else set())
             self.project.storage.prune(asset, partition or asset, keep)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))

@@ -86,6 +86,7 @@ def _shown(project: Project, found: Found, month: str) -> dict:
         "dagster/row_count": line.realised.rows,
         "model_version": line.version.number,
         "model_type": line.version.model_type,
+        "registered_model": dg.MetadataValue.url(line.version.url),
         "learnt_from_it": line.learnt,
         **_numbers("realised", line.realised),
         "online_rows_asked": found.asked_online,

@@ -10,6 +10,8 @@ import numpy as np
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
 from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.shown import column_lineage
+from mlops_assets.core.answers import NUMBERS
 from mlops_assets.core.cleaning import ROW_ID
 from mlops_assets.project import Project
 
@@ -57,6 +59,7 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
         return making.again()
     version = champion.value("champion_version")
     tally = Tally(raw.value("dagster/row_count"))
+    registered = project.registry.version(version)
     schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
     scored = _scored(project, project.registry.load(version), version, raw, tally)
     stored = project.storage.write_batches("predictions", month, schema, scored)
@@ -65,10 +68,12 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
         "dagster/row_count": tally.rows,
         "model_version": version,
         "model_type": champion.value("champion_type"),
+        "registered_model": dg.MetadataValue.url(registered.url),
         **tally.shown(),
-        "learnt_from_it": month in project.registry.version(version).tags.get("months", "").split(","),
+        "learnt_from_it": month in registered.tags.get("months", "").split(","),
         "prediction_plot": dg.MetadataValue.md(markdown_image(plot, "predictions")),
         "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in COLUMNS.items()]),
+        **column_lineage("raw_data", dict.fromkeys(NUMBERS, project.spec.inputs())),
     }
     return making.done(Made(stored.digest, stored.path, shown))
 

@@ -8,6 +8,7 @@ from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
 from mlops_assets.assets.quality import check_results, check_specs, column_schema, not_judged, stop_if_harmful
 from mlops_assets.assets.records import all_latest, newest
+from mlops_assets.assets.shown import column_lineage
 from mlops_assets.core.splitting import SPLITS
 from mlops_assets.project import Project
 
@@ -32,6 +33,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def raw_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """Rows as the source gave them, typed, under the aliases of the dataset's YAML."""
+        from mlops_assets.core.plots import bars, markdown_image
         from mlops_assets.core.quality import check_raw
         from mlops_assets.core.schemas import raw_schema
 
@@ -54,7 +56,14 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
                 yield making.again()
                 return
             stored = project.storage.write_table("raw_data", month, table)
-            shown = {"dagster/row_count": table.num_rows, "megabytes": round(stored.size / 1e6, 3)}
+            missing = [table.column(name).null_count for name in table.column_names]
+            missing_plot = bars(table.column_names, missing, f"Rows without a value in {month}")
+            shown = {
+                "dagster/row_count": table.num_rows,
+                "megabytes": round(stored.size / 1e6, 3),
+                "missing_values": sum(missing),
+                "missing_plot": dg.MetadataValue.md(markdown_image(missing_plot, "rows without a value")),
+            }
             yield making.done(Made(stored.digest, stored.path, shown | column_schema(raw_schema(spec))))
 
     @dg.asset(
@@ -70,6 +79,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     def clean_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """Rows that keep the rules of the dataset's YAML, with their target; nothing known only afterwards."""
         from mlops_assets.core.cleaning import TARGET, clean
+        from mlops_assets.core.lineage import clean_lineage
         from mlops_assets.core.plots import bars, histogram, markdown_image
         from mlops_assets.core.quality import check_clean
         from mlops_assets.core.schemas import clean_schema
@@ -99,7 +109,8 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
                 "dropped_plot": dg.MetadataValue.md(markdown_image(dropped_plot, "rows dropped by rule")),
                 "target_plot": dg.MetadataValue.md(markdown_image(target_plot, "target")),
             }
-            yield making.done(Made(stored.digest, stored.path, shown | column_schema(clean_schema(spec))))
+            shown |= column_schema(clean_schema(spec)) | column_lineage("raw_data", clean_lineage(spec))
+            yield making.done(Made(stored.digest, stored.path, shown))
 
     @dg.asset(
         deps=["clean_data"],
@@ -111,6 +122,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
         """Train, validation and test of the newest months, encoded once for every model type."""
+        from mlops_assets.core.lineage import dense_lineage
         from mlops_assets.core.plots import bars, markdown_image
         from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set
 
@@ -140,6 +152,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
                     markdown_image(bars(list(cleaned), rows, "Rows by month"), "rows by month")
                 ),
                 "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
+                **column_lineage("clean_data", dense_lineage(spec, written.encoder)),
             }
             return making.done(Made(stored.digest, stored.path, shown))
 

@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from mlops_assets.assets.making import OWNERS, clear_failures
+from mlops_assets.assets.shown import dashboard_link
 from mlops_assets.dataset import DatasetSpec, SqlSource
 from mlops_assets.errors import InputError, TrackingError
 from mlops_assets.project import Project
@@ -122,6 +123,7 @@ def _answer(context: dg.OpExecutionContext, project: Project, config: PredictCon
             "path": f"{FOLDER}/{context.run_id}.parquet",
             "read_back": f"GET /runs/{context.run_id}/predictions",
             "registered_model": dg.MetadataValue.url(version.url),
+            **dashboard_link(project, ASSET),
         },
     )
 

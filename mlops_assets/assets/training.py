@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.assets import recipes
+from mlops_assets.assets.explaining import explained
 from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
 from mlops_assets.assets.records import Record, newest
 from mlops_assets.partitions import model_type_mapping
@@ -85,6 +86,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         "mlflow": dg.MetadataValue.url(project.tracking.run_url(version.run_id)),
         "registered_model": dg.MetadataValue.url(version.url),
     }
+    shown |= explained(context.instance, project, version, training_set.months.validation[-1])
     return making.done(Made(making.recipe.digest, None, shown))
 
 

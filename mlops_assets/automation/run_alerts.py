@@ -23,7 +23,7 @@ from mlops_assets.automation.alert import (
 from mlops_assets.automation.guards import RETRAIN, RETRAINING, STARTED_BY
 from mlops_assets.automation.retraining import FINISHED, retraining_id
 from mlops_assets.automation.steps import TASK
-from mlops_assets.automation.story import DRIFT, SCORE, Made, Story, read_story
+from mlops_assets.automation.story import DRIFT, PERFORMANCE, SCORE, Made, Story, read_story
 from mlops_assets.project import Project
 
 
@@ -77,7 +77,7 @@ class _Report:
         self._failed = [part for part in parts if not part.succeeded]
         self._blocked = json.loads(whole.run.tags.get(FINISHED, "{}")).get("blocked", [])
         failed_checks = [(part, check) for part in parts for check in part.failed_checks]
-        self._drifts = [one for one in failed_checks if one[1].asset_key.to_user_string() == DRIFT]
+        self._drifts = [one for one in failed_checks if _is_of(DRIFT, one)]
         self._checks = [one for one in failed_checks if one not in self._drifts]
         self._verdict = next((part.verdict for part in parts if part.verdict), None)
 
@@ -100,7 +100,7 @@ class _Report:
             yield "failure"
         if self._verdict:
             yield "champion"
-        if self._drifts:
+        if self._drifts or any(_is_of(PERFORMANCE, one) for one in self._checks):
             yield "drift"
         if self._whole.succeeded:
             yield "success"
@@ -183,6 +183,10 @@ class _Report:
         made = [self._verdict] if self._verdict else [made for part in self._parts for made in part.made]
         found = (one.metadata[name] for one in made for name in ("registered_model", "mlflow") if name in one.metadata)
         return next(found, self._settings.mlflow_url)
+
+
+def _is_of(asset: str, failed: tuple[Story, dg.AssetCheckEvaluation]) -> bool:
+    return failed[1].asset_key.to_user_string() == asset
 
 
 def _decision(verdict: Made) -> str:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from mlops_assets.automation.alert import named
 
-CHAMPION, DRIFT, SCORE = "champion_model", "drift_report", "validation_rmse"
+CHAMPION, DRIFT, PERFORMANCE, SCORE = "champion_model", "drift_report", "model_performance", "validation_rmse"
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,

@@ -61,12 +61,12 @@ class Explanation:
                 "values": found.values.round(6).tolist(),
                 "base": found.base.round(6).tolist(),
                 "inputs": {alias: _plain(values) for alias, values in self.inputs.items()},
+                "times": [alias for alias, values in self.inputs.items() if values.dtype.kind == "M"],
             }
         return json.dumps(tree, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Explanation:
-        """Times come back as text: they are for people."""
         from mlops_assets.core.contributions import Contributions
 
         tree = json.loads(text)
@@ -74,7 +74,7 @@ class Explanation:
         if (found := tree.get("contributions")) is None:
             return cls(tree["method"], tree["rows"], importance, coefficients=coefficients)
         contributions = Contributions(tuple(found["features"]), np.array(found["values"]), np.array(found["base"]))
-        inputs = {alias: _array(values) for alias, values in found["inputs"].items()}
+        inputs = {alias: _array(values, alias in found["times"]) for alias, values in found["inputs"].items()}
         return cls(tree["method"], tree["rows"], importance, contributions, inputs, coefficients)
 
 
@@ -148,7 +148,9 @@ def _plain(values: np.ndarray) -> list:
     return [None if np.isnan(value) else value for value in values.tolist()]
 
 
-def _array(values: list) -> np.ndarray:
+def _array(values: list, is_time: bool) -> np.ndarray:
+    if is_time:
+        return np.array(values, "datetime64[us]")
     if any(isinstance(value, str) for value in values):
         return np.array(values, object)
     return np.array([np.nan if value is None else value for value in values], np.float64)

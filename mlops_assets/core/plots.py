@@ -2,23 +2,16 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlops_assets.core.evaluation import Interval
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#8a8f98"
+from mlops_assets.core.figures import BLUE, GREY, ORANGE, canvas, label_rows, png
 
 
-def markdown_image(png: bytes, alt: str = "plot") -> str:
+def markdown_image(picture: bytes, alt: str = "plot") -> str:
     """The picture as Markdown with its bytes inside, as Dagster's pages show it."""
-    return f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(picture).decode()})"
 
 
 def search_history(losses: Sequence[float | None]) -> bytes:
@@ -26,7 +19,7 @@ def search_history(losses: Sequence[float | None]) -> bytes:
     loss = np.array([np.nan if value is None else value for value in losses], dtype=float)
     number = np.arange(1, len(loss) + 1)
     failed = ~np.isfinite(loss)
-    figure, axes = _canvas("Trials", "trial", "loss")
+    figure, axes = canvas("Trials", "trial", "loss")
     axes.plot(number[~failed], loss[~failed], "o", color=BLUE, markersize=4, label="trial")
     if not failed.all():
         best = np.minimum.accumulate(np.where(failed, np.inf, loss))
@@ -45,13 +38,13 @@ def search_history(losses: Sequence[float | None]) -> bytes:
     if len(loss):
         axes.legend(frameon=False, fontsize=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    return _png(figure)
+    return png(figure)
 
 
 def predicted_against_true(y: np.ndarray, prediction: np.ndarray, unit: str = "") -> bytes:
     """How predictions (n,) lie about the truth (n,): density of rows in hexagons, log colours."""
     suffix = f" ({unit})" if unit else ""
-    figure, axes = _canvas("Predicted against true", f"true{suffix}", f"predicted{suffix}", size=(4, 3.6))
+    figure, axes = canvas("Predicted against true", f"true{suffix}", f"predicted{suffix}", size=(4, 3.6))
     y, prediction = _finite(y, prediction)
     if len(y):
         # A few wild predictions must not shrink all others into one hexagon.
@@ -61,7 +54,7 @@ def predicted_against_true(y: np.ndarray, prediction: np.ndarray, unit: str = ""
         axes.hexbin(y, prediction, gridsize=32, bins="log", mincnt=1, extent=(*ends, *ends), **look)
         axes.plot(ends, ends, color=ORANGE, linewidth=1)
         axes.set(xlim=ends, ylim=ends)
-    return _png(figure)
+    return png(figure)
 
 
 def leaderboard_bars(
@@ -76,7 +69,7 @@ def leaderboard_bars(
 
     A baseline far beyond the models stands in the legend alone: it would shrink all bars to the same length.
     """
-    figure, axes = _canvas(title, f"RMSE ({unit})" if unit else "RMSE", "", size=(5, 1.3 + 0.32 * len(names)))
+    figure, axes = canvas(title, f"RMSE ({unit})" if unit else "RMSE", "", size=(5, 1.3 + 0.32 * len(names)))
     axes.barh(range(len(names)), rmse, color=BLUE, height=0.6)
     for row, interval in enumerate(intervals):
         if interval is not None:
@@ -88,62 +81,38 @@ def leaderboard_bars(
         axes.set_xlim(0, 1.4 * max([*rmse, *(interval.high for interval in intervals if interval)]))
     if baselines:
         figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
-    _label_rows(axes, names)
-    return _png(figure)
+    label_rows(axes, names)
+    return png(figure)
 
 
 def bootstrap_histogram(differences: np.ndarray, rival: str = "the champion") -> bytes:
     """Bootstrapped RMSE of the rival minus the challenger's; what lies right of zero speaks for the challenger."""
-    figure, axes = _canvas(f"Gain over {rival}", "its RMSE minus the challenger's", "resamples")
+    figure, axes = canvas(f"Gain over {rival}", "its RMSE minus the challenger's", "resamples")
     axes.hist(_finite(differences)[0], bins=25, color=BLUE)
     axes.axvline(0, color=ORANGE, linewidth=1.5)
-    return _png(figure)
+    return png(figure)
 
 
 def bars(labels: Sequence[str], values: Sequence[float], title: str) -> bytes:
     """One horizontal bar a label, in the given order from the top, such as rows by month."""
-    figure, axes = _canvas(title, "", "", size=(5, 1.0 + 0.28 * len(labels)))
+    figure, axes = canvas(title, "", "", size=(5, 1.0 + 0.28 * len(labels)))
     drawn = axes.barh(range(len(labels)), values, color=BLUE, height=0.65)
     axes.bar_label(drawn, labels=[f"{value:,.6g}" for value in values], padding=3, fontsize=8)
     axes.margins(x=0.15)
-    _label_rows(axes, labels)
-    return _png(figure)
+    label_rows(axes, labels)
+    return png(figure)
 
 
 def histogram(values: np.ndarray, title: str, unit: str = "") -> bytes:
     """How often each value occurs; values beyond the outermost thousandth are left out."""
-    figure, axes = _canvas(title, unit, "rows")
+    figure, axes = canvas(title, unit, "rows")
     values = _finite(values)[0]
     if len(values):
         axes.hist(values, bins=50, range=tuple(np.quantile(values, [0.001, 0.999])), color=BLUE)
-    return _png(figure)
-
-
-def _canvas(title: str, x: str, y: str, size: tuple[float, float] = (5, 3)) -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure  # no pyplot: it keeps global state and looks for a display
-
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_ylabel(y, fontsize=9)
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _label_rows(axes: "Axes", labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), labels)
-    axes.invert_yaxis()
+    return png(figure)
 
 
 def _finite(*columns: np.ndarray) -> list[np.ndarray]:
     arrays = [np.asarray(column, dtype=float) for column in columns]
     keep = np.logical_and.reduce([np.isfinite(array) for array in arrays])
     return [array[keep] for array in arrays]
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
-    return buffer.getvalue()

@@ -91,7 +91,8 @@ def _grouped(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> Ch
     keys, series = [x], None
     if chart.group_by:
         series = "series"
-        keyed["series"] = series_keys(rows, chart.group_by, MOST_SERIES)
+        most = chart.limit if chart.type == "heatmap" else MOST_SERIES  # rows of a heatmap need no colour
+        keyed["series"] = series_keys(rows, chart.group_by, most)
         keys.append(series)
     frame = aggregate(keyed, keys, chart.metrics)
     values = tuple(metric.name for metric in chart.metrics)

@@ -73,4 +73,4 @@ def new_workshop(new_shop) -> Iterator[Callable[..., Workshop]]:
 def workshop(new_shop) -> Iterator[Workshop]:
     """A workshop in which all was made, with two model types. Tests that share it leave it as it is."""
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Workshop(new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost"), instance).make_up_to("model_performance")
+        yield Workshop(new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost"), instance).make_up_to("drift_report")

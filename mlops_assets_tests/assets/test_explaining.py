@@ -28,7 +28,8 @@ def champion(workshop):
 def test_each_final_model_shows_what_it_goes_by_and_keeps_it_in_mlflow(workshop, asset, partition):
     shown = told(workshop, asset, partition)
     assert "| size |" in shown["importance"] and "mean absolute contribution (euros)" in shown["importance"]
-    assert "data:image/png" in shown["importance_plot"] and "data:image/png" in shown["contributions_plot"]
+    for name in ("importance", "contributions", "waterfalls", "dependence"):
+        assert "data:image/png" in shown[f"{name}_plot"]
     assert ("coefficients_plot" in shown) is (partition == "Ridge")
     kept = json.loads(artefact(workshop, shown["version"], "explanation/explanation.json"))
     assert [name for name, _ in kept["importance"]][0] == "size"

@@ -36,6 +36,7 @@ def test_at_first_all_is_to_be_made_and_waits_for_what_is_above(new_workshop):
         "champion_model",
         "predictions",
         "model_performance",
+        "drift_report",
     )
     raw = plan.tasks("raw_data")
     assert names(raw) == ["raw_data[2024-01]", "raw_data[2024-02]", "raw_data[2024-03]"]
@@ -54,7 +55,7 @@ def test_afterwards_nothing_is_to_be_made(workshop):
 
 
 def test_an_asset_that_is_not_there_is_named_with_those_that_are(workshop):
-    with pytest.raises(SpecError, match=r"'xgboost_model' is not an asset \(assets: raw_data, .*model_performance\)"):
+    with pytest.raises(SpecError, match=r"'xgboost_model' is not an asset \(assets: raw_data, .*drift_report\)"):
         plan_with(workshop, MLOPS_MODEL_TYPES="Ridge").tasks("xgboost_model")
 
 
@@ -101,6 +102,7 @@ def test_rows_that_change_at_the_source_are_ingested_again(workshop):
     assert found["clean_data[2024-02]"] == ("raw_data[2024-02] will be made again",)
     assert found["training_set"] == ("clean_data[2024-02] will be made again",)
     assert found["model_performance[2024-02]"] == ("clean_data[2024-02] will be made again",)
+    assert found["drift_report[2024-02]"] == ("clean_data[2024-02] will be made again",)
     assert "raw_data[2024-01]" not in found and "clean_data[2024-01]" not in found
 
 

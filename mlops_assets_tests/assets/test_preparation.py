@@ -1,8 +1,12 @@
 """Months as they are ingested, cleaned and joined into one training set."""
 
+from importlib import resources
+
 import dagster as dg
 import pytest
 
+from mlops_assets.assets.plan import BY_MONTH, ORDER
+from mlops_assets.assets.shown import BOARD_OF
 from mlops_assets.core.training_set import TrainingSet
 from mlops_assets_tests.assets.conftest import failure_of
 from mlops_assets_tests.homes import write_month
@@ -126,3 +130,39 @@ def test_equal_months_and_settings_give_an_equal_training_set(lab, workshop):
     """The two were made in homes of their own."""
     first = workshop.record("training_set")
     assert lab.record("training_set").content == first.content
+
+
+def origins(record):
+    """For each column, the asset and the columns that it is made from."""
+    lineage = record.value("dagster/column_lineage").deps_by_column
+    return {name: {(dep.asset_key.to_user_string(), dep.column_name) for dep in deps} for name, deps in lineage.items()}
+
+
+def test_columns_lead_back_to_those_they_are_made_from(workshop):
+    cleaned, built = workshop.record("clean_data", MONTH), workshop.record("training_set")
+    assert origins(cleaned)["target"] == {("raw_data", "price")}
+    assert set(origins(built)) == {column.name for column in built.value("dagster/column_schema").columns}
+    clean_columns = {column.name for column in cleaned.value("dagster/column_schema").columns}
+    assert {name for deps in origins(built).values() for _, name in deps} <= clean_columns
+
+
+def test_values_that_are_missing_are_counted(new_workshop):
+    workshop = new_workshop()
+    write(workshop, MONTH, *(f"2024-02-{day:02}T10:00,{day % 5},{'' if day == 3 else day},30" for day in range(1, 28)))
+    assert workshop.make("raw_data", MONTH).success
+    assert workshop.record("raw_data", MONTH).value("missing_values") == 1
+
+
+def test_every_asset_of_the_pipeline_leads_to_a_dashboard_and_shows_a_picture(workshop):
+    for asset in ORDER:
+        partition = {"hyperparameters": "Ridge", "sklearn_model": "Ridge"}.get(
+            asset, MONTH if asset in BY_MONTH else None
+        )
+        metadata = workshop.record(asset, partition).metadata
+        assert metadata["dashboard"].value.startswith("http://127.0.0.1:8000/dashboards/?board=")
+        assert any("data:image/png" in str(value.value) for value in metadata.values()), asset
+
+
+def test_the_dashboards_that_assets_lead_to_ship_with_the_project():
+    boards = resources.files("mlops_assets.dashboards") / "boards"
+    assert all((boards / f"{name}.yaml").is_file() for name in BOARD_OF.values())

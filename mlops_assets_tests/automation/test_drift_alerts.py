@@ -26,6 +26,13 @@ def raw_data():
     yield dg.MaterializeResult()
 
 
+@dg.asset(partitions_def=MONTHS, check_specs=[dg.AssetCheckSpec("performance_as_promised", asset="model_performance")])
+def model_performance():
+    told = "batch, version 2: RMSE 5.1 where 4 was promised"
+    yield dg.AssetCheckResult(check_name="performance_as_promised", passed=False, severity=WARN, description=told)
+    yield dg.MaterializeResult()
+
+
 @pytest.fixture
 def project(tmp_path, tiny):
     env = {"MLOPS_HOME": str(tmp_path), "MLOPS_MAIL_TO": "team@example.com", "MLOPS_MAIL_TO_DRIFT": "data@example.com"}
@@ -57,4 +64,11 @@ def test_another_check_that_failed_beside_it_is_still_a_failure(alert_of, projec
     assert alert.kinds == ("failure", "drift", "success")
     assert "1 check failed; drift in 2024-05" in alert.title
     assert len(alert.details) == 2
+    assert recipients(project.settings, alert.kinds) == ("team@example.com", "data@example.com")
+
+
+def test_errors_beyond_the_promise_are_told_to_those_who_hear_of_failures_and_of_drift(alert_of, project):
+    alert = alert_of(model_performance)
+    assert alert.kinds == ("failure", "drift", "success")
+    assert alert.cause.endswith("failed (WARN): batch, version 2: RMSE 5.1 where 4 was promised")
     assert recipients(project.settings, alert.kinds) == ("team@example.com", "data@example.com")

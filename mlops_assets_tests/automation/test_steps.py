@@ -22,6 +22,7 @@ ASSETS = (
     "champion_model",
     "predictions",
     "model_performance",
+    "drift_report",
 )
 
 
@@ -38,7 +39,7 @@ class Tasks:
     def tasks(self, asset):
         months, types = ("2024-01", "2024-02"), ("Ridge", "Lasso", "XGBoost")
         parts = {"raw_data": months, "clean_data": months, "predictions": months, "hyperparameters": types}
-        parts["model_performance"] = months
+        parts |= {"model_performance": months, "drift_report": months}
         parts["sklearn_model"] = types[:2]
         return [self._task(asset, part) for part in parts.get(asset, (None,))]
 

@@ -1,13 +1,16 @@
 """What models go by: weights that fit what rows were made of, single contributions that add up, and pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from mlops_assets.core.contribution_plots import dependence, swarm, waterfalls
 from mlops_assets.core.contributions import learn_background
 from mlops_assets.core.encoding import fit_encoder
 from mlops_assets.core.estimators import FitData, fit
 from mlops_assets.core.explain import ROWS, Explanation, explain_model, permutation_importance, some_rows
-from mlops_assets.core.explain_plots import coefficient_bars, importance_bars, swarm
+from mlops_assets.core.explain_plots import coefficient_bars, importance_bars
 from mlops_assets.core.model import Model
 from mlops_assets.core.model_types import resolve_model_type
 
@@ -74,6 +77,12 @@ def test_contributions_of_the_sample_add_up_to_its_predictions(models, explanati
     assert np.allclose(np.clip(added, 1, 1000), prediction)
 
 
+def test_only_groups_of_features_have_no_value_to_depend_on(explanations):
+    explanation = explanations["XGBoost"]
+    assert dependence(replace(explanation, inputs={}), "minutes") is None
+    assert waterfalls(replace(explanation, inputs={}), "minutes").startswith(b"\x89PNG")
+
+
 def test_the_sample_is_the_same_each_time_and_another_for_another_seed():
     assert np.array_equal(some_rows(5_000, 100, 7), some_rows(5_000, 100, 7))
     assert not np.array_equal(some_rows(5_000, 100, 7), some_rows(5_000, 100, 8))
@@ -103,6 +112,7 @@ def test_an_explanation_comes_back_from_json_as_it_was(explanations, name):
     if explanation.contributions is not None:
         assert np.allclose(again.contributions.values, explanation.contributions.values, atol=1e-6)
         assert again.inputs["town"].tolist() == explanation.inputs["town"].tolist()
+        assert np.array_equal(again.inputs["at"], explanation.inputs["at"].astype("datetime64[m]"))
 
 
 def test_codes_of_categories_are_told_as_text_since_they_are_no_quantities(explanations):
@@ -112,8 +122,8 @@ def test_codes_of_categories_are_told_as_text_since_they_are_no_quantities(expla
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_explanation_gives_the_same_pictures(explanations, name):
     explanation = explanations[name]
-    draw = [importance_bars, swarm] if explanation.contributions is not None else [importance_bars]
-    for picture in draw:
+    draw = [swarm, waterfalls, dependence] if explanation.contributions is not None else []
+    for picture in [importance_bars, *draw]:
         png = picture(explanation, "minutes")
         assert png.startswith(b"\x89PNG") and png == picture(explanation, "minutes")
     if explanation.coefficients:

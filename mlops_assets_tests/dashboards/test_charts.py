@@ -99,6 +99,13 @@ def test_a_heatmap_has_a_row_a_group_and_gaps_where_nothing_is(drawn):
     assert trace["z"] == [[None, 4], [2, None], [None, None]]
 
 
+def test_a_heatmap_has_more_rows_than_there_are_colours(drawn):
+    rows = [{"time": NOW, "kind": f"kind {number:02}", "good": True} for number in range(30)]
+    (trace,) = drawn("heatmap", rows, x="good", group_by="kind")["data"]
+    assert len(trace["y"]) == 30
+    assert len(drawn("bar", rows, x="good", group_by="kind")["data"]) == 12
+
+
 def test_parts_of_a_histogram_add_up(drawn):
     rows = [{"time": NOW, "kind": kind, "size": size} for size in range(50) for kind in "ab"]
     figure = drawn("histogram", rows, group_by="kind", metrics=SIZES)
