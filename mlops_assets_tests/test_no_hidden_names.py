@@ -90,10 +90,14 @@ def assert_nothing_is_told(home, answers):
 def test_a_pipeline_that_works_writes_no_hidden_name(deals, tmp_path):
     row = tmp_path / "row.json"
     row.write_text('{"zone": 1, "size": 20}')
-    commands = (["run"], ["run"], ["why", "all"], ["predict", str(row)], ["history"], ["doctor"])
+    backtest = ["backtest", "--start", "2", "--policy", "drift", "--policy", "gate"]
+    commands = (["run"], ["run"], backtest, ["why", "all"], ["predict", str(row)], ["history"], ["doctor"])
     answers = [deals.command(*words) for words in commands]
     assert [answer.code for answer in answers] == [0] * len(commands), answers
     assert deals.record("clean_data", "2024-01").value("dropped_by_rule")["not ${CITY}"] == 20
+    assert "dropped: not ${CITY}" in deals.record("drift_report", "2024-03").value("drift")
+    kept = {path.name for path, _ in every_file(deals.folder)}
+    assert {"explanation.json", "importance.png", "model_card.md", "model_card.html", "journal.jsonl"} <= kept
     assert_nothing_is_told(deals, answers)
 
 
