@@ -8,14 +8,14 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
 from mlops_assets.sources.failures import Retry, without_chain
 from mlops_assets.sources.files import MonthlyFiles, OneFile
 from mlops_assets.sources.formats import format_of
+from mlops_assets.sources.opening import open_place
 from mlops_assets.sources.package import package_file
-from mlops_assets.sources.places import Copies, File, LocalPlace, Place
+from mlops_assets.sources.places import File, LocalPlace
 from mlops_assets.sources.sql import SqlRows
 from mlops_assets.sources.tables import check_zones
 
@@ -63,27 +63,7 @@ def open_source(
             file = File(str(package_file(spec, source)), "the file of source.path")
             return OneFile(spec, file, LocalPlace(), format_of(source, source.path), today)
         case FilesSource(uri=uri) as source:
-            place = _open_place(uri, spec, cache, timeout, retry)
+            place = open_place(uri, spec, cache, timeout, retry)
             if "{month}" in uri:
                 return MonthlyFiles(spec, uri, place, format_of(source, uri), today)
             return OneFile(spec, File(uri, "the file of source.uri"), place, format_of(source, uri), today)
-
-
-def _open_place(uri: str, spec: DatasetSpec, cache: Path, timeout: float, retry: Retry) -> Place:
-    """The place that a URI or path belongs to."""
-    scheme = urlsplit(uri).scheme if "://" in uri else "file"
-    if scheme == "file":
-        return LocalPlace()
-    copies = Copies(cache)
-    if scheme in ("http", "https"):
-        from mlops_assets.sources.http import HttpPlace
-
-        return HttpPlace(_host(spec.redact(uri)), copies, timeout, retry)
-    from mlops_assets.sources.object_store import ObjectStore
-
-    return ObjectStore(scheme, copies)
-
-
-def _host(shown: str) -> str:
-    """What messages may call a server: its host, without user and password, or the URI's `${NAME}`."""
-    return urlsplit(shown).netloc.rpartition("@")[2] or shown

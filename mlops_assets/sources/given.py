@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import InputError, SourceError
 from mlops_assets.sources.failures import Retry, stepwise_without_chain, without_chain
-from mlops_assets.sources.places import Absent, File, Place, open_place
+from mlops_assets.sources.opening import open_place
+from mlops_assets.sources.places import Absent, File, Place
 from mlops_assets.sources.row_chunks import Chunk, ChunkReader
 
 _FORM = re.compile(r"\.(json|csv|parquet)$", re.IGNORECASE)
