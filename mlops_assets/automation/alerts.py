@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Dagster gives a tick 60 s.
 COLLECTING_SECONDS, TICK_SECONDS = 12, 36
 MOST_LETTERS = 20
+KEPT = timedelta(days=90)  # mail that was sent stays this long in the outbox, for whoever asks what was told
 MOST_EVENTS = 50
 # An event has its number before others can see it, and its run's tags follow: younger ones are left for later.
 SETTLED = timedelta(seconds=5)
@@ -173,7 +174,9 @@ def flush(outbox: Outbox, mailer: Mailer, project: Project, now: datetime, until
     from mlops_assets.automation.mails import compose
 
     settings = project.settings
-    expired = outbox.expire(now, timedelta(hours=settings.mail_max_age_hours))
+    age = timedelta(hours=settings.mail_max_age_hours)
+    expired = outbox.expire(now, age)
+    outbox.forget(now - age - KEPT)
     letters = outbox.claim(now, digest_from=settings.mail_digest_from, most=MOST_LETTERS)
     told = [f"{expired} too old to be sent"] if expired else []
     sent = 0

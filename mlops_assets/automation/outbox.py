@@ -64,6 +64,12 @@ class Outbox:
         with self._database.transaction() as connection:
             return connection.execute(MAIL_OUTBOX.update().where(old).values(state=EXPIRED, letter=None)).rowcount
 
+    def forget(self, before: datetime) -> None:
+        """Remove what was sent, or given up, and happened before this time."""
+        ended = _C.state.in_([SENT, EXPIRED]) & (_C.happened_at < before)
+        with self._database.transaction() as connection:
+            connection.execute(MAIL_OUTBOX.delete().where(ended))
+
     def claim(self, now: datetime, *, digest_from: int, most: int) -> list[Letter]:
         """Letters that are due, at most so many, marked as being sent: no other process gets them for now.
 

@@ -53,7 +53,8 @@ def import_mlflow() -> ModuleType:
         os.environ.setdefault(name, value)
     import mlflow
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("alembic", "mlflow.pyfunc"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they tell each step that goes well
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # writes tracebacks of what it raises
     return mlflow
 

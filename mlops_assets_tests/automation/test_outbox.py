@@ -206,6 +206,18 @@ def test_expired_alerts_are_told_once(outbox):
     assert claim(outbox, due)[0].expired == ()
 
 
+def test_what_was_sent_or_given_up_long_ago_is_forgotten_and_nothing_else(outbox):
+    for number, age in enumerate((9, 1)):
+        outbox.add(alert(number, NOW - age * DAY), [ANN], NOW)
+    for letter in claim(outbox):
+        outbox.mark_sent(letter, NOW)
+    outbox.add(alert(2, NOW - 8 * DAY), [ANN], NOW)
+    outbox.expire(NOW, 8 * DAY - LEASE)
+    outbox.add(alert(3, NOW - 8 * DAY), [ANN], NOW)
+    outbox.forget(NOW - 7 * DAY)
+    assert outbox.counts() == {"sent": 1, "waiting": 1}
+
+
 def test_a_letter_in_flight_does_not_expire(outbox):
     outbox.add(alert(0, NOW - DAY), [ANN], NOW)
     (letter,) = claim(outbox)
