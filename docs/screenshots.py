@@ -86,7 +86,7 @@ def save(picture: "bytes | Image", name: str) -> None:
     """Write a screenshot as a PNG of few colours."""
     path = IMAGES / f"{name}.png"
     image = as_image(picture) if isinstance(picture, bytes) else picture
-    image.quantize(COLOURS).save(path, optimize=True)
+    image.quantize(COLOURS, method=1).save(path, optimize=True)  # the method that keeps the colour of a small badge
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -97,6 +97,15 @@ def take_form(env: dict[str, str], log: Path) -> None:
         page.locator(".answer").nth(1).wait_for()
         page.wait_for_timeout(SETTLED)
         save(page.screenshot(), "form")
+
+
+def whole(page: "Page") -> bytes:
+    """A picture of all of a page: one that is longer than the window is not always painted to its end."""
+    page.wait_for_timeout(SETTLED)
+    width, height = page.viewport_size["width"], page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_timeout(SETTLED)
+    return page.screenshot()
 
 
 def ask_online(address: str) -> None:
@@ -118,8 +127,7 @@ def take_dashboards(env: dict[str, str], log: Path) -> None:
         for board in BOARDS:
             for scheme in ("light", "dark") if board in DARK else ("light",):
                 with boards.open(board, scheme=scheme) as shown:
-                    shown.wait_for_timeout(SETTLED)
-                    save(shown.screenshot(full_page=True), f"dashboard-{board}{'-dark' * (scheme == 'dark')}")
+                    save(whole(shown), f"dashboard-{board}{'-dark' * (scheme == 'dark')}")
         width = len(PHONES) * (PHONE_WIDTH + BETWEEN) - BETWEEN
         phones = Image.new("RGB", (width, PHONE_HEIGHT), "white")
         for place, (board, scheme) in enumerate(PHONES):

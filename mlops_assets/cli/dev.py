@@ -20,7 +20,9 @@ def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
     project = open_project()
     prepare_dagster_home(project)
     project.tracking.check()  # makes the database once, before several processes want it
+    serve_port = project.settings.serve_port if serve_port is None else serve_port
     env = os.environ | {
+        "MLOPS_SERVE_URL": f"http://127.0.0.1:{serve_port}",
         "MLOPS_DAGSTER_URL": f"http://127.0.0.1:{port}",
         "MLOPS_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here asks for
@@ -30,12 +32,9 @@ def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
     dagster = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
     mlflow = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port)]
     mlflow += ["--workers", "1", "--artifacts-destination", str(project.settings.home_path / "mlartifacts")]
-    serve_port = project.settings.serve_port if serve_port is None else serve_port
     server = [sys.executable, "-c", MAIN, "serve", "--host", "127.0.0.1", "--port", str(serve_port)]
-    print(
-        f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}   (Ctrl-C stops all)",
-        flush=True,
-    )
+    print(f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}", flush=True)
+    print(f"Form and dashboards: {env['MLOPS_SERVE_URL']}/dashboards/   (Ctrl-C stops all)", flush=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and children inherit that
     ends = {subprocess.Popen(command, env=env): signal.SIGINT for command in (dagster, mlflow)}
     ends[subprocess.Popen(server, env=env)] = signal.SIGTERM  # a second SIGINT, after the terminal's, would hurry it
