@@ -16,6 +16,7 @@ MlopsError
 │   ├── MailRefused        the server answers, but does not take this mail or its recipient
 │   └── MailUnconfirmed    the mail was handed over, but the server did not confirm it
 ├── LaunchError            Dagster does not answer, or does not launch what was asked for
+├── ServiceError           a service that others need does not run, or not as it should
 ├── InputError             a row to predict is not usable
 └── ApiError               a request is refused, with a status for its caller (in backend/errors.py)
 
@@ -85,6 +86,10 @@ class MailUnconfirmed(MailError):
 
 class LaunchError(MlopsError):
     """Dagster's launch API does not answer, or refuses what was asked of it."""
+
+
+class ServiceError(MlopsError):
+    """A service that others need does not run, or says that something is wrong with it."""
 
 
 class InputError(MlopsError):

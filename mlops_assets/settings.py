@@ -21,11 +21,12 @@ from pydantic import (
     field_validator,
 )
 
+from mlops_assets.database_urls import explicit_driver, in_schema, without_credentials
 from mlops_assets.errors import SettingsError
 
 PREFIX = "MLOPS_"
 CHECKOUT = Path(__file__).resolve().parents[1]
-_DATABASE = re.compile(r"postgresql(\+\w+)?://|sqlite(\+\w+)?:///.")
+_DATABASE = re.compile(r"postgres(ql)?(\+\w+)?://|sqlite(\+\w+)?:///.")
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -117,15 +118,20 @@ class Settings(BaseModel):
         0.1, ge=0, description="Share of the promised RMSE by which the realised one may be above it."
     )
     tracking_uri: SecretStr | None = Field(
-        None, description="MLflow tracking URI; without it a SQLite file in the home folder."
+        None,
+        description="MLflow tracking URI; without it MLOPS_DATABASE_URL where that is PostgreSQL, else a SQLite file "
+        "in the home folder.",
     )
     database_url: SecretStr | None = Field(
         None,
-        description="SQLAlchemy URL of the project's own tables, such as the prediction log: PostgreSQL or SQLite; "
-        "without it a SQLite file in the dataset's folder.",
+        description="URL of a PostgreSQL database for everything: Dagster's records, MLflow and the project's own "
+        "tables; without it SQLite files in the home folder. A sqlite:/// URL holds the own tables only.",
     )
     mlflow_url: str = Field("http://127.0.0.1:5001", description="Address of the MLflow UI, for links.")
     dagster_url: str = Field("http://127.0.0.1:3000", description="Address of the Dagster UI, for links.")
+    dagster_api_url: str | None = Field(
+        None, description="Address at which programs reach Dagster, where it is not that of the links."
+    )
     http_timeout: float = Field(30, gt=0, description="Seconds to wait for a server that sends rows.")
     http_retries: int = Field(3, ge=0, le=10, description="Tries after the first that fails to reach a source.")
 
@@ -173,6 +179,9 @@ class Settings(BaseModel):
     serve_port: int = Field(
         8000, ge=0, le=65535, description="Port that predictions are served on; 0 takes a free one."
     )
+    serve_url: str | None = Field(
+        None, description="Address at which others find them; without it MLOPS_SERVE_HOST and MLOPS_SERVE_PORT."
+    )
     api_keys: Secrets = Field(
         (),
         description="Keys that callers need, separated by commas, each plain or as `sha256:` and its hash; "
@@ -203,10 +212,26 @@ class Settings(BaseModel):
             raise ValueError("it must begin with postgresql:// or sqlite:///")
         return url
 
+    @field_validator("database_url", "tracking_uri")
+    @classmethod
+    def _name_the_driver(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and SecretStr(explicit_driver(url.get_secret_value()))
+
     @property
     def home_path(self) -> Path:
         """Absolute path of the home folder."""
         return project_root() / self.home.expanduser()
+
+    @property
+    def predictions_url(self) -> str:
+        """Where predictions are served, as another process of this machine or deployment asks for them."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.serve_host, self.serve_host)
+        return (self.serve_url or f"http://{host}:{self.serve_port}").rstrip("/")
+
+    @property
+    def launch_url(self) -> str:
+        """Where runs are launched and looked up."""
+        return self.dagster_api_url or self.dagster_url
 
     @property
     def thread_count(self) -> int:
@@ -217,7 +242,20 @@ class Settings(BaseModel):
         """The MLflow tracking URI in force. Holds a password where the user's URI does: never log it."""
         if self.tracking_uri:
             return self.tracking_uri.get_secret_value()
+        if self.postgres:
+            return in_schema(self.postgres, "mlflow")
         return f"sqlite:///{self.home_path / 'mlflow.db'}"
+
+    @property
+    def tracking_place(self) -> str:
+        """Which MLflow that is: the same after a password was changed."""
+        return without_credentials(self.tracking)
+
+    @property
+    def postgres(self) -> str | None:
+        """URL of the PostgreSQL database that holds everything, where there is one. Never log it."""
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        return url if url.startswith("postgresql") else None
 
 
 def environment() -> dict[str, str]:

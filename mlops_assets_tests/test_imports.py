@@ -13,11 +13,12 @@ import mlops_assets
 PACKAGE = Path(mlops_assets.__file__).parent
 # Each may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors"},
+    {"errors", "database_urls"},
     {"settings", "dataset", "dataset_parts", "dataset_checks"},
     {"core"},
     {"sources", "resources"},
     {"project", "partitions"},
+    {"instance", "instance_storage"},
     {"assets"},
     {"checks", "jobs"},
     {"automation"},

@@ -129,7 +129,7 @@ def trial_width(project: Project) -> int:
 
 def model(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:
     # Models live in MLflow: another tracking server is another place where they are not yet.
-    settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking)}
+    settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking_place)}
     settings |= {"coverage": project.settings.coverage}
     upstream = {"training_set": built.content, "hyperparameters": tuned.content}
     return _recipe(asset, settings=settings, upstream=upstream)
@@ -165,7 +165,7 @@ def model_performance(
     settings = {
         "confidence": project.settings.confidence,
         "margin": project.settings.performance_margin,
-        "tracking": _digest(project.settings.tracking),
+        "tracking": _digest(project.settings.tracking_place),
     }
     before = previous.recipe.parts if previous else {"settings": {}, "data": {}, "upstream": {}}
     stand_in = champion.value("champion_version")

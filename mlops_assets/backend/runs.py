@@ -68,7 +68,7 @@ def _absent(project: Project, run_id: str) -> ApiError:
     """Why a run has no answers: it is under way, it failed, or nobody knows it."""
     unknown = ApiError(404, "not_found", "no run with this id has left predictions")
     try:
-        run = LaunchClient(project.settings.dagster_url, timeout=ASK_SECONDS).find(run_id)
+        run = LaunchClient(project.settings.launch_url, timeout=ASK_SECONDS).find(run_id)
     except LaunchError:  # Dagster need not be up for answers to be read
         return unknown
     if run is None:

@@ -78,11 +78,13 @@ def history() -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check settings, dataset, source, databases, MLflow and mail; the exit code is the number of faults."""
+def doctor(
+    services: Annotated[bool, typer.Option("--services", help="A service that does not run is a fault, too.")] = False,
+) -> None:
+    """Check settings, dataset, source, databases, MLflow, mail and services; the exit code is the number of faults."""
     from mlops_assets.cli.doctor import examine
 
-    raise typer.Exit(examine())
+    raise typer.Exit(examine(with_services=services))
 
 
 @app.command()
@@ -102,6 +104,17 @@ def dev(
     from mlops_assets.cli.dev import serve
 
     raise typer.Exit(serve(port, mlflow_port))
+
+
+@app.command()
+def mlflow(
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to serve on.")] = 5001,
+) -> None:
+    """Serve MLflow's UI and API from the database that the settings name, until it is stopped."""
+    from mlops_assets.cli.tracking_server import serve_tracking
+
+    serve_tracking(host, port)
 
 
 @app.command()
@@ -131,7 +144,7 @@ def launch(
     version: Annotated[int, typer.Option(help="To predict: version of the model; 0 takes the champion.")] = 0,
     model_type: Annotated[str | None, typer.Option(help="To tune: the model type.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print what came out.")] = False,
-    url: Annotated[str | None, typer.Option(help="Address of Dagster; MLOPS_DAGSTER_URL without it.")] = None,
+    url: Annotated[str | None, typer.Option(help="Address of Dagster; that of the settings without it.")] = None,
 ) -> None:
     """Launch a run through Dagster's API, on this machine or another."""
     from mlops_assets.cli.launch import Request, launch_run

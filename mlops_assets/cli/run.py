@@ -11,10 +11,10 @@ from mlops_assets.assets import recipes
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest
 from mlops_assets.automation.guards import why_not_now
-from mlops_assets.cli.home import open_instance
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
 from mlops_assets.cli.show import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
 from mlops_assets.errors import StorageError
+from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from mlops_assets.database_urls import schema_of
 from mlops_assets.errors import TrackingError
+from mlops_assets.resources.postgres import one_at_a_time
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,13 +30,13 @@ DEFAULTS = {
 SCHEMA_SECONDS = 120
 _LONGEST_MESSAGE = 400
 _LARGEST_BATCH = 100
-_DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
+_OTHER_SERVERS = ("mysql", "mssql")
 
 
 def connect(uri: str) -> "MlflowClient":
     """A client of the tracking server or database, which MLflow's global functions use from now on too.
 
-    A database gets its schema here, by one process at a time; for a new SQLite file that takes seconds.
+    A database gets its tables here, by one process at a time; for a new one that takes seconds.
     Raises TrackingError.
     """
     mlflow = import_mlflow()
@@ -137,16 +139,20 @@ def _knock(uri: str) -> None:
     """Fail at once where a database server does not answer; MLflow would try for minutes."""
     from sqlalchemy import NullPool, create_engine
 
-    if uri.startswith(_DATABASE_SERVERS):
+    if uri.startswith(_OTHER_SERVERS):
         create_engine(uri, poolclass=NullPool).connect().close()
 
 
 @contextmanager
 def _schema_lock(uri: str) -> Iterator[None]:
-    """One process at a time where the database is a SQLite file: two that create its schema at once fail."""
+    """One process at a time where the tables are made from here: two that do so at once fail."""
     from filelock import FileLock
     from sqlalchemy import make_url
 
+    if uri.startswith("postgresql"):
+        with one_at_a_time(uri, schema_of(uri)):
+            yield
+        return
     path = make_url(uri).database if uri.startswith("sqlite") else None
     if not path or path == ":memory:":
         yield

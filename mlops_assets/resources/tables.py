@@ -1,10 +1,11 @@
-"""Every table of the project's own database, in one place."""
+"""Every table of the project's own database, in one place: as it is after the newest migration."""
 
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
+REVISION = "0003"  # of the newest file in migrations/
 
 
 class Moment(sa.TypeDecorator):
@@ -35,6 +36,7 @@ MAIL_OUTBOX = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("sent_at", Moment),
     sa.UniqueConstraint("key", "recipient"),
+    sa.Index("mail_outbox_due", "state", "next_try"),
 )
 
 PREDICTION_LOG = sa.Table(
@@ -52,4 +54,22 @@ PREDICTION_LOG = sa.Table(
     sa.Column("high", sa.Double),
     sa.Index("prediction_log_at", "dataset", "at"),
     sa.Index("prediction_log_event_at", "dataset", "event_at"),
+)
+
+DASHBOARD_EDITS = sa.Table(
+    "dashboard_edits",
+    METADATA,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),  # of the file that the text stands for
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
+
+DASHBOARD_LAYOUTS = sa.Table(
+    "dashboard_layouts",
+    METADATA,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("page", sa.Text, primary_key=True),
+    sa.Column("breakpoint", sa.Text, primary_key=True),
+    sa.Column("places", sa.JSON, nullable=False),  # x, y, w and h of the charts that were moved
 )
