@@ -18,6 +18,10 @@ RUN --mount=type=cache,target=/root/.cache \
     && for extra in $(echo "$EXTRAS" | tr ',' ' '); do set -- "$@" --extra "$extra"; done \
     && if [ -z "$GPU" ]; then set -- "$@" --override scripts/cpu-overrides.txt xgboost-cpu; fi \
     && uv pip install --quiet "$@"
+# A tenth of the size is tests of the packages and maps of their scripts, which nobody opens here.
+RUN cd /opt/mlops/lib/python3*/site-packages \
+    && find numpy scipy sklearn pandas pyarrow networkx -type d -name tests -prune -exec rm -r {} + \
+    && find . -name '*.map' -delete
 COPY mlops_assets mlops_assets
 COPY README.md ./
 RUN --mount=type=cache,target=/root/.cache \

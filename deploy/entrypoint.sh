@@ -9,4 +9,9 @@ if [ -r "$secret" ]; then
 fi
 # Addresses without spaces: the shell splits them into words.
 [ -z "${WAIT_FOR:-}" ] || python /app/wait_for.py $WAIT_FOR
+# Dagster's own processes have switches of their own for what runs and server do by the setting.
+if [ "${MLOPS_LOG_FORMAT:-}" = json ]; then
+    export DAGSTER_WEBSERVER_LOG_FORMAT=json DAGSTER_CLI_API_GRPC_LOG_FORMAT=json
+    [ "$1" != dagster-daemon ] || set -- "$@" --log-format json
+fi
 exec "$@"

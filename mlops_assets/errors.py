@@ -9,6 +9,7 @@ MlopsError
 │   └── BadTable           what came is not the table the spec describes
 ├── DataError              rows came, but they cannot be used (empty month, no target)
 ├── StorageError           an artefact cannot be written or read
+│   └── StorageUnreachable the store did not answer: worth a retry
 ├── ModelError             an estimator cannot be built, saved, loaded or trusted
 ├── TuningError            a search cannot give a result
 ├── TrackingError          MLflow does not answer or lacks what was asked for
@@ -58,6 +59,10 @@ class DataError(MlopsError):
 
 class StorageError(MlopsError):
     """An artefact cannot be written or read."""
+
+
+class StorageUnreachable(StorageError):
+    """The store of artefacts did not answer; a later try may succeed."""
 
 
 class ModelError(MlopsError):

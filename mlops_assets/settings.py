@@ -27,6 +27,7 @@ from mlops_assets.errors import SettingsError
 PREFIX = "MLOPS_"
 CHECKOUT = Path(__file__).resolve().parents[1]
 _DATABASE = re.compile(r"postgres(ql)?(\+\w+)?://|sqlite(\+\w+)?:///.")
+_STORE = re.compile(r"(s3|gs)://[^\s@?#/:]+(/[^\s?#]*)?|abfss://[^\s@?#/:]+@[^\s@?#:]+|file:///[^\s?#]+")
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -81,6 +82,11 @@ class Settings(BaseModel):
     home: Path = Field(
         Path("var"), description="Folder for data, models and the default databases; relative to the project."
     )
+    storage: str | None = Field(
+        None,
+        description="URL below which data and models are kept instead of the home folder: s3://, gs://, abfss:// or "
+        "file://, with a bucket or container and a prefix.",
+    )
     model_types: Names = Field(
         ("LinearRegression", "Ridge", "Lasso", "XGBoost"),
         description="Model types to tune and fit, by name or import path, separated by commas.",
@@ -132,6 +138,7 @@ class Settings(BaseModel):
     dagster_api_url: str | None = Field(
         None, description="Address at which programs reach Dagster, where it is not that of the links."
     )
+    log_format: Literal["text", "json"] = Field("text", description="How runs and the server write their log.")
     http_timeout: float = Field(30, gt=0, description="Seconds to wait for a server that sends rows.")
     http_retries: int = Field(3, ge=0, le=10, description="Tries after the first that fails to reach a source.")
 
@@ -204,6 +211,17 @@ class Settings(BaseModel):
     log_days: float = Field(
         90, ge=0, description="Days for which answers stay in the prediction log; 0 keeps them for ever."
     )
+    keep_runs_days: float = Field(
+        180,
+        ge=0,
+        description="Days for which `clean` keeps Dagster's runs with what they printed; 0 keeps them for ever.",
+    )
+    keep_trials_days: float = Field(180, ge=0, description="The same for trials and other runs in MLflow.")
+    keep_models_days: float = Field(
+        365, ge=0, description="The same for registered versions that were never champion, with their artefacts."
+    )
+    keep_answers_days: float = Field(90, ge=0, description="The same for files of answers to launched requests.")
+    clean_schedule: str = Field("off", description="Cron, or one of these words, of `clean`.")
 
     @field_validator("database_url")
     @classmethod
@@ -211,6 +229,13 @@ class Settings(BaseModel):
         if url and not _DATABASE.match(url.get_secret_value()):
             raise ValueError("it must begin with postgresql:// or sqlite:///")
         return url
+
+    @field_validator("storage")
+    @classmethod
+    def _known_store(cls, url: str | None) -> str | None:
+        if url and not _STORE.fullmatch(url):
+            raise ValueError("it must be s3://, gs://, abfss:// or file:// and a place, without credentials or query")
+        return url and url.rstrip("/")
 
     @field_validator("database_url", "tracking_uri")
     @classmethod
@@ -221,6 +246,11 @@ class Settings(BaseModel):
     def home_path(self) -> Path:
         """Absolute path of the home folder."""
         return project_root() / self.home.expanduser()
+
+    @property
+    def artefacts_url(self) -> str:
+        """URL below which MLflow's artefacts are kept where a database, not a server, is its tracking URI."""
+        return f"{self.storage or self.home_path.absolute().as_uri()}/mlartifacts"
 
     @property
     def predictions_url(self) -> str:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets_tests.homes import SHOP, Home, write_month, write_yaml
 from mlops_assets_tests.mail_server import certificate, make_smtp_server, smtp_server  # noqa: F401  (fixtures)
+from mlops_assets_tests.object_stores import bucket, s3  # noqa: F401  (fixtures)
 from mlops_assets_tests.servers import Line, mlflow_server
 
 TAXI_FILE = "green_tripdata_2024-01.parquet"

@@ -81,7 +81,6 @@ def _search(
 ) -> "tuple[SearchResult, str]":
     """Run the search, or what is left of it, and log each trial; gives the result and the MLflow run's address."""
     from mlops_assets.core.executors import make_executor, threads_each
-    from mlops_assets.core.trial_store import TrialStore
     from mlops_assets.core.trials import FitTrial
     from mlops_assets.core.tuning import SearchPlan, search
 
@@ -104,7 +103,7 @@ def _search(
         most_rows=settings.tuning_rows,
     )
     identity = recipes.search_identity(recipe)
-    store = TrialStore(project.home / "searches" / f"{name}-{identity[:12]}", identity)
+    store = project.trial_store(name, identity)
     warm_start = [previous.value("best_parameters")] if previous else []
     about = {"model_type": name, "training_set": built.content, "search": identity}
     with executor, project.tracking.run(context, f"tune {name}", about) as run:

@@ -16,6 +16,7 @@ from mlops_assets.backend.errors import as_api_error, internal_error, send_error
 from mlops_assets.backend.keys import ApiKeys
 from mlops_assets.backend.limits import RateLimit
 from mlops_assets.backend.metrics import Metrics
+from mlops_assets.logs import REQUEST_ID
 
 log = logging.getLogger(__name__)
 OPEN = frozenset({"/health", "/ready"})  # for whoever watches the process; neither tells anything of the data
@@ -46,6 +47,7 @@ class Gate:
             return
         started, status = time.perf_counter(), 0
         request_id = scope["request_id"] = new_request_id()
+        REQUEST_ID.set(request_id)
         id_header = (b"x-request-id", request_id.encode())
 
         async def send_with_id(message: Message) -> None:

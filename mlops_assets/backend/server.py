@@ -11,7 +11,10 @@ import uvicorn
 
 from mlops_assets.backend.app import build_app
 from mlops_assets.errors import SettingsError
+from mlops_assets.logs import configure as configure_log
 from mlops_assets.project import Project
+
+log = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 75  # longer than the minute after which proxies let go of an idle connection
 GRACE_SECONDS = 30  # for requests in flight when the server is told to stop
@@ -30,12 +33,15 @@ def serve(project: Project, host: str, port: int) -> None:
             "set MLOPS_API_KEYS (`mlops-assets new-key` makes one), or MLOPS_SERVE_HOST=127.0.0.1"
         )
     listening = listen(host, port)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("mlops_assets").setLevel(logging.INFO)
+    configure_log(project.settings.log_format)
     who = "with an API key" if has_keys else "without an API key, to this machine only (MLOPS_API_KEYS opens it)"
     bound, at = listening.getsockname()[:2]
     shown = f"[{bound}]" if ":" in bound else bound
-    print(f"Predictions: http://{shown}:{at}/predict, {who}   (Ctrl-C stops it)", flush=True)
+    told = f"Predictions: http://{shown}:{at}/predict, {who}"
+    if project.settings.log_format == "json":
+        log.info(told)
+    else:
+        print(f"{told}   (Ctrl-C stops it)", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn sends itself the signal again once it has stopped
     uvicorn.Server(configure(app)).run(sockets=[listening])

@@ -88,6 +88,43 @@ def doctor(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write, compressed if it ends in gz; - writes to a pipe.")],
+    dump: Annotated[
+        Path | None, typer.Option(help="What `pg_dump --format=custom` wrote elsewhere; it is called here without.")
+    ] = None,
+) -> None:
+    """Write everything that is kept into one file: home folder and databases. Nothing has to be stopped."""
+    from mlops_assets.cli.backup import make_backup
+
+    make_backup(file, dump)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `backup` has written; - reads from a pipe.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Remove what is there now.")] = False,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Leave PostgreSQL alone: pg_restore was called elsewhere.")
+    ] = False,
+) -> None:
+    """Put everything back from a backup, here or on another machine; stop the services before."""
+    from mlops_assets.cli.backup import restore_backup
+
+    restore_backup(file, replace=replace, with_database=not files_only)
+
+
+@app.command()
+def clean(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove what has outlived the days of the settings, and nothing that is still needed."""
+    from mlops_assets.cli.clean import clean_up
+
+    clean_up(dry_run=dry_run)
+
+
+@app.command()
 def mail_test() -> None:
     """Send a test mail to every recipient that the settings name."""
     from mlops_assets.cli.mail import send_test

@@ -15,14 +15,14 @@ SECONDS = 5  # to wait for an answer
 def _webserver(project: Project) -> str:
     from mlops_assets.resources.launch_client import LaunchClient
 
-    url = project.settings.dagster_url
+    url = project.settings.launch_url
     return f"Dagster {LaunchClient(url, SECONDS).version()} at {url}"
 
 
 def _code_location(project: Project) -> str:
     from mlops_assets.resources.launch_client import LaunchClient
 
-    return LaunchClient(project.settings.dagster_url, SECONDS).code_location()
+    return LaunchClient(project.settings.launch_url, SECONDS).code_location()
 
 
 def _daemon(project: Project) -> str:

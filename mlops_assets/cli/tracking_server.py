@@ -16,7 +16,7 @@ ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes
 
 def server_command(project: Project, host: str, port: int) -> list[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
-    return [*command, "--artifacts-destination", str(project.settings.home_path / "mlartifacts")]
+    return [*command, "--artifacts-destination", project.settings.artefacts_url]
 
 
 def serve_tracking(host: str, port: int) -> None:
