@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlops_assets.resources.remote_storage import RemoteStorage
     from mlops_assets.resources.requested import RequestedAnswers
     from mlops_assets.resources.storage import Storage
+    from mlops_assets.resources.stored_folder import StoredFolder
     from mlops_assets.resources.tracking import Tracking
     from mlops_assets.sources import Source
 
@@ -68,6 +69,12 @@ class Project:
         from mlops_assets.resources.requested import FOLDER, RequestedAnswers
 
         return RequestedAnswers(self._files / FOLDER, self.objects and self.objects.child(FOLDER))
+
+    def stored_folder(self, path: str) -> StoredFolder:
+        """A folder of the storage that processes of other machines can open too."""
+        from mlops_assets.resources.stored_folder import StoredFolder
+
+        return StoredFolder(self.storage.local_folder(path), path, self.spec.name, self.objects and self.objects.url)
 
     def trial_store(self, name: str, identity: str) -> TrialStore:
         """The trials of a search for a model type; `identity` names all that they depend on."""

@@ -103,13 +103,15 @@ class Settings(BaseModel):
     patience: int = Field(15, ge=1, description="Trials without a better loss after which a search stops.")
     trials: str = Field(
         "local",
-        pattern=r"^local(:[1-9]\d*)?$",
-        description="Where trials run: `local` or `local:N` processes.",
+        pattern=r"^(local(:[1-9]\d*)?|dask:(tcp|tls)://[^\s@]+:\d+)$",
+        description="Where trials run: `local`, `local:N` processes, or `dask:tcp://host:8786`, a Dask cluster.",
     )
     trial_width: int = Field(
-        0, ge=0, description="Trials in flight, part of what fixes a search; 0 takes one a process."
+        0, ge=0, description="Trials in flight, part of what fixes a search; 0 takes one a process, four on a cluster."
     )
-    threads: int = Field(0, ge=0, description="Threads a fit uses; 0 takes all cores.")
+    threads: int = Field(
+        0, ge=0, description="Threads a fit uses; 0 takes all cores, and one for a trial on a cluster."
+    )
     seed: int = Field(7, ge=0, lt=2**31, description="Seed of every random choice.")
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="Confidence of the intervals that the gate and leaderboard use."

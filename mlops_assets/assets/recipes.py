@@ -35,7 +35,7 @@ CODE_VERSIONS = {
     "model_performance": "1",
 }
 
-
+CLUSTER_WIDTH = 4
 _BUDGET = ("max_trials", "tuning_seconds")
 
 
@@ -122,9 +122,9 @@ def search_identity(recipe: Recipe) -> str:
 
 
 def trial_width(project: Project) -> int:
-    """Trials in flight: as set, or one for each process."""
-    _, _, processes = project.settings.trials.partition(":")
-    return project.settings.trial_width or int(processes or 1)
+    """Trials in flight: as set, or one for each process. It fixes a search, so no cluster's size may decide on it."""
+    kind, _, processes = project.settings.trials.partition(":")
+    return project.settings.trial_width or (CLUSTER_WIDTH if kind == "dask" else int(processes or 1))
 
 
 def model(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:

@@ -80,9 +80,9 @@ def _search(
     previous: Record | None,
 ) -> "tuple[SearchResult, str]":
     """Run the search, or what is left of it, and log each trial; gives the result and the MLflow run's address."""
-    from mlops_assets.core.executors import make_executor, threads_each
     from mlops_assets.core.trials import FitTrial
     from mlops_assets.core.tuning import SearchPlan, search
+    from mlops_assets.resources.trial_executors import open_executor, threads_of_a_trial
 
     name, settings = context.partition_key, project.settings
     model_type = project.model_types[name]
@@ -94,12 +94,12 @@ def _search(
         seed=settings.seed,
         width=recipes.trial_width(project),
     )
-    executor = make_executor(settings.trials)
+    executor = open_executor(settings.trials)
     objective = FitTrial(
-        training_set=project.storage.local_folder(built.path),
+        training_set=project.stored_folder(built.path),
         model_type=model_type,
         seed=settings.seed,
-        threads=threads_each(settings.thread_count, executor),
+        threads=threads_of_a_trial(settings, executor),
         most_rows=settings.tuning_rows,
     )
     identity = recipes.search_identity(recipe)

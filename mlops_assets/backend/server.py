@@ -10,7 +10,9 @@ import socket
 import uvicorn
 
 from mlops_assets.backend.app import build_app
+from mlops_assets.backend.pipeline_metrics import PipelineMetrics
 from mlops_assets.errors import SettingsError
+from mlops_assets.instance import open_instance
 from mlops_assets.logs import configure as configure_log
 from mlops_assets.project import Project
 
@@ -25,7 +27,7 @@ def serve(project: Project, host: str, port: int) -> None:
 
     Raises SettingsError where the address cannot be used, or would be open to all.
     """
-    app = build_app(project)
+    app = build_app(project, pipeline=PipelineMetrics(lambda: open_instance(project)))
     has_keys = bool(app.state.keys)
     if not has_keys and not is_loopback(host):
         raise SettingsError(

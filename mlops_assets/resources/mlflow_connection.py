@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,14 @@ DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+# What the packages of object stores raise by themselves, where MLflow's artefacts are in one.
+_STORE_ERRORS = {
+    "boto3.exceptions": ("Boto3Error",),
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "google.api_core.exceptions": ("GoogleAPIError",),
+    "azure.core.exceptions": ("AzureError",),
 }
 SCHEMA_SECONDS = 120
 _LONGEST_MESSAGE = 400
@@ -73,13 +82,21 @@ def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = (
     kinds = kinds or (MlflowException, SQLAlchemyError, OSError)
     try:
         yield
-    except kinds as error:
+    except Exception as error:
+        if not isinstance(error, (*kinds, *_store_errors())):
+            raise
         cause = error.__cause__ or error
         told = redact(uri, str(getattr(cause, "orig", None) or cause))  # a driver's own words, without the SQL
         told = " ".join(told.split())
         if len(told) > _LONGEST_MESSAGE:  # the end of such a message says most
             told = f"{told[: _LONGEST_MESSAGE // 2]} … {told[-_LONGEST_MESSAGE // 2 :]}"
         raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {told}") from None
+
+
+def _store_errors() -> tuple[type[Exception], ...]:
+    """Those of the packages that are in use."""
+    loaded = {name: sys.modules[name] for name in _STORE_ERRORS if name in sys.modules}
+    return tuple(getattr(module, kind) for name, module in loaded.items() for kind in _STORE_ERRORS[name])
 
 
 def redact(uri: str, text: str) -> str:

@@ -10,10 +10,10 @@ from typer.main import get_command
 
 from mlops_assets.cli import app
 from mlops_assets.settings import PREFIX, Settings, read_settings
-from mlops_assets_tests.deploy.stack import TEXT, ours, stack, variables
+from mlops_assets_tests.deploy.stack import TEXT, ours, services, stack, variables
 from mlops_assets_tests.documents import ROOT
 
-SERVICES = stack()["services"]
+SERVICES = services()
 FROM_SCRIPTS = {"STACK_ENV_FILE"}  # smoke.sh sets it; in .env it would name itself
 EVERY = pytest.mark.parametrize("name", SERVICES)
 OURS = pytest.mark.parametrize("name", ours())
