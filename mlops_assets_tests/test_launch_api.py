@@ -6,6 +6,8 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import requests
 from dagster_shared.yaml_utils import load_run_config_yaml
@@ -47,9 +49,14 @@ def dagster(home):
 
 
 @pytest.fixture(scope="module")
-def backend(home, dagster):
+def served(home, dagster):
     with serving(home) as served:
-        yield served.url
+        yield served
+
+
+@pytest.fixture(scope="module")
+def backend(served):
+    return served.url
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +161,29 @@ def test_the_launchpad_shows_a_row_to_change(dagster):
     shown = load_run_config_yaml(answer["data"]["runConfigSchemaOrError"]["rootDefaultYaml"])
     (row,) = shown["ops"]["answer"]["config"]["rows"]
     assert set(row) == set(FLIGHT)
+
+
+def test_every_path_gives_the_numbers_of_training(served, client, home, tmp_path):
+    golden = served.champion.model.golden
+    rows = [dict(row) for row in golden.rows]
+    assert len(rows) == 200
+    run = client.wait(client.launch("predict", {"ops": {"answer": {"config": {"rows": rows}}}}, {}))
+    columns = {name: [row.get(name) for row in rows] for name in rows[0]}
+    file, written = tmp_path / "rows.json", tmp_path / "answers.parquet"
+    file.write_text(json.dumps(rows))
+    assert home.command("predict", str(file), "--output", str(written)).code == 0
+    paths = {
+        "launched": served.client.get(f"/runs/{run.run_id}/predictions", params={"limit": 200}).json()["rows"],
+        "one by one": [served.client.post("/predict", json=row).json() for row in rows],
+        "a list": served.client.post("/predict", json=rows).json()["predictions"],
+    }
+    found = {name: [answer["prediction"] for answer in answers] for name, answers in paths.items()}
+    found["a table"] = served.client.post("/predict/batch", json=columns).json()["prediction"]
+    found["a file"] = pq.read_table(written)["prediction"].to_pylist()
+    fresh = home.project().registry
+    found["loaded anew"] = fresh.load(fresh.champion().number).predict(rows)
+    for name, numbers in found.items():
+        np.testing.assert_allclose(numbers, golden.expected["prediction"], rtol=1e-9, err_msg=name)
 
 
 # The command

@@ -24,6 +24,8 @@ def write_tables(tables: Iterable[pa.Table], path: Path) -> int:
 
     Raises StorageError, InputError where there is no row or a column changes its type, and what `tables` raises.
     """
+    if not path.parent.is_dir():
+        raise StorageError(f"{path} cannot be written: {path.parent} is no folder")
     unfinished = path.with_name(f".{path.name}.part")
     try:
         rows = _write(tables, unfinished, _WRITERS[path.suffix])

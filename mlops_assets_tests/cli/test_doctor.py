@@ -71,7 +71,7 @@ def test_a_home_that_cannot_be_written_is_a_fault(shop, tmp_path):
     answer = shop.command("doctor", MLOPS_HOME=str(tmp_path / "file"))
     passes, told = lines(answer)["home folder"]
     assert not passes and "set MLOPS_HOME" in told
-    assert answer.code == 4  # neither Dagster, nor MLflow, nor our tables have a place either
+    assert answer.code == 4  # Dagster, MLflow and the database have no place either
 
 
 def test_a_source_without_rows_is_reachable_but_empty(shop, tmp_path):

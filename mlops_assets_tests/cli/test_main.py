@@ -27,9 +27,7 @@ def test_each_command_has_help(home, command):
     assert f"mlops-assets {command}" in told.out
 
 
-@pytest.mark.parametrize(
-    "words", [["runn"], ["why"], ["predict"], ["run", "now"], ["predict", "x.json", "--versoin", "1"]]
-)
+@pytest.mark.parametrize("words", [["runn"], ["why"], ["run", "now"], ["predict", "x.json", "--versoin", "1"]])
 def test_a_wrong_word_is_told_with_exit_code_2(home, words):
     told = home.command(*words)
     assert told.code == 2
