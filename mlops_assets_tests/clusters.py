@@ -19,11 +19,11 @@ SEARCH_PATH = os.pathsep.join([str(ROOT), str(ROOT / "mlops_assets_tests" / "cor
 class Cluster:
     """Where a scheduler listens, and the processes of its workers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **env: str) -> None:
         self.address = f"tcp://127.0.0.1:{free_port()}"
         self.setting = f"dask:{self.address}"
         self.workers: list[subprocess.Popen] = []
-        self._folder = folder
+        self._folder, self._env = folder, env
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", self.address.rpartition(":")[2])
 
     def add_worker(self, **env: str) -> None:
@@ -36,6 +36,11 @@ class Cluster:
         with Client(self.address, timeout=START_SECONDS, set_as_default=False) as client:
             client.wait_for_workers(len(self.workers), timeout=START_SECONDS)
 
+    def kill(self, number: int) -> None:
+        """End a worker as the system does for want of memory."""
+        self.workers[number].kill()
+        self.workers[number].wait()
+
     def stop(self) -> None:
         for process in [*self.workers, self.scheduler]:
             process.kill()
@@ -44,16 +49,18 @@ class Cluster:
     def _start(self, kind: str, *options: str, **env: str) -> subprocess.Popen:
         command = [sys.executable, "-m", "dask", kind, "--no-dashboard", *options]
         with (self._folder / f"{kind}{len(self.workers)}.log").open("wb") as log:
-            where = {"PYTHONPATH": SEARCH_PATH} | env
-            return subprocess.Popen(command, env=os.environ | where, stdout=log, stderr=log)
+            where = {"PYTHONPATH": SEARCH_PATH} | self._env | env
+            # Elsewhere than in the checkout, which would come first where Python looks for modules.
+            return subprocess.Popen(command, env=os.environ | where, cwd=self._folder, stdout=log, stderr=log)
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int = 2, **env: str) -> Iterator[Cluster]:
-    cluster = Cluster(folder)
+def dask_cluster(folder: Path, workers: int, **env: str) -> Iterator[Cluster]:
+    """A cluster with so many workers; `env`: variables of all its processes."""
+    cluster = Cluster(folder, **env)
     try:
         for _ in range(workers):
-            cluster.add_worker(**env)
+            cluster.add_worker()
         cluster.wait()
         yield cluster
     finally:

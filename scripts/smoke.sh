@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 : "${COMPOSE:=docker compose}"
 folder=$(mktemp -d)
 export COMPOSE COMPOSE_PROJECT_NAME=mlops-smoke STACK_ENV_FILE="$folder/.env" STACK_SECRETS="$folder/secrets" \
-    STACK_FILES="$folder/files" STACK_DAGSTER_PORT=13000 STACK_MLFLOW_PORT=15001 STACK_BACKEND_PORT=18000
+    STACK_FILES="$folder/files" STACK_DAGSTER_PORT=13000 STACK_MLFLOW_PORT=15001 STACK_BACKEND_PORT=18000 \
+    STACK_BIND=127.0.0.1 STACK_DATABASE_URL=""
 backend=http://127.0.0.1:$STACK_BACKEND_PORT
 flight='{"departure_at": "2014-01-06T08:00", "scheduled_departure": 800, "scheduled_arrival": 1110, "carrier": "UA",
          "origin": "EWR", "destination": "SFO", "distance": 2565}'
@@ -52,14 +53,17 @@ runs() { graphql "{ runsOrError(filter: {statuses: [$1]}) { ... on Runs { count 
 
 launch() { $COMPOSE exec -T code mlops-assets launch "$@"; }
 
-# What must be the same whatever crashes: the answer, the champions, every run and what it made.
+# What must be the same whatever crashes: the answer, the registry, every run and what it made.
 memory() {
     predict | sed 's/"request_id".*//'
-    $COMPOSE exec -T code mlops-assets history
+    curl --fail --silent --show-error --max-time 20 \
+        "http://127.0.0.1:$STACK_MLFLOW_PORT/api/2.0/mlflow/registered-models/get?name=nyc_flights"
     graphql "{ runsOrError { ... on Runs { results { runId status } } } assetNodes { id assetMaterializations { runId partition } } }"
 }
 
 is_as_before() { memory >"$folder/now" && cmp "$folder/before" "$folder/now"; }
+
+is_well() { $COMPOSE exec -T code mlops-assets doctor --services; }
 
 is_at_work() { [ "$(runs STARTED)" -ge 2 ]; }
 
@@ -97,7 +101,7 @@ echo "$answer"
 request=$(echo "$answer" | sed 's/.*"request_id": *"\([^"]*\)".*/\1/')
 say "a prediction as a run"
 launch predict --wait --rows "[$flight]"
-$COMPOSE exec -T code mlops-assets doctor --services
+is_well
 patiently is_logged "$request"
 memory >"$folder/before"
 
@@ -105,6 +109,7 @@ for service in postgres mlflow code webserver daemon backend; do
     say "$service crashes"
     crash "$service"
     patiently is_as_before
+    patiently is_well
 done
 
 say "a new month, and the code server crashes in the middle of its retraining"

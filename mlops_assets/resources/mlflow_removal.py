@@ -40,8 +40,9 @@ class MlflowRemoval:
     def logged_model(self, name: str, number: int) -> LoggedModel | None:
         """What a registered version is the version of."""
         with self._tracking.errors(f"find what version {number} of '{name}' is"):
-            model_id = self._tracking.client.get_model_version(name, str(number)).model_id
-            return self._tracking.client.get_logged_model(model_id) if model_id else None
+            source = self._tracking.client.get_model_version(name, str(number)).source
+            scheme, _, model_id = source.partition(":/")  # its `model_id` is not filled in
+            return self._tracking.client.get_logged_model(model_id) if scheme == "models" else None
 
     def size(self, run: Run) -> int:
         """Bytes of its artefacts and models on this machine."""

@@ -66,6 +66,7 @@ def test_what_is_old_goes_and_everything_works_as_before(shop):
     champion, others = project.registry.champion(), project.registry.versions()
     going = found(shop)
     assert all(kind.count for kind in going.values()), going
+    assert going["versions of the model"].size > 1000
     with shop.instance() as instance:
         remove(project, tuple(going.values()), LATER)
         assert instance.get_runs_count() > 0

@@ -5,12 +5,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mlops_assets
+from mlops_assets.core.estimators import predict
 from mlops_assets.core.executors import LOST_WORKERS, make_executor
 from mlops_assets.core.model_types import resolve_model_type
+from mlops_assets.core.persistence import parse_estimator
 from mlops_assets.core.search_spaces import Space
+from mlops_assets.core.training_set import TrainingSet
 from mlops_assets.core.trial_store import TrialStore
 from mlops_assets.core.trials import FitTrial
 from mlops_assets.core.tuning import SearchPlan, search
@@ -18,7 +22,6 @@ from mlops_assets.errors import ClusterUnreachable, SettingsError, StorageError,
 from mlops_assets.resources import dask_cluster as adapter
 from mlops_assets.resources.stored_folder import StoredFolder
 from mlops_assets.resources.trial_executors import open_executor
-from mlops_assets_tests.core.conftest import objectives, training_set_folder  # noqa: F401  (fixtures)
 from mlops_assets_tests.servers import free_port
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -32,14 +35,7 @@ PLAN = SearchPlan(max_trials=12, seconds=600, patience=99, seed=7, width=3, star
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with dask_cluster(tmp_path_factory.mktemp("dask")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def own_cluster(tmp_path):
-    """A cluster whose workers a test may kill."""
-    with dask_cluster(tmp_path) as cluster:
+    with dask_cluster(tmp_path_factory.mktemp("dask"), workers=2) as cluster:
         yield cluster
 
 
@@ -66,16 +62,17 @@ def test_the_trials_and_the_estimator_are_those_of_this_process(name, cluster, r
         assert there.workers == 2
         one, other = (run(objective, *at, space=model_type.space) for at in ((here, "here"), (there, "there")))
     assert course(one) == course(other)
-    assert one.estimator == other.estimator
+    X = TrainingSet.load(training_set_folder).matrix(model_type.matrix, "validation")
+    predictions = [predict(parse_estimator(result.estimator), X) for result in (one, other)]
+    assert np.array_equal(*predictions)
 
 
-def test_a_worker_killed_in_the_middle_costs_only_time(own_cluster, run, objectives, tmp_path):
-    with make_executor("local") as here, open_executor(own_cluster.setting) as there:
+def test_a_worker_killed_in_the_middle_costs_only_time(cluster, run, objectives, tmp_path):
+    with make_executor("local") as here, open_executor(cluster.setting) as there:
         undisturbed = run(objectives.Bowl(), here, "here")
         disturbed = run(objectives.KilledBowl(tmp_path / "calls", kill_at=5), there, "there")
     assert course(disturbed) == course(undisturbed)
-    ended = [worker.poll() for worker in own_cluster.workers]
-    assert sorted(map(str, ended)) == ["-9", "None"]
+    assert sorted(str(worker.poll()) for worker in cluster.workers) == ["-9", "None"]
 
 
 def test_a_bad_trial_is_an_outcome(cluster, run, objectives):
@@ -83,15 +80,6 @@ def test_a_bad_trial_is_an_outcome(cluster, run, objectives):
         one, other = run(objectives.Picky(), here, "here"), run(objectives.Picky(), there, "there")
     assert course(one) == course(other)
     assert {trial.status for trial in other.trials} == {"ok", "failed"}
-
-
-def test_a_trial_that_kills_each_worker_is_told(own_cluster, objectives):
-    for _ in range(2):
-        own_cluster.add_worker()
-    own_cluster.wait()
-    with open_executor(own_cluster.setting) as executor:
-        with pytest.raises(TuningError, match="most likely for want of memory"):
-            executor.submit(objectives.die).result()
 
 
 def test_what_a_worker_cannot_reach_is_tried_on_another(cluster, objectives, tmp_path):
@@ -124,48 +112,37 @@ def stale_code(tmp_path) -> Path:
     return folder
 
 
-def test_a_worker_with_other_code_is_one_clear_error(own_cluster, stale_code):
-    own_cluster.add_worker(PYTHONPATH=str(stale_code))
-    own_cluster.wait()
-    with pytest.raises(
-        TuningError, match=r"the worker tcp\S+ runs other code: mlops_assets \w+ instead of \w+; install"
-    ):
-        open_executor(own_cluster.setting)
-
-
-def test_a_worker_with_other_code_that_comes_later_runs_no_trial(own_cluster, stale_code, objectives):
-    with open_executor(own_cluster.setting) as executor:
-        own_cluster.add_worker(PYTHONPATH=str(stale_code))
-        own_cluster.wait()
-        for worker in own_cluster.workers[:2]:
-            worker.kill()
-            worker.wait()
-        with pytest.raises(TuningError, match="runs other code"):
+def test_a_worker_with_other_code_is_one_clear_error_whenever_it_comes(tmp_path, stale_code):
+    told = r"the worker tcp\S+ runs other code: mlops_assets \w+ instead of \w+; install the same version"
+    with dask_cluster(tmp_path, workers=1) as cluster, open_executor(cluster.setting) as executor:
+        cluster.add_worker(PYTHONPATH=str(stale_code))
+        cluster.wait()
+        cluster.kill(0)
+        with pytest.raises(TuningError, match=told):
             executor.submit(abs, -3).result()
+        with pytest.raises(TuningError, match=told):
+            open_executor(cluster.setting)
 
 
-def test_a_worker_without_the_package_is_one_clear_error(tmp_path, monkeypatch):
-    (tmp_path / "mlops_assets").mkdir()  # shadows the real one
-    with dask_cluster(tmp_path, PYTHONPATH=str(tmp_path)) as cluster:
+def test_machines_without_the_package_are_one_clear_error(tmp_path):
+    (tmp_path / "mlops_assets").mkdir()
+    (tmp_path / "mlops_assets" / "__init__.py").touch()  # shadows the real one
+    with dask_cluster(tmp_path, workers=1, PYTHONPATH=str(tmp_path)) as cluster:
         with pytest.raises(TuningError, match="cannot run this code .*install the same version"):
             open_executor(cluster.setting)
 
 
-def test_a_cluster_that_goes_away_is_worth_a_retry(own_cluster, objectives, monkeypatch):
-    with open_executor(own_cluster.setting) as executor:
-        own_cluster.stop()
-        with pytest.raises(ClusterUnreachable, match=own_cluster.address):
-            executor.submit(abs, -3).result()
-
-
-def test_a_cluster_that_loses_all_workers_is_worth_a_retry(own_cluster, monkeypatch):
+def test_a_cluster_that_dies_bit_by_bit_is_told_at_each_step(tmp_path, objectives, monkeypatch):
     monkeypatch.setattr(adapter, "WORKERLESS_SECONDS", 0)
     monkeypatch.setattr(adapter, "_LOOK_SECONDS", 0.2)
-    with open_executor(own_cluster.setting) as executor:
-        for worker in own_cluster.workers:
-            worker.kill()
-            worker.wait()
+    once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with dask_cluster(tmp_path, workers=1, **once) as cluster, open_executor(cluster.setting) as executor:
+        with pytest.raises(TuningError, match="most likely for want of memory"):
+            executor.submit(objectives.die).result()
         with pytest.raises(ClusterUnreachable, match="has lost all its workers"):
+            executor.submit(abs, -3).result()
+        cluster.stop()
+        with pytest.raises(ClusterUnreachable, match=cluster.address):
             executor.submit(abs, -3).result()
 
 
