@@ -37,7 +37,7 @@ class Home:
 
 def read_records() -> dict[str, Any]:
     from mlops_assets.assets.records import latest
-    from mlops_assets.cli.home import open_instance
+    from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 
     with open_instance(open_project()) as instance:

@@ -49,7 +49,7 @@ def _raw_rows(count: int) -> Any:
     import pyarrow as pa
 
     from mlops_assets.assets.records import all_latest
-    from mlops_assets.cli.home import open_instance
+    from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 
     project = open_project()

@@ -26,6 +26,25 @@ ENV_EXAMPLE = ROOT / ".env.example"
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Alias: "alias", Month: "month"}
 _WORDS |= {Any: "anything"}
+# Variables of docker-compose.yml: default, and what they are.
+STACK = {
+    "STACK_BIND": ("127.0.0.1", "Address on which the three ports are open; every other is reached through a proxy."),
+    "STACK_DAGSTER_PORT": ("3000", "Port of Dagster; MLOPS_DAGSTER_URL has to say the same."),
+    "STACK_MLFLOW_PORT": ("5001", "Port of MLflow; MLOPS_MLFLOW_URL has to say the same."),
+    "STACK_BACKEND_PORT": ("8000", "Port of predictions, form and dashboards."),
+    "STACK_MLFLOW_NAME": ("localhost", "Name by which a proxy shows MLflow; it answers to no other."),
+    "STACK_FILES": ("./files", "Folder with your own datasets, which containers see as /app/files."),
+    "STACK_SECRETS": ("./secrets", "Folder of the password and the keys."),
+    "STACK_DATABASE_URL": (
+        "postgresql://mlops@postgres/mlops",
+        "PostgreSQL that holds everything, where it is not the one that comes along.",
+    ),
+    "STACK_EXTRAS": ("", "Extras of the project that the image has, separated by commas."),
+    "STACK_GPU": ("", "Any value builds the image with the libraries of NVIDIA."),
+    "STACK_IMAGE": ("mlops-assets:0.1.0", "Name of the image."),
+    "STACK_PYTHON_IMAGE": ("python:3.11.13-slim-bookworm", "What it is built on."),
+    "STACK_POSTGRES_IMAGE": ("postgres:17.6-bookworm", "Image of PostgreSQL."),
+}
 _PLURAL = {"alias": "aliases", "text": "texts", "number": "numbers", "mapping": "mappings", "list": "lists"}
 
 
@@ -44,7 +63,15 @@ def env_example() -> str:
     lines = ["# Copy to .env, and take the # away where you want another value. What each means: docs/settings.md."]
     for name, field in Settings.model_fields.items():
         lines += ["", f"# {field.description}", f"#{PREFIX}{name.upper()}={_default(field)}"]
+    lines += ["", "", "# Only docker-compose.yml reads what follows: docs/deployment.md."]
+    for name, (default, description) in STACK.items():
+        lines += ["", f"# {description}", f"#{name}={default}"]
     return "\n".join(lines) + "\n"
+
+
+def stack_variables() -> str:
+    rows = [(f"`{name}`", _code(default), description) for name, (default, description) in STACK.items()]
+    return _table(("variable", "default", "what it is"), rows)
 
 
 def settings_table() -> str:
@@ -140,6 +167,7 @@ def dashboard_plots() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
+    "stack-variables": stack_variables,
     "dataset-keys": dataset_keys,
     "model-types": model_types,
     "distributions": distributions,

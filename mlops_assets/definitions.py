@@ -6,8 +6,10 @@ from mlops_assets.assets import build_assets
 from mlops_assets.assets.backtest import backtest_job
 from mlops_assets.assets.requested import build_predict_job, requested_predictions
 from mlops_assets.automation import build_schedules, build_sensors
+from mlops_assets.automation.cleaning import build_clean_job
 from mlops_assets.automation.retraining import Conductor, DaemonConductor, build_retrain_job
 from mlops_assets.jobs import build_jobs
+from mlops_assets.logs import tell_runs_in_json
 from mlops_assets.project import Project, open_project
 from mlops_assets.resources.progress import LogProgress, Progress
 
@@ -19,11 +21,11 @@ def build_definitions(
 
     `progress` hears how long assets come along; `conductor` makes the parts of a retraining, by default the daemon.
     """
-    stages, retrain = build_jobs(project), build_retrain_job()
+    stages, retrain, clean = build_jobs(project), build_retrain_job(), build_clean_job()
     return dg.Definitions(
         assets=[*build_assets(project), requested_predictions()],
-        jobs=[*stages, retrain, build_predict_job(project), backtest_job()],
-        schedules=build_schedules(project, stages, retrain),
+        jobs=[*stages, retrain, build_predict_job(project), backtest_job(), clean],
+        schedules=build_schedules(project, stages, retrain, clean),
         sensors=build_sensors(project, stages, retrain),
         resources={
             "project": project,
@@ -37,4 +39,7 @@ def build_definitions(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return build_definitions(open_project())
+    project = open_project()
+    if project.settings.log_format == "json":
+        tell_runs_in_json()
+    return build_definitions(project)

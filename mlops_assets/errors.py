@@ -9,13 +9,16 @@ MlopsError
 │   └── BadTable           what came is not the table the spec describes
 ├── DataError              rows came, but they cannot be used (empty month, no target)
 ├── StorageError           an artefact cannot be written or read
+│   └── StorageUnreachable the store did not answer: worth a retry
 ├── ModelError             an estimator cannot be built, saved, loaded or trusted
 ├── TuningError            a search cannot give a result
+│   └── ClusterUnreachable the machines that run its trials do not answer: worth a retry
 ├── TrackingError          MLflow does not answer or lacks what was asked for
 ├── MailError              the mail server cannot be used: no mail goes out for now
 │   ├── MailRefused        the server answers, but does not take this mail or its recipient
 │   └── MailUnconfirmed    the mail was handed over, but the server did not confirm it
 ├── LaunchError            Dagster does not answer, or does not launch what was asked for
+├── ServiceError           a service that others need does not run, or not as it should
 ├── InputError             a row to predict is not usable
 └── ApiError               a request is refused, with a status for its caller (in backend/errors.py)
 
@@ -59,12 +62,20 @@ class StorageError(MlopsError):
     """An artefact cannot be written or read."""
 
 
+class StorageUnreachable(StorageError):
+    """The store of artefacts did not answer; a later try may succeed."""
+
+
 class ModelError(MlopsError):
     """An estimator cannot be built, saved, loaded or trusted."""
 
 
 class TuningError(MlopsError):
     """A search cannot give a result."""
+
+
+class ClusterUnreachable(TuningError):
+    """The machines that run a search's trials do not answer; a later try may succeed, and goes on where it was."""
 
 
 class TrackingError(MlopsError):
@@ -85,6 +96,10 @@ class MailUnconfirmed(MailError):
 
 class LaunchError(MlopsError):
     """Dagster's launch API does not answer, or refuses what was asked of it."""
+
+
+class ServiceError(MlopsError):
+    """A service that others need does not run, or says that something is wrong with it."""
 
 
 class InputError(MlopsError):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets.errors import SettingsError
@@ -14,10 +16,15 @@ from mlops_assets.settings import Settings, environment, read_settings
 
 if TYPE_CHECKING:
     from mlops_assets.core.model_types import ModelType
+    from mlops_assets.core.trial_store import TrialStore
     from mlops_assets.resources.database import Database
+    from mlops_assets.resources.object_folder import ObjectFolder
     from mlops_assets.resources.prediction_log import PredictionLog
     from mlops_assets.resources.registry import Registry
+    from mlops_assets.resources.remote_storage import RemoteStorage
+    from mlops_assets.resources.requested import RequestedAnswers
     from mlops_assets.resources.storage import Storage
+    from mlops_assets.resources.stored_folder import StoredFolder
     from mlops_assets.resources.tracking import Tracking
     from mlops_assets.sources import Source
 
@@ -31,7 +38,7 @@ class Project:
 
     @property
     def home(self) -> Path:
-        """Folder of this dataset's artefacts."""
+        """Folder of what this machine keeps for the dataset."""
         return self.settings.home_path / self.spec.name
 
     @cached_property
@@ -42,10 +49,48 @@ class Project:
         return open_source(self.spec, cache, timeout=self.settings.http_timeout, retries=self.settings.http_retries)
 
     @cached_property
-    def storage(self) -> Storage:
+    def objects(self) -> ObjectFolder | None:
+        """This dataset's part of the store that MLOPS_STORAGE names; none where artefacts are files."""
+        from mlops_assets.resources.object_folder import ObjectFolder
+
+        url = self.settings.storage
+        return ObjectFolder(f"{url}/{self.spec.name}") if url and not url.startswith("file:") else None
+
+    @cached_property
+    def storage(self) -> Storage | RemoteStorage:
+        from mlops_assets.resources.remote_storage import RemoteStorage
         from mlops_assets.resources.storage import Storage
 
-        return Storage(self.home)
+        return RemoteStorage(self.objects, self.home / "copies") if self.objects else Storage(self._files)
+
+    @cached_property
+    def requested_answers(self) -> RequestedAnswers:
+        """Answers to rows that were sent with a run."""
+        from mlops_assets.resources.requested import FOLDER, RequestedAnswers
+
+        return RequestedAnswers(self._files / FOLDER, self.objects and self.objects.child(FOLDER))
+
+    def stored_folder(self, path: str) -> StoredFolder:
+        """A folder of the storage that processes of other machines can open too."""
+        from mlops_assets.resources.stored_folder import StoredFolder
+
+        return StoredFolder(self.storage.local_folder(path), path, self.spec.name, self.objects and self.objects.url)
+
+    def trial_store(self, name: str, identity: str) -> TrialStore:
+        """The trials of a search for a model type; `identity` names all that they depend on."""
+        from mlops_assets.core.trial_store import TrialStore
+        from mlops_assets.resources.shared_trials import SharedTrialStore
+
+        place = f"searches/{name}-{identity[:12]}"
+        if self.objects:
+            return SharedTrialStore(self.home / place, identity, self.objects.child(place))
+        return TrialStore(self._files / place, identity)
+
+    @property
+    def _files(self) -> Path:
+        """Folder of this dataset's artefacts where they are files: the home folder, or one that machines share."""
+        url = self.settings.storage or ""
+        return Path(url2pathname(urlsplit(url).path), self.spec.name) if url.startswith("file:") else self.home
 
     @cached_property
     def tracking(self) -> Tracking:
@@ -58,6 +103,7 @@ class Project:
             artifact_root=settings.home_path / "mlartifacts",
             ui_url=settings.mlflow_url,
             dagster_url=settings.dagster_url,
+            artifact_url=settings.artefacts_url,
         )
 
     @cached_property

@@ -21,11 +21,13 @@ from pydantic import (
     field_validator,
 )
 
+from mlops_assets.database_urls import explicit_driver, in_schema, without_credentials
 from mlops_assets.errors import SettingsError
 
 PREFIX = "MLOPS_"
 CHECKOUT = Path(__file__).resolve().parents[1]
-_DATABASE = re.compile(r"postgresql(\+\w+)?://|sqlite(\+\w+)?:///.")
+_DATABASE = re.compile(r"postgres(ql)?(\+\w+)?://|sqlite(\+\w+)?:///.")
+_STORE = re.compile(r"(s3|gs)://[^\s@?#/:]+(/[^\s?#]*)?|abfss://[^\s@?#/:]+@[^\s@?#:]+|file:///[^\s?#]+")
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -80,6 +82,11 @@ class Settings(BaseModel):
     home: Path = Field(
         Path("var"), description="Folder for data, models and the default databases; relative to the project."
     )
+    storage: str | None = Field(
+        None,
+        description="URL below which data and models are kept instead of the home folder: s3://, gs://, abfss:// or "
+        "file://, with a bucket or container and a prefix.",
+    )
     model_types: Names = Field(
         ("LinearRegression", "Ridge", "Lasso", "XGBoost"),
         description="Model types to tune and fit, by name or import path, separated by commas.",
@@ -96,13 +103,15 @@ class Settings(BaseModel):
     patience: int = Field(15, ge=1, description="Trials without a better loss after which a search stops.")
     trials: str = Field(
         "local",
-        pattern=r"^local(:[1-9]\d*)?$",
-        description="Where trials run: `local` or `local:N` processes.",
+        pattern=r"^(local(:[1-9]\d*)?|dask:(tcp|tls)://[^\s@]+:\d+)$",
+        description="Where trials run: `local`, `local:N` processes, or `dask:tcp://host:8786`, a Dask cluster.",
     )
     trial_width: int = Field(
-        0, ge=0, description="Trials in flight, part of what fixes a search; 0 takes one a process."
+        0, ge=0, description="Trials in flight, part of what fixes a search; 0 takes one a process, four on a cluster."
     )
-    threads: int = Field(0, ge=0, description="Threads a fit uses; 0 takes all cores.")
+    threads: int = Field(
+        0, ge=0, description="Threads a fit uses; 0 takes all cores, and one for a trial on a cluster."
+    )
     seed: int = Field(7, ge=0, lt=2**31, description="Seed of every random choice.")
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="Confidence of the intervals that the gate and leaderboard use."
@@ -117,12 +126,14 @@ class Settings(BaseModel):
         0.1, ge=0, description="Share of the promised RMSE by which the realised one may be above it."
     )
     tracking_uri: SecretStr | None = Field(
-        None, description="MLflow tracking URI; without it a SQLite file in the home folder."
+        None,
+        description="MLflow tracking URI; without it MLOPS_DATABASE_URL where that is PostgreSQL, else a SQLite file "
+        "in the home folder.",
     )
     database_url: SecretStr | None = Field(
         None,
-        description="SQLAlchemy URL of the project's own tables, such as the prediction log: PostgreSQL or SQLite; "
-        "without it a SQLite file in the dataset's folder.",
+        description="URL of a PostgreSQL database for everything: Dagster's records, MLflow and the project's own "
+        "tables; without it SQLite files in the home folder. A sqlite:/// URL holds the own tables only.",
     )
     mlflow_url: str = Field("http://127.0.0.1:5001", description="Address of the MLflow UI, for links.")
     dagster_url: str = Field("http://127.0.0.1:3000", description="Address of the Dagster UI, for links.")
@@ -130,6 +141,10 @@ class Settings(BaseModel):
     dashboards: Path | None = Field(
         None, description="Folder of your own dashboards: YAML files, and Python files that register plots."
     )
+    dagster_api_url: str | None = Field(
+        None, description="Address at which programs reach Dagster, where it is not that of the links."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="How runs and the server write their log.")
     http_timeout: float = Field(30, gt=0, description="Seconds to wait for a server that sends rows.")
     http_retries: int = Field(3, ge=0, le=10, description="Tries after the first that fails to reach a source.")
 
@@ -178,6 +193,9 @@ class Settings(BaseModel):
     serve_port: int = Field(
         8000, ge=0, le=65535, description="Port that predictions are served on; 0 takes a free one."
     )
+    serve_url: str | None = Field(
+        None, description="Address at which others find them; without it MLOPS_SERVE_HOST and MLOPS_SERVE_PORT."
+    )
     api_keys: Secrets = Field(
         (),
         description="Keys that callers need, separated by commas, each plain or as `sha256:` and its hash; "
@@ -200,6 +218,17 @@ class Settings(BaseModel):
     log_days: float = Field(
         90, ge=0, description="Days for which answers stay in the prediction log; 0 keeps them for ever."
     )
+    keep_runs_days: float = Field(
+        180,
+        ge=0,
+        description="Days for which `clean` keeps Dagster's runs with what they printed; 0 keeps them for ever.",
+    )
+    keep_trials_days: float = Field(180, ge=0, description="The same for trials and other runs in MLflow.")
+    keep_models_days: float = Field(
+        365, ge=0, description="The same for registered versions that were never champion, with their artefacts."
+    )
+    keep_answers_days: float = Field(90, ge=0, description="The same for files of answers to launched requests.")
+    clean_schedule: str = Field("off", description="Cron, or one of these words, of `clean`.")
 
     @field_validator("database_url")
     @classmethod
@@ -208,10 +237,38 @@ class Settings(BaseModel):
             raise ValueError("it must begin with postgresql:// or sqlite:///")
         return url
 
+    @field_validator("storage")
+    @classmethod
+    def _known_store(cls, url: str | None) -> str | None:
+        if url and not _STORE.fullmatch(url):
+            raise ValueError("it must be s3://, gs://, abfss:// or file:// and a place, without credentials or query")
+        return url and url.rstrip("/")
+
+    @field_validator("database_url", "tracking_uri")
+    @classmethod
+    def _name_the_driver(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and SecretStr(explicit_driver(url.get_secret_value()))
+
     @property
     def home_path(self) -> Path:
         """Absolute path of the home folder."""
         return project_root() / self.home.expanduser()
+
+    @property
+    def artefacts_url(self) -> str:
+        """URL below which MLflow's artefacts are kept where a database, not a server, is its tracking URI."""
+        return f"{self.storage or self.home_path.absolute().as_uri()}/mlartifacts"
+
+    @property
+    def predictions_url(self) -> str:
+        """Where predictions are served, as another process of this machine or deployment asks for them."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.serve_host, self.serve_host)
+        return (self.serve_url or f"http://{host}:{self.serve_port}").rstrip("/")
+
+    @property
+    def launch_url(self) -> str:
+        """Where runs are launched and looked up."""
+        return self.dagster_api_url or self.dagster_url
 
     @property
     def thread_count(self) -> int:
@@ -222,7 +279,20 @@ class Settings(BaseModel):
         """The MLflow tracking URI in force. Holds a password where the user's URI does: never log it."""
         if self.tracking_uri:
             return self.tracking_uri.get_secret_value()
+        if self.postgres:
+            return in_schema(self.postgres, "mlflow")
         return f"sqlite:///{self.home_path / 'mlflow.db'}"
+
+    @property
+    def tracking_place(self) -> str:
+        """Which MLflow that is: the same after a password was changed."""
+        return without_credentials(self.tracking)
+
+    @property
+    def postgres(self) -> str | None:
+        """URL of the PostgreSQL database that holds everything, where there is one. Never log it."""
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        return url if url.startswith("postgresql") else None
 
 
 def environment() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets_tests.homes import SHOP, Home, write_month, write_yaml
 from mlops_assets_tests.mail_server import certificate, make_smtp_server, smtp_server  # noqa: F401  (fixtures)
+from mlops_assets_tests.object_stores import bucket, s3  # noqa: F401  (fixtures)
 from mlops_assets_tests.servers import Line, mlflow_server
 
 TAXI_FILE = "green_tripdata_2024-01.parquet"
@@ -157,14 +158,24 @@ def postgres(tmp_path_factory) -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def make_postgres(postgres) -> Callable[[], str]:
+    """A function that gives the URL of an empty PostgreSQL database."""
+
+    def make() -> str:
+        name = f"test_{uuid4().hex}"
+        engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        return engine.url.set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
 @pytest.fixture
-def new_postgres(postgres) -> str:
+def new_postgres(make_postgres) -> str:
     """URL of an empty PostgreSQL database of this test's own."""
-    name = f"test_{uuid4().hex}"
-    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    return engine.url.set(database=name).render_as_string(hide_password=False)
+    return make_postgres()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -32,14 +32,15 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=os.environ | DEFAULTS, stdout=log, stderr=log)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/health", process)
+        wait_for(f"http://127.0.0.1:{port}/health", process)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen, seconds: float = 120) -> None:
+def wait_for(url: str, process: subprocess.Popen, seconds: float = 120) -> None:
+    """Wait until a server that a process is to be answers."""
     end = monotonic() + seconds
     while monotonic() < end and process.poll() is None:
         try:
@@ -47,7 +48,7 @@ def _wait_for(url: str, process: subprocess.Popen, seconds: float = 120) -> None
                 return
         except OSError:
             sleep(0.1)
-    pytest.fail(f"the MLflow server did not start (exit code {process.poll()})")
+    pytest.fail(f"the server at {url} did not start (exit code {process.poll()})")
 
 
 class Line:

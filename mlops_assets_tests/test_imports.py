@@ -13,13 +13,14 @@ import mlops_assets
 PACKAGE = Path(mlops_assets.__file__).parent
 # Each may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors"},
-    {"settings", "dataset", "dataset_parts", "dataset_checks"},
+    {"errors", "database_urls"},
+    {"settings", "dataset", "dataset_parts", "dataset_checks", "logs"},
     {"core"},
     {"sources", "resources"},
     {"project", "partitions"},
+    {"instance", "instance_storage"},
     {"assets"},
-    {"checks", "jobs"},
+    {"checks", "jobs", "operation"},
     {"automation"},
     {"definitions"},
     {"cli"},

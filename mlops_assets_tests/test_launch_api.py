@@ -248,3 +248,11 @@ def test_a_read_only_server_shows_runs_and_launches_none(home, prediction):
         answer = home.command("launch", "retrain", "--url", address)
         assert answer.code == 2
         assert "launches nothing: it was started with --read-only" in answer.err
+
+
+def test_doctor_finds_every_service_at_work(home, backend):
+    answer = home.command("doctor", "--services", MLOPS_SERVE_URL=backend)
+    assert (answer.code, answer.out.count("✗")) == (0, 0), answer.out
+    lines = dict(line.removeprefix("✓ ").split(": ", 1) for line in answer.out.splitlines())
+    assert lines["webserver"].startswith("Dagster 1.") and lines["code location"] == "loaded"
+    assert lines["daemon"].startswith("heard of ") and lines["predictions"].startswith("version ")

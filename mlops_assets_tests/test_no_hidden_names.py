@@ -36,7 +36,7 @@ DATASET = {
 
 PREDICT = """
 import json, os
-from mlops_assets.cli.home import open_instance
+from mlops_assets.instance import open_instance
 from mlops_assets.definitions import build_definitions
 from mlops_assets.project import open_project
 project = open_project()

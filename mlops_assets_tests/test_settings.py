@@ -85,7 +85,17 @@ def test_values_are_never_repeated_in_messages():
 def test_secrets_mask_themselves():
     given = read_settings({"MLOPS_TRACKING_URI": "postgresql://me:hunter2@host/db", "MLOPS_SOURCE_URI": "s3://hunter2"})
     assert "hunter2" not in f"{given} {given!r} {given.model_dump_json()}"
-    assert given.tracking == "postgresql://me:hunter2@host/db"
+    assert given.tracking == "postgresql+psycopg2://me:hunter2@host/db"
+
+
+def test_one_url_of_postgresql_is_the_place_of_everything():
+    given = read_settings({"MLOPS_DATABASE_URL": "postgresql://me:hunter2@host/db"})
+    assert given.postgres == "postgresql+psycopg2://me:hunter2@host/db"
+    assert given.tracking == f"{given.postgres}?options=-csearch_path%3Dmlflow"
+    assert "hunter2" not in given.tracking_place
+    served = read_settings({"MLOPS_DATABASE_URL": given.postgres, "MLOPS_TRACKING_URI": "http://mlflow:5000"})
+    assert served.tracking == served.tracking_place == "http://mlflow:5000"
+    assert read_settings({"MLOPS_DATABASE_URL": "sqlite:///own.db"}).postgres is None
 
 
 def test_settings_cannot_be_changed():

@@ -12,13 +12,13 @@ import dagster as dg
 from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Record, latest
 from mlops_assets.assets.shown import dashboard_link
 from mlops_assets.core.fingerprint import Recipe, changes
-from mlops_assets.errors import MlopsError, SourceUnreachable, TrackingError
+from mlops_assets.errors import ClusterUnreachable, MlopsError, SourceUnreachable, StorageUnreachable, TrackingError
 from mlops_assets.project import Project
 
 OWNERS = ["team:mlops"]
 # What a network or a server did may pass; what a file or a setting says will not.
 RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-_WORTH_A_RETRY = (SourceUnreachable, TrackingError)
+_WORTH_A_RETRY = (SourceUnreachable, StorageUnreachable, ClusterUnreachable, TrackingError)
 INTERRUPTED = "interrupted"
 
 

@@ -1,5 +1,8 @@
 """Data preparation: rows as they came, clean rows, and the one training set that all models share."""
 
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -7,13 +10,18 @@ import dagster as dg
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
 from mlops_assets.assets.quality import check_results, check_specs, column_schema, not_judged, stop_if_harmful
-from mlops_assets.assets.records import all_latest, newest
+from mlops_assets.assets.records import Record, all_latest, newest
 from mlops_assets.assets.shown import column_lineage
 from mlops_assets.core.splitting import SPLITS
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow as pa
+
+    from mlops_assets.core.cleaning import Cleaner
+    from mlops_assets.core.quality import CleanRows
 
 GROUP = "data_preparation"
 
@@ -33,6 +41,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def raw_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """Rows as the source gave them, typed, under the aliases of the dataset's YAML."""
+        from mlops_assets.core.columns import slices
         from mlops_assets.core.plots import bars, markdown_image
         from mlops_assets.core.quality import check_raw
         from mlops_assets.core.schemas import raw_schema
@@ -55,7 +64,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
             if making.unchanged:
                 yield making.again()
                 return
-            stored = project.storage.write_table("raw_data", month, table)
+            stored = project.storage.write_batches("raw_data", month, table.schema, slices(table.combine_chunks()))
             missing = [table.column(name).null_count for name in table.column_names]
             missing_plot = bars(table.column_names, missing, f"Rows without a value in {month}")
             shown = {
@@ -78,32 +87,37 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def clean_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """Rows that keep the rules of the dataset's YAML, with their target; nothing known only afterwards."""
-        from mlops_assets.core.cleaning import TARGET, clean
+        from mlops_assets.core.cleaning import Cleaner
         from mlops_assets.core.lineage import clean_lineage
         from mlops_assets.core.plots import bars, histogram, markdown_image
-        from mlops_assets.core.quality import check_clean
+        from mlops_assets.core.quality import CleanRows
         from mlops_assets.core.schemas import clean_schema
 
         month, spec = context.partition_key, project.spec
         with clear_failures(project):
             raw = newest(context.instance, "raw_data", month)
             making = begin(context, project, recipes.clean_data(project, raw))
-            cleaned = clean(spec, project.storage.read_table(raw.path), month)
-            table, raw_rows = cleaned.table, raw.value("dagster/row_count")
-            outcomes = check_clean(spec, table, month, cleaned.dropped, raw_rows)
+            raw_rows = raw.value("dagster/row_count")
+            cleaner, cleaned = Cleaner(spec, month), CleanRows(spec)
+            tables = _cleaned(project, raw, cleaner, cleaned)
+            if making.unchanged:
+                deque(tables, maxlen=0)
+            else:
+                first = next(tables)  # which tells the schema
+                stored = project.storage.write_batches("clean_data", month, first.schema, chain([first], tables))
+            outcomes = cleaned.check(month, cleaner.dropped, raw_rows)
             yield from check_results("clean_data", outcomes)
             stop_if_harmful(month, outcomes)
             if making.unchanged:
                 yield making.again()
                 return
-            stored = project.storage.write_table("clean_data", month, table)
-            y = table.column(TARGET).to_numpy()
-            dropped = {spec.redact(rule): rows for rule, rows in cleaned.dropped.items()}
+            y = cleaned.y
+            dropped = {spec.redact(rule): rows for rule, rows in cleaner.dropped.items()}
             dropped_plot = bars(list(dropped), list(dropped.values()), f"Rows dropped in {month}")
             target_plot = histogram(y, f"Target in {month}", spec.target.unit)
             shown = {
-                "dagster/row_count": table.num_rows,
-                "rows_dropped": raw_rows - table.num_rows,
+                "dagster/row_count": cleaner.kept,
+                "rows_dropped": raw_rows - cleaner.kept,
                 "dropped_by_rule": dropped,
                 "target_mean": float(y.mean()),
                 "dropped_plot": dg.MetadataValue.md(markdown_image(dropped_plot, "rows dropped by rule")),
@@ -157,6 +171,17 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
             return making.done(Made(stored.digest, stored.path, shown))
 
     return [raw_data, clean_data, training_set]
+
+
+def _cleaned(project: Project, raw: Record, cleaner: "Cleaner", seen: "CleanRows") -> "Iterator[pa.Table]":
+    """The clean rows of a month, in batches; raises DataError where none is left."""
+    from mlops_assets.core.columns import SLICE_ROWS
+
+    for rows in project.storage.read_batches(raw.path, project.spec.used_columns(), SLICE_ROWS):
+        table = cleaner.clean(rows)
+        seen.add(table)
+        yield table.combine_chunks()
+    cleaner.finish()
 
 
 def _rows_before(instance: dg.DagsterInstance, month: str) -> dict[str, int]:

@@ -36,6 +36,7 @@ CODE_VERSIONS = {
     "drift_report": "1",
 }
 
+CLUSTER_WIDTH = 4
 _BUDGET = ("max_trials", "tuning_seconds")
 
 
@@ -122,14 +123,14 @@ def search_identity(recipe: Recipe) -> str:
 
 
 def trial_width(project: Project) -> int:
-    """Trials in flight: as set, or one for each process."""
-    _, _, processes = project.settings.trials.partition(":")
-    return project.settings.trial_width or int(processes or 1)
+    """Trials in flight: as set, or one for each process. It fixes a search, so no cluster's size may decide on it."""
+    kind, _, processes = project.settings.trials.partition(":")
+    return project.settings.trial_width or (CLUSTER_WIDTH if kind == "dask" else int(processes or 1))
 
 
 def model(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:
     # Models live in MLflow: another tracking server is another place where they are not yet.
-    settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking)}
+    settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking_place)}
     settings |= {"coverage": project.settings.coverage}
     upstream = {"training_set": built.content, "hyperparameters": tuned.content}
     return _recipe(asset, settings=settings, upstream=upstream)
@@ -165,7 +166,7 @@ def model_performance(
     settings = {
         "confidence": project.settings.confidence,
         "margin": project.settings.performance_margin,
-        "tracking": _digest(project.settings.tracking),
+        "tracking": _digest(project.settings.tracking_place),
     }
     before = previous.recipe.parts if previous else {"settings": {}, "data": {}, "upstream": {}}
     stand_in = champion.value("champion_version")

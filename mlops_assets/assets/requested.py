@@ -99,14 +99,14 @@ def _example(spec: DatasetSpec, alias: str) -> Any:
 
 
 def _answer(context: dg.OpExecutionContext, project: Project, config: PredictConfig) -> dg.AssetMaterialization:
-    from mlops_assets.resources.requested import FOLDER, About, RequestedAnswers
+    from mlops_assets.resources.requested import FOLDER, About
 
     version = _version(project, config.version)
     model = project.registry.load(version.number)
     chunks = ((columns, model.answer(columns)) for columns in _given(project, model, config))
     now, unit = datetime.now(UTC).isoformat(), project.spec.target.unit
     about = About(context.run_id, now, version.number, version.model_type, unit)
-    answers = RequestedAnswers(project.home / FOLDER)
+    answers = project.requested_answers
     count = answers.write(about, chunks)
     if not count:
         raise InputError("there is no row to predict: what was named is empty")

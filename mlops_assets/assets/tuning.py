@@ -80,10 +80,9 @@ def _search(
     previous: Record | None,
 ) -> "tuple[SearchResult, str]":
     """Run the search, or what is left of it, and log each trial; gives the result and the MLflow run's address."""
-    from mlops_assets.core.executors import make_executor, threads_each
-    from mlops_assets.core.trial_store import TrialStore
     from mlops_assets.core.trials import FitTrial
     from mlops_assets.core.tuning import SearchPlan, search
+    from mlops_assets.resources.trial_executors import open_executor, threads_of_a_trial
 
     name, settings = context.partition_key, project.settings
     model_type = project.model_types[name]
@@ -95,16 +94,16 @@ def _search(
         seed=settings.seed,
         width=recipes.trial_width(project),
     )
-    executor = make_executor(settings.trials)
+    executor = open_executor(settings.trials)
     objective = FitTrial(
-        training_set=project.storage.local_folder(built.path),
+        training_set=project.stored_folder(built.path),
         model_type=model_type,
         seed=settings.seed,
-        threads=threads_each(settings.thread_count, executor),
+        threads=threads_of_a_trial(settings, executor),
         most_rows=settings.tuning_rows,
     )
     identity = recipes.search_identity(recipe)
-    store = TrialStore(project.home / "searches" / f"{name}-{identity[:12]}", identity)
+    store = project.trial_store(name, identity)
     warm_start = [previous.value("best_parameters")] if previous else []
     about = {"model_type": name, "training_set": built.content, "search": identity}
     with executor, project.tracking.run(context, f"tune {name}", about) as run:

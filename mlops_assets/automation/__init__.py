@@ -3,6 +3,7 @@
 import dagster as dg
 
 from mlops_assets.automation.alerts import build_alert_sensor
+from mlops_assets.automation.cleaning import build_clean_schedule
 from mlops_assets.automation.drift_triggers import build_drift_sensor, build_monitoring_sensor
 from mlops_assets.automation.retraining import build_retraining_sensor
 from mlops_assets.automation.tidying import build_tidying_sensor
@@ -18,9 +19,15 @@ from mlops_assets.automation.triggers import (
 from mlops_assets.project import Project
 
 
-def build_schedules(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.ScheduleDefinition]:
-    """The scheduled retraining and scoring, where the settings ask for them."""
-    schedules = [build_schedule(project, retrain), build_scoring_schedule(project, stages)]
+def build_schedules(
+    project: Project, stages: list, retrain: dg.JobDefinition, clean: dg.JobDefinition
+) -> list[dg.ScheduleDefinition]:
+    """The scheduled retraining, scoring and cleaning, where the settings ask for them."""
+    schedules = [
+        build_schedule(project, retrain),
+        build_scoring_schedule(project, stages),
+        build_clean_schedule(project, clean),
+    ]
     return [schedule for schedule in schedules if schedule]
 
 

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
 
@@ -25,14 +26,18 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Ask the server that started the run; where it is gone, look for the process itself on this machine."""
+        """Ask the server that started the run; where it is gone, look for the process itself on this machine.
+
+        A server elsewhere, such as in another container, may be started anew: what has become of its runs is known
+        once it answers again.
+        """
         client = self._get_grpc_client_for_termination(run.run_id)
         if client is None:
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, "it is not known which server started it")
         try:
             answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
         except DagsterUserCodeUnreachableError:
-            if self._process_is_there(run.run_id):
+            if not _is_here(client) or self._process_is_there(run.run_id):
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process and the server that started it are gone")
         if deserialize_value(answer, CanCancelExecutionResult).can_cancel or self._has_ended(run.run_id):
@@ -50,6 +55,10 @@ class WatchedRunLauncher(DefaultRunLauncher):
             if "pid" in metadata and _is_alive(int(metadata["pid"].value)):
                 return True
         return False
+
+
+def _is_here(client: DagsterGrpcClient) -> bool:
+    return client.socket is not None or client.host in ("localhost", "127.0.0.1", "::1")
 
 
 def _is_alive(pid: int) -> bool:

@@ -26,7 +26,7 @@ def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefini
     """Retraining by cron, where the settings give one."""
     if project.settings.schedule == "off":
         return None
-    cron = _cron("MLOPS_SCHEDULE", project.settings.schedule)
+    cron = cron_of("MLOPS_SCHEDULE", project.settings.schedule)
 
     @dg.schedule(
         name="retrain_by_schedule",
@@ -49,7 +49,7 @@ def build_scoring_schedule(project: Project, jobs: list) -> dg.ScheduleDefinitio
     """Scoring of the source's newest month by cron, where the settings give one."""
     if project.settings.scoring_schedule == "off":
         return None
-    cron = _cron("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule)
+    cron = cron_of("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule)
 
     @dg.schedule(
         name="score_by_schedule",
@@ -224,7 +224,7 @@ def request_for(
     return dg.RunRequest(run_key=f"{cause}/{len(tried)}", tags=tags | {CAUSE: cause})
 
 
-def _cron(setting: str, value: str) -> str:
+def cron_of(setting: str, value: str) -> str:
     """The cron that a setting gives, by name or as it is; raises SettingsError."""
     cron = CRON.get(value, value)
     if not is_valid_cron_schedule(cron):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from mlops_assets.backend.champion import Champion
 from mlops_assets.backend.limits import Bodies
 from mlops_assets.backend.metrics import Metrics
+from mlops_assets.backend.pipeline_metrics import PipelineMetrics
 from mlops_assets.backend.predictor import Predictor
 from mlops_assets.backend.schemas import ErrorAnswer, Health, LoadedModel, ModelPage, Ready, Refresh
 from mlops_assets.backend.webhook import WebhookSecret
@@ -18,7 +19,13 @@ EXAMPLES = 3
 NOT_READY = {503: {"model": ErrorAnswer, "description": "There is no champion to answer with."}}
 
 
-def build_router(predictor: Predictor, bodies: Bodies, metrics: Metrics, secret: WebhookSecret | None) -> APIRouter:
+def build_router(
+    predictor: Predictor,
+    bodies: Bodies,
+    metrics: Metrics,
+    secret: WebhookSecret | None,
+    pipeline: PipelineMetrics | None,
+) -> APIRouter:
     router = APIRouter()
 
     @router.get("/health")
@@ -54,10 +61,11 @@ def build_router(predictor: Predictor, bodies: Bodies, metrics: Metrics, secret:
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus() -> Response:
-        """Counters for Prometheus."""
+        """Counters for Prometheus: of this server, and of the pipeline behind it."""
         champion = predictor.loaded
         metrics.model_age.set(champion.age_seconds if champion else 0)
-        return Response(metrics.text(), media_type=metrics.content_type)
+        text = metrics.text() + (await pipeline.text() if pipeline else b"")
+        return Response(text, media_type=metrics.content_type)
 
     return router
 

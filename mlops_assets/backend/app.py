@@ -26,6 +26,7 @@ from mlops_assets.backend.limits import Bodies, RateLimit
 from mlops_assets.backend.log_process import LogProcess
 from mlops_assets.backend.metrics import Metrics
 from mlops_assets.backend.openapi import describe
+from mlops_assets.backend.pipeline_metrics import PipelineMetrics
 from mlops_assets.backend.predict import PATH as PREDICT
 from mlops_assets.backend.predict import Predict
 from mlops_assets.backend.predictor import Predictor
@@ -52,12 +53,14 @@ def build_app(
     predictor: Predictor | None = None,
     metrics: Metrics | None = None,
     open_dashboards: OpenDashboards | None = None,
+    pipeline: PipelineMetrics | None = None,
 ) -> FastAPI:
     """The server's application; raises SettingsError where keys cannot be read.
 
     `predictor`: another one than that of the project's registry, together with the `metrics` that it writes to.
     `open_dashboards`: gives what is shown at /dashboards/. It is called when somebody first looks there, since it takes
     as long as the start of the server, and half as much memory again.
+    `pipeline`: what `/metrics` tells of Dagster, if anything.
     """
     settings = project.settings
     keys = read_keys(settings)
@@ -79,6 +82,8 @@ def build_app(
         sampler.stop()
         predictor.stop()
         workers.shutdown(wait=True, cancel_futures=True)
+        if pipeline:
+            pipeline.close()
         answers_log.close(FLUSH_SECONDS)
 
     app = FastAPI(
@@ -112,7 +117,7 @@ def build_app(
     )
     posts = {PREDICT: predict, BATCH: predict_batch}
     app.router.routes[:0] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()]
-    app.include_router(build_router(predictor, bodies, metrics, secret))
+    app.include_router(build_router(predictor, bodies, metrics, secret, pipeline))
     app.include_router(runs_router)
     mount_form(app, project, predict, bool(keys))
     mount_docs(app, predictor, bool(keys))

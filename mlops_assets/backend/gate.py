@@ -17,6 +17,7 @@ from mlops_assets.backend.keys import ApiKeys
 from mlops_assets.backend.limits import RateLimit
 from mlops_assets.backend.metrics import Metrics
 from mlops_assets.dashboards.theme import DASHBOARDS
+from mlops_assets.logs import REQUEST_ID
 
 log = logging.getLogger(__name__)
 OPEN = frozenset({"/health", "/ready"})  # for whoever watches the process; neither tells anything of the data
@@ -48,6 +49,7 @@ class Gate:
             return
         started, status = time.perf_counter(), 0
         request_id = scope["request_id"] = new_request_id()
+        REQUEST_ID.set(request_id)
         id_header = (b"x-request-id", request_id.encode())
 
         async def send_with_id(message: Message) -> None:

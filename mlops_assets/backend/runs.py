@@ -17,7 +17,7 @@ from mlops_assets.backend.errors import ApiError
 from mlops_assets.errors import LaunchError
 from mlops_assets.project import Project
 from mlops_assets.resources.launch_client import LaunchClient
-from mlops_assets.resources.requested import FOLDER, RUN_ID, RequestedAnswers
+from mlops_assets.resources.requested import RUN_ID
 
 MOST_ROWS = 10_000
 ASK_SECONDS = 3.0  # that Dagster may take to say what became of a run
@@ -56,7 +56,7 @@ def predictions_of_a_run(
 ) -> Response:
     """What a run of the job `predict` answered, in the order of its rows."""
     project: Project = request.app.state.project
-    page = RequestedAnswers(project.home / FOLDER).read(run_id, offset, limit)
+    page = project.requested_answers.read(run_id, offset, limit)
     if page is None:
         raise _absent(project, run_id)
     told = asdict(page.about) | {"total": page.total, "offset": offset}
@@ -68,7 +68,7 @@ def _absent(project: Project, run_id: str) -> ApiError:
     """Why a run has no answers: it is under way, it failed, or nobody knows it."""
     unknown = ApiError(404, "not_found", "no run with this id has left predictions")
     try:
-        run = LaunchClient(project.settings.dagster_url, timeout=ASK_SECONDS).find(run_id)
+        run = LaunchClient(project.settings.launch_url, timeout=ASK_SECONDS).find(run_id)
     except LaunchError:  # Dagster need not be up for answers to be read
         return unknown
     if run is None:

@@ -10,9 +10,14 @@ import socket
 import uvicorn
 
 from mlops_assets.backend.app import OpenDashboards, build_app
+from mlops_assets.backend.pipeline_metrics import PipelineMetrics
 from mlops_assets.dashboards.theme import DASHBOARDS
 from mlops_assets.errors import SettingsError
+from mlops_assets.instance import open_instance
+from mlops_assets.logs import configure as configure_log
 from mlops_assets.project import Project
+
+log = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 75  # longer than the minute after which proxies let go of an idle connection
 GRACE_SECONDS = 30  # for requests in flight when the server is told to stop
@@ -23,7 +28,8 @@ def serve(project: Project, host: str, port: int, open_dashboards: OpenDashboard
 
     Raises SettingsError where the address cannot be used, or would be open to all.
     """
-    app = build_app(project, open_dashboards=open_dashboards)
+    pipeline = PipelineMetrics(lambda: open_instance(project))
+    app = build_app(project, open_dashboards=open_dashboards, pipeline=pipeline)
     has_keys = bool(app.state.keys)
     if not has_keys and not is_loopback(host):
         raise SettingsError(
@@ -31,14 +37,17 @@ def serve(project: Project, host: str, port: int, open_dashboards: OpenDashboard
             "set MLOPS_API_KEYS (`mlops-assets new-key` makes one), or MLOPS_SERVE_HOST=127.0.0.1"
         )
     listening = listen(host, port)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("mlops_assets").setLevel(logging.INFO)
+    configure_log(project.settings.log_format)
     who = "with an API key" if has_keys else "without an API key, to this machine only (MLOPS_API_KEYS opens it)"
     bound, at = listening.getsockname()[:2]
     shown = f"[{bound}]" if ":" in bound else bound
     address = f"http://{shown}:{at}"
-    print(f"Predictions: {address}/predict, {who}   (Ctrl-C stops it)", flush=True)
-    print(f"Form: {address}/   Dashboards: {address}{DASHBOARDS}", flush=True)
+    told = f"Predictions: {address}/predict, {who}"
+    if project.settings.log_format == "json":
+        log.info(told)
+    else:
+        print(f"{told}   (Ctrl-C stops it)", flush=True)
+        print(f"Form: {address}/   Dashboards: {address}{DASHBOARDS}", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn sends itself the signal again once it has stopped
     uvicorn.Server(configure(app)).run(sockets=[listening])

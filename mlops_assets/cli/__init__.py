@@ -96,11 +96,50 @@ def backtest(
 
 
 @app.command()
-def doctor() -> None:
-    """Check settings, dataset, source, databases, MLflow and mail; the exit code is the number of faults."""
+def doctor(
+    services: Annotated[bool, typer.Option("--services", help="A service that does not run is a fault, too.")] = False,
+) -> None:
+    """Check settings, dataset, source, databases, MLflow, mail and services; the exit code is the number of faults."""
     from mlops_assets.cli.doctor import examine
 
-    raise typer.Exit(examine())
+    raise typer.Exit(examine(with_services=services))
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write, compressed if it ends in gz; - writes to a pipe.")],
+    dump: Annotated[
+        Path | None, typer.Option(help="What `pg_dump --format=custom` wrote elsewhere; it is called here without.")
+    ] = None,
+) -> None:
+    """Write everything that is kept into one file: home folder and databases. Nothing has to be stopped."""
+    from mlops_assets.cli.backup import make_backup
+
+    make_backup(file, dump)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `backup` has written; - reads from a pipe.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Remove what is there now.")] = False,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Leave PostgreSQL alone: pg_restore was called elsewhere.")
+    ] = False,
+) -> None:
+    """Put everything back from a backup, here or on another machine; stop the services before."""
+    from mlops_assets.cli.backup import restore_backup
+
+    restore_backup(file, replace=replace, with_database=not files_only)
+
+
+@app.command()
+def clean(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove what has outlived the days of the settings, and nothing that is still needed."""
+    from mlops_assets.cli.clean import clean_up
+
+    clean_up(dry_run=dry_run)
 
 
 @app.command()
@@ -123,6 +162,17 @@ def dev(
     from mlops_assets.cli.dev import serve
 
     raise typer.Exit(serve(port, mlflow_port, serve_port))
+
+
+@app.command()
+def mlflow(
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to serve on.")] = 5001,
+) -> None:
+    """Serve MLflow's UI and API from the database that the settings name, until it is stopped."""
+    from mlops_assets.cli.tracking_server import serve_tracking
+
+    serve_tracking(host, port)
 
 
 @app.command()
@@ -152,7 +202,7 @@ def launch(
     version: Annotated[int, typer.Option(help="To predict: version of the model; 0 takes the champion.")] = 0,
     model_type: Annotated[str | None, typer.Option(help="To tune: the model type.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print what came out.")] = False,
-    url: Annotated[str | None, typer.Option(help="Address of Dagster; MLOPS_DAGSTER_URL without it.")] = None,
+    url: Annotated[str | None, typer.Option(help="Address of Dagster; that of the settings without it.")] = None,
 ) -> None:
     """Launch a run through Dagster's API, on this machine or another."""
     from mlops_assets.cli.launch import Request, launch_run

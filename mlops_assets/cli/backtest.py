@@ -13,11 +13,11 @@ from mlops_assets.assets.backtest import ASSET, JOB
 from mlops_assets.assets.making import INTERRUPTED
 from mlops_assets.assets.records import latest
 from mlops_assets.automation.guards import why_not_now
-from mlops_assets.cli.home import open_instance
 from mlops_assets.cli.runner import STARTED_BY, Runner, cause_of, close_dead_runs, exclusive
 from mlops_assets.cli.show import TerminalProgress
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import DataError, StorageError
+from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
 
 if TYPE_CHECKING:

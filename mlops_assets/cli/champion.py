@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_assets.assets.records import reigns, report_rollback
-from mlops_assets.cli.home import open_instance
+from mlops_assets.instance import open_instance
 from mlops_assets.project import open_project
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 
-from mlops_assets.cli.home import prepare_dagster_home
+from mlops_assets.cli.tracking_server import BACKEND, ENVIRONMENT, server_command
+from mlops_assets.instance import prepare_dagster_home
 from mlops_assets.project import open_project
 from mlops_assets.settings import project_root
 
@@ -25,13 +26,12 @@ def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
         "MLOPS_SERVE_URL": f"http://127.0.0.1:{serve_port}",
         "MLOPS_DAGSTER_URL": f"http://127.0.0.1:{port}",
         "MLOPS_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here asks for
-        "MLFLOW_BACKEND_STORE_URI": project.settings.tracking,  # not an argument: it may hold a password
+        **ENVIRONMENT,
+        BACKEND: project.settings.tracking,
     }
     workspace = str(project_root() / "workspace.yaml")
     dagster = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
-    mlflow = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port)]
-    mlflow += ["--workers", "1", "--artifacts-destination", str(project.settings.home_path / "mlartifacts")]
+    mlflow = server_command(project, "127.0.0.1", mlflow_port)
     server = [sys.executable, "-c", MAIN, "serve", "--host", "127.0.0.1", "--port", str(serve_port)]
     print(f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}", flush=True)
     print(f"Form and dashboards: {env['MLOPS_SERVE_URL']}/dashboards/   (Ctrl-C stops all)", flush=True)

@@ -1,4 +1,4 @@
-"""`doctor`: is everything reachable that the settings name?"""
+"""`doctor`: is everything reachable that the settings name, and what of it runs?"""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from tempfile import NamedTemporaryFile
 
 from rich.console import Console
 
-from mlops_assets.cli.home import open_instance
+from mlops_assets.cli.services import SERVICES
 from mlops_assets.errors import MlopsError, StorageError
+from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
 
 
-def examine() -> int:
-    """Print a line a check; gives the number of faults."""
+def examine(*, with_services: bool) -> int:
+    """Print a line a check; gives the number of faults. A service that does not run is one `with_services`."""
     console = Console()
     try:
         project = open_project()
@@ -22,14 +23,19 @@ def examine() -> int:
         console.print(f"[red]✗[/red] settings and dataset: {error}")
         return 1
     console.print(f"[green]✓[/green] settings and dataset: {project.spec.name}")
-    return sum(not _passes(console, name, check, project) for name, check in _CHECKS.items())
+    faults = sum(not _passes(console, name, check, project) for name, check in _CHECKS.items())
+    mark = "[red]✗[/red]" if with_services else "[dim]○[/dim]"
+    down = sum(not _passes(console, name, check, project, mark) for name, check in SERVICES.items())
+    return faults + down * with_services
 
 
-def _passes(console: Console, name: str, check: Callable[[Project], str], project: Project) -> bool:
+def _passes(
+    console: Console, name: str, check: Callable[[Project], str], project: Project, mark: str = "[red]✗[/red]"
+) -> bool:
     try:
         console.print(f"[green]✓[/green] {name}: {check(project)}")
     except MlopsError as error:
-        console.print(f"[red]✗[/red] {name}: {error}")
+        console.print(f"{mark} {name}: {error}")
         return False
     return True
 
@@ -55,7 +61,8 @@ def _source(project: Project) -> str:
 
 def _dagster(project: Project) -> str:
     with open_instance(project) as instance:
-        return f"{instance.get_runs_count()} runs on record"
+        kind = "PostgreSQL" if project.settings.postgres else "SQLite"
+        return f"{kind}, {instance.get_runs_count()} runs on record"
 
 
 def _mlflow(project: Project) -> str:
@@ -63,7 +70,8 @@ def _mlflow(project: Project) -> str:
 
 
 def _database(project: Project) -> str:
-    return f"{project.prediction_log.count():,} rows in the prediction log"
+    revision = project.database.revision()
+    return f"{project.prediction_log.count():,} rows in the prediction log (tables at revision {revision})"
 
 
 def _mail(project: Project) -> str:

@@ -11,10 +11,10 @@ from mlops_assets.assets import recipes
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest
 from mlops_assets.automation.guards import why_not_now
-from mlops_assets.cli.home import open_instance
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
 from mlops_assets.cli.show import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
 from mlops_assets.errors import StorageError
+from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def _show_champion(instance: dg.DagsterInstance, project: Project, console: Cons
         console.print(f"Champion: version {version}, {escape(record.value('champion_type'))}.")
         if all(outcome.run_id and not outcome.error for outcome in outcomes if outcome.task.asset == "champion_model"):
             _show_example(instance, project, console, version)
-    console.print("Next: `make dev` opens Dagster, MLflow, a form and dashboards; docs/own-data.md brings your own table.")
+    console.print(
+        "Next: `make dev` opens Dagster, MLflow, a form and dashboards; docs/own-data.md brings your own table."
+    )
 
 
 def _show_example(instance: dg.DagsterInstance, project: Project, console: Console, version: int) -> None:

@@ -30,8 +30,8 @@ def serve_predictions(host: str | None, port: int | None) -> None:
         def open_dashboards(sampler: Sampler) -> Dash:
             """Read what is defined and open Dagster's stores; closed when the server ends."""
             from mlops_assets.cli.catalogue import read_catalogue
-            from mlops_assets.cli.home import open_instance
             from mlops_assets.dashboards import app, context
+            from mlops_assets.instance import open_instance
 
             catalogue = read_catalogue(project)
             instance = stack.enter_context(open_instance(project))

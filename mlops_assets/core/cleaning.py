@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, from_table
+from mlops_assets.core.columns import Columns, from_table, slices
 from mlops_assets.core.features import minutes_between
 from mlops_assets.dataset import DatasetSpec, RowRule
 from mlops_assets.errors import DataError
@@ -34,28 +34,60 @@ def clean(spec: DatasetSpec, raw: pa.Table, partition: str) -> Cleaned:
     """
     import pyarrow as pa
 
-    if raw.num_rows == 0:
-        raise DataError(f"{partition} has no rows: check the source")
-    columns = from_table(raw, spec.used_columns())
-    y = target(spec, columns)
-    if np.isnan(y).all():
-        raise DataError(f"{partition} has no row with a target ({', '.join(spec.target.columns)} all empty)")
-    keep, dropped = np.ones(raw.num_rows, bool), {}
-    for name, passes in _rules(spec, columns, y, partition):
-        dropped[name] = dropped.get(name, 0) + int((keep & ~passes).sum())
-        keep &= passes
-    if not keep.any():
-        counts = ", ".join(f"{name} {count}" for name, count in dropped.items() if count)
-        raise DataError(f"{partition} has no row that passes the rules (dropped: {counts})")
-    rows = np.flatnonzero(keep)
-    table = raw.select(kept_columns(spec)).take(rows)
-    table = table.add_column(0, ROW_ID, pa.array(rows))
-    return Cleaned(table.append_column(TARGET, pa.array(y[rows])).combine_chunks(), dropped)
+    cleaner = Cleaner(spec, partition)
+    parts = [cleaner.clean(part) for part in slices(raw)]
+    cleaner.finish()
+    return Cleaned(pa.concat_tables(parts).combine_chunks(), cleaner.dropped)
+
+
+class Cleaner:
+    """Cleaning a batch at a time, in order; `dropped` and `kept` count the rows so far."""
+
+    def __init__(self, spec: DatasetSpec, partition: str) -> None:
+        self.dropped: dict[str, int] = {}
+        self.kept = 0
+        self._spec, self._partition = spec, partition
+        self._rows = self._known = 0
+
+    def clean(self, raw: pa.Table) -> pa.Table:
+        """What is left of these rows."""
+        import pyarrow as pa
+
+        spec = self._spec
+        columns = from_table(raw, spec.used_columns())
+        y = target(spec, columns)
+        keep = np.ones(len(y), bool)
+        for name, passes in _rules(spec, columns, y, self._partition):
+            self.dropped[name] = self.dropped.get(name, 0) + int((keep & ~passes).sum())
+            keep &= passes
+        table = raw.select(kept_columns(spec)).filter(pa.array(keep))
+        table = table.add_column(0, ROW_ID, pa.array(self._rows + np.flatnonzero(keep)))
+        self._rows += len(y)
+        self._known += int((~np.isnan(y)).sum())
+        self.kept += table.num_rows
+        return table.append_column(TARGET, pa.array(y[keep]))
+
+    def finish(self) -> None:
+        """Raises DataError as `clean` does."""
+        if not self._rows:
+            raise DataError(f"{self._partition} has no rows: check the source")
+        if not self._known:
+            empty = ", ".join(self._spec.target.columns)
+            raise DataError(f"{self._partition} has no row with a target ({empty} all empty)")
+        if not self.kept:
+            counts = ", ".join(f"{name} {count}" for name, count in self.dropped.items() if count)
+            raise DataError(f"{self._partition} has no row that passes the rules (dropped: {counts})")
 
 
 def passes_all(spec: DatasetSpec, columns: Columns, y: np.ndarray, partition: str) -> np.ndarray:
     """Whether cleaning keeps each row (n,): of those a model is made for, the truth is known."""
     return np.logical_and.reduce([passes for _, passes in _rules(spec, columns, y, partition)])
+
+
+def in_month(times: np.ndarray, month: str) -> np.ndarray:
+    """Whether each time (n,) lies in the month; a missing one does not."""
+    start = np.datetime64(month, "M")
+    return (times >= start.astype(times.dtype)) & (times < (start + 1).astype(times.dtype))
 
 
 def kept_columns(spec: DatasetSpec) -> list[str]:
@@ -78,7 +110,7 @@ def _rules(spec: DatasetSpec, columns: Columns, y: np.ndarray, partition: str):
         times = columns[spec.time.column]
         yield "time is known", ~np.isnat(times)
         if not spec.time.keep_other_months:
-            yield "time lies in this month", times.astype("datetime64[M]") == np.datetime64(partition, "M")
+            yield "time lies in this month", in_month(times, partition)
     yield "target is known", ~np.isnan(y)
     if spec.target.keep:
         low, high = spec.target.keep

@@ -1,4 +1,4 @@
-"""Where trials run: in this process or in N local ones. Same interface, same results.
+"""Where trials run: in this process or in N local ones. Same interface, same results; others may join.
 
 A future fails with the function's own exception, or with TuningError where the process that ran it was lost
 again and again. Functions and arguments must be picklable for any executor but `local`.
@@ -26,12 +26,20 @@ _LOST = (
 )
 
 
+class Call(Protocol):
+    """A call under way, such as a future."""
+
+    def result(self) -> Any:
+        """What the function gave, once it has; raises what it raised."""
+        ...
+
+
 class Executor(Protocol):
     """Runs functions, `workers` of them at a time; a context manager that waits for them at its end."""
 
     workers: int
 
-    def submit(self, function: Callable, *args: Any) -> Future: ...
+    def submit(self, function: Callable, *args: Any) -> Call: ...
 
     def __enter__(self) -> Self: ...
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.cleaning import TARGET, target
-from mlops_assets.core.columns import Columns, from_table, row_hash
+from mlops_assets.core.cleaning import TARGET, in_month, target
+from mlops_assets.core.columns import from_table, row_hash, slices
 from mlops_assets.core.schemas import clean_schema, raw_schema, required_columns, validate
 from mlops_assets.dataset import DatasetSpec
 
@@ -73,7 +73,7 @@ def check_raw(spec: DatasetSpec, table: pa.Table, partition: str, rows_before: M
 
     `rows_before`: rows by partition, as far as known; only months before `partition` count.
     """
-    problems = validate(raw_schema(spec), table)
+    problems = validate(raw_schema(spec), table.slice(0, 1))  # of which it judges types alone
     outcomes = [
         _schema(spec, problems),
         _rows_present(table.num_rows, partition),
@@ -81,13 +81,12 @@ def check_raw(spec: DatasetSpec, table: pa.Table, partition: str, rows_before: M
     ]
     if problems or not table.num_rows:
         return outcomes + [_not_judged(check) for check in RAW_CHECKS[len(outcomes) :]]
-    columns = from_table(table, spec.used_columns())
-    y = target(spec, columns)
+    seen = _Seen.of(spec, table, partition)
     return outcomes + [
-        _empty_values(spec, columns, y),
-        _target_range(spec, y),
-        _duplicates(columns),
-        _month(spec, columns, partition),
+        _empty_values(spec, seen),
+        _target_range(spec, seen.y),
+        _duplicates(seen.hashes),
+        _month(spec, seen, partition),
     ]
 
 
@@ -95,11 +94,72 @@ def check_clean(
     spec: DatasetSpec, table: pa.Table, partition: str, dropped: Mapping[str, int], raw_rows: int
 ) -> list[CheckOutcome]:
     """Outcomes of CLEAN_CHECKS, in their order; `dropped` is how many of the `raw_rows` each rule dropped."""
-    problems = validate(clean_schema(spec), table)
-    outcomes = [_schema(spec, problems), _rows_kept(spec, table.num_rows, partition, dropped, raw_rows)]
-    if problems or not table.num_rows:
-        return outcomes + [_not_judged(check) for check in CLEAN_CHECKS[len(outcomes) :]]
-    return outcomes + [_target_values(spec, table.column(TARGET).to_numpy())]
+    seen = CleanRows(spec)
+    for part in slices(table) if table.num_rows else (table,):
+        seen.add(part)
+    return seen.check(partition, dropped, raw_rows)
+
+
+class CleanRows:
+    """Clean rows as they pass, a batch at a time: what breaks their schema, and their targets."""
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        self._spec, self._fits = spec, clean_schema(spec)
+        self._wrong: list[pa.Table] = []
+        self._targets: list[np.ndarray] = []
+
+    def add(self, table: pa.Table) -> None:
+        if validate(self._fits, table):
+            self._wrong.append(table)
+        elif table.num_rows:
+            self._targets.append(table.column(TARGET).to_numpy())
+
+    @property
+    def y(self) -> np.ndarray:
+        """Targets (n,) of all batches."""
+        return np.concatenate(self._targets)
+
+    def check(self, partition: str, dropped: Mapping[str, int], raw_rows: int) -> list[CheckOutcome]:
+        """Outcomes of CLEAN_CHECKS, as `check_clean` gives them."""
+        import pyarrow as pa
+
+        problems = validate(self._fits, pa.concat_tables(self._wrong)) if self._wrong else ()
+        rows = sum(map(len, (*self._targets, *self._wrong)))
+        outcomes = [_schema(self._spec, problems), _rows_kept(self._spec, rows, partition, dropped, raw_rows)]
+        if problems or not rows:
+            return outcomes + [_not_judged(check) for check in CLEAN_CHECKS[len(outcomes) :]]
+        return outcomes + [_target_values(self._spec, self.y)]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one pass over a table finds, a slice at a time, so that no second form of all columns is in memory.
+
+    `empty`: rows without a value by alias. `y` and `hashes`: (n,). `elsewhere`: rows of other months.
+    """
+
+    rows: int
+    empty: dict[str, int]
+    y: np.ndarray
+    hashes: np.ndarray
+    elsewhere: int
+
+    @classmethod
+    def of(cls, spec: DatasetSpec, table: pa.Table, partition: str) -> _Seen:
+        empty, elsewhere = dict.fromkeys(spec.used_columns(), 0), 0
+        y, hashes = np.empty(table.num_rows), np.empty(table.num_rows)
+        start = 0
+        for part in slices(table):
+            columns = from_table(part, spec.used_columns())
+            here = slice(start, start := start + part.num_rows)
+            y[here], hashes[here] = target(spec, columns), row_hash(columns, seed=0)
+            for alias, values in columns.items():
+                missing = part.column(alias).null_count if values.dtype == object else np.isnan(values).sum()
+                empty[alias] += int(missing)
+            if spec.time and not spec.time.keep_other_months:
+                times = columns[spec.time.column]
+                elsewhere += int((~np.isnat(times) & ~in_month(times, partition)).sum())
+        return cls(table.num_rows, empty, y, hashes, elsewhere)
 
 
 def _outcome(
@@ -136,11 +196,11 @@ def _row_count(rows: int, partition: str, rows_before: Mapping[str, int]) -> Che
     return _outcome("row_count", description, warns=not FEWEST_ROWS <= ratio <= MOST_ROWS, **numbers)
 
 
-def _empty_values(spec: DatasetSpec, columns: Columns, y: np.ndarray) -> CheckOutcome:
+def _empty_values(spec: DatasetSpec, seen: _Seen) -> CheckOutcome:
     required = required_columns(spec)
     judged = {*spec.inputs(), *spec.target.columns, *required}
-    shares = {alias: _empty_share(columns[alias]) for alias in spec.used_columns() if alias in judged}
-    unknown = _empty_share(y)
+    shares = {alias: seen.empty[alias] / seen.rows for alias in spec.used_columns() if alias in judged}
+    unknown = float(np.isnan(seen.y).mean())
     unusable = [f"{alias} is empty in every row" for alias in shares if alias in required and shares[alias] == 1]
     mostly = [f"{alias} is {share:.1%} empty" for alias, share in shares.items() if share > MOST_EMPTY]
     if unknown == 1:
@@ -151,10 +211,6 @@ def _empty_values(spec: DatasetSpec, columns: Columns, y: np.ndarray) -> CheckOu
     description = "; ".join(unusable or mostly) or f"the emptiest column is {emptiest}: {shares[emptiest]:.1%}"
     numbers = {f"empty {alias}": share for alias, share in shares.items()} | {"without a target": unknown}
     return _outcome("empty_values", description, warns=bool(mostly), stops=bool(unusable), **numbers)
-
-
-def _empty_share(values: np.ndarray) -> float:
-    return float((np.equal(values, None) if values.dtype == object else np.isnan(values)).mean())
 
 
 def _target_range(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
@@ -169,21 +225,19 @@ def _target_range(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
     return _outcome("target_range", description, warns=share > MOST_OUTSIDE, **numbers)
 
 
-def _duplicates(columns: Columns) -> CheckOutcome:
-    hashes = row_hash(columns, seed=0)
-    repeated = len(hashes) - len(np.unique(hashes))
+def _duplicates(hashes: np.ndarray) -> CheckOutcome:
+    hashes = np.sort(hashes)
+    repeated = int((hashes[1:] == hashes[:-1]).sum())
     share = repeated / len(hashes)
     description = f"{repeated:,} row(s) ({share:.2%}) are equal to another one"
     return _outcome("duplicates", description, warns=share > MOST_DUPLICATES, rows=repeated, share=share)
 
 
-def _month(spec: DatasetSpec, columns: Columns, partition: str) -> CheckOutcome:
+def _month(spec: DatasetSpec, seen: _Seen, partition: str) -> CheckOutcome:
     if spec.time is None or spec.time.keep_other_months:
         reason = "keeps rows of other months" if spec.time else "has no time column"
         return _outcome("month", f"not judged: the dataset {reason}")
-    times = columns[spec.time.column]
-    elsewhere = ~np.isnat(times) & (times.astype("datetime64[M]") != np.datetime64(partition, "M"))
-    share, rows = float(elsewhere.mean()), int(elsewhere.sum())
+    share, rows = seen.elsewhere / seen.rows, seen.elsewhere
     description = f"{rows:,} row(s) ({share:.2%}) lie outside {partition}"
     stops = share > WRONG_MONTH
     return _outcome("month", description, warns=share > MOST_ELSEWHERE, stops=stops, rows=rows, share=share)
@@ -205,7 +259,7 @@ def _target_values(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
     if broken:
         return _outcome("target_values", f"{broken:,} target(s) are not finite", stops=True, not_finite=broken)
     quantiles = {"min": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
-    numbers = {name: float(np.quantile(y, at)) for name, at in quantiles.items()}
+    numbers = dict(zip(quantiles, map(float, np.quantile(y, list(quantiles.values()))), strict=True))
     numbers |= {"mean": float(y.mean()), "standard_deviation": float(y.std())}
     same = numbers["min"] == numbers["max"]
     spread = f"9 in 10 targets lie in {numbers['p05']:.4g}..{numbers['p95']:.4g} {spec.target.unit}".rstrip()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -60,19 +61,21 @@ class Objective(Protocol):
 class FitTrial:
     """The objective of this project: fits on the training rows, its loss is the RMSE on the validation rows.
 
-    `training_set`: folder of a written training set. `most_rows`: training rows a trial sees at most.
+    `training_set`: folder of a written training set, asked for its path where the trial runs. `most_rows`: training
+    rows a trial sees at most.
     """
 
-    training_set: Path
+    training_set: PathLike
     model_type: ModelType
     seed: int
     threads: int
     most_rows: int | None = None
 
     def __call__(self, params: Mapping[str, Any], beat: float) -> Outcome:
-        written = self.training_set.stat()
+        folder = Path(self.training_set)
+        written = folder.stat()
         stamp = (written.st_ino, written.st_mtime_ns)
-        data = _read(self.training_set, stamp, self.model_type.matrix, self.most_rows)
+        data = _read(folder, stamp, self.model_type.matrix, self.most_rows)
         fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads)
         X, y = data.validation
         prediction = predict(fitted.estimator, X)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from mlops_assets.core.executors import Executor
+from mlops_assets.core.executors import Call, Executor
 from mlops_assets.core.search_spaces import Space
 from mlops_assets.core.suggestions import Suggester, make_suggester
 from mlops_assets.core.trial_store import TrialStore
@@ -100,7 +99,7 @@ class _Run:
         self.on_trial, self.suggester = on_trial, suggester
         self.started = time.monotonic() - store.elapsed
         self.to_replay = len(store)
-        self.pending: deque[tuple[dict[str, Any], Trial | Future]] = deque()
+        self.pending: deque[tuple[dict[str, Any], Trial | Call]] = deque()
         self.trials: list[Trial] = []
         self.resumed: set[int] = set()
         self.best: Trial | None = None

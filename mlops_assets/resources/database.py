@@ -13,16 +13,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mlops_assets.errors import SettingsError, StorageError
+from mlops_assets.resources.migrating import migrate, revision_of
 from mlops_assets.resources.mlflow_connection import redact
-from mlops_assets.resources.tables import METADATA
+from mlops_assets.resources.postgres import LOCK
 
 BUSY_SECONDS = 15  # of waiting for another writer, or for a server to answer
-_TABLES_LOCK = 0x6D6C6F7073  # any number that others do not use
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Database:
-    """Transactions on our tables, which are made where they are missing.
+    """Transactions on our tables, which are made where they are missing and migrated where they are old.
 
     A connection lives for one transaction: none grows stale, and any number of threads and processes may use
     the same database. Nothing is opened before the first use. All methods raise StorageError, whose message
@@ -40,6 +40,11 @@ class Database:
                 yield connection
         except SQLAlchemyError as error:
             raise StorageError(f"{self._name} cannot be used: {self._reason(error)}") from None
+
+    def revision(self) -> str:
+        """The revision of the tables."""
+        with self.transaction() as connection:
+            return str(revision_of(connection))
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -90,7 +95,8 @@ def _make_tables(engine: sa.Engine) -> None:
         if engine.dialect.name == "sqlite":
             # Readers do not wait for the writer, nor the writer for them. The file remembers it.
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # else SQLite would keep each statement by itself
         else:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
-        METADATA.create_all(connection)
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        migrate(connection)
         connection.commit()

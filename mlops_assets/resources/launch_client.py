@@ -65,6 +65,17 @@ query Events($id: ID!, $cursor: String) {
   }
 }
 """
+_LOCATIONS = """
+query Locations {
+  version
+  workspaceOrError {
+    ... on Workspace {
+      locationEntries { name loadStatus locationOrLoadError { __typename ... on PythonError { message } } }
+    }
+    ... on Error { message }
+  }
+}
+"""
 _VALUES: dict[str, Callable[[Any], Any]] = {
     "jsonString": json.loads,
     "text": str,
@@ -156,6 +167,23 @@ class LaunchClient:
         ends = [event["message"] for event in told.values() if event.get("message")]
         return _one_line(ends[0]) if ends else "the run ended without saying why"
 
+    def version(self) -> str:
+        """The webserver's version of Dagster."""
+        return self._ask(_LOCATIONS)["version"]
+
+    def code_location(self) -> str:
+        """The state of our code location as the webserver sees it."""
+        answer = self._ask(_LOCATIONS)["workspaceOrError"]
+        if "locationEntries" not in answer:
+            raise LaunchError(f"{self._name} has no workspace: {_one_line(answer['message'])}")
+        found = {entry["name"]: entry for entry in answer["locationEntries"]}
+        if LOCATION not in found:
+            raise LaunchError(f"{self._name} does not know the code location '{LOCATION}': see workspace.yaml")
+        loaded = found[LOCATION]["locationOrLoadError"] or {}
+        if "message" in loaded:
+            raise LaunchError(f"the code location '{LOCATION}' is not loaded: {_last_line(loaded['message'])}")
+        return found[LOCATION]["loadStatus"].lower()
+
     def run_url(self, run_id: str) -> str:
         return f"{self._url}/runs/{run_id}"
 
@@ -205,3 +233,9 @@ def _metadata(entries: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _last_line(text: str) -> str:
+    """What an error says, without its traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it does not say why"

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from mlops_assets.database_urls import schema_of
 from mlops_assets.errors import TrackingError
+from mlops_assets.resources.postgres import one_at_a_time
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,16 +29,23 @@ DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+# What the packages of object stores raise by themselves, where MLflow's artefacts are in one.
+_STORE_ERRORS = {
+    "boto3.exceptions": ("Boto3Error",),
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "google.api_core.exceptions": ("GoogleAPIError",),
+    "azure.core.exceptions": ("AzureError",),
+}
 SCHEMA_SECONDS = 120
 _LONGEST_MESSAGE = 400
 _LARGEST_BATCH = 100
-_DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
+_OTHER_SERVERS = ("mysql", "mssql")
 
 
 def connect(uri: str) -> "MlflowClient":
     """A client of the tracking server or database, which MLflow's global functions use from now on too.
 
-    A database gets its schema here, by one process at a time; for a new SQLite file that takes seconds.
+    A database gets its tables here, by one process at a time; for a new one that takes seconds.
     Raises TrackingError.
     """
     mlflow = import_mlflow()
@@ -72,13 +82,21 @@ def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = (
     kinds = kinds or (MlflowException, SQLAlchemyError, OSError)
     try:
         yield
-    except kinds as error:
+    except Exception as error:
+        if not isinstance(error, (*kinds, *_store_errors())):
+            raise
         cause = error.__cause__ or error
         told = redact(uri, str(getattr(cause, "orig", None) or cause))  # a driver's own words, without the SQL
         told = " ".join(told.split())
         if len(told) > _LONGEST_MESSAGE:  # the end of such a message says most
             told = f"{told[: _LONGEST_MESSAGE // 2]} … {told[-_LONGEST_MESSAGE // 2 :]}"
         raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {told}") from None
+
+
+def _store_errors() -> tuple[type[Exception], ...]:
+    """Those of the packages that are in use."""
+    loaded = {name: sys.modules[name] for name in _STORE_ERRORS if name in sys.modules}
+    return tuple(getattr(module, kind) for name, module in loaded.items() for kind in _STORE_ERRORS[name])
 
 
 def redact(uri: str, text: str) -> str:
@@ -138,16 +156,20 @@ def _knock(uri: str) -> None:
     """Fail at once where a database server does not answer; MLflow would try for minutes."""
     from sqlalchemy import NullPool, create_engine
 
-    if uri.startswith(_DATABASE_SERVERS):
+    if uri.startswith(_OTHER_SERVERS):
         create_engine(uri, poolclass=NullPool).connect().close()
 
 
 @contextmanager
 def _schema_lock(uri: str) -> Iterator[None]:
-    """One process at a time where the database is a SQLite file: two that create its schema at once fail."""
+    """One process at a time where the tables are made from here: two that do so at once fail."""
     from filelock import FileLock
     from sqlalchemy import make_url
 
+    if uri.startswith("postgresql"):
+        with one_at_a_time(uri, schema_of(uri)):
+            yield
+        return
     path = make_url(uri).database if uri.startswith("sqlite") else None
     if not path or path == ":memory:":
         yield

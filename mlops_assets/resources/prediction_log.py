@@ -80,9 +80,11 @@ class PredictionLog:
             newest, rows = connection.execute(query).one()
         return Extent(newest.isoformat(), rows) if rows else Extent()
 
-    def count(self) -> int:
+    def count(self, *, before: datetime | None = None) -> int:
+        """How many rows there are, or how many of them were asked before a time."""
+        old = _C.at < before if before else sa.true()
         with self._database.transaction() as connection:
-            return connection.scalar(sa.select(sa.func.count()).where(self._mine))
+            return connection.scalar(sa.select(sa.func.count()).where(self._mine, old))
 
     def forget(self, before: datetime) -> int:
         """Remove rows asked before a time; how many they were."""

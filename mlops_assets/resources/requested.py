@@ -6,10 +6,11 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlops_assets.errors import InputError, StorageError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from mlops_assets.core.answers import Answers
     from mlops_assets.core.columns import Columns
+    from mlops_assets.resources.object_folder import ObjectFolder
 
 FOLDER = "requested_predictions"
 _GROUP_ROWS = 20_000  # what a page of answers costs at least
@@ -57,10 +59,10 @@ def check_run_id(text: str) -> str:
 
 
 class RequestedAnswers:
-    """The answers below a folder. Raises StorageError."""
+    """The answers below a folder, or in `objects`, before which they pass through the folder. Raises StorageError."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, objects: ObjectFolder | None = None) -> None:
+        self._root, self._objects = root, objects
 
     def path(self, run_id: str) -> Path:
         return self._root / f"{check_run_id(run_id)}.parquet"
@@ -85,7 +87,7 @@ class RequestedAnswers:
                     rows += table.num_rows
                 if writer:
                     writer.close()
-                    os.replace(unfinished, path)
+                    self._keep(unfinished, path)
             finally:
                 unfinished.unlink(missing_ok=True)
         except (OSError, pa.ArrowException) as error:
@@ -98,19 +100,41 @@ class RequestedAnswers:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = self.path(run_id)
-        if not path.is_file():
-            return None
         try:
-            with pq.ParquetFile(path) as file:
+            with self._opened(self.path(run_id)) as stream, pq.ParquetFile(stream) as file:
                 about = About(**json.loads(file.schema_arrow.metadata[_ABOUT]))
                 table, total = _slice(file, offset, limit), file.metadata.num_rows
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise StorageError(
                 f"the answers of run {run_id} are damaged ({type(error).__name__}): launch it again"
             ) from None
         columns = table.to_pydict()
         return Page(about, total, columns | {"inputs": [_as_json(row) for row in columns["inputs"]]})
+
+    def older_than(self, moment: datetime) -> dict[str, int]:
+        """Answers that were written before a moment: their bytes by run id, as far as they lie on this machine."""
+        if self._objects:
+            names = [name for name in self._objects.names("") if name.endswith(".parquet")]
+            return {Path(name).stem: 0 for name in names if self._objects.newest(name) < moment}
+        written = {path.stem: path.stat() for path in sorted(self._root.glob("*.parquet"))}
+        return {run_id: stat.st_size for run_id, stat in written.items() if stat.st_mtime < moment.timestamp()}
+
+    def remove(self, run_id: str) -> None:
+        path = self.path(run_id)
+        if self._objects:
+            self._objects.remove([path.name])
+        path.unlink(missing_ok=True)
+
+    def _keep(self, unfinished: Path, path: Path) -> None:
+        if self._objects:
+            self._objects.put({path.name: unfinished})
+        else:
+            os.replace(unfinished, path)
+
+    def _opened(self, path: Path) -> AbstractContextManager[BinaryIO]:
+        return self._objects.open(path.name) if self._objects else path.open("rb")
 
 
 def _as_json(row: dict[str, Any]) -> dict[str, Any]:

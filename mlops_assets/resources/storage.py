@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -13,6 +12,14 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from mlops_assets.errors import StorageError
+from mlops_assets.resources.artefact_names import (
+    DIGITS,
+    artefact_pattern,
+    check_digest,
+    check_path,
+    file_digest,
+    folder_digest,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,8 +27,6 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".tmp-"
 LEFTOVER_SECONDS = 24 * 3600
-_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
-_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Storage:
                 size = file.tell()
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            stored = Stored(f"{folder}/{name}-{digest[:_DIGITS]}.parquet", digest, size)
+            stored = Stored(f"{folder}/{name}-{digest[:DIGITS]}.parquet", digest, size)
             os.replace(temporary, self._local(stored.path))
         return stored
 
@@ -91,8 +96,7 @@ class Storage:
 
         target = self._local(path)
         with _reading(path):
-            with target.open("rb") as file:
-                _check(path, hashlib.file_digest(file, "sha256").hexdigest())
+            check_digest(path, file_digest(target))
             try:
                 with pq.ParquetFile(target) as parquet:
                     known = parquet.schema_arrow.names
@@ -112,16 +116,16 @@ class Storage:
             write(temporary)
             for item in [*temporary.rglob("*"), temporary]:
                 _flush(item)
-            digest = _folder_digest(temporary)
+            digest = folder_digest(temporary)
             size = sum(file.stat().st_size for file in temporary.rglob("*") if file.is_file())
-            stored = Stored(f"{folder}/{name}-{digest[:_DIGITS]}", digest, size)
+            stored = Stored(f"{folder}/{name}-{digest[:DIGITS]}", digest, size)
             target = self._local(stored.path)
             try:
                 os.rename(temporary, target)
             except OSError:
                 if not target.is_dir():
                     raise
-                if _folder_digest(target) != digest:  # damaged since; else an equal folder is there and stays
+                if folder_digest(target) != digest:  # damaged since; else an equal folder is there and stays
                     _remove_whole(target)
                     os.rename(temporary, target)
         return stored
@@ -132,26 +136,57 @@ class Storage:
         with _reading(path):
             if not target.is_dir():
                 raise FileNotFoundError
-            _check(path, _folder_digest(target))
+            check_digest(path, folder_digest(target))
         return target
 
     def exists(self, path: str) -> bool:
         return self._local(path).exists()
 
-    def prune(self, folder: str, name: str, keep: Collection[str]) -> None:
-        """Remove all artefacts of this name but those in `keep`, and what killed writers left a day ago."""
-        artefact = re.compile(re.escape(_part(name)) + rf"-[0-9a-f]{{{_DIGITS}}}(\.parquet)?")
+    def is_whole(self, path: str) -> bool:
+        """Whether the artefact is there, undamaged."""
+        target = self._local(path)
+        try:
+            check_digest(path, folder_digest(target) if target.is_dir() else file_digest(target))
+        except (OSError, StorageError):
+            return False
+        return True
+
+    @contextmanager
+    def receive(self, path: str) -> Iterator[Path]:
+        """A free path for an artefact that was made elsewhere; it gets its name if its digest is right."""
+        folder, _, item = path.rpartition("/")
+        target = self._local(path)
+        with self._temporary(folder, item) as temporary:
+            yield temporary
+            check_digest(path, folder_digest(temporary) if temporary.is_dir() else file_digest(temporary))
+            if target.is_dir():
+                if self.is_whole(path):  # another process was first
+                    return
+                _remove_whole(target)
+            os.replace(temporary, target)
+
+    def prune(self, folder: str, name: str, keep: Collection[str], older_than: float = 0) -> None:
+        """Remove all artefacts of this name but those in `keep`, and what killed writers left a day ago.
+
+        `older_than`: seconds for which an artefact stays in any case.
+        """
+        artefact = artefact_pattern(name)
         place = self._local(folder)
-        oldest = time.time() - LEFTOVER_SECONDS
+        now = time.time()
         with self._disk(f"old artefacts of {folder}/{name} cannot be removed"):
             for item in list(place.iterdir()) if place.is_dir() else ():
                 if artefact.fullmatch(item.name) and f"{folder}/{item.name}" not in keep:
-                    _remove_whole(item)
-                elif item.name.startswith(TEMPORARY) and item.stat().st_mtime < oldest:
+                    if not older_than or item.stat().st_mtime < now - older_than:
+                        _remove_whole(item)
+                elif item.name.startswith(TEMPORARY) and item.stat().st_mtime < now - LEFTOVER_SECONDS:
                     _remove(item)
 
+    def check(self) -> str:
+        """One line for people on where artefacts are."""
+        return f"{self.root.name}, on this machine"
+
     def _local(self, path: str) -> Path:
-        return self.root.joinpath(*[_part(part) for part in path.split("/")])
+        return self.root.joinpath(*check_path(path).split("/"))
 
     @contextmanager
     def _temporary(self, folder: str, name: str) -> Iterator[Path]:
@@ -184,27 +219,6 @@ def _reading(path: str) -> Iterator[None]:
         raise StorageError(f"{path} does not exist: materialise the asset that makes it again") from None
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _check(path: str, digest: str) -> None:
-    if digest[:_DIGITS] != path.removesuffix(".parquet").rpartition("-")[2]:
-        raise StorageError(f"{path} is damaged: materialise the asset that makes it again")
-
-
-def _part(part: str) -> str:
-    if not _PART.fullmatch(part):
-        raise StorageError(f"'{part}' cannot be part of an artefact's path: use letters, digits and . _ = + -")
-    return part
-
-
-def _folder_digest(folder: Path) -> str:
-    """SHA-256 over the relative names, sizes and bytes of all files."""
-    digest = hashlib.sha256()
-    for file in sorted(item for item in folder.rglob("*") if item.is_file()):
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -66,13 +66,23 @@ class TrackedRun:
 class Tracking:
     """The MLflow experiment of a dataset. Nothing is imported or contacted before the first use.
 
-    `uri` may hold a password; no message does. `artifact_root` is for when `uri` is a database.
+    `uri` may hold a password; no message does. `artifact_root` is for when `uri` is a database; `artifact_url`
+    says where artefacts go then, if not there.
     """
 
-    def __init__(self, uri: str, experiment: str, artifact_root: Path, ui_url: str, dagster_url: str) -> None:
+    def __init__(
+        self,
+        uri: str,
+        experiment: str,
+        artifact_root: Path,
+        ui_url: str,
+        dagster_url: str,
+        artifact_url: str | None = None,
+    ) -> None:
         self.uri = uri
         self.experiment = experiment
         self.artifact_root = artifact_root
+        self.artifact_url = artifact_url or artifact_root.absolute().as_uri()
         self.ui_url, self.dagster_url = ui_url.rstrip("/"), dagster_url.rstrip("/")
 
     @cached_property
@@ -163,7 +173,7 @@ class Tracking:
 
         # A server keeps artefacts where it is told to; a database has no opinion.
         is_server = self.uri.startswith(("http:", "https:"))
-        location = None if is_server else self.artifact_root.absolute().as_uri()
+        location = None if is_server else self.artifact_url
         try:
             self.client.create_experiment(self.experiment, artifact_location=location)
         except MlflowException as error:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from mlops_assets.database_urls import explicit_driver
 from mlops_assets.errors import SourceError, SourceUnreachable
 from mlops_assets.sources.failures import Retry, Temporary
 
@@ -89,7 +90,7 @@ class Database:
         from sqlalchemy.exc import ArgumentError
 
         try:
-            url = sa.make_url(self._url)
+            url = sa.make_url(explicit_driver(self._url))
             seconds = max(1, round(self._timeout))  # these two drivers take whole ones
             options = {
                 "postgresql": {"connect_timeout": seconds},

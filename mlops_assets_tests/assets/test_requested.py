@@ -16,7 +16,7 @@ from mlops_assets.assets.requested import example_row
 from mlops_assets.core.columns import from_rows
 from mlops_assets.dataset import load_dataset, shipped_datasets
 from mlops_assets.definitions import build_definitions
-from mlops_assets.resources.requested import FOLDER, RequestedAnswers
+from mlops_assets.resources.requested import FOLDER
 from mlops_assets_tests.assets.conftest import QUIET, failure_of
 from mlops_assets_tests.homes import ROOT
 
@@ -39,7 +39,7 @@ def predict(workshop):
 @pytest.fixture
 def answers(workshop):
     """A function that gives what a run has left, row by row."""
-    store = RequestedAnswers(workshop.project.home / FOLDER)
+    store = workshop.project.requested_answers
     return lambda result: store.read(result.run_id, 0, 1000).as_rows()
 
 

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mlops_assets.backend.app import OpenDashboards, build_app
+from mlops_assets.backend.pipeline_metrics import PipelineMetrics
 from mlops_assets.backend.predictor import Predictor
 from mlops_assets.backend.server import configure, listen
 from mlops_assets.project import Project
@@ -56,10 +57,12 @@ def another(served: Served) -> int:
 
 
 @contextmanager
-def serving(home: Home, open_dashboards: OpenDashboards | None = None, **settings: str) -> Iterator[Served]:
+def serving(
+    home: Home, open_dashboards: OpenDashboards | None = None, pipeline: PipelineMetrics | None = None, **settings: str
+) -> Iterator[Served]:
     """A server of this home that has had its first look at the registry, and looks again when a test says so."""
     project = home.project(**({"MLOPS_MODEL_POLL_SECONDS": NEVER} | settings))
-    app = build_app(project, open_dashboards=open_dashboards)
+    app = build_app(project, open_dashboards=open_dashboards, pipeline=pipeline)
     predictor = app.state.predict.predictor
     predictor.look()
     listening = listen("127.0.0.1", 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlops_assets.core.answers import Answers
-from mlops_assets.resources.requested import FOLDER, About, RequestedAnswers
+from mlops_assets.resources.requested import About
 
 ID = "5c1b7450-8240-4822-8c39-6ae67062c0fe"
 
@@ -18,7 +18,7 @@ def run_id(served):
     about = About(run_id, "2026-03-01T12:00:00+00:00", 2, "Ridge", "euros")
     columns = {"zone": n, "size": np.where(n == 1, np.nan, n)}
     answers = Answers(n * 10, np.full(5, np.nan), n * 10 + 1, {"size": n > 3}, {})
-    RequestedAnswers(served.project.home / FOLDER).write(about, [(columns, answers)])
+    served.project.requested_answers.write(about, [(columns, answers)])
     return run_id
 
 

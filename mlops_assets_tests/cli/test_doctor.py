@@ -2,8 +2,18 @@
 
 import pytest
 
+from mlops_assets.resources.tables import REVISION
 from mlops_assets_tests.homes import Home
 from mlops_assets_tests.servers import free_port
+
+SERVICES = ["webserver", "code location", "daemon", "predictions"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs(shop, monkeypatch):
+    """Whatever a developer has running at the usual ports."""
+    for name in ("MLOPS_DAGSTER_URL", "MLOPS_SERVE_URL"):
+        monkeypatch.setitem(shop.env, name, f"http://127.0.0.1:{free_port()}")
 
 
 def lines(answer):
@@ -26,6 +36,7 @@ def test_all_is_well(shop):
         "own tables",
         "mail",
     ]
+    assert [name for name, (passes, _) in found.items() if not passes] == SERVICES
     assert found["source"][1] == "3 partition(s), 2024-01 to 2024-03"
     assert found["mail"][1] == "not set up (MLOPS_SMTP_HOST)"
     assert found["MLflow"][1].startswith("sqlite:///") and "experiment 'shop'" in found["MLflow"][1]
@@ -40,7 +51,7 @@ def test_each_fault_is_told_and_counted(shop, tmp_path, no_waits):
         "MLOPS_TRACKING_URI": f"http://me:pa55word@127.0.0.1:{free_port()}",
     }
     answer = shop.command("doctor", **settings)
-    faults = {name: told for name, (passes, told) in lines(answer).items() if not passes}
+    faults = {name: told for name, (passes, told) in lines(answer).items() if not passes and name not in SERVICES}
     assert answer.code == len(faults) == 3
     assert "did you mean Ridge" in faults["model types"]
     assert "month 2024-" in faults["source"]
@@ -74,7 +85,8 @@ def told(home, **settings):
 
 
 def test_the_own_tables_are_asked(tmp_path, database_url):
-    assert told(Home(tmp_path), MLOPS_DATABASE_URL=database_url) == "✓ own tables: 0 rows in the prediction log"
+    line = told(Home(tmp_path), MLOPS_DATABASE_URL=database_url)
+    assert line == f"✓ own tables: 0 rows in the prediction log (tables at revision {REVISION})"
 
 
 def test_a_database_that_does_not_answer_is_a_fault_that_shows_no_password(tmp_path):
@@ -82,3 +94,15 @@ def test_a_database_that_does_not_answer_is_a_fault_that_shows_no_password(tmp_p
     line = told(Home(tmp_path), MLOPS_DATABASE_URL=url)
     assert line.startswith("✗ own tables: the database of MLOPS_DATABASE_URL cannot be used")
     assert "hunter2" not in line
+
+
+def test_a_service_that_does_not_run_is_told_with_what_starts_it(shop):
+    found = lines(shop.command("doctor"))
+    starts = ("mlops-assets dev", "mlops-assets dev", "dagster-daemon run", "mlops-assets serve")
+    for name, start in zip(SERVICES, starts, strict=True):
+        assert start in found[name][1], name
+
+
+def test_in_a_deployment_a_service_that_does_not_run_is_a_fault(shop):
+    answer = shop.command("doctor", "--services")
+    assert answer.code == len(SERVICES) == answer.out.count("✗")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_assets.core.trials import Outcome
-from mlops_assets.errors import StorageError
+from mlops_assets.errors import StorageError, StorageUnreachable
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,15 @@ def hold_line(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as line:
         line.sendall(b"here")
         line.recv(1)
+
+
+def reached_elsewhere(mark: Path) -> str:
+    """The first machine that is asked cannot reach the store; `mark` remembers that."""
+    if not mark.exists():
+        mark.touch()
+        raise StorageUnreachable("the store does not answer")
+    return "reached"
+
+
+def never_reached() -> None:
+    raise StorageUnreachable("the store does not answer")

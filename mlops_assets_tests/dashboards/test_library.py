@@ -1,12 +1,12 @@
 """The library: files, edits above them, and what is wrong costs nothing but its own pages."""
 
 import pytest
-from mlops_assets.resources.database import Database
 
 from mlops_assets.dashboards.boards import SHIPPED, BoardFile
 from mlops_assets.dashboards.library import Library
 from mlops_assets.dashboards.store import BoardStore
 from mlops_assets.errors import SpecError
+from mlops_assets.resources.database import Database
 
 MINE = """
 title: Mine

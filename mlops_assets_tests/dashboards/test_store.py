@@ -1,10 +1,10 @@
 """The store: edits and layouts survive, one dataset's beside another's."""
 
 import pytest
-from mlops_assets.resources.database import Database
 
 from mlops_assets.dashboards.boards import BoardFile
 from mlops_assets.dashboards.store import BoardStore, Place
+from mlops_assets.resources.database import Database
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import SettingsError, StorageError
 from mlops_assets.project import Project
 from mlops_assets.resources.database import Database, insert_new
+from mlops_assets.resources.migrating import VERSION_TABLE
 from mlops_assets.resources.tables import METADATA, PREDICTION_LOG
 from mlops_assets.settings import read_settings
 from mlops_assets_tests.homes import ROOT
@@ -35,7 +36,7 @@ def ids(database):
 def test_tables_are_made_where_they_are_missing_and_kept_where_they_are_not(database_url):
     with Database(database_url).transaction() as connection:
         connection.execute(PREDICTION_LOG.insert(), row())
-        assert set(sa.inspect(connection).get_table_names()) == set(METADATA.tables)
+        assert set(sa.inspect(connection).get_table_names()) == {*METADATA.tables, VERSION_TABLE}
     assert ids(Database(database_url)) == ["a"]
 
 

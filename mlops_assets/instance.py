@@ -1,4 +1,4 @@
-"""Where Dagster keeps its runs and events: $DAGSTER_HOME, by default in the dataset's folder."""
+"""The Dagster instance: its folder $DAGSTER_HOME, by default in the dataset's folder, and how it is opened."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.errors import SettingsError, StorageError
 from mlops_assets.project import Project
+from mlops_assets.resources.mlflow_connection import redact
 from mlops_assets.settings import project_root
 
 if TYPE_CHECKING:
@@ -55,4 +56,6 @@ def open_instance(project: Project) -> Iterator[dg.DagsterInstance]:
         if not isinstance(failure, SQLAlchemyError):
             raise
         told = " ".join(str(getattr(failure, "orig", None) or failure).split())
-        raise StorageError(f"Dagster's storage in {home} cannot be used: {told}") from None
+        url = project.settings.postgres
+        where = "the database of MLOPS_DATABASE_URL" if url else str(home)
+        raise StorageError(f"Dagster's storage in {where} cannot be used: {redact(url or '', told)}") from None

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from mlops_assets.cli.home import prepare_dagster_home
 from mlops_assets.errors import SettingsError, StorageError
+from mlops_assets.instance import prepare_dagster_home
 from mlops_assets.settings import project_root
 from mlops_assets_tests.homes import Home
 

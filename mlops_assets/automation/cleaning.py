@@ -1,0 +1,48 @@
+"""The job `clean_up`, and the schedule that starts it: what has outlived the days of the settings goes."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from mlops_assets.assets.making import clear_failures
+from mlops_assets.automation.guards import STARTED_BY
+from mlops_assets.automation.triggers import cron_of
+from mlops_assets.project import Project
+
+
+def build_clean_job() -> dg.JobDefinition:
+    """The job, which does what `mlops-assets clean` does."""
+
+    @dg.op(description="Removes what has outlived the days of the settings, and nothing that is still needed.")
+    def remove_expired(context: dg.OpExecutionContext, project: dg.ResourceParam[Project]) -> None:
+        from mlops_assets.operation.retention import expired, remove
+
+        now = datetime.now(UTC)
+        with clear_failures(project):
+            found = expired(context.instance, project, now)
+            remove(project, found, now)
+        for kind in found:
+            context.log.info(f"{kind.kind}: {kind.count:,} removed, {kind.size / 1e6:,.1f} MB")
+        context.add_output_metadata({kind.kind: kind.count for kind in found})
+
+    @dg.job(name="clean_up", description="Remove runs, trials, versions and answers that are old and not needed.")
+    def clean_up() -> None:
+        remove_expired()
+
+    return clean_up
+
+
+def build_clean_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:
+    """Cleaning by cron, where the settings give one."""
+    if project.settings.clean_schedule == "off":
+        return None
+    cron = cron_of("MLOPS_CLEAN_SCHEDULE", project.settings.clean_schedule)
+    return dg.ScheduleDefinition(
+        name="clean_by_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=project.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Removes what is old and not needed at `{cron}` ({project.settings.timezone}).",
+        tags={STARTED_BY: "schedule"},
+    )

@@ -1,0 +1,43 @@
+"""Dagster's own records where the settings put them: `dagster.yaml` names this class as its storage."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from mlops_assets.database_urls import in_schema
+from mlops_assets.project import open_project
+
+
+class ProjectStorage(DagsterStorage, ConfigurableClass):
+    """SQLite under $DAGSTER_HOME, or the PostgreSQL of MLOPS_DATABASE_URL.
+
+    There each dataset has a schema of its own: its assets have the same names as those of another. Every process of
+    Dagster reads the settings by itself, so that no password is handed from one to the next.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: dict[str, Any]) -> DagsterStorage:
+        project = open_project()
+        if project.settings.postgres:
+            return _postgres(project.settings.postgres, f"dagster_{project.spec.name}", inst_data)
+        from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+        home = os.environ.get("DAGSTER_HOME") or str(project.home / "dagster")
+        return DagsterSqliteStorage.from_local(home, inst_data)
+
+
+def _postgres(url: str, schema: str, inst_data: ConfigurableClassData) -> DagsterStorage:
+    from dagster_postgres import DagsterPostgresStorage
+
+    from mlops_assets.resources.postgres import one_at_a_time
+
+    with one_at_a_time(url, schema):
+        return DagsterPostgresStorage(in_schema(url, schema), inst_data=inst_data)

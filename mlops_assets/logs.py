@@ -1,0 +1,79 @@
+"""What the processes say: lines of text, or JSON for whoever collects them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+# Of the request that is being answered; every line that is written meanwhile has it.
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+_PARTITION = "dagster/partition"
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: `time`, `level`, `logger`, `message`, and what is known of run or request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        line |= _of_run(getattr(record, "dagster_meta", None))
+        if request_id := REQUEST_ID.get():
+            line["request_id"] = request_id
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def configure(log_format: str) -> None:
+    """Let this process write warnings of anybody, and what our own modules have to say, to standard error."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_handler(log_format)], force=True)
+    logging.getLogger("mlops_assets").setLevel(logging.INFO)
+
+
+def tell_runs_in_json() -> None:
+    """Let the runs of this process, and warnings in it, print JSON.
+
+    Dagster takes its coloured console logger for every run whose config names none, and has no setting for another.
+    """
+    import dagster as dg
+    from dagster._core.execution import context_creation_job
+
+    @dg.logger(config_schema={})
+    def json_lines(context: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("dagster", logging.INFO)
+        logger.addHandler(handler)
+        return logger
+
+    handler = _handler("json")
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(handler)
+    context_creation_job.default_system_loggers = lambda instance: [(json_lines, {})]
+
+
+def _handler(log_format: str) -> logging.Handler:
+    """To standard error."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    return handler
+
+
+def _of_run(about: dict[str, Any] | None) -> dict[str, Any]:
+    """What Dagster adds to a record of a run: its ids, and the error of an event that tells a failure."""
+    if about is None:
+        return {}
+    event = about["dagster_event"]
+    error = getattr(event.event_specific_data, "error", None) if event else None
+    line = {
+        "message": about["orig_message"],
+        "run_id": about["run_id"],
+        "job": about["job_name"],
+        "asset": about["step_key"],
+        "partition": about["job_tags"].get(_PARTITION),
+        "event": event.event_type_value if event else None,
+        "error": error.to_string() if error else None,
+    }
+    return {name: value for name, value in line.items() if value is not None}

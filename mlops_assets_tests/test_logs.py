@@ -1,0 +1,94 @@
+"""Logs as JSON: one object a line, with the ids by which lines of one run or request are found."""
+
+import json
+import logging
+import sys
+
+import pytest
+
+from mlops_assets.logs import REQUEST_ID, JsonFormatter, configure
+
+RUN = """
+import sys
+from mlops_assets.definitions import defs
+from mlops_assets.instance import open_instance
+from mlops_assets.project import open_project
+with open_instance(open_project()) as instance:
+    job = defs().resolve_job_def("clean")
+    print(job.execute_in_process(instance=instance, partition_key=sys.argv[1], raise_on_error=False).run_id)
+"""
+
+
+@pytest.fixture
+def restored():
+    """The root logger as it was."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = before
+
+
+def line(message="said", *values, **about):
+    record = logging.makeLogRecord({"msg": message, "args": values, "levelno": 20, "levelname": "INFO"} | about)
+    return json.loads(JsonFormatter().format(record))
+
+
+def test_a_line_says_when_how_bad_who_and_what():
+    told = line("%s – %d\nlines", "Zoë", 2, name="mlops_assets.x", created=1_700_000_000.25)
+    assert told == {
+        "time": "2023-11-14T22:13:20.250+00:00",
+        "level": "info",
+        "logger": "mlops_assets.x",
+        "message": "Zoë – 2\nlines",
+    }
+
+
+def test_a_line_has_the_id_of_the_request_that_is_being_answered():
+    token = REQUEST_ID.set("019a")
+    assert line()["request_id"] == "019a"
+    REQUEST_ID.reset(token)
+    assert "request_id" not in line()
+
+
+def test_an_error_is_in_its_line():
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        told = line(exc_info=sys.exc_info())
+    assert told["error"].endswith("ValueError: broken")
+
+
+@pytest.mark.parametrize(("log_format", "is_json"), [("json", True), ("text", False)])
+def test_a_process_writes_what_the_setting_says(restored, capsys, log_format, is_json):
+    configure(log_format)
+    logging.getLogger("mlops_assets.test").info("told")
+    logging.getLogger("somebody.else").info("not told")
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("{") == is_json and "told" in told
+
+
+def lines_of_a_run(home, partition, **settings):
+    """What a run of the job `clean` prints."""
+    done = home.process(partition, script=RUN, **settings)
+    return done.stderr.splitlines(), done.stdout.strip()
+
+
+def test_a_run_prints_json_with_its_id_asset_and_partition(shop):
+    lines, run_id = lines_of_a_run(shop, "2024-01", MLOPS_LOG_FORMAT="json")
+    told = [json.loads(line) for line in lines]
+    assert {line["run_id"] for line in told if line["logger"] == "dagster"} == {run_id}
+    (said,) = [line for line in told if "not computed again" in line["message"]]
+    assert (said["job"], said["asset"], said["partition"]) == ("clean", "clean_data", "2024-01")
+    assert said["level"] == "info"
+
+
+def test_the_failure_of_a_run_is_a_line_with_its_cause(shop):
+    lines, _ = lines_of_a_run(shop, "2024-09", MLOPS_LOG_FORMAT="json")
+    failures = [line for line in map(json.loads, lines) if line.get("event") == "STEP_FAILURE"]
+    assert [line["level"] for line in failures] == ["error"]
+    assert "raw_data[2024-09] has not been materialised" in failures[0]["error"]
+
+
+def test_without_the_setting_a_run_prints_text(shop):
+    lines, run_id = lines_of_a_run(shop, "2024-01")
+    assert run_id and not [line for line in lines if line.startswith("{")]
