@@ -137,7 +137,6 @@ class Settings(BaseModel):
     )
     mlflow_url: str = Field("http://127.0.0.1:5001", description="Address of the MLflow UI, for links.")
     dagster_url: str = Field("http://127.0.0.1:3000", description="Address of the Dagster UI, for links.")
-    serve_url: str = Field("http://127.0.0.1:8000", description="Address of form and dashboards, for links.")
     dashboards: Path | None = Field(
         None, description="Folder of your own dashboards: YAML files, and Python files that register plots."
     )
