@@ -157,14 +157,24 @@ def postgres(tmp_path_factory) -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def make_postgres(postgres):
+    """A function that gives the URL of an empty PostgreSQL database."""
+
+    def make() -> str:
+        name = f"test_{uuid4().hex}"
+        engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        return engine.url.set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
 @pytest.fixture
-def new_postgres(postgres) -> str:
+def new_postgres(make_postgres) -> str:
     """URL of an empty PostgreSQL database of this test's own."""
-    name = f"test_{uuid4().hex}"
-    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    return engine.url.set(database=name).render_as_string(hide_password=False)
+    return make_postgres()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
