@@ -62,7 +62,7 @@ def open_pages() -> dict[str, Any]:
         time.sleep(6)  # so that a look at the stores is due
         pages, charts = {}, {}
         for page in dashboards.library.shelf().pages:
-            for name, chart in page.board.charts.items():
+            for chart in page.board.charts.values():
                 started = time.perf_counter()
                 view = dashboards.view("light", "all", datetime.now(UTC))
                 json.dumps(dashboards.artist.drawn(chart, view).body, cls=PlotlyJSONEncoder)

@@ -33,9 +33,9 @@ BOARDS = ("overview", "data-preparation", "model", "data", "predictions", "backt
 DARK = ("overview", "model")
 PHONES = (("overview", "light"), ("retraining", "dark"), ("model", "light"), ("predictions", "dark"))
 PHONE_WIDTH, PHONE_HEIGHT, BETWEEN = 400, 1000, 24
-ASKED_SECONDS = 150  # for which rows are asked online, so that there are rates and latencies to show
+ASKED_SECONDS = 120  # for which rows are asked online, so that there are rates and latencies to show
 TERMINAL_COLUMNS = 104
-COLOURS = 128
+COLOURS = 256
 SETTLED = 4_000  # milliseconds in which a drawn page gets its data
 ASSET = {"x": 236, "y": 0, "width": 1380, "height": 1250}  # an asset's page without what is beside it
 RUN_COLUMNS = ("metrics.`rmse`", "metrics.`validation_rmse`", "params.`learning_rate`", "params.`max_depth`")
@@ -86,7 +86,7 @@ def save(picture: "bytes | Image", name: str) -> None:
     """Write a screenshot as a PNG of few colours."""
     path = IMAGES / f"{name}.png"
     image = as_image(picture) if isinstance(picture, bytes) else picture
-    image.quantize(COLOURS, method=1).save(path, optimize=True)  # the method that keeps the colour of a small badge
+    image.quantize(COLOURS, kmeans=2).save(path, optimize=True)  # keeps the colour of a small badge
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from mlops_assets.dashboards.boards import BoardFile
-from mlops_assets.resources.database import Database
+from mlops_assets.resources.database import Database, put
 from mlops_assets.resources.tables import DASHBOARD_EDITS, DASHBOARD_LAYOUTS
 
 _EDIT, _LAYOUT = DASHBOARD_EDITS.c, DASHBOARD_LAYOUTS.c
@@ -43,8 +43,7 @@ class BoardStore:
     def save_edit(self, file: BoardFile) -> None:
         row = {"dataset": self._dataset, "name": file.name, "text": file.text, "at": datetime.now(UTC)}
         with self._database.transaction() as connection:
-            connection.execute(DASHBOARD_EDITS.delete().where(self._edit(file.name)))
-            connection.execute(DASHBOARD_EDITS.insert(), row)
+            put(connection, DASHBOARD_EDITS, row)
 
     def forget_edit(self, name: str) -> None:
         with self._database.transaction() as connection:
@@ -62,9 +61,11 @@ class BoardStore:
         places = {chart: vars(place) for chart, place in moved.items()}
         row = {"dataset": self._dataset, "page": page, "breakpoint": breakpoint, "places": places}
         with self._database.transaction() as connection:
-            connection.execute(DASHBOARD_LAYOUTS.delete().where(self._page(page), _LAYOUT.breakpoint == breakpoint))
             if places:
-                connection.execute(DASHBOARD_LAYOUTS.insert(), row)
+                put(connection, DASHBOARD_LAYOUTS, row)
+            else:
+                old = self._page(page) & (_LAYOUT.breakpoint == breakpoint)
+                connection.execute(DASHBOARD_LAYOUTS.delete().where(old))
 
     def forget_layout(self, page: str) -> None:
         with self._database.transaction() as connection:

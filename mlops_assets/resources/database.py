@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from filelock import FileLock
@@ -88,6 +89,13 @@ class Database:
 def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Insert:
     """An INSERT that leaves out the rows that are there already, maybe by another process."""
     return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()
+
+
+def put(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or replace the one with its primary key, in one statement: another process may do the same."""
+    insert, keys = _INSERT[connection.dialect.name](table).values(row), table.primary_key.columns.keys()
+    changed = {name: insert.excluded[name] for name in row if name not in keys}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
 
 
 def _make_tables(engine: sa.Engine) -> None:

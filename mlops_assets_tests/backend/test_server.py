@@ -49,9 +49,7 @@ def logged(home):
 def test_told_to_stop_it_answers_what_is_in_flight_and_writes_its_log(copy, number):
     with process(copy) as (server, line, url):
         assert "without an API key, to this machine only" in line
-        assert (
-            httpx.get(f"{url}/dashboards/", timeout=60).status_code == 200
-        )  # what they hold open ends with the server
+        assert httpx.get(f"{url}/dashboards/", timeout=60).status_code == 200
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as flight:
             body = b'{"zone": 3, "size": 42.5}'

@@ -1,5 +1,7 @@
 """The store: edits and layouts survive, one dataset's beside another's."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from mlops_assets.dashboards.boards import BoardFile
@@ -8,8 +10,8 @@ from mlops_assets.resources.database import Database
 
 
 @pytest.fixture
-def database(tmp_path):
-    return Database(f"sqlite:///{tmp_path / 'own.db'}")
+def database(database_url):
+    return Database(database_url)
 
 
 @pytest.fixture
@@ -38,6 +40,15 @@ def test_a_layout_without_a_moved_chart_leaves_no_row(store):
     store.save_layout("overview", "wide", {"rmse": Place(0, 1, 2, 3)})
     store.save_layout("overview", "wide", {})
     assert store.layouts("overview") == {}
+
+
+def test_of_two_who_save_at_once_one_wins_whole(store):
+    layouts = [{name: Place(number, number, 2, 3) for name in ("rmse", "runs")} for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda moved: store.save_layout("overview", "wide", moved), layouts))
+        list(threads.map(lambda number: store.save_edit(BoardFile("mine", str(number))), range(8)))
+    assert store.layouts("overview")["wide"] in layouts
+    assert store.edits()["mine"].text in "01234567"
 
 
 def test_datasets_that_share_a_database_have_dashboards_of_their_own(store, database):
