@@ -10,9 +10,12 @@ import argparse
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring import ROOT, call
+from benchmarks.measuring import ROOT, call, timed
+
+if TYPE_CHECKING:
+    from mlops_assets.project import Project
 
 MONTHS = tuple(f"{year}-{month:02}" for year in (2023, 2024, 2025) for month in range(1, 13))
 SPEC = "nyc_green_taxi"
@@ -61,7 +64,7 @@ def measure(folder: Path, millions: float) -> Cost:
 
 
 def make_files(folder: str, rows: int) -> int:
-    """Monthly files in the layout of the published ones; a pure function of the number of rows."""
+    """Monthly files in the layout of the published ones; the same number of rows gives the same files."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -118,16 +121,65 @@ def make_model(folder: str) -> str:
 
 
 def prepare(folder: str) -> dict[str, Any]:
-    """What `raw_data` and `clean_data` do, month after month in one process."""
+    """What `raw_data` and `clean_data` do with their rows, month after month in one process, without Dagster."""
+    from mlops_assets.assets.month_rows import store_clean, store_raw
+    from mlops_assets.core.cleaning import Cleaner
+    from mlops_assets.core.quality import judge_clean, judge_raw
+    from mlops_assets.core.tallies import CleanRows, RawRows
+
+    project, stored = _project(folder), []
+    with timed() as used:
+        for month in MONTHS:
+            raw = RawRows(project.spec, month)
+            stored.append(store_raw(project, month, raw).path)
+            judge_raw(project.spec, raw, month, {})
+            cleaner, clean = Cleaner(project.spec, month), CleanRows(project.spec)
+            store_clean(project, month, stored[-1], cleaner, clean)
+            judge_clean(project.spec, clean, month, cleaner.dropped, raw.rows)
+    return used | {"raw": stored}
 
 
 def score(folder: str, model: str, stored: list[str]) -> dict[str, Any]:
-    """What `predictions` does, month after month in one process."""
+    """What `predictions` does with its rows, month after month in one process, without Dagster and MLflow."""
+    import pyarrow as pa
+
+    from mlops_assets.assets.prediction import COLUMNS, DISTINCT, Tally, score_rows
+    from mlops_assets.core.model import load_model
+
+    project, loaded = _project(folder), load_model(Path(model))
+    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
+    with timed() as used:
+        for month, path in zip(MONTHS, stored, strict=True):
+            rows = score_rows(project, loaded, 1, month, path, Tally(1))
+            project.storage.write_batches("predictions", month, schema, rows, DISTINCT)
+    return used
+
+
+def _project(folder: str) -> Project:
+    from mlops_assets.project import open_project
+
+    source = f"{folder}/{{month}}.parquet"
+    return open_project({"MLOPS_DATASET": SPEC, "MLOPS_SOURCE_URI": source, "MLOPS_HOME": f"{folder}/home"})
 
 
 def draw(costs: list[Cost]) -> None:
-    """CPU seconds and peak memory by million rows."""
+    """CPU seconds and peak memory by million rows, on axes whose both scales are logarithmic."""
+    from matplotlib.figure import Figure
+
+    millions = [cost.millions for cost in costs]
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    seconds, memory = figure.subplots(1, 2)
+    for axes, unit, title in ((seconds, "cpu", "CPU seconds"), (memory, "mb", "peak memory, MB")):
+        for name, word, colour in (("prepare", "preparation", "#3b6ea5"), ("score", "scoring", "#d9822b")):
+            axes.plot(millions, [getattr(cost, f"{name}_{unit}") for cost in costs], "o-", color=colour, label=word)
+        axes.set(title=title, xlabel="million rows", xscale="log")
+        axes.legend(frameon=False)
+    seconds.set_yscale("log")
+    memory.set_ylim(bottom=0)
+    figure.savefig(IMAGE, dpi=120, metadata={"Software": None})
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks import big_data  # under a name that its child processes can import
+
+    big_data.main()

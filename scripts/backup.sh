@@ -3,6 +3,7 @@
 # Where the stack of docker-compose.yml is up, that is what it has made; else what this checkout has.
 # COMPOSE names the program where it is not `docker compose`, such as COMPOSE=podman-compose.
 set -eu
+umask 077
 file=${1:?the file to write is missing: backup.sh FILE}
 case $file in /*) ;; *) file=$PWD/$file ;; esac
 cd "$(dirname "$0")/.."

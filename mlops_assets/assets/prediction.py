@@ -9,7 +9,7 @@ import numpy as np
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.records import newest
 from mlops_assets.assets.shown import column_lineage
 from mlops_assets.core.answers import NUMBERS
 from mlops_assets.core.cleaning import ROW_ID
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 50_000  # in memory at a time
 PLOTTED = 100_000  # predictions in the plot, at most about so many
+DISTINCT = (ROW_ID, "prediction", "low", "high")
 COLUMNS = {ROW_ID: "int64", "prediction": "float64", "low": "float64", "high": "float64", "model_version": "int64"}
 
 
@@ -61,8 +62,8 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
     tally = Tally(raw.value("dagster/row_count"))
     registered = project.registry.version(version)
     schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
-    scored = _scored(project, project.registry.load(version), version, raw, tally)
-    stored = project.storage.write_batches("predictions", month, schema, scored)
+    scored = score_rows(project, project.registry.load(version), version, month, raw.path, tally)
+    stored = project.storage.write_batches("predictions", month, schema, scored, DISTINCT)
     plot = histogram(tally.sample, f"Predictions for {month}", project.spec.target.unit)
     shown = {
         "dagster/row_count": tally.rows,
@@ -78,20 +79,22 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
     return making.done(Made(stored.digest, stored.path, shown))
 
 
-def _scored(project: Project, model: "Model", version: int, raw: Record, tally: "Tally") -> "Iterator[pa.Table]":
-    """The answers to the raw rows of a month, in batches."""
+def score_rows(
+    project: Project, model: "Model", version: int, month: str, path: str, tally: "Tally"
+) -> "Iterator[pa.Table]":
+    """The answers to the raw rows of a month, which are stored at a path, in batches."""
     import pyarrow as pa
 
     from mlops_assets.core.cleaning import passes_all, target
     from mlops_assets.core.columns import from_table
 
     spec = project.spec
-    for batch in project.storage.read_batches(raw.path, spec.used_columns(), BATCH_ROWS):
+    for batch in project.storage.read_batches(path, spec.used_columns(), BATCH_ROWS):
         columns = from_table(batch, spec.used_columns())
         answers = model.answer(columns)
         y = target(spec, columns)
         rows = pa.array(np.arange(tally.rows, tally.rows + len(answers)))
-        tally.add(answers, np.where(passes_all(spec, columns, y, raw.partition), y, np.nan))
+        tally.add(answers, np.where(passes_all(spec, columns, y, month), y, np.nan))
         yield pa.table({ROW_ID: rows} | answers.arrow(version))
 
 

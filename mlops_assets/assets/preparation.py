@@ -1,27 +1,21 @@
 """Data preparation: rows as they came, clean rows, and the one training set that all models share."""
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.month_rows import cleaned, see_raw, store_clean, store_raw
 from mlops_assets.assets.quality import check_results, check_specs, column_schema, not_judged, stop_if_harmful
-from mlops_assets.assets.records import Record, all_latest, newest
+from mlops_assets.assets.records import all_latest, newest
 from mlops_assets.assets.shown import column_lineage
 from mlops_assets.core.splitting import SPLITS
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pyarrow as pa
-
-    from mlops_assets.core.cleaning import Cleaner
-    from mlops_assets.core.quality import CleanRows
 
 GROUP = "data_preparation"
 
@@ -41,10 +35,10 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def raw_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """Rows as the source gave them, typed, under the aliases of the dataset's YAML."""
-        from mlops_assets.core.columns import slices
         from mlops_assets.core.plots import bars, markdown_image
-        from mlops_assets.core.quality import check_raw
+        from mlops_assets.core.quality import judge_raw
         from mlops_assets.core.schemas import raw_schema
+        from mlops_assets.core.tallies import RawRows
 
         month, spec = context.partition_key, project.spec
         with clear_failures(project):
@@ -54,23 +48,22 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
                 yield from not_judged("raw_data", f"{month} is not published yet")
                 return
             making = begin(context, project, recipes.raw_data(project, version))
+            seen = RawRows(spec, month)
             if making.unchanged:
-                table = project.storage.read_table(making.record.path)
+                see_raw(project, making.record.path, seen)
             else:
-                table = project.source.read(month)
-            outcomes = check_raw(spec, table, month, _rows_before(context.instance, month))
+                stored = store_raw(project, month, seen)
+            outcomes = judge_raw(spec, seen, month, _rows_before(context.instance, month))
             yield from check_results("raw_data", outcomes)
             stop_if_harmful(month, outcomes)
             if making.unchanged:
                 yield making.again()
                 return
-            stored = project.storage.write_batches("raw_data", month, table.schema, slices(table.combine_chunks()))
-            missing = [table.column(name).null_count for name in table.column_names]
-            missing_plot = bars(table.column_names, missing, f"Rows without a value in {month}")
+            missing_plot = bars(list(seen.empty), list(seen.empty.values()), f"Rows without a value in {month}")
             shown = {
-                "dagster/row_count": table.num_rows,
+                "dagster/row_count": seen.rows,
                 "megabytes": round(stored.size / 1e6, 3),
-                "missing_values": sum(missing),
+                "missing_values": sum(seen.empty.values()),
                 "missing_plot": dg.MetadataValue.md(markdown_image(missing_plot, "rows without a value")),
             }
             yield making.done(Made(stored.digest, stored.path, shown | column_schema(raw_schema(spec))))
@@ -90,28 +83,27 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
         from mlops_assets.core.cleaning import Cleaner
         from mlops_assets.core.lineage import clean_lineage
         from mlops_assets.core.plots import bars, histogram, markdown_image
-        from mlops_assets.core.quality import CleanRows
+        from mlops_assets.core.quality import judge_clean
         from mlops_assets.core.schemas import clean_schema
+        from mlops_assets.core.tallies import CleanRows
 
         month, spec = context.partition_key, project.spec
         with clear_failures(project):
             raw = newest(context.instance, "raw_data", month)
             making = begin(context, project, recipes.clean_data(project, raw))
             raw_rows = raw.value("dagster/row_count")
-            cleaner, cleaned = Cleaner(spec, month), CleanRows(spec)
-            tables = _cleaned(project, raw, cleaner, cleaned)
+            cleaner, seen = Cleaner(spec, month), CleanRows(spec)
             if making.unchanged:
-                deque(tables, maxlen=0)
+                deque(cleaned(project, raw.path, cleaner, seen), maxlen=0)
             else:
-                first = next(tables)  # which tells the schema
-                stored = project.storage.write_batches("clean_data", month, first.schema, chain([first], tables))
-            outcomes = cleaned.check(month, cleaner.dropped, raw_rows)
+                stored = store_clean(project, month, raw.path, cleaner, seen)
+            outcomes = judge_clean(spec, seen, month, cleaner.dropped, raw_rows)
             yield from check_results("clean_data", outcomes)
             stop_if_harmful(month, outcomes)
             if making.unchanged:
                 yield making.again()
                 return
-            y = cleaned.y
+            y = seen.y
             dropped = {spec.redact(rule): rows for rule, rows in cleaner.dropped.items()}
             dropped_plot = bars(list(dropped), list(dropped.values()), f"Rows dropped in {month}")
             target_plot = histogram(y, f"Target in {month}", spec.target.unit)
@@ -171,17 +163,6 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
             return making.done(Made(stored.digest, stored.path, shown))
 
     return [raw_data, clean_data, training_set]
-
-
-def _cleaned(project: Project, raw: Record, cleaner: "Cleaner", seen: "CleanRows") -> "Iterator[pa.Table]":
-    """The clean rows of a month, in batches; raises DataError where none is left."""
-    from mlops_assets.core.columns import SLICE_ROWS
-
-    for rows in project.storage.read_batches(raw.path, project.spec.used_columns(), SLICE_ROWS):
-        table = cleaner.clean(rows)
-        seen.add(table)
-        yield table.combine_chunks()
-    cleaner.finish()
 
 
 def _rows_before(instance: dg.DagsterInstance, month: str) -> dict[str, int]:

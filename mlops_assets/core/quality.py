@@ -6,15 +6,15 @@ how many rows a month has: a new month is held against the months before it and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.cleaning import TARGET, in_month, target
-from mlops_assets.core.columns import from_table, row_hash, slices
-from mlops_assets.core.schemas import clean_schema, raw_schema, required_columns, validate
+from mlops_assets.core.columns import slices
+from mlops_assets.core.schemas import required_columns
+from mlops_assets.core.tallies import CleanRows, RawRows
 from mlops_assets.dataset import DatasetSpec
 
 if TYPE_CHECKING:
@@ -69,23 +69,29 @@ CLEAN_CHECKS = (
 
 
 def check_raw(spec: DatasetSpec, table: pa.Table, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
-    """Outcomes of RAW_CHECKS, in their order, for rows as they came.
+    """Outcomes of RAW_CHECKS, in their order, for rows as they came; see `judge_raw`."""
+    seen = RawRows(spec, partition)
+    for part in _parts(table):
+        seen.add(part)
+    return judge_raw(spec, seen, partition, rows_before)
+
+
+def judge_raw(spec: DatasetSpec, seen: RawRows, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
+    """Outcomes of RAW_CHECKS, in their order, for rows that were seen.
 
     `rows_before`: rows by partition, as far as known; only months before `partition` count.
     """
-    problems = validate(raw_schema(spec), table.slice(0, 1))  # of which it judges types alone
     outcomes = [
-        _schema(spec, problems),
-        _rows_present(table.num_rows, partition),
-        _row_count(table.num_rows, partition, rows_before),
+        _schema(spec, seen.problems),
+        _rows_present(seen.rows, partition),
+        _row_count(seen.rows, partition, rows_before),
     ]
-    if problems or not table.num_rows:
+    if seen.problems or not seen.rows:
         return outcomes + [_not_judged(check) for check in RAW_CHECKS[len(outcomes) :]]
-    seen = _Seen.of(spec, table, partition)
     return outcomes + [
         _empty_values(spec, seen),
         _target_range(spec, seen.y),
-        _duplicates(seen.hashes),
+        _duplicates(seen),
         _month(spec, seen, partition),
     ]
 
@@ -93,73 +99,26 @@ def check_raw(spec: DatasetSpec, table: pa.Table, partition: str, rows_before: M
 def check_clean(
     spec: DatasetSpec, table: pa.Table, partition: str, dropped: Mapping[str, int], raw_rows: int
 ) -> list[CheckOutcome]:
-    """Outcomes of CLEAN_CHECKS, in their order; `dropped` is how many of the `raw_rows` each rule dropped."""
+    """Outcomes of CLEAN_CHECKS, in their order, for a clean table; see `judge_clean`."""
     seen = CleanRows(spec)
-    for part in slices(table) if table.num_rows else (table,):
+    for part in _parts(table):
         seen.add(part)
-    return seen.check(partition, dropped, raw_rows)
+    return judge_clean(spec, seen, partition, dropped, raw_rows)
 
 
-class CleanRows:
-    """Clean rows as they pass, a batch at a time: what breaks their schema, and their targets."""
-
-    def __init__(self, spec: DatasetSpec) -> None:
-        self._spec, self._fits = spec, clean_schema(spec)
-        self._wrong: list[pa.Table] = []
-        self._targets: list[np.ndarray] = []
-
-    def add(self, table: pa.Table) -> None:
-        if validate(self._fits, table):
-            self._wrong.append(table)
-        elif table.num_rows:
-            self._targets.append(table.column(TARGET).to_numpy())
-
-    @property
-    def y(self) -> np.ndarray:
-        """Targets (n,) of all batches."""
-        return np.concatenate(self._targets)
-
-    def check(self, partition: str, dropped: Mapping[str, int], raw_rows: int) -> list[CheckOutcome]:
-        """Outcomes of CLEAN_CHECKS, as `check_clean` gives them."""
-        import pyarrow as pa
-
-        problems = validate(self._fits, pa.concat_tables(self._wrong)) if self._wrong else ()
-        rows = sum(map(len, (*self._targets, *self._wrong)))
-        outcomes = [_schema(self._spec, problems), _rows_kept(self._spec, rows, partition, dropped, raw_rows)]
-        if problems or not rows:
-            return outcomes + [_not_judged(check) for check in CLEAN_CHECKS[len(outcomes) :]]
-        return outcomes + [_target_values(self._spec, self.y)]
+def judge_clean(
+    spec: DatasetSpec, seen: CleanRows, partition: str, dropped: Mapping[str, int], raw_rows: int
+) -> list[CheckOutcome]:
+    """Outcomes of CLEAN_CHECKS, in their order; `dropped` is how many of the `raw_rows` each rule dropped."""
+    problems = seen.problems
+    outcomes = [_schema(spec, problems), _rows_kept(spec, seen.rows, partition, dropped, raw_rows)]
+    if problems or not seen.rows:
+        return outcomes + [_not_judged(check) for check in CLEAN_CHECKS[len(outcomes) :]]
+    return outcomes + [_target_values(spec, seen.y)]
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What one pass over a table finds, a slice at a time, so that no second form of all columns is in memory.
-
-    `empty`: rows without a value by alias. `y` and `hashes`: (n,). `elsewhere`: rows of other months.
-    """
-
-    rows: int
-    empty: dict[str, int]
-    y: np.ndarray
-    hashes: np.ndarray
-    elsewhere: int
-
-    @classmethod
-    def of(cls, spec: DatasetSpec, table: pa.Table, partition: str) -> _Seen:
-        empty, elsewhere = dict.fromkeys(spec.used_columns(), 0), 0
-        y, hashes = np.empty(table.num_rows), np.empty(table.num_rows)
-        start = 0
-        for part in slices(table):
-            columns = from_table(part, spec.used_columns())
-            here = slice(start, start := start + part.num_rows)
-            y[here], hashes[here] = target(spec, columns), row_hash(columns, seed=0)
-            for alias, values in columns.items():
-                missing = part.column(alias).null_count if values.dtype == object else np.isnan(values).sum()
-                empty[alias] += int(missing)
-            if spec.time and not spec.time.keep_other_months:
-                times = columns[spec.time.column]
-                elsewhere += int((~np.isnat(times) & ~in_month(times, partition)).sum())
-        return cls(table.num_rows, empty, y, hashes, elsewhere)
+def _parts(table: pa.Table) -> Iterable[pa.Table]:
+    return slices(table) if table.num_rows else (table,)
 
 
 def _outcome(
@@ -196,7 +155,7 @@ def _row_count(rows: int, partition: str, rows_before: Mapping[str, int]) -> Che
     return _outcome("row_count", description, warns=not FEWEST_ROWS <= ratio <= MOST_ROWS, **numbers)
 
 
-def _empty_values(spec: DatasetSpec, seen: _Seen) -> CheckOutcome:
+def _empty_values(spec: DatasetSpec, seen: RawRows) -> CheckOutcome:
     required = required_columns(spec)
     judged = {*spec.inputs(), *spec.target.columns, *required}
     shares = {alias: seen.empty[alias] / seen.rows for alias in spec.used_columns() if alias in judged}
@@ -225,15 +184,14 @@ def _target_range(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
     return _outcome("target_range", description, warns=share > MOST_OUTSIDE, **numbers)
 
 
-def _duplicates(hashes: np.ndarray) -> CheckOutcome:
-    hashes = np.sort(hashes)
-    repeated = int((hashes[1:] == hashes[:-1]).sum())
-    share = repeated / len(hashes)
+def _duplicates(seen: RawRows) -> CheckOutcome:
+    repeated = seen.repeated
+    share = repeated / seen.rows
     description = f"{repeated:,} row(s) ({share:.2%}) are equal to another one"
     return _outcome("duplicates", description, warns=share > MOST_DUPLICATES, rows=repeated, share=share)
 
 
-def _month(spec: DatasetSpec, seen: _Seen, partition: str) -> CheckOutcome:
+def _month(spec: DatasetSpec, seen: RawRows, partition: str) -> CheckOutcome:
     if spec.time is None or spec.time.keep_other_months:
         reason = "keeps rows of other months" if spec.time else "has no time column"
         return _outcome("month", f"not judged: the dataset {reason}")

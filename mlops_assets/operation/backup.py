@@ -61,6 +61,7 @@ def back_up(project: Project, target: Path, database: Path | None = None) -> Bac
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tarfile.open(unfinished, "w:gz" if target.suffix.endswith("gz") else "w") as archive:
+            os.chmod(unfinished, 0o600)  # it holds everything
             files = _write(archive, project, database, {unfinished, target})
         os.replace(unfinished, target)
         return Backup(target.stat().st_size, files, tuple(_absent(project)))

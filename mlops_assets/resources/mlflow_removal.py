@@ -67,8 +67,9 @@ class MlflowRemoval:
                 self._remove_model(model)
 
     def _models(self, run: Run) -> list[LoggedModel]:
-        outputs = run.outputs.model_outputs if run.outputs else ()
-        return [self._tracking.client.get_logged_model(output.model_id) for output in outputs]
+        """Models that it has logged and that are still there; it goes on listing those that are not."""
+        wanted = f"source_run_id = '{run.info.run_id}'"
+        return list(self._tracking.client.search_logged_models([run.info.experiment_id], wanted))
 
     def _remove_model(self, model: LoggedModel) -> None:
         self._tracking.client.delete_logged_model(model.model_id)

@@ -38,9 +38,14 @@ class RemoteStorage:
         return self._send(self._copies.write_table(folder, name, table))
 
     def write_batches(
-        self, folder: str, name: str, schema: "pa.Schema", batches: "Iterable[pa.Table | pa.RecordBatch]"
+        self,
+        folder: str,
+        name: str,
+        schema: "pa.Schema",
+        batches: "Iterable[pa.Table | pa.RecordBatch]",
+        distinct: Collection[str] = (),
     ) -> Stored:
-        return self._send(self._copies.write_batches(folder, name, schema, batches))
+        return self._send(self._copies.write_batches(folder, name, schema, batches, distinct))
 
     def read_table(self, path: str, columns: Sequence[str] | None = None) -> "pa.Table":
         return self._copied(path).read_table(path, columns)

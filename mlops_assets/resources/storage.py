@@ -53,17 +53,31 @@ class Storage:
         return self.write_batches(folder, name, table.schema, [table.combine_chunks()])
 
     def write_batches(
-        self, folder: str, name: str, schema: "pa.Schema", batches: "Iterable[pa.Table | pa.RecordBatch]"
+        self,
+        folder: str,
+        name: str,
+        schema: "pa.Schema",
+        batches: "Iterable[pa.Table | pa.RecordBatch]",
+        distinct: Collection[str] = (),
     ) -> Stored:
         """Store rows that come in batches as one Parquet file; only one batch is held in memory.
 
+        `distinct`: columns in which hardly a value occurs twice, which a dictionary would only make slower.
         Equal rows in equal batches get an equal name. An error that `batches` raises by itself passes through.
         """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
+        layout = {
+            "compression": "zstd",
+            "use_dictionary": [column for column in schema.names if column not in distinct],
+            "column_encoding": {
+                column: "DELTA_BINARY_PACKED" for column in distinct if pa.types.is_integer(schema.field(column).type)
+            },
+        }
         with self._temporary(folder, name) as temporary:
             with temporary.open("w+b") as file:
-                with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                with pq.ParquetWriter(file, schema, **layout) as writer:
                     for batch in batches:
                         writer.write(batch)
                 file.flush()

@@ -4,13 +4,13 @@ Every source gives the same: typed tables under the spec's aliases, a month at a
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
-from mlops_assets.sources.failures import Retry, without_chain
+from mlops_assets.sources.failures import Retry, stepwise_without_chain, without_chain
 from mlops_assets.sources.files import MonthlyFiles, OneFile
 from mlops_assets.sources.formats import format_of
 from mlops_assets.sources.opening import open_place
@@ -22,7 +22,7 @@ from mlops_assets.sources.tables import check_zones
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "open_source", "stream_rows"]
 
 
 class Source(Protocol):
@@ -36,6 +36,13 @@ class Source(Protocol):
 
         Raises NotPublished, SourceUnreachable or BadTable.
         """
+
+
+def stream_rows(source: Source, partition: str) -> Iterator["pa.Table"]:
+    """The rows of a partition in parts; of a source that has all months in one place, as one part."""
+    if isinstance(source, MonthlyFiles):
+        return stepwise_without_chain(source.stream(partition))
+    return iter([source.read(partition)])
 
 
 @without_chain

@@ -1,6 +1,6 @@
 """Sources made of files: one a month, or one with all rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec
 from mlops_assets.errors import NotPublished, SourceError
 from mlops_assets.sources.failures import without_chain
-from mlops_assets.sources.formats import Format, read_rows
+from mlops_assets.sources.formats import Format, read_rows, stream_rows
 from mlops_assets.sources.months import month_end, month_of, month_start, months_between
 from mlops_assets.sources.places import PARALLEL, Absent, File, Place
 
@@ -51,6 +51,15 @@ class MonthlyFiles:
             raise NotPublished(f"{file.label} is not published ({version.value})")
         with self._place.open(file, version) as stream:
             return read_rows(stream, self._form, self._spec, file.label)
+
+    def stream(self, partition: str) -> "Generator[pa.Table, None, None]":
+        """The rows of `read` in parts, of which one is in memory at a time."""
+        file = self._file(partition)
+        version = self._place.version(file)
+        if isinstance(version, Absent):
+            raise NotPublished(f"{file.label} is not published ({version.value})")
+        with self._place.open(file, version) as stream:
+            yield from stream_rows(stream, self._form, self._spec, file.label)
 
     def _file(self, month: str) -> File:
         return File(self._uri.replace("{month}", month), f"month {month}")

@@ -89,11 +89,14 @@ def test_the_own_tables_are_asked(tmp_path, database_url):
     assert line == f"✓ own tables: 0 rows in the prediction log (tables at revision {REVISION})"
 
 
-def test_a_database_that_does_not_answer_is_a_fault_that_shows_no_password(tmp_path):
+def test_a_database_that_does_not_answer_is_a_fault_of_all_that_is_in_it_and_shows_no_password(tmp_path):
     url = f"postgresql://me:hunter2@127.0.0.1:{free_port()}/mlops"
-    line = told(Home(tmp_path), MLOPS_DATABASE_URL=url)
-    assert line.startswith("✗ own tables: the database of MLOPS_DATABASE_URL cannot be used")
-    assert "hunter2" not in line
+    answer = Home(tmp_path).command("doctor", MLOPS_DATABASE_URL=url)
+    faults = {name: told for name, (passes, told) in lines(answer).items() if not passes}
+    assert faults["own tables"].startswith("the database of MLOPS_DATABASE_URL cannot be used")
+    assert faults["Dagster's storage"].startswith("Dagster's storage in the database of MLOPS_DATABASE_URL cannot be")
+    assert "cannot be opened" in faults["MLflow"]
+    assert "hunter2" not in answer.out + answer.err
 
 
 def test_a_service_that_does_not_run_is_told_with_what_starts_it(shop):

@@ -90,10 +90,10 @@ def test_everything_that_is_kept_lies_on_a_volume():
 
 @OURS
 def test_a_service_waits_by_itself_for_what_it_depends_on(name):
-    service = SERVICES[name]
-    awaited = {re.split("[/:]+", address)[1] for address in service["environment"]["WAIT_FOR"].split()}
-    assert awaited == set(service["depends_on"])
-    assert {on["condition"] for on in service["depends_on"].values()} == {"service_healthy"}
+    service, needed = SERVICES[name], SERVICES[name].get("depends_on", {})
+    awaited = {re.split("[/:]+", address)[1] for address in service["environment"].get("WAIT_FOR", "").split()}
+    assert awaited == set(needed)
+    assert all(on["condition"] == "service_healthy" for on in needed.values())
 
 
 @OURS
@@ -101,7 +101,7 @@ def test_the_settings_of_a_service_can_be_read(name):
     given = SERVICES[name]["environment"]
     settings = read_settings({key: value for key, value in given.items() if key.startswith(PREFIX)})
     assert settings.postgres == "postgresql+psycopg2://mlops@postgres/mlops"
-    assert set(SERVICES[name]["secrets"]) >= {"postgres_password"}
+    assert "postgres_password" in SERVICES[name].get("secrets", ()) or "dask" in name  # whose workers need no database
     assert name == "mlflow" or settings.tracking == "http://mlflow:5000"
 
 

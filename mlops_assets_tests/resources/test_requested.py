@@ -1,11 +1,14 @@
 """Answers that a run leaves: whole or not there, read a page at a time, under no name but a run's."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 
 from mlops_assets.core.answers import Answers
 from mlops_assets.errors import InputError, StorageError
 from mlops_assets.resources import requested
+from mlops_assets.resources.object_folder import ObjectFolder
 from mlops_assets.resources.requested import About, RequestedAnswers
 
 RUN = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -102,3 +105,21 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         RequestedAnswers(tmp_path / "file").write(ABOUT, [chunk(1)])
+
+
+@pytest.fixture(params=["files", "store"])
+def old_answers(request, tmp_path):
+    """Answers in files, and in an object store."""
+    objects = ObjectFolder(request.getfixturevalue("bucket")) if request.param == "store" else None
+    return RequestedAnswers(tmp_path / "answers", objects)
+
+
+def test_what_was_written_before_a_moment_is_found_and_can_be_removed(old_answers):
+    old_answers.write(ABOUT, [chunk(3)])
+    now = datetime.now(UTC)
+    assert old_answers.older_than(now - timedelta(hours=1)) == {}
+    assert list(old_answers.older_than(now + timedelta(hours=1))) == [RUN]
+    for _ in range(2):
+        old_answers.remove(RUN)
+    assert old_answers.read(RUN, 0, 10) is None
+    assert old_answers.older_than(now + timedelta(hours=1)) == {}
