@@ -96,7 +96,9 @@ def _show_champion(instance: dg.DagsterInstance, project: Project, console: Cons
         console.print(f"Champion: version {version}, {escape(record.value('champion_type'))}.")
         if all(outcome.run_id and not outcome.error for outcome in outcomes if outcome.task.asset == "champion_model"):
             _show_example(instance, project, console, version)
-    console.print("Next: `make dev` opens Dagster, MLflow, form and dashboards; docs/own-data.md brings your own table.")
+    console.print(
+        "Next: `make dev` opens Dagster, MLflow, form and dashboards; docs/own-data.md brings your own table."
+    )
 
 
 def _show_example(instance: dg.DagsterInstance, project: Project, console: Console, version: int) -> None:
