@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 # A mark of Plotly: a point, a bar, a line, a slice, a box, a cell.
 MARKS = ".js-plotly-plot :is(.point, .points path, .js-line, .slice, .box, .hm, .trace path)"
 MILLISECONDS = 60_000
+# What is said of a call that was under way when the page was left, and why such a call fails.
+LEFT, ABORTED = "Failed to fetch", "net::ERR_ABORTED"
 SETTLED = 300  # milliseconds after which what still moves has another place
 
 
@@ -28,15 +30,22 @@ class Boards:
         page = context.new_page()
         page.set_default_timeout(MILLISECONDS)
         own = (self.address, "data:", "blob:")
-        said, elsewhere = [], []
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith(own) else elsewhere.append(asked.url))
+        wrong = []
+
+        def listen(message) -> None:
+            if message.type in ("error", "warning") and LEFT not in message.text:
+                wrong.append(message.text)
+
+        page.on("console", listen)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: None if asked.url.startswith(own) else wrong.append(asked.url))
+        page.on("requestfailed", lambda asked: None if asked.failure == ABORTED else wrong.append(asked.failure))
         page.goto(f"{self.address}/dashboards/?board={board}")
         wait_until_drawn(page)
         yield page
         context.close()
-        assert (said, elsewhere) == ([], [])
+        if wrong:
+            raise AssertionError(wrong)
 
 
 def wait_until_drawn(page: "Page") -> None:
@@ -65,11 +74,16 @@ def corner(page: "Page", title: str) -> "Locator":
 def place(page: "Page", title: str) -> list[int]:
     """Where a card stands once it has stopped moving: x, y, width, height, rounded."""
     before = None
-    while (box := card(page, title).bounding_box()) != before:
+    while (box := card(page, title).bounding_box()) is None or box != before:
         before = box
         page.wait_for_timeout(SETTLED)
     top = page.evaluate("window.scrollY")
     return [round(number) for number in (box["x"], box["y"] + top, box["width"], box["height"])]
+
+
+def comes_to(page: "Page", title: str, wanted: list[int]) -> bool:
+    """Whether a card comes to stand there, once the page has been drawn again."""
+    return any(place(page, title) == wanted for _ in range(MILLISECONDS // SETTLED // 2))
 
 
 def drag(page: "Page", grip: "Locator", by: tuple[int, int]) -> None:
@@ -81,11 +95,5 @@ def drag(page: "Page", grip: "Locator", by: tuple[int, int]) -> None:
     page.mouse.down()
     page.mouse.move(x + by[0] / 2, y + by[1] / 2, steps=5)
     page.mouse.move(x + by[0], y + by[1], steps=5)
-    with page.expect_response("**/_dash-update-component*"):
+    with page.expect_response(lambda answer: '"property":"layouts"' in (answer.request.post_data or "")):
         page.mouse.up()
-
-
-def reset_layout(page: "Page") -> None:
-    with page.expect_response("**/_dash-update-component*"):
-        page.locator("#reset-layout").click()
-    wait_until_drawn(page)

@@ -8,11 +8,11 @@ from mlops_assets_tests.board_pages import (
     MARKS,
     Boards,
     card,
+    comes_to,
     corner,
     drag,
     place,
     reload,
-    reset_layout,
     wait_until_drawn,
 )
 from mlops_assets_tests.browser import CHROMIUM, FLAGS, open_server
@@ -87,13 +87,13 @@ def test_a_chart_stays_where_it_was_dragged_until_the_layout_is_reset(boards):
         moved = place(page, "Champion")
         assert moved[0] > before[0]
         reload(page)
-        assert place(page, "Champion") == moved
+        assert comes_to(page, "Champion", moved)
     with boards.open() as page:  # another browser
-        assert place(page, "Champion") == moved
-        reset_layout(page)
-        assert place(page, "Champion") == before
+        assert comes_to(page, "Champion", moved)
+        page.locator("#reset-layout").click()
+        assert comes_to(page, "Champion", before)
         reload(page)
-        assert place(page, "Champion") == before
+        assert comes_to(page, "Champion", before)
 
 
 def test_a_chart_stays_as_large_as_it_was_made(boards):
@@ -104,9 +104,9 @@ def test_a_chart_stays_as_large_as_it_was_made(boards):
         larger = place(page, title)
         assert larger[3] > before[3]
         reload(page)
-        assert place(page, title) == larger
-        reset_layout(page)
-        assert place(page, title) == before
+        assert comes_to(page, title, larger)
+        page.locator("#reset-layout").click()
+        assert comes_to(page, title, before)
 
 
 def test_looking_at_pages_keeps_no_layout(boards, shop, database):
