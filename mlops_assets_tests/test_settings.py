@@ -146,3 +146,9 @@ def test_what_starts_a_retraining_is_checked_at_the_door(name, value, told):
 def test_people_are_warned_before_a_champion_is_stale():
     assert read_settings({"MLOPS_FRESH_DAYS": "10"}).warn_after_days == 9
     assert read_settings({"MLOPS_FRESH_DAYS": "10", "MLOPS_WARN_DAYS": "3"}).warn_after_days == 3
+
+
+def test_programs_reach_dagster_where_the_links_lead_unless_told_otherwise():
+    assert read_settings({"MLOPS_DAGSTER_URL": "https://dagster.example.com"}).launch_url == "https://dagster.example.com"
+    given = {"MLOPS_DAGSTER_URL": "https://dagster.example.com", "MLOPS_DAGSTER_API_URL": "http://webserver:3000"}
+    assert read_settings(given).launch_url == "http://webserver:3000"

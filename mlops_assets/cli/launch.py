@@ -52,9 +52,11 @@ class Request:
 def launch_run(request: Request, url: str | None, *, wait: bool) -> int:
     """Launch, and with `wait` stay until the end: 0, or 1 where the run did not succeed. Raises LaunchError."""
     request.check()
-    client = LaunchClient(url or read_settings().launch_url)
+    settings = read_settings()
+    client = LaunchClient(url or settings.launch_url)
     run_id = client.launch(request.what, request.run_config(), request.tags())
-    print(f"launched: {client.run_url(run_id)}", file=sys.stderr if wait else sys.stdout)
+    link = LaunchClient(url or settings.dagster_url).run_url(run_id)
+    print(f"launched: {link}", file=sys.stderr if wait else sys.stdout)
     if not wait:
         return 0
     run = client.wait(run_id)

@@ -60,7 +60,7 @@ class RawRows:
 
 
 class CleanRows:
-    """Rows that were cleaned: how many, and their targets."""
+    """Rows that were cleaned: how many, and the targets of those that fit their schema."""
 
     def __init__(self, spec: DatasetSpec) -> None:
         self.rows = 0
@@ -72,7 +72,8 @@ class CleanRows:
         self.rows += table.num_rows
         if validate(self._fits, table):
             self._wrong.append(table)
-        self._targets.append(table.column(TARGET).to_numpy())
+        else:
+            self._targets.append(table.column(TARGET).to_numpy())
 
     @property
     def problems(self) -> tuple[str, ...]:

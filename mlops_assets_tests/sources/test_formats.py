@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops_assets.errors import BadTable, SpecError
-from mlops_assets.sources.formats import Format, format_of, read_rows
+from mlops_assets.sources import formats
+from mlops_assets.sources.formats import Format, format_of, read_rows, stream_rows
 
 CSV = "Picked Up,ZoneID,Trip-Miles,kind\n2024-01-05 10:00:00,3,1.5,a\n2024-02-06 11:00:00,4,2.5,b\n"
 
@@ -132,3 +133,34 @@ def test_a_damaged_file_names_the_format_that_was_expected(spec, body, form):
 def test_a_zip_of_several_files_is_refused(spec):
     with pytest.raises(BadTable, match="month 2024-01 is a .zip of 2 files: it must hold one"):
         read(zipped(a=b"1", b=b"2"), Format("csv", packed="zip"), spec)
+
+
+def in_groups(*zones) -> io.BytesIO:
+    """A Parquet file in which each zone is a row group."""
+    body = io.BytesIO()
+    tables = [
+        pa.table({"Picked Up": ["2024-01-05"], "ZoneID": [zone], "Trip-Miles": [1.5], "kind": ["a"]}) for zone in zones
+    ]
+    with pq.ParquetWriter(body, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    body.seek(0)
+    return body
+
+
+def test_a_stream_of_a_parquet_file_gives_the_rows_of_the_whole_in_parts(spec, monkeypatch):
+    monkeypatch.setattr(formats, "STREAM_ROWS", 1)
+    parts = list(stream_rows(in_groups("3", "4", "5"), Format("parquet"), spec, "month 2024-01"))
+    assert [part.num_rows for part in parts] == [1, 1, 1]
+    assert pa.concat_tables(parts).equals(read_rows(in_groups("3", "4", "5"), Format("parquet"), spec, "month 2024-01"))
+
+
+def test_a_stream_counts_what_cannot_be_read_over_the_whole_file(spec, monkeypatch):
+    monkeypatch.setattr(formats, "STREAM_ROWS", 1)
+    with pytest.raises(BadTable, match="cannot be read as integer in 2 of 3 rows"):
+        list(stream_rows(in_groups("3", "x", "y"), Format("parquet"), spec, "month 2024-01"))
+
+
+def test_a_stream_of_a_damaged_file_is_told(spec):
+    with pytest.raises(BadTable, match="month 2024-01 is damaged"):
+        list(stream_rows(io.BytesIO(parquet()[:-10]), Format("parquet"), spec, "month 2024-01"))
