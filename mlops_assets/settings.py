@@ -193,7 +193,10 @@ class Settings(BaseModel):
         8000, ge=0, le=65535, description="Port that predictions are served on; 0 takes a free one."
     )
     serve_url: str | None = Field(
-        None, description="Address at which others find them; without it MLOPS_SERVE_HOST and MLOPS_SERVE_PORT."
+        None, description="Address of form and dashboards, for links; without it MLOPS_SERVE_HOST and MLOPS_SERVE_PORT."
+    )
+    serve_api_url: str | None = Field(
+        None, description="Address at which programs ask for predictions, where it is not that of the links."
     )
     api_keys: Secrets = Field(
         (),
@@ -259,10 +262,15 @@ class Settings(BaseModel):
         return f"{self.storage or self.home_path.absolute().as_uri()}/mlartifacts"
 
     @property
-    def predictions_url(self) -> str:
-        """Where predictions are served, as another process of this machine or deployment asks for them."""
+    def pages_url(self) -> str:
+        """Where people find form and dashboards."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.serve_host, self.serve_host)
         return (self.serve_url or f"http://{host}:{self.serve_port}").rstrip("/")
+
+    @property
+    def predictions_url(self) -> str:
+        """Where programs ask for predictions."""
+        return (self.serve_api_url or self.pages_url).rstrip("/")
 
     @property
     def launch_url(self) -> str:

@@ -149,6 +149,8 @@ def test_people_are_warned_before_a_champion_is_stale():
 
 
 def test_programs_reach_dagster_where_the_links_lead_unless_told_otherwise():
-    assert read_settings({"MLOPS_DAGSTER_URL": "https://dagster.example.com"}).launch_url == "https://dagster.example.com"
+    assert (
+        read_settings({"MLOPS_DAGSTER_URL": "https://dagster.example.com"}).launch_url == "https://dagster.example.com"
+    )
     given = {"MLOPS_DAGSTER_URL": "https://dagster.example.com", "MLOPS_DAGSTER_API_URL": "http://webserver:3000"}
     assert read_settings(given).launch_url == "http://webserver:3000"

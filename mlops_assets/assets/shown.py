@@ -29,7 +29,7 @@ BOARD_OF = {
 
 def dashboard_link(project: Project, asset: str) -> dict[str, dg.MetadataValue]:
     """The dashboard that shows an asset over time."""
-    address = f"{project.settings.predictions_url}/dashboards/?board={BOARD_OF[asset]}"
+    address = f"{project.settings.pages_url}/dashboards/?board={BOARD_OF[asset]}"
     return {"dashboard": dg.MetadataValue.url(address)}
 
 

@@ -51,7 +51,7 @@ def test_runs_in_containers_get_what_the_code_location_has():
     assert {volume.split(":")[0] for volume in given["volumes"][:2]} == {"mlops_home", "mlops_dagster"}
     assert stack()["name"] == "mlops"
     handed = {name for name in code["environment"] if name.startswith(PREFIX) or name == "PGPASSFILE"}
-    assert handed - set(config["env_vars"]) <= {"MLOPS_SERVE_URL"}
+    assert handed - set(config["env_vars"]) <= {"MLOPS_SERVE_API_URL"}
 
 
 def test_only_who_starts_and_ends_runs_gets_the_socket_of_docker():
