@@ -11,6 +11,7 @@ from mlops_assets.project import Project
 if TYPE_CHECKING:
     from mlops_assets.core.lineage import Lineage
 
+FRONT = "overview"  # shows what has no page of its own
 BOARD_OF = {
     "raw_data": "data",
     "clean_data": "data",
@@ -18,7 +19,7 @@ BOARD_OF = {
     "hyperparameters": "model",
     "sklearn_model": "model",
     "xgboost_model": "model",
-    "champion_model": "overview",
+    "champion_model": FRONT,
     "predictions": "predictions",
     "requested_predictions": "predictions",
     "model_performance": "predictions",
@@ -29,7 +30,7 @@ BOARD_OF = {
 
 def dashboard_link(project: Project, asset: str) -> dict[str, dg.MetadataValue]:
     """The dashboard that shows an asset over time."""
-    address = f"{project.settings.pages_url}/dashboards/?board={BOARD_OF[asset]}"
+    address = f"{project.settings.pages_url}/dashboards/?board={BOARD_OF.get(asset, FRONT)}"
     return {"dashboard": dg.MetadataValue.url(address)}
 
 

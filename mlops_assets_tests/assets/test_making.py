@@ -62,7 +62,8 @@ def test_retries_are_few_and_wait_longer_each_time():
 @pytest.fixture
 def make(tmp_path):
     """A function that makes the asset `note` of a recipe, which stores a text; tells what was computed."""
-    project = SimpleNamespace(storage=Storage(tmp_path))
+    settings = SimpleNamespace(serve_url="http://127.0.0.1:8000/")
+    project = SimpleNamespace(storage=Storage(tmp_path), settings=settings)
     computed = []
 
     with dg.DagsterInstance.ephemeral() as instance:
@@ -93,6 +94,7 @@ def test_what_was_never_made_is_made_and_recorded(make):
     assert record.value("reason") == "never made"
     assert record.value("recomputed") is True
     assert record.value("length") == 5
+    assert record.value("dashboard") == "http://127.0.0.1:8000/dashboards/?board=overview"
     assert record.recipe == Recipe({"settings": {"seed": 7}})
     assert (make.folder.parent / record.path / "text").read_text() == "hello"
 

@@ -55,7 +55,7 @@ def test_a_run_with_nothing_to_do_does_not_pay_for_what_it_does_not_need(shop):
 def test_why_tells_all_or_one_asset(shop):
     every, one = shop.command("why", "all"), shop.command("why", "training_set", MLOPS_SEED="8")
     assert every.code == one.code == 0
-    assert [why for _, _, why in rows(every)] == ["nothing changed"] * 16
+    assert [why for _, _, why in rows(every)] == ["nothing changed"] * 19
     assert rows(one) == [["training_set", "yes", "settings: seed 7 -> 8"]]
 
 
