@@ -3,16 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test dev serve bench lint browser clean
+.PHONY: help run test test-all dev serve bench lint browser clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run: $(VENV)/.core ## Run the whole pipeline: whatever is not up to date
 	$(BIN)/mlops-assets run
 
 test: $(VENV)/.test ## Run the tests
 	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.test ## Run the tests, and those that take minutes: clusters, object stores, PostgreSQL for everything
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 dev: $(VENV)/.core ## Open the Dagster UI, the MLflow UI, the form and the dashboards on what `make run` made
 	$(BIN)/mlops-assets dev

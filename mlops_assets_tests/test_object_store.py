@@ -8,6 +8,8 @@ import pytest
 from mlops_assets_tests.homes import Home
 from mlops_assets_tests.object_stores import new_bucket
 
+pytestmark = pytest.mark.slow
+
 ROW = {"zone": 2, "size": 30.0}
 
 

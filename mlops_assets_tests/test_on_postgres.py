@@ -11,6 +11,8 @@ from mlops_assets.resources.migrating import VERSION_TABLE
 from mlops_assets.resources.tables import METADATA
 from mlops_assets_tests.homes import ROOT, Home
 
+pytestmark = pytest.mark.slow
+
 OPEN_ALL = """
 from mlops_assets.instance import open_instance
 from mlops_assets.project import open_project

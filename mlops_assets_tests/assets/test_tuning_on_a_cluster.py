@@ -5,6 +5,8 @@ import pytest
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 from mlops_assets_tests.clusters import dask_cluster  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_search_on_a_cluster_finds_what_a_local_one_does(new_workshop, tmp_path):
     settings = {"MLOPS_TRIAL_WIDTH": "2", "MLOPS_MAX_TRIALS": "4"}

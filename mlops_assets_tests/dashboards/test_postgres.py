@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from plotly.utils import PlotlyJSONEncoder
 
 from mlops_assets.cli.catalogue import read_catalogue
@@ -10,6 +11,8 @@ from mlops_assets.dashboards.context import open_dashboards
 from mlops_assets.dashboards.samples import Sampler
 from mlops_assets.dashboards.store import Place
 from mlops_assets_tests.homes import write_yaml
+
+pytestmark = pytest.mark.slow
 
 PAGES = ("overview", "data-preparation", "sklearn-training", "model", "data")
 

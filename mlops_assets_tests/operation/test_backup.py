@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from mlops_assets_tests.homes import MAIN, ROOT, Home
 
+pytestmark = pytest.mark.slow
+
 ROWS = '[{"zone": 3, "size": 20.5}, {"zone": 1, "size": 7}, {"zone": null, "size": 99}]'
 
 

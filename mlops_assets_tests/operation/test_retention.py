@@ -8,6 +8,8 @@ import pytest
 from mlops_assets.operation.retention import expired, remove
 from mlops_assets.resources.prediction_log import LoggedRow
 
+pytestmark = pytest.mark.slow
+
 ROWS = '[{"zone": 3, "size": 20.5}, {"zone": 1, "size": 7}]'
 LATER = datetime.now(UTC) + timedelta(days=1000)
 NEVER = {f"MLOPS_{name}_DAYS": "0" for name in ("KEEP_RUNS", "KEEP_TRIALS", "KEEP_MODELS", "KEEP_ANSWERS", "LOG")}

@@ -27,6 +27,8 @@ from mlops_assets_tests.servers import free_port
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 from mlops_assets_tests.clusters import dask_cluster  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 BOWL = Space.model_validate(
     {"parameters": {"x": {"uniform": [0, 10]}, "depth": {"integer": [1, 9]}}, "start": {"x": 7, "depth": 2}}
 )
