@@ -160,7 +160,7 @@ def dashboard_plots() -> str:
     _dashboards()
     rows = [
         (f"`{name}`", plot.description, ", ".join(f"`{option}`" for option in plot.options.model_fields))
-        for name, plot in PLOTS.items()
+        for name, plot in sorted(PLOTS.items())
     ]
     return _table(("plot", "shows", "options"), rows)
 

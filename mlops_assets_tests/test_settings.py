@@ -124,6 +124,8 @@ def test_the_process_environment_wins_over_the_checkouts_env_file(monkeypatch, t
     (tmp_path / ".env").write_text("MLOPS_SEED=1\nMLOPS_THREADS=2\nMLOPS_TRIALS\n# MLOPS_HOME=x\n")
     monkeypatch.setattr(settings, "CHECKOUT", tmp_path)
     monkeypatch.setenv("MLOPS_SEED", "5")
+    for name in ("MLOPS_THREADS", "MLOPS_TRIALS", "MLOPS_HOME"):
+        monkeypatch.delenv(name, raising=False)
     merged = environment()
     assert (merged["MLOPS_SEED"], merged["MLOPS_THREADS"]) == ("5", "2")
     assert not {"MLOPS_TRIALS", "MLOPS_HOME"} & set(merged)

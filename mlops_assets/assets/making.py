@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Record, latest
 from mlops_assets.assets.shown import dashboard_link
 from mlops_assets.core.fingerprint import Recipe, changes
-from mlops_assets.errors import ClusterUnreachable, MlopsError, SourceUnreachable, StorageUnreachable, TrackingError
+from mlops_assets.errors import (
+    ClusterUnreachable,
+    DataError,
+    MlopsError,
+    SourceUnreachable,
+    StorageUnreachable,
+    TrackingError,
+)
 from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.storage import Stored
 
 OWNERS = ["team:mlops"]
 # What a network or a server did may pass; what a file or a setting says will not.
@@ -80,6 +90,16 @@ class Making:
         self.context.log.info(f"{record.asset}: {reason}; not computed again")
         told = dict(record.metadata) | {"recomputed": False, "reason": reason}
         return dg.MaterializeResult(metadata=told, data_version=dg.DataVersion(record.content))
+
+    @contextmanager
+    def discarding(self, stored: Stored | None) -> Iterator[None]:
+        """A DataError removes what was stored and is now not recorded, unless the newest record names it."""
+        try:
+            yield
+        except DataError:
+            if stored and not (self.record and self.record.path == stored.path):
+                self.project.storage.remove(stored.path)
+            raise
 
     def done(self, made: Made) -> dg.MaterializeResult:
         """The result to record; artefacts that no record can ask for any more are removed."""

@@ -49,13 +49,15 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
                 return
             making = begin(context, project, recipes.raw_data(project, version))
             seen = RawRows(spec, month)
+            stored = None
             if making.unchanged:
                 see_raw(project, making.record.path, seen)
             else:
                 stored = store_raw(project, month, seen)
             outcomes = judge_raw(spec, seen, month, _rows_before(context.instance, month))
             yield from check_results("raw_data", outcomes)
-            stop_if_harmful(month, outcomes)
+            with making.discarding(stored):
+                stop_if_harmful(month, outcomes)
             if making.unchanged:
                 yield making.again()
                 return
@@ -93,13 +95,15 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
             making = begin(context, project, recipes.clean_data(project, raw))
             raw_rows = raw.value("dagster/row_count")
             cleaner, seen = Cleaner(spec, month), CleanRows(spec)
+            stored = None
             if making.unchanged:
                 deque(cleaned(project, raw.path, cleaner, seen), maxlen=0)
             else:
                 stored = store_clean(project, month, raw.path, cleaner, seen)
             outcomes = judge_clean(spec, seen, month, cleaner.dropped, raw_rows)
             yield from check_results("clean_data", outcomes)
-            stop_if_harmful(month, outcomes)
+            with making.discarding(stored):
+                stop_if_harmful(month, outcomes)
             if making.unchanged:
                 yield making.again()
                 return

@@ -80,10 +80,10 @@ def model_card(facts: CardFacts, *, pictures: bool) -> Document:
 
 def _purpose(spec: DatasetSpec):
     unit = f", in {spec.target.unit}" if spec.target.unit else ""
-    kept = f" Values from {spec.target.keep[0]:g} to {spec.target.keep[1]:g} are learnt and predicted; rows with any "
-    kept += "other were left out."
-    what = " to ".join(spec.target.columns)
-    yield Paragraph(f"The target is made of {what}{unit}.{kept if spec.target.keep else ''}")
+    yield Paragraph(f"The target is made of {' to '.join(spec.target.columns)}{unit}.")
+    if spec.target.keep:
+        low, high = spec.target.keep
+        yield Paragraph(f"Values from {low:g} to {high:g} are learnt and predicted; rows with any other were left out.")
     yield Paragraph("It answers from what is known before the event: the inputs below.")
 
 

@@ -75,12 +75,20 @@ class RemoteStorage:
                 newest = self.objects.newest(f"{path}/")
                 if newest and time.time() - newest.timestamp() < LEFTOVER_SECONDS:
                     continue
-            self.objects.remove([_mark(path)])  # first, so that a kill in between leaves no half of it
-            if _mark(path) != path:
-                self.objects.remove([f"{path}/"])
+            self._remove(path)
+
+    def remove(self, path: str) -> None:
+        """Remove an artefact that nothing names."""
+        self._copies.remove(path)
+        self._remove(path)
 
     def check(self) -> str:
         return self.objects.check()
+
+    def _remove(self, path: str) -> None:
+        self.objects.remove([_mark(path)])  # first, so that a kill in between leaves no half of it
+        if _mark(path) != path:
+            self.objects.remove([f"{path}/"])
 
     def _send(self, stored: Stored) -> Stored:
         """Put what was written here into the store, under its final name once it is whole."""

@@ -195,6 +195,11 @@ class Storage:
                 elif item.name.startswith(TEMPORARY) and item.stat().st_mtime < now - LEFTOVER_SECONDS:
                     _remove(item)
 
+    def remove(self, path: str) -> None:
+        """Remove an artefact that nothing names."""
+        with self._disk(f"{path} cannot be removed"):
+            _remove_whole(self._local(path))
+
     def check(self) -> str:
         """One line for people on where artefacts are."""
         return f"{self.root.name}, on this machine"

@@ -68,7 +68,7 @@ def test_a_database_that_is_gone_costs_rows_of_the_log_which_are_counted(copy, t
 
 def test_a_password_of_the_database_is_in_no_message(copy, caplog):
     url = "postgresql://teller:hush-hush@127.0.0.1:1/nothing"
-    with serving(copy, MLOPS_DATABASE_URL=url) as served:
+    with serving(copy, MLOPS_DATABASE_URL=url, MLOPS_TRACKING_URI=f"sqlite:///{copy.folder}/mlflow.db") as served:
         served.client.post("/predict", json=ROW)
     assert "the prediction log cannot be written" in caplog.text
     assert "hush-hush" not in caplog.text

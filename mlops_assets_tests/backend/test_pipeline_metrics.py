@@ -112,6 +112,6 @@ def test_nobody_waits_long_for_a_database_that_does_not_answer(instance, monkeyp
 
 
 def test_the_server_tells_both_kinds(shop, instance):
-    with serving(shop, PipelineMetrics(Opened(instance))) as served:
+    with serving(shop, pipeline=PipelineMetrics(Opened(instance))) as served:
         told = samples(served.client.get("/metrics").content)
     assert ("mlops_model_version",) in told and told["mlops_pipeline_up",] == 1

@@ -41,7 +41,8 @@ def test_a_card_tells_what_is_recorded(facts):
     for told in (
         "# tiny, version 5: Ridge",
         "Prices of a small shop. Promoted: RMSE 5 is 10% below the 5.6 of the champion.",
-        "The target is made of price. Values from 1 to 1000 are learnt and predicted",
+        "The target is made of price.",
+        "Values from 1 to 1000 are learnt and predicted",
         "has learnt from 4,200 clean rows: 2024-01 to 2024-04. Version 4, which won for it,",
         "| validation | 2024-03 |",
         "| town | text | 2 categories |",
@@ -54,6 +55,12 @@ def test_a_card_tells_what_is_recorded(facts):
         '"alpha": "2.5"',
     ):
         assert told in card, told
+
+
+def test_a_target_that_keeps_every_value_says_nothing_of_limits(facts):
+    target = facts.spec.target.model_copy(update={"keep": None})
+    spec = facts.spec.model_copy(update={"target": target})
+    assert "are learnt and predicted" not in model_card(replace(facts, spec=spec), pictures=False).markdown()
 
 
 def test_limits_are_those_that_the_figures_show(facts):
