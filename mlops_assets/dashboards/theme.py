@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Scheme = Literal["light", "dark"]
 
-NAVIGATION = (("/", "Predict"), ("/dashboards/", "Dashboards"), ("/docs/", "API docs"))
+NAVIGATION = (("/", "Predict"), ("/docs/", "API docs"))
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', sans-serif"
 MONOSPACE = "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 SCHEME = Input("scheme", "computedColorScheme")
