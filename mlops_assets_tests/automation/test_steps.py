@@ -48,12 +48,6 @@ class Tasks:
         return Task(asset, part, ("changed",) if name in self.stale else (), waits)
 
 
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
 def ran(instance, task, status, times=1):
     for _ in range(times):
         instance.add_run(dg.DagsterRun(job_name="part", status=status, tags={RETRAINING: "r", TASK: task}))
