@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import dagster as dg
-import pytest
 
 from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.automation import steps as automation
