@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import dagster as dg
-import pytest
 
 from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.automation import steps as automation
@@ -47,12 +46,6 @@ class Tasks:
         name = Task(asset, part, ()).name
         waits = "not there" if name in self.waiting else None
         return Task(asset, part, ("changed",) if name in self.stale else (), waits)
-
-
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def ran(instance, task, status, times=1):
