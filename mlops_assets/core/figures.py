@@ -47,6 +47,9 @@ def label_rows(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def png(figure: Figure) -> bytes:
+    """The picture, drawn once: `savefig` draws twice where a layout is computed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

@@ -15,6 +15,17 @@ from mlops_assets_tests.servers import Line, mlflow_server
 ROW = {"zone": 3, "size": 42.5}
 
 
+@pytest.fixture(scope="module")
+def registry(shop, tmp_path_factory):
+    """A line to an MLflow server that has the shop's models."""
+    folder = tmp_path_factory.mktemp("registry")
+    shutil.copy(shop.folder / "mlflow.db", folder)
+    with mlflow_server(folder) as address:
+        line = Line(address)
+        yield line
+        line.cut()
+
+
 @pytest.fixture
 def served(copy):
     with serving(copy) as served:
@@ -136,35 +147,29 @@ def test_without_the_alias_the_last_champion_goes_on(served):
     assert health(served)["last_reload_error"] == "there is no champion: run the pipeline (mlops-assets run)"
 
 
-def test_a_registry_that_is_down_changes_nothing_but_what_health_tells(copy, tmp_path, monkeypatch):
+def test_a_server_that_starts_without_its_registry_gets_ready_once_it_is_there(copy, registry, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with mlflow_server(tmp_path) as address:
-        line = Line(address)
-        with serving(copy, MLOPS_TRACKING_URI=f"http://teller:hush-hush@{line.address}") as served:
-            first = served.champion.number
-            line.cut()
-            served.predictor.look()
-            told = health(served)
-            assert told["last_reload_error"] == "the model registry does not answer"
-            assert told["model"]["version"] == version_of(served) == first
-            assert served.client.get("/ready").status_code == 200
-            line.mend()
-            promote(served, another(served))
-            served.predictor.look()
-            assert health(served)["last_reload_error"] is None
-            assert version_of(served) != first
-        line.cut()
+    registry.cut()
+    with serving(copy, MLOPS_TRACKING_URI=f"http://{registry.address}") as served:
+        error = served.error("POST", "/predict", json=ROW)
+        assert (error["status"], error["message"]) == (503, "the model registry does not answer")
+        registry.mend()
+        served.predictor.look()
+        assert version_of(served) == served.champion.number
 
 
-def test_a_server_that_starts_without_its_registry_gets_ready_once_it_is_there(copy, tmp_path, monkeypatch):
+def test_a_registry_that_is_down_changes_nothing_but_what_health_tells(copy, registry, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with mlflow_server(tmp_path) as address:
-        line = Line(address)
-        line.cut()
-        with serving(copy, MLOPS_TRACKING_URI=f"http://{line.address}") as served:
-            error = served.error("POST", "/predict", json=ROW)
-            assert (error["status"], error["message"]) == (503, "the model registry does not answer")
-            line.mend()
-            served.predictor.look()
-            assert version_of(served) == served.champion.number
-        line.cut()
+    with serving(copy, MLOPS_TRACKING_URI=f"http://teller:hush-hush@{registry.address}") as served:
+        first = served.champion.number
+        registry.cut()
+        served.predictor.look()
+        told = health(served)
+        assert told["last_reload_error"] == "the model registry does not answer"
+        assert told["model"]["version"] == version_of(served) == first
+        assert served.client.get("/ready").status_code == 200
+        registry.mend()
+        promote(served, another(served))
+        served.predictor.look()
+        assert health(served)["last_reload_error"] is None
+        assert version_of(served) != first

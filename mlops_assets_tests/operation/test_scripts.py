@@ -44,6 +44,7 @@ def stack(new_shop, make_postgres, postgres_tools, tmp_path):  # noqa: F811
     return shop, call
 
 
+@pytest.mark.slow
 def test_what_the_stack_has_made_is_written_into_one_file_and_comes_back(stack, tmp_path):
     shop, call = stack
     before = answers(shop)
