@@ -12,7 +12,7 @@ MlopsError
 │   └── StorageUnreachable the store did not answer: worth a retry
 ├── ModelError             an estimator cannot be built, saved, loaded or trusted
 ├── TuningError            a search cannot give a result
-│   └── ClusterUnreachable the machines that run its trials do not answer: worth a retry
+│   └── ClusterUnreachable the machines that run trials or a final fit do not answer: worth a retry
 ├── TrackingError          MLflow does not answer or lacks what was asked for
 ├── MailError              the mail server cannot be used: no mail goes out for now
 │   ├── MailRefused        the server answers, but does not take this mail or its recipient
@@ -75,7 +75,7 @@ class TuningError(MlopsError):
 
 
 class ClusterUnreachable(TuningError):
-    """The machines that run a search's trials do not answer; a later try may succeed, and goes on where it was."""
+    """The machines of a cluster do not answer; a later try may succeed, and a search goes on where it was."""
 
 
 class TrackingError(MlopsError):

@@ -72,9 +72,13 @@ class Project:
 
     def stored_folder(self, path: str) -> StoredFolder:
         """A folder of the storage that processes of other machines can open too."""
+        return self.opened_folder(self.storage.local_folder(path), path)
+
+    def opened_folder(self, local: Path, path: str) -> StoredFolder:
+        """The same of one that was opened on this machine, and checked then."""
         from mlops_assets.resources.stored_folder import StoredFolder
 
-        return StoredFolder(self.storage.local_folder(path), path, self.spec.name, self.objects and self.objects.url)
+        return StoredFolder(local, path, self.spec.name, self.objects and self.objects.url)
 
     def trial_store(self, name: str, identity: str) -> TrialStore:
         """The trials of a search for a model type; `identity` names all that they depend on."""

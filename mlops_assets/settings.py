@@ -28,6 +28,7 @@ PREFIX = "MLOPS_"
 CHECKOUT = Path(__file__).resolve().parents[1]
 _DATABASE = re.compile(r"postgres(ql)?(\+\w+)?://|sqlite(\+\w+)?:///.")
 _STORE = re.compile(r"(s3|gs)://[^\s@?#/:]+(/[^\s?#]*)?|abfss://[^\s@?#/:]+@[^\s@?#:]+|file:///[^\s?#]+")
+_DASK = r"dask:(tcp|tls)://[^\s@]+:\d+"
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -103,11 +104,17 @@ class Settings(BaseModel):
     patience: int = Field(15, ge=1, description="Trials without a better loss after which a search stops.")
     trials: str = Field(
         "local",
-        pattern=r"^(local(:[1-9]\d*)?|dask:(tcp|tls)://[^\s@]+:\d+)$",
+        pattern=rf"^(local(:[1-9]\d*)?|{_DASK})$",
         description="Where trials run: `local`, `local:N` processes, or `dask:tcp://host:8786`, a Dask cluster.",
     )
     trial_width: int = Field(
         0, ge=0, description="Trials in flight, part of what fixes a search; 0 takes one a process, four on a cluster."
+    )
+    final_fit: str = Field(
+        "local",
+        pattern=rf"^(local|{_DASK})$",
+        description="Where XGBoost's final fit runs: `local`, or `dask:tcp://host:8786`, its rows divided over the "
+        "workers of a Dask cluster.",
     )
     threads: int = Field(
         0, ge=0, description="Threads a fit uses; 0 takes all cores, and one for a trial on a cluster."

@@ -57,6 +57,8 @@ def test_a_name_that_is_no_setting_is_told_with_the_one_that_was_meant():
         ("SEED", "-1", "greater than or equal to 0"),
         ("TRIALS", "cluster", "should match pattern"),
         ("TRIALS", "local:0", "should match pattern"),
+        ("FINAL_FIT", "local:2", "should match pattern"),
+        ("FINAL_FIT", "dask:scheduler:8786", "should match pattern"),
         ("MODEL_TYPES", ",", "at least 1 item"),
         ("HTTP_TIMEOUT", "nan", "greater than 0"),
     ],

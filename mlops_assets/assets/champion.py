@@ -11,6 +11,7 @@ import dagster as dg
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.cards import carded
+from mlops_assets.assets.divided import fit_divided, is_divided, stored_window
 from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
 from mlops_assets.assets.records import REIGNS, Record, newest, reigns
 from mlops_assets.assets.training import example_rows
@@ -104,7 +105,7 @@ def _refit(
 ) -> "Version":
     """Fit the challenger once more, on the whole window, and register it."""
     challenger, verdict = contest.challenger, contest.verdict
-    model, params = refit(project, parts, record)
+    model, params = refit(project, parts, months, record)
     metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
     tags = {
         "model_type": challenger.name,
@@ -134,7 +135,9 @@ def _refit(
             )
 
 
-def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -> "tuple[Model, dict]":
+def refit(
+    project: Project, parts: "Mapping[SplitName, Rows]", months: "Months", record: Record
+) -> "tuple[Model, dict]":
     """The recipe of a final model on every row of the window, encoders included, and the parameters used.
 
     A refit has no rows left that it has not learnt from: its intervals are those of the final model.
@@ -147,23 +150,22 @@ def refit(project: Project, parts: "Mapping[SplitName, Rows]", record: Record) -
     from mlops_assets.core.training_set import join
 
     spec, settings = project.spec, project.settings
-    name = record.value("model_type")
+    name, params = record.value("model_type"), record.value("best_parameters")
     model_type = project.model_types[name]
     rows = join(list(parts.values()))
+    rounds = round(record.value("rounds") * REFIT_ROUNDS) if record.value("rounds") else None
+    intervals = project.registry.load(record.value("version")).intervals
+    if is_divided(project, name):
+        with stored_window(project, rows, months.all) as window:
+            fitted = fit_divided(project, window, name, params, rounds)
+            model = Model(spec, window.encoder, fitted.estimator, name, model_type.matrix)
+            return finish(model, window.matrix(model_type.matrix, "train"), window.specimens, intervals), fitted.params
     encoded = fit_encoder(spec.features, rows.columns, rows.y, settings.seed)
     X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
-    rounds = record.value("rounds")
-    fitted = fit(
-        model_type,
-        record.value("best_parameters"),
-        FitData(X, rows.y, encoded.encoder.dense_categorical),
-        rounds=round(rounds * REFIT_ROUNDS) if rounds else None,
-        seed=settings.seed,
-        threads=settings.thread_count,
-    )
+    data = FitData(X, rows.y, encoded.encoder.dense_categorical)
+    fitted = fit(model_type, params, data, rounds=rounds, seed=settings.seed, threads=settings.thread_count)
     model = Model(spec, encoded.encoder, fitted.estimator, name, model_type.matrix)
     specimens = Specimens.of(spec, rows.columns, encoded.encoder.vocabularies)
-    intervals = project.registry.load(record.value("version")).intervals
     return finish(model, X, specimens, intervals), fitted.params
 
 

@@ -132,6 +132,8 @@ def model(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:
     # Models live in MLflow: another tracking server is another place where they are not yet.
     settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking_place)}
     settings |= {"coverage": project.settings.coverage}
+    if asset == "xgboost_model" and project.settings.final_fit != "local":
+        settings["final_fit"] = "divided"  # wherever the cluster is
     upstream = {"training_set": built.content, "hyperparameters": tuned.content}
     return _recipe(asset, settings=settings, upstream=upstream)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.assets import recipes
+from mlops_assets.assets.divided import fit_divided, is_divided
 from mlops_assets.assets.explaining import explained
 from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
 from mlops_assets.assets.records import Record, newest
@@ -104,15 +105,12 @@ def _register(
     name, settings = tuned.partition, project.settings
     model_type = project.model_types[name]
     kind = model_type.matrix
-    X = training_set.matrix(kind, "train")
-    fitted = fit(
-        model_type,
-        tuned.value("best_parameters"),
-        FitData(X, training_set.target("train"), training_set.categorical),
-        rounds=tuned.value("rounds"),
-        seed=settings.seed,
-        threads=settings.thread_count,
-    )
+    X, params, rounds = training_set.matrix(kind, "train"), tuned.value("best_parameters"), tuned.value("rounds")
+    if is_divided(project, name):
+        fitted = fit_divided(project, training_set, name, params, rounds)
+    else:
+        data = FitData(X, training_set.target("train"), training_set.categorical)
+        fitted = fit(model_type, params, data, rounds=rounds, seed=settings.seed, threads=settings.thread_count)
     held_out = training_set.target("validation")
     prediction = predict(fitted.estimator, training_set.matrix(kind, "validation"))
     scores = score(held_out, prediction)
@@ -132,7 +130,7 @@ def _register(
             example=example_rows(context, project, training_set.months.train[0]),
             prediction_name=project.spec.target.unit or "prediction",
             params=fitted.params,
-            metrics=metrics | {"fit_seconds": round(fitted.seconds, 3)},
+            metrics=metrics | {"fit_seconds": round(fitted.seconds, 3), "fit_shares": fitted.shares},
             tags=about,
         )
 

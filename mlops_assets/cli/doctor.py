@@ -74,6 +74,17 @@ def _database(project: Project) -> str:
     return f"{project.prediction_log.count():,} rows in the prediction log (tables at revision {revision})"
 
 
+def _workers(project: Project) -> str:
+    from mlops_assets.resources.dask_cluster import DaskCluster
+
+    named = (where.partition(":") for where in (project.settings.trials, project.settings.final_fit))
+    told = []
+    for address in sorted({address for kind, _, address in named if kind == "dask"}):
+        with DaskCluster(address) as cluster:
+            told.append(f"{cluster.workers} at {address}, with this code")
+    return "; ".join(told) or "not set up (MLOPS_TRIALS, MLOPS_FINAL_FIT)"
+
+
 def _mail(project: Project) -> str:
     from mlops_assets.automation.alert import KINDS, recipients
     from mlops_assets.resources.mailer import Mailer
@@ -91,5 +102,6 @@ _CHECKS = {
     "Dagster's storage": _dagster,
     "MLflow": _mlflow,
     "own tables": _database,
+    "workers": _workers,
     "mail": _mail,
 }

@@ -63,12 +63,16 @@ class FitData:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted estimator; `rounds` is the number of trees XGBoost kept, None for others."""
+    """A fitted estimator; `rounds` is the number of trees XGBoost kept, None for others.
+
+    `shares`: over how many processes its rows were divided.
+    """
 
     estimator: Any
     params: dict[str, Any]
     rounds: int | None
     seconds: float
+    shares: int = 1
 
 
 def feature_kinds(categorical: Sequence[bool]) -> list[str] | None:
@@ -181,17 +185,21 @@ def for_few_rows(estimator: Any, categories: Mapping[int, int] | None) -> Any:
     return single
 
 
+def booster_settings(regressor: Any) -> dict[str, Any]:
+    """What `xgboost.train` takes of a regressor of XGBoost."""
+    return {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
+
+
 def _fit_xgboost(regressor: Any, data: FitData, rounds: int | None) -> Any:
     """A Booster with exactly the trees that predict: those of the best round, or `rounds`."""
     import xgboost
 
-    settings = {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
     train, *validation = data.binned(regressor.max_bin)
     stops = regressor.early_stopping_rounds is not None and rounds is None
     if stops and not validation:
         raise ModelError("XGBoost cannot stop early without validation rows: give them, or the number of rounds")
     booster = xgboost.train(
-        settings,
+        booster_settings(regressor),
         train,
         num_boost_round=rounds or regressor.n_estimators or 100,
         evals=[(matrix, "validation") for matrix in validation] if stops else (),

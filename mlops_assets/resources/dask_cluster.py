@@ -1,4 +1,4 @@
-"""Trials on an existing Dask cluster: an executor like the local ones, with the same results.
+"""An existing Dask cluster: an executor of trials like the local ones, with the same results, and calls by worker.
 
 Dask runs what a dying worker takes with it again on another. What is told here: a trial that goes on to kill workers,
 a machine that cannot reach the training set, one with other code, and a cluster that is gone.
@@ -6,7 +6,8 @@ a machine that cannot reach the training set, one with other code, and a cluster
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from mlops_assets.core.executors import LOST_WORKERS
@@ -42,11 +43,11 @@ class DaskCluster:
     def submit(self, function: Callable, *args: Any) -> "ClusterCall":
         return ClusterCall(self, function, args)
 
-    def send(self, function: Callable, args: tuple, avoid: set[str]) -> "DaskFuture":
-        """Start a call, on no worker to `avoid` where there is another."""
-        others = [worker for worker in self._threads() if worker not in avoid] if avoid else None
+    def send(self, function: Callable, args: tuple, workers: Collection[str] = ()) -> "DaskFuture":
+        """Start a call, on one of `workers` where some are named."""
+        only = sorted(workers) or None
         with _Translated(self.address):
-            return self._client.submit(run_here, code_identity(), function, args, pure=False, workers=others or None)
+            return self._client.submit(run_here, code_identity(), function, args, pure=False, workers=only)
 
     def wait(self, future: "DaskFuture") -> Any:
         """The result of a call that was sent; raises what it raised."""
@@ -58,20 +59,63 @@ class DaskCluster:
                 except TimeoutError:
                     if future.done():
                         continue
-            if self._threads():
+            if self.addresses():
                 seen = time.monotonic()
             elif time.monotonic() - seen > WORKERLESS_SECONDS:
                 raise ClusterUnreachable(f"the Dask cluster at {self.address} has lost all its workers")
+
+    def wait_together(self, calls: Mapping[str, "DaskFuture"]) -> dict[str, Any]:
+        """The results of calls that were each sent to a worker of its own, and need each other to end.
+
+        Raises what the first to fail raised, or NotHere where a worker has left.
+        """
+        while True:
+            with _Translated(self.address):
+                for call in calls.values():
+                    if call.status not in ("pending", "finished"):
+                        call.result()
+                pending = [call for call in calls.values() if not call.done()]
+                if not pending:
+                    return {worker: call.result() for worker, call in calls.items()}
+                if gone := calls.keys() - set(self.addresses()):
+                    raise NotHere(min(gone), "it has left the cluster")
+                with suppress(TimeoutError):
+                    pending[0].result(timeout=_LOOK_SECONDS)
+
+    def addresses(self) -> list[str]:
+        """The workers, in an order that is always the same."""
+        with _Translated(self.address):
+            return sorted(self._client.nthreads())
+
+    def wait_for_workers(self, count: int, seconds: float) -> None:
+        """Until there are so many, or have not come for so long."""
+        with _Translated(self.address), suppress(TimeoutError):
+            self._client.wait_for_workers(count, timeout=seconds)
+
+    def on_scheduler(self, function: Callable, *args: Any) -> Any:
+        """The result of a call in the scheduler's process, whose object it gets as `dask_scheduler`."""
+        with _Translated(self.address):
+            return self._client.run_on_scheduler(function, *args)
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Wait until no other process is in a block of this name; one that was killed is out of it within a minute."""
+        from distributed import Lock
+
+        lock = Lock(name, scheduler_rpc=self._client.scheduler, loop=self._client.loop)
+        with _Translated(self.address):
+            lock.acquire()
+        try:
+            yield
+        finally:
+            with _Translated(self.address):
+                lock.release()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._client.close()  # which drops what is still under way
-
-    def _threads(self) -> Mapping[str, int]:
-        with _Translated(self.address):
-            return self._client.nthreads()
 
     def _workers_with_our_code(self) -> Mapping[str, Mapping[str, str]]:
         """What each worker runs, once there is one; asked before the first trial, for one clear error."""
@@ -93,7 +137,7 @@ class ClusterCall:
     def __init__(self, cluster: DaskCluster, function: Callable, args: tuple) -> None:
         self._cluster, self._function, self._args = cluster, function, args
         self._avoided: set[str] = set()
-        self._future = cluster.send(function, args, self._avoided)
+        self._future = cluster.send(function, args)
 
     def result(self) -> Any:
         for _ in range(LOST_WORKERS):
@@ -102,7 +146,8 @@ class ClusterCall:
             except NotHere as error:
                 worker, told = error.args
                 self._avoided.add(worker)
-                self._future = self._cluster.send(self._function, self._args, self._avoided)
+                others = set(self._cluster.addresses()) - self._avoided
+                self._future = self._cluster.send(self._function, self._args, others)
         raise ClusterUnreachable(f"{LOST_WORKERS} tries of the same trial failed, the last on {worker}: {told}")
 
 
@@ -129,7 +174,7 @@ def _connect(address: str) -> "Client":
         from distributed import Client
     except ImportError:
         raise SettingsError(
-            "MLOPS_TRIALS names a Dask cluster, whose package is not installed: pip install 'mlops-assets[dask]'"
+            "the settings name a Dask cluster, whose package is not installed: pip install 'mlops-assets[dask]'"
         ) from None
     with _Translated(address):
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name=f"mlops-assets-{os.getpid()}")

@@ -158,3 +158,13 @@ def test_months_of_another_source_or_cleaned_by_other_rules_do_not_count(worksho
     moved = workshop.home.project(MLOPS_SOURCE_URI="elsewhere/sales_{month}.csv")
     with pytest.raises(DataError, match=r"^0 month\(s\) are not enough"):
         recipes.chosen_months(workshop.instance, moved)
+
+
+def test_a_fit_over_a_cluster_is_another_model_of_xgboost_wherever_the_cluster_is(project):
+    built, tuned = record("training_set"), record("hyperparameters")
+    here, there = project(), [project(env={"FINAL_FIT": f"dask:tcp://{host}:8786"}) for host in ("one", "two")]
+    recipe = recipes.model("xgboost_model", here, built, tuned)
+    one, other = (recipes.model("xgboost_model", each, built, tuned) for each in there)
+    assert one == other
+    assert changes(recipe, one) == ('settings: final_fit is new ("divided")',)
+    assert recipes.model("sklearn_model", here, built, tuned) == recipes.model("sklearn_model", there[0], built, tuned)

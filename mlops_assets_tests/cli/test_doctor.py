@@ -34,10 +34,12 @@ def test_all_is_well(shop):
         "Dagster's storage",
         "MLflow",
         "own tables",
+        "workers",
         "mail",
     ]
     assert [name for name, (passes, _) in found.items() if not passes] == SERVICES
     assert found["source"][1] == "3 partition(s), 2024-01 to 2024-03"
+    assert found["workers"][1] == "not set up (MLOPS_TRIALS, MLOPS_FINAL_FIT)"
     assert found["mail"][1] == "not set up (MLOPS_SMTP_HOST)"
     assert found["MLflow"][1].startswith("sqlite:///") and "experiment 'shop'" in found["MLflow"][1]
     assert found["Dagster's storage"][1].endswith(" runs on record")
@@ -109,3 +111,13 @@ def test_a_service_that_does_not_run_is_told_with_what_starts_it(shop):
 def test_in_a_deployment_a_service_that_does_not_run_is_a_fault(shop):
     answer = shop.command("doctor", "--services")
     assert answer.code == len(SERVICES) == answer.out.count("✗")
+
+
+def test_a_cluster_that_the_settings_name_is_asked(shop, monkeypatch):
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    monkeypatch.setattr("mlops_assets.resources.dask_cluster.CONNECT_SECONDS", 1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    answer = shop.command("doctor", MLOPS_FINAL_FIT=f"dask:{address}")
+    passes, told = lines(answer)["workers"]
+    assert not passes and f"the Dask cluster at {address} does not answer" in told
+    assert answer.code == 1

@@ -19,6 +19,7 @@ from mlops_assets.core.model import Model
 from mlops_assets.core.model_types import resolve_model_type
 from mlops_assets.core.splitting import choose_months
 from mlops_assets.core.training_set import split_rows, write_training_set
+from mlops_assets.dataset import DatasetSpec
 
 
 @pytest.fixture
@@ -31,12 +32,15 @@ def objectives(monkeypatch):
 @pytest.fixture
 def training_set_folder(tmp_path, make_spec, make_columns) -> Path:
     """A training set of some 300 train and 300 validation rows, with missing values, on disk."""
-    spec, columns = make_spec(window={"test_months": 0}), make_columns(600)
+    return write_rows(tmp_path / "training_set", make_spec(window={"test_months": 0}), make_columns(600))
+
+
+def write_rows(folder: Path, spec: DatasetSpec, columns: dict[str, np.ndarray]) -> Path:
+    """A training set of two months of these rows, in a new folder."""
     months = choose_months(["2024-01", "2024-02"], spec.window)
     month = columns["at"].astype("datetime64[M]").astype(str)
     named = columns | {TARGET: columns["price"]}
     tables = [pa.table({name: values[month == m] for name, values in named.items()}) for m in months.all]
-    folder = tmp_path / "training_set"
     folder.mkdir()
     write_training_set(folder, spec, split_rows(spec, tables, months, 7), months, seed=7)
     return folder
