@@ -20,7 +20,8 @@ from mlops_assets_tests.browser import CHROMIUM, open_browser, open_server
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
 
-PAGES = ("overview", "data-preparation", "sklearn-training", "retraining", "prediction", "model", "data", "predictions")
+PAGES = ("overview", "retraining", "model", "data", "predictions")
+LIKE_RETRAINING = ("data-preparation", "sklearn-training", "prediction")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def boards(shop, database):
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize("board", PAGES)
+@pytest.mark.parametrize("board", [*PAGES, *(pytest.param(board, marks=pytest.mark.slow) for board in LIKE_RETRAINING)])
 def test_charts_hold_marks_on_a_desk_and_on_a_phone(boards, board):
     with boards.open(board) as page:
         assert page.locator(".message.wrong").count() == 0

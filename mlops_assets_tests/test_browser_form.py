@@ -169,6 +169,7 @@ def test_the_scheme_is_switched_and_kept(quiet_page, url):
         assert dark.count() == 1
 
 
+@pytest.mark.slow
 def test_with_keys_the_browser_asks_once_and_then_the_form_works(browser, home):
     with open_server(home.env | {"MLOPS_API_KEYS": KEY}, home.folder / "keyed.log") as url:
         assert httpx.get(url).status_code == 401

@@ -78,6 +78,7 @@ def test_fault_7_a_new_month_is_seen_and_told(reasons):
     assert f"raw_data[{OLD[0]}]" not in lines
 
 
+@pytest.mark.slow
 def test_the_window_moves_by_the_month_and_says_why(first, second):
     training_set = second[1]
     assert training_set.content != first[1].content
@@ -88,6 +89,7 @@ def test_the_window_moves_by_the_month_and_says_why(first, second):
     assert f"data: {OLD[0]} is gone" in training_set.value("reason")
 
 
+@pytest.mark.slow
 def test_only_the_new_month_was_ingested(home, second):
     made = home.records("raw_data")
     assert list(made) == [*OLD, NEW]
@@ -97,6 +99,7 @@ def test_only_the_new_month_was_ingested(home, second):
     assert sorted(ingested) == [*OLD, NEW]
 
 
+@pytest.mark.slow
 def test_champion_and_challenger_meet_on_the_new_month(home, first, second):
     champion, before = second[0], first[0].value("champion_version")
     rows = champion.value("leaderboard_rows")
@@ -111,12 +114,14 @@ def test_champion_and_challenger_meet_on_the_new_month(home, first, second):
     assert home.project().registry.champion().number == expected
 
 
+@pytest.mark.slow
 def test_only_what_the_champion_did_not_yet_score_is_scored(home, first, second):
     scored = home.records("predictions")
     versions = {month: scored[month].value("model_version") for month in (*OLD[1:], NEW)}
     assert set(versions.values()) == {second[0].value("champion_version")}
 
 
+@pytest.mark.slow
 def test_a_search_starts_from_the_best_parameters_of_the_month_before(home, second):
     tracking = home.project().tracking
     trials = tracking.client.search_runs(
@@ -130,5 +135,6 @@ def test_a_search_starts_from_the_best_parameters_of_the_month_before(home, seco
     assert after[0].data.params == best.data.params
 
 
+@pytest.mark.slow
 def test_without_another_month_nothing_is_to_do(home, second):
     assert "Nothing to do: every asset is up to date." in home.command("run").out

@@ -53,17 +53,20 @@ def content(home, asset):
     return {partition: record.content for partition, record in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asset", ["raw_data", "clean_data", "training_set", "hyperparameters"])
 def test_the_result_is_that_of_an_undisturbed_run(killed, shop, asset):
     assert content(killed, asset) == content(shop, asset)
 
 
+@pytest.mark.slow
 def test_the_trials_are_those_of_an_undisturbed_search(killed, shop):
     one, other = (home.record("hyperparameters", "Ridge") for home in (killed, shop))
     for name in ("best_parameters", "validation_rmse", "trials", "failed_trials", "stopped_by"):
         assert one.value(name) == other.value(name)
 
 
+@pytest.mark.slow
 def test_the_models_predict_as_those_of_an_undisturbed_run_bit_for_bit(killed, shop):
     def predictions(home):
         project, cleaned = home.project(), home.record("clean_data", "2024-03")
@@ -76,6 +79,7 @@ def test_the_models_predict_as_those_of_an_undisturbed_run_bit_for_bit(killed, s
     assert killed.record("champion_model").value("verdict") == shop.record("champion_model").value("verdict")
 
 
+@pytest.mark.slow
 def test_one_version_is_champion_and_was_so_once(killed):
     registry = killed.project().registry
     champion = registry.champion()
@@ -83,6 +87,7 @@ def test_one_version_is_champion_and_was_so_once(killed):
     assert [reign.version for reign in registry.history()] == [champion.number]
 
 
+@pytest.mark.slow
 def test_no_run_is_left_open_in_dagster_or_mlflow(killed):
     with killed.instance() as instance:
         statuses = [run.status for run in instance.get_runs()]
@@ -93,6 +98,7 @@ def test_no_run_is_left_open_in_dagster_or_mlflow(killed):
     assert {run.info.status for run in runs} == {"FINISHED", "KILLED"}
 
 
+@pytest.mark.slow
 def test_each_trial_is_logged_once_below_a_search_that_ended(killed):
     tracking = killed.project().tracking
     runs = {run.info.run_id: run for run in tracking.client.search_runs([tracking.experiment_id])}
@@ -102,6 +108,7 @@ def test_each_trial_is_logged_once_below_a_search_that_ended(killed):
     assert [parent.info.status for parent in parents] == ["FINISHED"]
 
 
+@pytest.mark.slow
 def test_nothing_half_written_is_left(killed):
     kept = {
         record.path for asset in ("raw_data", "clean_data", "predictions") for record in killed.records(asset).values()

@@ -143,6 +143,7 @@ def test_the_backend_tells_runs_that_failed_from_those_that_nobody_knows(backend
     assert told(UNKNOWN) == (404, "no run with this id has left predictions")
 
 
+@pytest.mark.slow
 def test_a_documented_retraining_runs_to_its_end(curl, client):
     run = client.wait(launched(curl(RETRAIN)))
     assert run.succeeded and run.job_name == "retrain"

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import zipfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -75,11 +76,16 @@ def arrivals(folder):
 
 @pytest.fixture(scope="module")
 def ran(folder, home, weather, planes, arrivals):
-    """What `run` said for each dataset, one after the other in one home."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        every = {"weather": weather, "planes": planes, "arrivals": arrivals}
-        return {name: home.command("run", **settings) for name, settings in every.items()}
+    """A function that gives what `run` said for a dataset, all in one home."""
+    settings = {"weather": weather, "planes": planes, "arrivals": arrivals}
+
+    @cache
+    def run(name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            return home.command("run", **settings[name])
+
+    return run
 
 
 def words_in(path):
@@ -97,15 +103,19 @@ def test_the_pages_table_fits_its_yaml(in_folder, home, weather):
     assert "3 partition(s), 2013-10 to 2013-12" in answer.out
 
 
-@pytest.mark.parametrize("name", ["weather", "planes", "arrivals"])
+@pytest.mark.parametrize(
+    "name",
+    ["weather", pytest.param("planes", marks=pytest.mark.slow), pytest.param("arrivals", marks=pytest.mark.slow)],
+)
 def test_each_example_ends_with_a_champion(ran, name):
-    answer = ran[name]
+    answer = ran(name)
     assert answer.code == 0, answer.out + answer.err
     assert "Promoted: " in answer.out
     assert "Champion: version" in answer.out
 
 
 def test_the_pages_row_is_answered(ran, in_folder, home, weather, folder):
+    ran("weather")
     [row] = blocks(ROOT / "docs" / "own-data.md", "json")
     (folder / "hour.json").write_text(row)
     answer = home.command("predict", "hour.json", **weather)
@@ -117,6 +127,7 @@ def test_the_pages_row_is_answered(ran, in_folder, home, weather, folder):
 
 
 def test_a_csv_of_rows_comes_back_with_predictions(ran, in_folder, home, weather, folder):
+    ran("weather")
     lines = ["measured_at,station,dew_point,wind_direction,wind_speed,pressure"]
     lines += ["2014-01-01T12:00,JFK,21.0,270,12.7,1021.5", "2014-01-01T13:00,an airport never seen,,,,"]
     (folder / "hours.csv").write_text("\n".join(lines))
@@ -127,19 +138,24 @@ def test_a_csv_of_rows_comes_back_with_predictions(ran, in_folder, home, weather
     assert table["prediction"].null_count == 0
 
 
+@pytest.mark.slow
 def test_a_table_without_time_is_one_partition(ran, in_folder, home, planes):
+    ran("planes")
     answer = home.command("why", "all", **planes)
     assert "clean_data[snapshot]" in answer.out
     assert "predictions[snapshot]" in answer.out
 
 
+@pytest.mark.slow
 def test_datasets_in_one_home_do_not_touch_each_other(ran, in_folder, home, weather):
+    ran("weather"), ran("planes")
     answer = home.command("run", **weather)
     assert "Nothing to do: every asset is up to date." in answer.out, answer.out
 
 
+@pytest.mark.slow
 def test_names_from_the_environment_are_written_nowhere(ran, home, folder):
-    answer = ran["arrivals"]
+    answer = ran("arrivals")
     assert "zq_" not in answer.out + answer.err
     files = {path: words_in(path) for path in home.folder.rglob("*") if path.is_file()}
     assert any(b"late_at_start" in words for words in files.values())

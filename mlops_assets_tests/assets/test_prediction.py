@@ -39,6 +39,7 @@ def test_coverage_is_told_of_the_rows_whose_truth_is_known(workshop):
     assert record.value("prediction_mean") == pytest.approx(table["prediction"].to_numpy().mean())
 
 
+@pytest.mark.slow
 def test_small_batches_give_the_same_rows(new_workshop, monkeypatch):
     monkeypatch.setattr("mlops_assets.assets.prediction.BATCH_ROWS", 37)
     monkeypatch.setattr("mlops_assets.assets.prediction.PLOTTED", 50)
@@ -88,6 +89,7 @@ def _raw(workshop):
     return workshop.project.storage.read_table(workshop.record("raw_data", "2024-03").path).slice(0, 5)
 
 
+@pytest.mark.slow
 def test_the_coverage_that_is_asked_for_makes_the_models_again(new_workshop):
     workshop = new_workshop().make_up_to("champion_model")
     workshop.change(MLOPS_COVERAGE="0.8")
@@ -98,6 +100,7 @@ def test_the_coverage_that_is_asked_for_makes_the_models_again(new_workshop):
     assert workshop.project.registry.load(record.value("version")).coverage == 0.8
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_format_is_replaced_not_defended(new_workshop):
     """As after an upgrade: the model that holds the alias cannot be read any more."""
     workshop = new_workshop().make_up_to("champion_model")

@@ -25,6 +25,7 @@ def test_cleaning_is_scheduled_where_the_settings_say_so(tmp_path):
         schedules(home, MLOPS_CLEAN_SCHEDULE="sometimes")
 
 
+@pytest.mark.slow
 def test_the_job_removes_what_is_old_and_says_how_much(new_shop):
     shop = new_shop(MLOPS_KEEP_RUNS_DAYS="0.00000001")
     assert shop.command("run").code == 0

@@ -45,7 +45,7 @@ def logged(home):
     return [row for chunk in home.project().prediction_log.read(LONG_AGO, FAR_AHEAD) for row in chunk]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_told_to_stop_it_answers_what_is_in_flight_and_writes_its_log(copy, number):
     with process(copy) as (server, line, url):
         assert "without an API key, to this machine only" in line
@@ -86,6 +86,7 @@ def refused(host, port):
     return False
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_whole_requests_in_the_log_and_all_but_the_last_moment(copy):
     with process(copy) as (server, _, url), httpx.Client(base_url=url) as client:
         first = [client.post("/predict", json=[ROW] * 3).json()["request_id"] for _ in range(20)]

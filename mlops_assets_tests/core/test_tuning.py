@@ -75,7 +75,9 @@ def test_the_width_is_part_of_what_fixes_a_search(run, objectives):
     assert course(narrow) != course(wide)
 
 
-@pytest.mark.parametrize("name", ["Ridge", "RandomForestRegressor", "XGBoost"])
+@pytest.mark.parametrize(
+    "name", ["Ridge", *(pytest.param(name, marks=pytest.mark.slow) for name in ("RandomForestRegressor", "XGBoost"))]
+)
 def test_this_process_and_two_others_give_the_same_trials_and_estimator(name, run, training_set_folder):
     model_type = resolve_model_type(name)
     parameters = {key: value.model_dump(exclude_unset=True) for key, value in model_type.space.parameters.items()}

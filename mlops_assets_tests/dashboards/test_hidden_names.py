@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from plotly.utils import PlotlyJSONEncoder
 
 from mlops_assets.cli.catalogue import read_catalogue
@@ -11,6 +12,7 @@ from mlops_assets.dashboards.samples import Sampler
 from mlops_assets_tests.test_no_hidden_names import deals, warehouse  # noqa: F401  (fixtures)
 
 
+@pytest.mark.slow
 def test_no_chart_tells_a_hidden_name(deals):  # noqa: F811
     assert deals.command("run").code == 0
     project, told = deals.project(), []
