@@ -38,7 +38,7 @@ def training_set_folder(tmp_path, make_spec, make_columns) -> Path:
     tables = [pa.table({name: values[month == m] for name, values in named.items()}) for m in months.all]
     folder = tmp_path / "training_set"
     folder.mkdir()
-    write_training_set(folder, spec, split_rows(spec, tables, months, 7), months, seed=7)
+    write_training_set(folder, spec, [split_rows(spec, tables, months, 7)], months, seed=7)
     return folder
 
 
