@@ -64,7 +64,7 @@ def _spent(ran: Ran) -> tuple[str, str]:
 def train_and_test(source_uri: str, train: list[str]) -> dict[str, float]:
     import numpy as np
 
-    from mlops_assets.assets.champion import REFIT_ROUNDS
+    from mlops_assets.assets.final_fit import REFIT_ROUNDS
     from mlops_assets.core.columns import take
     from mlops_assets.core.encoding import fit_encoder
     from mlops_assets.core.estimators import FitData, fit, predict

@@ -1,27 +1,40 @@
-"""Preparation and batch scoring of one to a hundred million rows: memory that stays, and a cost that grows in step.
+"""Big data on one machine: preparation and scoring of one to a hundred million rows, and training beyond memory.
 
-`python -m benchmarks.big_data 1 10 100` makes so many million rows as 36 monthly files, prepares and scores them in
-processes of their own, and draws docs/big-data.png.
+Memory has to stay, and cost to grow in step with the rows. It takes an hour, so it is measured only when it is named:
+`python -m benchmarks big_data`. Each size has 36 monthly files of its own, removed afterwards (up to 12 GB).
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.measuring import ROOT, call, timed
+from benchmarks import big_rows
+from benchmarks.measuring import ROOT, call
+from benchmarks.places import Places
+from benchmarks.results import Figure, Report, Table
 
-if TYPE_CHECKING:
-    from mlops_assets.project import Project
-
-MONTHS = tuple(f"{year}-{month:02}" for year in (2023, 2024, 2025) for month in range(1, 13))
-SPEC = "nyc_green_taxi"
-SEED, ZONES, GROUP = 7, 263, 131_072
-LEARNT_FROM = 200_000  # rows of the model that scores
+SIZES = (1, 3, 10, 30, 100)  # million rows
+TRAINED = (3, 10)  # of these sizes, a model is trained as well
+MEMORY_ROWS = 500_000  # that training may hold, so that every window is larger
 IMAGE = ROOT / "docs/big-data.png"
+ONE = "One process for 36 monthly files, without Dagster"
+MEMORY = Figure("preparation of 100 million rows, peak memory", "500 MB", f"{ONE}; imports have a share of 160 MB")
+COST = Figure(
+    "CPU s a million rows of preparation",
+    "0.3",
+    "growth from the smallest size to the largest, so without imports; reading and writing alone stands in the table",
+)
+SCORING = Figure("scoring of 100 million rows, peak memory", "1,000 MB", f"{ONE}; XGBoost, 100 trees")
+BEYOND = Figure(
+    "XGBoost on more rows than memory holds",
+    "100 bytes a row or less",
+    f"{MEMORY_ROWS:,} rows in memory at once; growth of memory that is no mapped file; {big_rows.TREES} trees",
+)
+TITLE = "From one million rows to a hundred"
 
 
 @dataclass(frozen=True)
@@ -29,157 +42,138 @@ class Cost:
     """Of so many million rows: CPU seconds, and the peak memory in MB of the process that did it."""
 
     millions: float
+    floor_cpu: float
     prepare_cpu: float
     prepare_mb: float
     score_cpu: float
     score_mb: float
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.big_data", description=__doc__)
-    parser.add_argument("millions", type=float, nargs="+", help="million rows to measure")
-    parser.add_argument("--folder", type=Path, help="where the files go; a temporary folder without it")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        costs = [measure(Path(folder) / f"{millions:g}", millions) for millions in options.millions]
+@dataclass(frozen=True)
+class Training:
+    """Of so many million rows, `way` of memory_rows: CPU seconds and MB to write the training set and to fit."""
+
+    millions: float
+    way: str
+    wrote_cpu: float
+    wrote_mb: float
+    fit_cpu: float
+    fit_mb: float
+    train_rows: int
+    rmse: float
+
+    @property
+    def peak_mb(self) -> float:
+        return max(self.wrote_mb, self.fit_mb)
+
+
+def measure(places: Places) -> Report:
+    costs, trainings = [], []
+    for millions in SIZES:
+        with tempfile.TemporaryDirectory(prefix="big-data-", dir=ROOT) as folder:
+            cost, trained = measure_size(Path(folder), millions)
+        costs.append(cost)
+        trainings += trained
     draw(costs)
+    return report(costs, trainings)
 
 
-def measure(folder: Path, millions: float) -> Cost:
-    folder.mkdir()
-    rows = round(millions * 1e6)
-    call(make_files, folder=str(folder), rows=rows)
-    model = call(make_model, folder=str(folder)).value
-    prepared = call(prepare, folder=str(folder))
-    scored = call(score, folder=str(folder), model=model, stored=prepared.value["raw"])
+def measure_size(folder: Path, millions: float) -> tuple[Cost, list[Training]]:
+    """What one size costs; the folder is empty at first."""
+    place = str(folder)
+    call(big_rows.make_files, folder=place, rows=round(millions * 1e6))
+    floor = call(big_rows.read_and_write, folder=place)
+    prepared = call(big_rows.prepare, folder=place)
+    model = call(big_rows.make_model, folder=place).value
+    scored = call(big_rows.score, folder=place, model=model, stored=prepared.value["raw"])
     cost = Cost(
         millions,
+        floor.value["cpu"],
         prepared.value["cpu"],
         prepared.usage.peak_mb,
         scored.value["cpu"],
         scored.usage.peak_mb,
     )
-    print({name: round(value, 2) for name, value in asdict(cost).items()}, flush=True)
-    return cost
+    ways = {"from disk": MEMORY_ROWS, "in memory": 10**12} if millions == TRAINED[0] else {"from disk": MEMORY_ROWS}
+    trained = [_train(place, prepared.value, millions, *way) for way in ways.items() if millions in TRAINED]
+    print(cost, *trained, sep="\n", flush=True)
+    return cost, trained
 
 
-def make_files(folder: str, rows: int) -> int:
-    """Monthly files in the layout of the published ones; the same number of rows gives the same files."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    for number, month in enumerate(MONTHS):
-        rng = np.random.default_rng(SEED + number)
-        days = (np.datetime64(month, "M") + 1).astype("datetime64[D]") - np.datetime64(month, "D")
-        left, writer = rows // len(MONTHS), None
-        while left:
-            n = min(left, GROUP)
-            pickup = np.datetime64(month, "us") + rng.integers(0, int(days.astype(int)) * 86_400, n).astype("m8[s]")
-            zones = rng.integers(1, ZONES + 1, (2, n))
-            distance = rng.gamma(2, 1.5, n).round(2)
-            minutes = 3 + distance * (3 + zones[1] % 3) * rng.lognormal(0, 0.3, n)
-            table = pa.table(
-                {
-                    "lpep_pickup_datetime": pickup,
-                    "lpep_dropoff_datetime": pickup + (minutes * 60).astype("m8[s]"),
-                    "PULocationID": zones[0],
-                    "DOLocationID": zones[1],
-                    "trip_distance": distance,
-                    "VendorID": rng.integers(1, 3, n),
-                    "passenger_count": pa.array(rng.integers(1, 7, n).astype(float), mask=rng.random(n) < 0.05),
-                    "trip_type": rng.integers(1, 3, n),
-                }
-            )
-            writer = writer or pq.ParquetWriter(Path(folder) / f"{month}.parquet", table.schema, compression="zstd")
-            writer.write_table(table)
-            left -= n
-        writer.close()
-    return rows
+def _train(folder: str, prepared: dict[str, Any], millions: float, way: str, memory_rows: int) -> Training:
+    arguments = {"clean": prepared["clean"], "rows": prepared["rows"], "memory_rows": memory_rows}
+    return Training(millions, way, **call(big_rows.train, folder=folder, **arguments).value)
 
 
-def make_model(folder: str) -> str:
-    """A gradient boosting model on some rows of the first months, saved; gives its folder."""
-    from benchmarks.taxi import Taxi
-    from mlops_assets.core.encoding import fit_encoder
-    from mlops_assets.core.estimators import FitData, fit
-    from mlops_assets.core.model import Model
-    from mlops_assets.core.model_types import resolve_model_type
-
-    taxi = Taxi(SPEC, f"{folder}/{{month}}.parquet")
-    train = taxi.split(MONTHS[:1], MONTHS[1])["train"]
-    step = max(1, len(train) // LEARNT_FROM)
-    columns, y = {alias: values[::step] for alias, values in train.columns.items()}, train.y[::step]
-    fitted = fit_encoder(taxi.spec.features, columns, y, SEED)
-    data = FitData(fitted.dense, y, fitted.encoder.dense_categorical)
-    kind = resolve_model_type("XGBoost")
-    estimator = fit(kind, {"n_estimators": 200, "max_depth": 6}, data, seed=SEED, threads=1).estimator
-    target = Path(folder) / "model"
-    target.mkdir()
-    Model(taxi.spec, fitted.encoder, estimator, "XGBoost", kind.matrix).save(target)
-    return str(target)
+def report(costs: Sequence[Cost], trainings: Sequence[Training]) -> Report:
+    first, last = costs[0], costs[-1]
+    per_million = (last.prepare_cpu - first.prepare_cpu) / (last.millions - first.millions)
+    floor = (last.floor_cpu - first.floor_cpu) / (last.millions - first.millions)
+    whole = last.millions == SIZES[-1]
+    rows = [
+        MEMORY.measured(f"{last.prepare_mb:,.0f} MB of {last.millions:g} million", whole and last.prepare_mb <= 500),
+        COST.measured(f"{per_million:.2f}; reading and writing alone {floor:.2f}", per_million <= 0.3),
+        SCORING.measured(f"{last.score_mb:,.0f} MB of {last.millions:g} million", whole and last.score_mb <= 1000),
+    ]
+    few, many, *_ = sorted((each for each in trainings if each.way == "from disk"), key=lambda each: each.train_rows)
+    grown = 1e6 * (many.peak_mb - few.peak_mb) / (many.train_rows - few.train_rows)
+    told = ", ".join(f"{each.peak_mb:,.0f} MB of {each.train_rows / 1e6:.1f} million" for each in (few, many))
+    rows.append(BEYOND.measured(f"{grown:.0f}: {told} training rows", grown <= 100))
+    return Report(rows, [_growth(costs), _training(trainings)])
 
 
-def prepare(folder: str) -> dict[str, Any]:
-    """What `raw_data` and `clean_data` do with their rows, month after month in one process, without Dagster."""
-    from mlops_assets.assets.month_rows import store_clean, store_raw
-    from mlops_assets.core.cleaning import Cleaner
-    from mlops_assets.core.quality import judge_clean, judge_raw
-    from mlops_assets.core.tallies import CleanRows, RawRows
-
-    project, stored = _project(folder), []
-    with timed() as used:
-        for month in MONTHS:
-            raw = RawRows(project.spec, month)
-            stored.append(store_raw(project, month, raw).path)
-            judge_raw(project.spec, raw, month, {})
-            cleaner, clean = Cleaner(project.spec, month), CleanRows(project.spec)
-            store_clean(project, month, stored[-1], cleaner, clean)
-            judge_clean(project.spec, clean, month, cleaner.dropped, raw.rows)
-    return used | {"raw": stored}
+def _growth(costs: Sequence[Cost]) -> Table:
+    header = ("million rows", "reading and writing alone, CPU s", "preparation, CPU s", "MB", "scoring, CPU s", "MB")
+    lines = [
+        (
+            f"{cost.millions:g}",
+            f"{cost.floor_cpu:.1f}",
+            f"{cost.prepare_cpu:.1f}",
+            f"{cost.prepare_mb:,.0f}",
+            f"{cost.score_cpu:,.0f}",
+            f"{cost.score_mb:,.0f}",
+        )
+        for cost in costs
+    ]
+    text = "Of 8 columns in 36 monthly files, in one process each; seconds have those of imports in them."
+    return Table(TITLE, header, tuple(lines), text, IMAGE.name)
 
 
-def score(folder: str, model: str, stored: list[str]) -> dict[str, Any]:
-    """What `predictions` does with its rows, month after month in one process, without Dagster and MLflow."""
-    import pyarrow as pa
-
-    from mlops_assets.assets.prediction import COLUMNS, DISTINCT, Tally, score_rows
-    from mlops_assets.core.model import load_model
-
-    project, loaded = _project(folder), load_model(Path(model))
-    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
-    with timed() as used:
-        for month, path in zip(MONTHS, stored, strict=True):
-            rows = score_rows(project, loaded, 1, month, path, Tally(1))
-            project.storage.write_batches("predictions", month, schema, rows, DISTINCT)
-    return used
-
-
-def _project(folder: str) -> Project:
-    from mlops_assets.project import open_project
-
-    source = f"{folder}/{{month}}.parquet"
-    return open_project({"MLOPS_DATASET": SPEC, "MLOPS_SOURCE_URI": source, "MLOPS_HOME": f"{folder}/home"})
+def _training(trainings: Sequence[Training]) -> Table:
+    header = ("million rows", "way", "training set, CPU s", "MB", "fit, CPU s", "MB", "test RMSE")
+    lines = [
+        (
+            f"{each.millions:g}",
+            each.way,
+            f"{each.wrote_cpu:.0f}",
+            f"{each.wrote_mb:,.0f}",
+            f"{each.fit_cpu:.0f}",
+            f"{each.fit_mb:,.0f}",
+            f"{each.rmse:.3f}",
+        )
+        for each in trainings
+    ]
+    text = f"{big_rows.TREES} trees; from disk, {MEMORY_ROWS:,} rows are in memory at once. MB without mapped files."
+    return Table("Training in memory and from disk", header, tuple(lines), text)
 
 
-def draw(costs: list[Cost]) -> None:
-    """CPU seconds and peak memory by million rows, on axes whose both scales are logarithmic."""
-    from matplotlib.figure import Figure
+def draw(costs: Sequence[Cost]) -> None:
+    """CPU seconds and peak memory by million rows; seconds on logarithmic scales, with the slope of equal growth."""
+    from matplotlib.figure import Figure as Canvas
 
     millions = [cost.millions for cost in costs]
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    seconds, memory = figure.subplots(1, 2)
+    canvas = Canvas(figsize=(8, 3.2), layout="constrained")
+    seconds, memory = canvas.subplots(1, 2)
     for axes, unit, title in ((seconds, "cpu", "CPU seconds"), (memory, "mb", "peak memory, MB")):
         for name, word, colour in (("prepare", "preparation", "#3b6ea5"), ("score", "scoring", "#d9822b")):
             axes.plot(millions, [getattr(cost, f"{name}_{unit}") for cost in costs], "o-", color=colour, label=word)
-        axes.set(title=title, xlabel="million rows", xscale="log")
-        axes.legend(frameon=False)
+        axes.set(title=title, xlabel="million rows", xscale="log", xticks=millions, xticklabels=map(str, millions))
+        axes.minorticks_off()
+    seconds.plot(
+        millions, [cost.floor_cpu for cost in costs], "o--", color="#999999", label="reading and writing alone"
+    )
     seconds.set_yscale("log")
     memory.set_ylim(bottom=0)
-    figure.savefig(IMAGE, dpi=120, metadata={"Software": None})
-
-
-if __name__ == "__main__":
-    from benchmarks import big_data  # under a name that its child processes can import
-
-    big_data.main()
+    for axes in (seconds, memory):
+        axes.legend(frameon=False)
+    canvas.savefig(IMAGE, dpi=120, metadata={"Software": None})

@@ -32,7 +32,7 @@ def flights() -> Iterator[Path]:
         source = open_source(spec, Path(name), timeout=30, retries=0)
         months = choose_months(tuple(source.partitions()), spec.window)
         tables = [clean(spec, source.read(month), month).table for month in months.all]
-        write_training_set(folder, spec, split_rows(spec, tables, months, SEED), months, SEED)
+        write_training_set(folder, spec, [split_rows(spec, tables, months, SEED)], months, SEED)
         yield folder
 
 

@@ -101,6 +101,12 @@ class Settings(BaseModel):
     tuning_rows: int = Field(
         100_000, ge=100, description="Training rows a trial sees, at most, spread evenly over the window."
     )
+    memory_rows: int = Field(
+        2_000_000,
+        ge=100,
+        description="Rows of a window that are in memory at once, at most. Of a larger one, encoders learn from so "
+        "many of its rows, spread evenly. XGBoost, Ridge and LinearRegression read all from disk, other types so many.",
+    )
     patience: int = Field(15, ge=1, description="Trials without a better loss after which a search stops.")
     trials: str = Field(
         "local",

@@ -11,8 +11,9 @@ import dagster as dg
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.cards import carded
-from mlops_assets.assets.divided import fit_divided, is_divided, stored_window
+from mlops_assets.assets.final_fit import refit
 from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
+from mlops_assets.assets.month_rows import WindowRows
 from mlops_assets.assets.records import REIGNS, Record, newest, reigns
 from mlops_assets.assets.training import example_rows
 from mlops_assets.core.fingerprint import Recipe
@@ -22,13 +23,10 @@ from mlops_assets.resources.registry import RECIPE_TAG
 
 if TYPE_CHECKING:
     from mlops_assets.assets.contest import Contest
-    from mlops_assets.core.model import Model
-    from mlops_assets.core.splitting import Months, SplitName
+    from mlops_assets.core.splitting import SplitName
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.registry import Version
 
-# More rows carry a few more boosting rounds than early stopping found on fewer.
-REFIT_ROUNDS = 1.05
 # Tags of a champion's version: what the gate measured on rows that its candidate had not learnt from.
 PROMISED_RMSE, PROMISED_INTERVAL = "promised_rmse", "promised_interval"
 
@@ -55,7 +53,7 @@ def champion_asset(models: list[str], freshness: dg.FreshnessPolicy) -> dg.Asset
 
 def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:
     from mlops_assets.assets.contest import hold_contest
-    from mlops_assets.core.training_set import TrainingSet, split_rows
+    from mlops_assets.core.training_set import TrainingSet, gather
 
     built = newest(context.instance, "training_set")
     fitted = recipes.candidates(context.instance, project, built)
@@ -65,8 +63,8 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     months, cleaned = recipes.chosen_months(context.instance, project)
     if recipes.training_set(project, months, cleaned) != built.recipe:
         raise DataError("clean data or settings have changed since training_set: materialise training_set first")
-    tables = [project.storage.read_table(record.path) for record in cleaned.values()]
-    parts = split_rows(project.spec, tables, months, project.settings.seed)
+    window = WindowRows.of(project, months, cleaned)
+    parts = gather(window, months, window.share)
     training_set = TrainingSet.load(project.storage.local_folder(built.path))
     contest = hold_contest(project, parts, months, training_set.encoder.vocabularies, fitted)
     champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
@@ -78,7 +76,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     elif contest.verdict.promote:
         decision = "promoted"
         refitted = project.registry.made_from(making.recipe.digest)
-        champion = refitted or _refit(context, project, making, contest, parts, months, fitted[contest.challenger.name])
+        champion = refitted or _refit(context, project, making, contest, parts, window, fitted[contest.challenger.name])
         project.registry.promote(champion.number, reason=reason, at=datetime.now(UTC))
     context.log.info(reason)
     content = Recipe({"champion": champion.number if champion else 0})
@@ -100,12 +98,12 @@ def _refit(
     making: Making,
     contest: "Contest",
     parts: "Mapping[SplitName, Rows]",
-    months: "Months",
+    window: WindowRows,
     record: Record,
 ) -> "Version":
     """Fit the challenger once more, on the whole window, and register it."""
-    challenger, verdict = contest.challenger, contest.verdict
-    model, params = refit(project, parts, months, record)
+    challenger, verdict, months = contest.challenger, contest.verdict, window.months
+    model, params = refit(project, window, parts, record)
     metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
     tags = {
         "model_type": challenger.name,
@@ -133,40 +131,6 @@ def _refit(
                 metrics=metrics,
                 tags=tags,
             )
-
-
-def refit(
-    project: Project, parts: "Mapping[SplitName, Rows]", months: "Months", record: Record
-) -> "tuple[Model, dict]":
-    """The recipe of a final model on every row of the window, encoders included, and the parameters used.
-
-    A refit has no rows left that it has not learnt from: its intervals are those of the final model.
-    """
-    from mlops_assets.core.encoding import fit_encoder
-    from mlops_assets.core.estimators import FitData, fit
-    from mlops_assets.core.final import finish
-    from mlops_assets.core.golden import Specimens
-    from mlops_assets.core.model import Model
-    from mlops_assets.core.training_set import join
-
-    spec, settings = project.spec, project.settings
-    name, params = record.value("model_type"), record.value("best_parameters")
-    model_type = project.model_types[name]
-    rows = join(list(parts.values()))
-    rounds = round(record.value("rounds") * REFIT_ROUNDS) if record.value("rounds") else None
-    intervals = project.registry.load(record.value("version")).intervals
-    if is_divided(project, name):
-        with stored_window(project, rows, months.all) as window:
-            fitted = fit_divided(project, window, name, params, rounds)
-            model = Model(spec, window.encoder, fitted.estimator, name, model_type.matrix)
-            return finish(model, window.matrix(model_type.matrix, "train"), window.specimens, intervals), fitted.params
-    encoded = fit_encoder(spec.features, rows.columns, rows.y, settings.seed)
-    X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
-    data = FitData(X, rows.y, encoded.encoder.dense_categorical)
-    fitted = fit(model_type, params, data, rounds=rounds, seed=settings.seed, threads=settings.thread_count)
-    model = Model(spec, encoded.encoder, fitted.estimator, name, model_type.matrix)
-    specimens = Specimens.of(spec, rows.columns, encoded.encoder.vocabularies)
-    return finish(model, X, specimens, intervals), fitted.params
 
 
 def _shown(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mlops_assets.core.columns import take
-from mlops_assets.core.splitting import Months
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlops_assets.core.estimators import Fitted
-    from mlops_assets.core.training_set import Rows, TrainingSet
+    from mlops_assets.core.training_set import TrainingSet
 
 FOLDER, NAME = "training_set", "whole_window"
 
@@ -40,15 +36,9 @@ def fit_divided(
 
 
 @contextmanager
-def stored_window(project: Project, rows: Rows, months: tuple[str, ...]) -> Iterator[TrainingSet]:
-    """The rows of a whole window as a training set that has nothing but rows to train on, as long as it is needed."""
-    from mlops_assets.core.training_set import Rows, TrainingSet, write_training_set
-
-    nothing = Rows(take(rows.columns, np.empty(0, np.int64)), np.empty(0))
-    parts = {"train": rows, "validation": nothing, "test": nothing}
-
-    def write(folder: Path) -> None:
-        write_training_set(folder, project.spec, parts, Months(months, (), ()), project.settings.seed)
+def stored_window(project: Project, write: Callable[[Path], None]) -> Iterator[TrainingSet]:
+    """A training set that `write` puts into a folder, where workers can open it as long as it is needed."""
+    from mlops_assets.core.training_set import TrainingSet
 
     project.storage.prune(FOLDER, NAME, ())  # what a killed run left
     stored = project.storage.write_folder(FOLDER, NAME, write)

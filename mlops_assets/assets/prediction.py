@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 50_000  # in memory at a time
 PLOTTED = 100_000  # predictions in the plot, at most about so many
-DISTINCT = (ROW_ID, "prediction", "low", "high")
+DISTINCT = ("prediction", "low", "high")
 COLUMNS = {ROW_ID: "int64", "prediction": "float64", "low": "float64", "high": "float64", "model_version": "int64"}
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from mlops_assets.assets import recipes
 from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.month_rows import cleaned, see_raw, store_clean, store_raw
+from mlops_assets.assets.month_rows import WindowRows, cleaned, see_raw, store_clean, store_raw
 from mlops_assets.assets.quality import check_results, check_specs, column_schema, not_judged, stop_if_harmful
 from mlops_assets.assets.records import all_latest, newest
 from mlops_assets.assets.shown import column_lineage
@@ -134,7 +134,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
         """Train, validation and test of the newest months, encoded once for every model type."""
         from mlops_assets.core.lineage import dense_lineage
         from mlops_assets.core.plots import bars, markdown_image
-        from mlops_assets.core.training_set import TrainingSet, split_rows, write_training_set
+        from mlops_assets.core.training_set import TrainingSet, write_training_set
 
         spec, seed = project.spec, project.settings.seed
         with clear_failures(project):
@@ -142,11 +142,10 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
             making = begin(context, project, recipes.training_set(project, months, cleaned))
             if making.unchanged:
                 return making.again()
-            tables = [project.storage.read_table(record.path) for record in cleaned.values()]
-            parts = split_rows(spec, tables, months, seed)
+            window = WindowRows.of(project, months, cleaned)
 
             def write(folder: "Path") -> None:
-                write_training_set(folder, spec, parts, months, seed)
+                write_training_set(folder, spec, window, months, seed, window.share)
 
             stored = project.storage.write_folder("training_set", "training_set", write)
             written = TrainingSet.load(project.storage.local_folder(stored.path))
@@ -155,6 +154,7 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
                 "dagster/row_count": sum(written.rows.values()),
                 **{f"{name}_rows": written.rows[name] for name in SPLITS},
                 **{f"{name}_months": ", ".join(getattr(months, name)) or "none" for name in SPLITS},
+                "rows_in_memory": min(window.rows, project.settings.memory_rows),
                 "one_hot_columns": len(written.one_hot_names),
                 "dense_columns": len(written.dense_names),
                 "megabytes": round(stored.size / 1e6, 1),

@@ -82,6 +82,7 @@ def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Month
 def training_set(project: Project, months: Months, cleaned: Mapping[str, Record]) -> Recipe:
     spec = project.spec
     settings = spec.model_dump(mode="json", include={"features", "window", "key"}) | {"seed": project.settings.seed}
+    settings |= _thinning(project, sum(record.value("dagster/row_count") for record in cleaned.values()))
     return _recipe("training_set", settings=settings, data={month: cleaned[month].content for month in months.all})
 
 
@@ -115,6 +116,12 @@ def hyperparameters(
     return recipe(budget)
 
 
+def _thinning(project: Project, rows: int) -> dict[str, int]:
+    """What decides on the rows that are in memory, where a window has more than these."""
+    most = project.settings.memory_rows
+    return {"memory_rows": most} if rows > most else {}
+
+
 def search_identity(recipe: Recipe) -> str:
     """Digest of a search apart from its budget: a larger one goes on where the smaller ended."""
     parts = dict(recipe.parts)
@@ -131,7 +138,7 @@ def trial_width(project: Project) -> int:
 def model(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:
     # Models live in MLflow: another tracking server is another place where they are not yet.
     settings = {"seed": project.settings.seed, "tracking": _digest(project.settings.tracking_place)}
-    settings |= {"coverage": project.settings.coverage}
+    settings |= {"coverage": project.settings.coverage} | _thinning(project, built.value("dagster/row_count"))
     if asset == "xgboost_model" and project.settings.final_fit != "local":
         settings["final_fit"] = "divided"  # wherever the cluster is
     upstream = {"training_set": built.content, "hyperparameters": tuned.content}
@@ -144,7 +151,7 @@ def champion_model(project: Project, built: Record, candidates: Mapping[str, Rec
         "confidence": settings.confidence,
         "minimum_gain": settings.minimum_gain,
         "seed": settings.seed,
-    }
+    } | _thinning(project, built.value("dagster/row_count"))
     data = {name: record.content for name, record in candidates.items()}
     return _recipe("champion_model", settings=described, data=data, upstream={"training_set": built.content})
 

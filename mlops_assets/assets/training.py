@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.assets import recipes
-from mlops_assets.assets.divided import fit_divided, is_divided
 from mlops_assets.assets.explaining import explained
+from mlops_assets.assets.final_fit import fit_final
 from mlops_assets.assets.making import OWNERS, RETRY, Made, Making, begin, clear_failures
 from mlops_assets.assets.records import Record, newest
 from mlops_assets.partitions import model_type_mapping
@@ -95,7 +95,7 @@ def _register(
     context: dg.AssetExecutionContext, project: Project, making: Making, training_set: "TrainingSet", tuned: Record
 ) -> "Version":
     """Fit with the best parameters on the train split, log with the scores on validation, and register."""
-    from mlops_assets.core.estimators import FitData, fit, predict
+    from mlops_assets.core.estimators import predict
     from mlops_assets.core.evaluation import score
     from mlops_assets.core.final import finish
     from mlops_assets.core.intervals import calibrate
@@ -103,14 +103,9 @@ def _register(
     from mlops_assets.core.model import Model
 
     name, settings = tuned.partition, project.settings
-    model_type = project.model_types[name]
-    kind = model_type.matrix
-    X, params, rounds = training_set.matrix(kind, "train"), tuned.value("best_parameters"), tuned.value("rounds")
-    if is_divided(project, name):
-        fitted = fit_divided(project, training_set, name, params, rounds)
-    else:
-        data = FitData(X, training_set.target("train"), training_set.categorical)
-        fitted = fit(model_type, params, data, rounds=rounds, seed=settings.seed, threads=settings.thread_count)
+    kind = project.model_types[name].matrix
+    final = fit_final(project, training_set, tuned, name, tuned.value("rounds"))
+    fitted = final.fitted
     held_out = training_set.target("validation")
     prediction = predict(fitted.estimator, training_set.matrix(kind, "validation"))
     scores = score(held_out, prediction)
@@ -118,7 +113,7 @@ def _register(
     model = Model(project.spec, training_set.encoder, fitted.estimator, name, kind)
     levels = needed_levels(training_set.levels, settings.coverage)
     intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels)
-    model = finish(model, X, training_set.specimens, intervals)
+    model = finish(model, final.X, training_set.specimens, intervals)
     about = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
     about |= {"months": ",".join(training_set.months.all), RECIPE_TAG: making.recipe.digest}
     about |= {"code_version": making.recipe.parts["code"]}
@@ -130,7 +125,8 @@ def _register(
             example=example_rows(context, project, training_set.months.train[0]),
             prediction_name=project.spec.target.unit or "prediction",
             params=fitted.params,
-            metrics=metrics | {"fit_seconds": round(fitted.seconds, 3), "fit_shares": fitted.shares},
+            metrics=metrics
+            | {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares},
             tags=about,
         )
 

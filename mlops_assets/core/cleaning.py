@@ -54,16 +54,17 @@ class Cleaner:
         import pyarrow as pa
 
         spec = self._spec
-        columns = from_table(raw, spec.used_columns())
+        columns = from_table(raw, _judged(spec))
         y = target(spec, columns)
         keep = np.ones(len(y), bool)
         for name, passes in _rules(spec, columns, y, self._partition):
-            self.dropped[name] = self.dropped.get(name, 0) + int((keep & ~passes).sum())
+            left = np.count_nonzero(keep)
             keep &= passes
+            self.dropped[name] = self.dropped.get(name, 0) + int(left - np.count_nonzero(keep))
         table = raw.select(kept_columns(spec)).filter(pa.array(keep))
         table = table.add_column(0, ROW_ID, pa.array(self._rows + np.flatnonzero(keep)))
         self._rows += len(y)
-        self._known += int((~np.isnan(y)).sum())
+        self._known += len(y) - int(np.count_nonzero(np.isnan(y)))
         self.kept += table.num_rows
         return table.append_column(TARGET, pa.array(y[keep]))
 
@@ -94,6 +95,11 @@ def kept_columns(spec: DatasetSpec) -> list[str]:
     """Aliases in clean data: a model's inputs, the time column and the key; nothing known only after the event."""
     wanted = {*spec.inputs(), *spec.key} | ({spec.time.column} if spec.time else set())
     return [alias for alias in spec.used_columns() if alias in wanted]
+
+
+def _judged(spec: DatasetSpec) -> set[str]:
+    """Aliases that tell whether a row is kept, and its target."""
+    return {*spec.target.columns, *(rule.column for rule in spec.rows)} | ({spec.time.column} if spec.time else set())
 
 
 def target(spec: DatasetSpec, columns: Columns) -> np.ndarray:

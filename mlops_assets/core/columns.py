@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns = dict[str, np.ndarray]
-SLICE_ROWS = 2**18  # so many fit into a processor's cache, column by column
+SLICE_ROWS = 2**16  # so many fit into a processor's cache, column by column
 
 
 def from_table(table: pa.Table, aliases: Iterable[str]) -> Columns:

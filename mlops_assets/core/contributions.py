@@ -56,12 +56,19 @@ def learn_background(estimator: Any, X: Matrix) -> Background | None:
     if is_booster(estimator):
         return None
     if is_linear(estimator):
-        return Background(np.asarray(X.mean(axis=0), np.float64).reshape(-1))
+        return Background(_mean(X))
     rows = X.shape[0]
     some = X[np.arange(min(rows, TYPICAL_OF)) * rows // min(rows, TYPICAL_OF)]
     prediction = predict(estimator, some)
     typical = int(np.abs(prediction - prediction.mean()).argmin())
     return Background(_dense(some[[typical]])[0])
+
+
+def _mean(X: Matrix) -> np.ndarray:
+    """The mean row (width,); SciPy's own would copy a sparse matrix, which may be larger than memory."""
+    if isinstance(X, np.ndarray):
+        return X.mean(axis=0, dtype=np.float64)
+    return X.T @ np.full(X.shape[0], 1 / X.shape[0])
 
 
 def explain(

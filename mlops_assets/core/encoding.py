@@ -63,6 +63,12 @@ class Encoder:
         X = self.matrix(features, self.codes(features), kind)
         return X.csr() if isinstance(X, Entries) else X
 
+    def both(self, spec: Features, columns: Columns) -> tuple[np.ndarray, csr_matrix]:
+        """The dense and the one-hot matrix of rows that were not trained on."""
+        features = derive(spec, columns)
+        codes = self.codes(features)
+        return self.matrix(features, codes, "dense"), self.matrix(features, codes, "one_hot").csr()
+
     def matrix(self, features: Columns, codes: Codes, kind: MatrixKind) -> Entries | np.ndarray:
         """The matrix (n, width) of derived features: sparse entries, or float32 with NaN where missing."""
         if kind == "one_hot":

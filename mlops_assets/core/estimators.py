@@ -11,16 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlops_assets.core.external_memory import external_matrix
+from mlops_assets.core.line import fit_line
 from mlops_assets.core.model_types import ModelType
 from mlops_assets.core.one_hot import Entries
 from mlops_assets.core.tree_arrays import tree_arrays
 from mlops_assets.errors import ModelError
 
 FEW_ROWS = 64
+_LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model.Ridge")
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -34,12 +38,14 @@ class FitData:
     """Rows to learn from: X (n, m), y (n,), and for a trial the validation rows that stop XGBoost early.
 
     `categorical`: for each column of a dense X, whether it holds category codes; a sparse X has none.
+    `spill`: a folder for what a fit keeps on disk; with one, X in mapped files stays there (`learns_from_disk`).
     """
 
     X: Matrix
     y: np.ndarray
     categorical: Sequence[bool] = ()
     validation: tuple[Matrix, np.ndarray] | None = None
+    spill: Path | None = None
     _binned: dict[int | None, list[DMatrix]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -51,8 +57,12 @@ class FitData:
         if max_bin not in self._binned:
             from xgboost import DMatrix, QuantileDMatrix
 
-            common = {"feature_types": feature_kinds(self.categories), "enable_categorical": True}
-            matrices = [QuantileDMatrix(self.X, self.y, max_bin=max_bin, **common)]
+            kinds = feature_kinds(self.categories)
+            common = {"feature_types": kinds, "enable_categorical": True}
+            if self.spill:
+                matrices = [external_matrix(self.X, self.y, kinds, max_bin, self.spill)]
+            else:
+                matrices = [QuantileDMatrix(self.X, self.y, max_bin=max_bin, **common)]
             if self.validation:
                 # Not binned: each round's tree goes over plain numbers three times as fast, to the same leaves.
                 matrices.append(DMatrix(*self.validation, **common))
@@ -135,9 +145,15 @@ def fit(
         else:
             categorical = _few_values(data, params.get("max_bins", 255))
             estimator = build(model_type, params, seed=seed, threads=threads, categorical=categorical)
-            estimator = _fit_sklearn(estimator, data)
+            estimator = fit_line(estimator, data.X, data.y) if data.spill else _fit_sklearn(estimator, data)
             rounds = None
     return Fitted(estimator, dict(params), rounds, time.perf_counter() - started)
+
+
+def learns_from_disk(model_type: ModelType, params: Mapping[str, Any]) -> bool:
+    """Whether it can be fitted on rows in mapped files without holding them: XGBoost, and lines by least squares."""
+    is_line = model_type.import_path in _LEAST_SQUARES and model_type.matrix == "one_hot"
+    return model_type.is_xgboost or (is_line and params.keys() <= {"alpha", "fit_intercept"})
 
 
 def predict(estimator: Any, X: Matrix | Entries) -> np.ndarray:

@@ -173,12 +173,13 @@ def _empty_values(spec: DatasetSpec, seen: RawRows) -> CheckOutcome:
 
 
 def _target_range(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
-    known = y[~np.isnan(y)]
+    known = np.sort(y)[: np.count_nonzero(~np.isnan(y))]  # NaN comes last
     if spec.target.keep is None or not len(known):
         reason = "no row has a target" if spec.target.keep else "the dataset keeps every target"
         return _outcome("target_range", f"not judged: {reason}", known=len(known))
     low, high = spec.target.keep
-    share = float(((known < low) | (known > high)).mean())
+    inside = np.searchsorted(known, high, "right") - np.searchsorted(known, low, "left")
+    share = float((len(known) - inside) / len(known))
     numbers = {"known": len(known), "share_outside": share, "median": float(np.median(known))}
     description = f"{share:.1%} of targets lie outside {low:g}..{high:g} {spec.target.unit}".rstrip()
     return _outcome("target_range", description, warns=share > MOST_OUTSIDE, **numbers)
@@ -213,11 +214,12 @@ def _rows_kept(spec: DatasetSpec, rows: int, partition: str, dropped: Mapping[st
 
 
 def _target_values(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
-    broken = int((~np.isfinite(y)).sum())
+    broken = len(y) - int(np.count_nonzero(np.isfinite(y)))
     if broken:
         return _outcome("target_values", f"{broken:,} target(s) are not finite", stops=True, not_finite=broken)
     quantiles = {"min": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
-    numbers = dict(zip(quantiles, map(float, np.quantile(y, list(quantiles.values()))), strict=True))
+    ordered = np.sort(y)  # which makes quantiles a third as dear
+    numbers = dict(zip(quantiles, map(float, np.quantile(ordered, list(quantiles.values()))), strict=True))
     numbers |= {"mean": float(y.mean()), "standard_deviation": float(y.std())}
     same = numbers["min"] == numbers["max"]
     spread = f"9 in 10 targets lie in {numbers['p05']:.4g}..{numbers['p95']:.4g} {spec.target.unit}".rstrip()

@@ -59,3 +59,16 @@ def split_by_hash(key: Columns, window: Window, seed: int) -> np.ndarray:
     """Split of each row (n,) int8, fixed by its key and the seed: a row never changes sides when others come."""
     place = row_hash(key, seed)
     return (place >= 1 - window.test_share - window.validation_share).astype(np.int8) + (place >= 1 - window.test_share)
+
+
+class Evenly:
+    """Chooses an even share of rows that come in batches."""
+
+    def __init__(self, share: float) -> None:
+        self._share, self._seen = min(share, 1.0), 0
+
+    def choose(self, count: int) -> np.ndarray:
+        """Whether each of the next rows (count,) is chosen."""
+        steps = np.ceil(np.arange(self._seen, self._seen + count + 1) * self._share)  # the first one always is
+        self._seen += count
+        return steps[1:] > steps[:-1]

@@ -7,12 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlops_assets.core.cleaning import TARGET, in_month, target
-from mlops_assets.core.columns import from_table, row_hash
+from mlops_assets.core.columns import from_table
+from mlops_assets.core.fits import surely_fits
+from mlops_assets.core.row_keys import repeated, row_keys
 from mlops_assets.core.schemas import clean_schema, raw_schema, validate
 from mlops_assets.dataset import DatasetSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class _Growing:
+    """Numbers that come in parts, in one array (n,): a list of parts, joined in the end, would be there twice."""
+
+    def __init__(self, dtype: type) -> None:
+        self.values = np.empty(0, dtype)
+
+    def add(self, part: np.ndarray) -> None:
+        known = len(self.values)
+        self.values.resize(known + len(part), refcheck=False)  # in place: nobody else has seen it yet
+        self.values[known:] = part
 
 
 class RawRows:
@@ -26,8 +40,7 @@ class RawRows:
         self.empty = dict.fromkeys(spec.used_columns(), 0)
         self.problems: tuple[str, ...] = ()
         self._spec, self._partition, self._fits = spec, partition, None
-        self._targets: list[np.ndarray] = []
-        self._hashes: list[np.ndarray] = []
+        self._targets, self._keys = _Growing(np.float64), _Growing(np.uint64)
 
     def add(self, table: pa.Table) -> None:
         spec = self._spec
@@ -37,26 +50,26 @@ class RawRows:
         self.rows += table.num_rows
         if self.problems or not table.num_rows:
             return
-        columns = from_table(table, spec.used_columns())
-        self._targets.append(target(spec, columns))
-        self._hashes.append(row_hash(columns, seed=0))
-        for alias, values in columns.items():
-            missing = table.column(alias).null_count if values.dtype == object else np.isnan(values).sum()
-            self.empty[alias] += int(missing)
+        table = table.select(spec.used_columns())
+        columns = from_table(table, {*spec.target.columns, *([spec.time.column] if spec.time else ())})
+        self._targets.add(target(spec, columns))
+        self._keys.add(row_keys(table))
+        for alias, column in zip(table.column_names, table.columns, strict=True):
+            self.empty[alias] += _missing(column)
         if spec.time and not spec.time.keep_other_months:
             times = columns[spec.time.column]
-            self.elsewhere += int((~np.isnat(times) & ~in_month(times, self._partition)).sum())
+            known = table.num_rows - table.column(spec.time.column).null_count
+            self.elsewhere += known - int(np.count_nonzero(in_month(times, self._partition)))
 
     @property
     def y(self) -> np.ndarray:
         """Targets (n,), NaN where not known."""
-        return np.concatenate(self._targets)
+        return self._targets.values
 
     @property
     def repeated(self) -> int:
         """Rows that are equal to an earlier one."""
-        hashes = np.sort(np.concatenate(self._hashes))
-        return int((hashes[1:] == hashes[:-1]).sum())
+        return repeated(self._keys.values)
 
 
 class CleanRows:
@@ -64,16 +77,16 @@ class CleanRows:
 
     def __init__(self, spec: DatasetSpec) -> None:
         self.rows = 0
-        self._fits = clean_schema(spec)
+        self._spec, self._fits = spec, clean_schema(spec)
         self._wrong: list[pa.Table] = []
-        self._targets: list[np.ndarray] = []
+        self._targets = _Growing(np.float64)
 
     def add(self, table: pa.Table) -> None:
         self.rows += table.num_rows
-        if validate(self._fits, table):
-            self._wrong.append(table)
+        if surely_fits(self._spec, table) or not validate(self._fits, table):
+            self._targets.add(table.column(TARGET).to_numpy())
         else:
-            self._targets.append(table.column(TARGET).to_numpy())
+            self._wrong.append(table)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -85,4 +98,12 @@ class CleanRows:
     @property
     def y(self) -> np.ndarray:
         """Targets (n,)."""
-        return np.concatenate(self._targets)
+        return self._targets.values
+
+
+def _missing(column: pa.ChunkedArray) -> int:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nan = pc.sum(pc.is_nan(column)).as_py() if pa.types.is_floating(column.type) else 0
+    return column.null_count + (nan or 0)

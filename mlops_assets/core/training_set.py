@@ -6,7 +6,8 @@ Arrays are memory-mapped, so that several processes that tune on one training se
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,11 @@ import numpy as np
 
 from mlops_assets.core.cleaning import TARGET, kept_columns
 from mlops_assets.core.columns import Columns, concatenate, from_table, take
-from mlops_assets.core.encoding import Encoder, MatrixKind, fit_encoder
+from mlops_assets.core.encoding import Encoder, FittedEncoder, MatrixKind, fit_encoder
 from mlops_assets.core.golden import Specimens
 from mlops_assets.core.levels import learn_levels
-from mlops_assets.core.splitting import SPLITS, Months, SplitName, split_by_hash, split_by_time
+from mlops_assets.core.matrix_files import SplitFiles
+from mlops_assets.core.splitting import SPLITS, Evenly, Months, SplitName, split_by_hash, split_by_time
 from mlops_assets.core.state import DAMAGE
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import DataError, ModelError, StorageError
@@ -39,68 +41,124 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
+    def take(self, rows: np.ndarray) -> Rows:
+        return Rows(take(self.columns, rows), self.y[rows], None if self.months is None else self.months[rows])
 
-def split_rows(spec: DatasetSpec, tables: Sequence[pa.Table], months: Months, seed: int) -> dict[SplitName, Rows]:
-    """Clean tables (one a month, oldest first) divided into splits; within a split rows stay in their order.
+
+Parts = Mapping[SplitName, Rows]
+
+
+def split_rows(spec: DatasetSpec, tables: Iterable[pa.Table], months: Months, seed: int) -> Parts:
+    """Clean tables (oldest first) divided into splits; within a split rows stay in their order.
 
     Raises DataError where a split that the window asks for has no row.
     """
-    columns = concatenate([from_table(table, kept_columns(spec)) for table in tables])
-    y = np.concatenate([table.column(TARGET).to_numpy() for table in tables])
+    return gather((divide(spec, table, months, seed) for table in tables), months)
+
+
+def divide(spec: DatasetSpec, table: pa.Table, months: Months, seed: int) -> Parts:
+    """Clean rows, such as some of a month, divided into splits, of which any may be empty."""
+    columns = from_table(table, kept_columns(spec))
+    y = table.column(TARGET).to_numpy()
     if spec.time:
         test_from = np.datetime64(months.test[0]) if months.test else None
         split = split_by_time(columns[spec.time.column], np.datetime64(months.validation[0]), test_from)
     else:
         split = split_by_hash({name: columns[name] for name in spec.key or kept_columns(spec)}, spec.window, seed)
-    inputs = {alias: columns[alias] for alias in spec.inputs()}
     month = columns[spec.time.column].astype("datetime64[M]") if spec.time else None
-    parts = {}
-    for number, name in enumerate(SPLITS):
-        chosen = np.flatnonzero(split == number)
-        parts[name] = Rows(take(inputs, chosen), y[chosen], None if month is None else month[chosen])
-        if not len(chosen) and getattr(months, name):
+    rows = Rows({alias: columns[alias] for alias in spec.inputs()}, y, month)
+    return {name: rows.take(np.flatnonzero(split == number)) for number, name in enumerate(SPLITS)}
+
+
+def gather(batches: Iterable[Parts], months: Months, share: float = 1.0) -> Parts:
+    """The rows of batches in their order, or an even share of them, such as every third, in memory.
+
+    Raises DataError where a split that the window asks for has no row.
+    """
+    evenly, found = {name: Evenly(share) for name in SPLITS}, {name: [] for name in SPLITS}
+    for parts in batches:
+        for name, rows in parts.items():
+            found[name].append(rows if share >= 1 else rows.take(evenly[name].choose(len(rows))))
+    parts = {name: join(rows) for name, rows in found.items()}
+    for name, rows in parts.items():
+        if not len(rows) and getattr(months, name):
             raise DataError(f"no row falls into the {name} split ({', '.join(getattr(months, name))})")
     return parts
 
 
 def join(parts: Sequence[Rows]) -> Rows:
-    """Rows of several splits as one, in their order."""
-    parts = [part for part in parts if len(part)]
-    return Rows(concatenate([part.columns for part in parts]), np.concatenate([part.y for part in parts]))
+    """Rows of several splits or batches as one, in their order."""
+    parts = [part for part in parts if len(part)] or parts[:1]
+    months = None if any(part.months is None for part in parts) else np.concatenate([part.months for part in parts])
+    return Rows(concatenate([part.columns for part in parts]), np.concatenate([part.y for part in parts]), months)
 
 
 def write_training_set(
-    folder: Path, spec: DatasetSpec, parts: dict[SplitName, Rows], months: Months, seed: int
+    folder: Path, spec: DatasetSpec, batches: Iterable[Parts], months: Months, seed: int, share: float = 1.0
 ) -> None:
     """Fit the encoder on the train split alone, encode every split, and write it all into an empty folder.
 
-    The levels for intervals come from train and validation: no test row has a say in them.
+    `batches` are gone through twice. Of their rows, the encoder learns from an even `share`, which is in memory; the
+    others pass a batch at a time. The levels for intervals come from train and validation: no test row has a say.
     """
-    fitted = fit_encoder(spec.features, parts["train"].columns, parts["train"].y, seed)
+    known = gather(batches, months, share)
+    train, held = known["train"], known["validation"]
+    fitted = fit_encoder(spec.features, train.columns, train.y, seed)
     encoder = fitted.encoder
     encoder.save(folder)
-    Specimens.of(spec, parts["train"].columns, encoder.vocabularies, parts["validation"].columns).save(folder)
-    comparable = []
-    for name in SPLITS:
-        rows = parts[name]
-        if name == "train":
-            one_hot, dense = fitted.one_hot, fitted.dense
-        else:
-            one_hot, dense = (encoder.transform(spec.features, rows.columns, kind) for kind in ("one_hot", "dense"))
-        arrays = {"y": rows.y, "dense": dense}
-        arrays |= {"data": one_hot.data, "indices": one_hot.indices, "indptr": one_hot.indptr}
-        for part, array in arrays.items():
-            np.save(folder / f"{name}_{part}.npy", array)
-        if name != "test" and rows.months is not None:
-            comparable.append((one_hot, rows.y, rows.months))
-    np.save(folder / "levels.npy", learn_levels(comparable))
+    Specimens.of(spec, train.columns, encoder.vocabularies, held.columns).save(folder)
+    comparable = [(fitted.one_hot, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
+    levels = learn_levels([(X, rows.y, rows.months) for X, rows in comparable if rows.months is not None])
+    np.save(folder / "levels.npy", levels)
+    with ExitStack() as opened:
+        width = len(encoder.dense_names)
+        files = {name: opened.enter_context(SplitFiles(folder, name, width)) for name in SPLITS}
+        encode_rows(spec, batches, fitted, share, files)
     about = {
         "months": asdict(months),
-        "rows": {name: len(parts[name]) for name in SPLITS},
+        "rows": {name: files[name].rows for name in SPLITS},
         "one_hot_names": encoder.one_hot_names,
         "dense_names": encoder.dense_names,
     }
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def encode_rows(
+    spec: DatasetSpec,
+    batches: Iterable[Parts],
+    fitted: FittedEncoder,
+    share: float,
+    files: Mapping[SplitName, SplitFiles],
+) -> None:
+    """Append the matrices of every row to the files of its split.
+
+    `fitted` has learnt from an even `share` of the train rows: theirs are out of fold, as it gave them.
+    """
+    evenly, done = Evenly(share), 0
+    for parts in batches:
+        for name, rows in parts.items():
+            if not len(rows):
+                continue
+            learnt = evenly.choose(len(rows)) if name == "train" else np.zeros(len(rows), bool)
+            count = np.count_nonzero(learnt)
+            own = fitted.dense[done : done + count], fitted.one_hot[done : done + count]
+            done += count
+            if count < len(rows):
+                own = _merged(learnt, own, fitted.encoder.both(spec.features, rows.take(~learnt).columns))
+            files[name].append(rows.y, *own)
+
+
+def _merged(
+    learnt: np.ndarray, own: tuple[np.ndarray, csr_matrix], others: tuple[np.ndarray, csr_matrix]
+) -> tuple[np.ndarray, csr_matrix]:
+    """Matrices of rows in their order, from those of the rows that are `learnt` (n,) and of those that are not."""
+    from scipy.sparse import vstack
+
+    if not learnt.any():
+        return others
+    order = np.empty(len(learnt), np.int64)
+    order[np.argsort(~learnt, kind="stable")] = np.arange(len(learnt))
+    return np.concatenate([own[0], others[0]])[order], vstack([own[1], others[1]], format="csr")[order]
 
 
 @dataclass(frozen=True)

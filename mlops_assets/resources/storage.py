@@ -62,18 +62,19 @@ class Storage:
     ) -> Stored:
         """Store rows that come in batches as one Parquet file; only one batch is held in memory.
 
-        `distinct`: columns in which hardly a value occurs twice, which a dictionary would only make slower.
+        `distinct`: numbers of which hardly one occurs twice, which a dictionary would only make slower.
         Equal rows in equal batches get an equal name. An error that `batches` raises by itself passes through.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        # Bytes of whole numbers and times, one place after the other, need no dictionary: half the work, and smaller.
+        split = {field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)}
+        split |= {*distinct}
         layout = {
-            "compression": "zstd",
-            "use_dictionary": [column for column in schema.names if column not in distinct],
-            "column_encoding": {
-                column: "DELTA_BINARY_PACKED" for column in distinct if pa.types.is_integer(schema.field(column).type)
-            },
+            "compression": "lz4",
+            "use_dictionary": [column for column in schema.names if column not in split],
+            "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         }
         with self._temporary(folder, name) as temporary:
             with temporary.open("w+b") as file:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-STREAM_ROWS = 2**18
+STREAM_ROWS = 2**16
 
 
 @dataclass(frozen=True)

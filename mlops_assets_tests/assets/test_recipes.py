@@ -8,6 +8,7 @@ import pytest
 from mlops_assets.assets import recipes
 from mlops_assets.assets.records import Record
 from mlops_assets.core.fingerprint import Recipe, changes
+from mlops_assets.core.splitting import Months
 from mlops_assets.errors import DataError
 from mlops_assets.project import open_project
 from mlops_assets_tests.homes import SHOP, write_yaml
@@ -28,7 +29,7 @@ def project(tmp_path):
 
 
 def record(asset, recipe=None, content="c" * 64, **metadata):
-    values = {name: dg.MetadataValue.int(value) for name, value in metadata.items()}
+    values = {name: dg.MetadataValue.int(value) for name, value in ({"dagster/row_count": 1_000} | metadata).items()}
     return Record(asset, None, recipe or Recipe({}), content, None, values, "run", datetime.now(UTC))
 
 
@@ -161,10 +162,26 @@ def test_months_of_another_source_or_cleaned_by_other_rules_do_not_count(worksho
 
 
 def test_a_fit_over_a_cluster_is_another_model_of_xgboost_wherever_the_cluster_is(project):
-    built, tuned = record("training_set"), record("hyperparameters")
+    built, tuned = record("training_set", **{"dagster/row_count": 900}), record("hyperparameters")
     here, there = project(), [project(env={"FINAL_FIT": f"dask:tcp://{host}:8786"}) for host in ("one", "two")]
     recipe = recipes.model("xgboost_model", here, built, tuned)
     one, other = (recipes.model("xgboost_model", each, built, tuned) for each in there)
     assert one == other
     assert changes(recipe, one) == ('settings: final_fit is new ("divided")',)
     assert recipes.model("sklearn_model", here, built, tuned) == recipes.model("sklearn_model", there[0], built, tuned)
+
+
+def test_the_rows_in_memory_decide_where_a_window_has_more(project):
+    months = Months(("2024-01",), ("2024-02",), ())
+    cleaned = {month: record("clean_data") for month in months.all}
+    built = record("training_set", **{"dagster/row_count": 2_000})
+
+    def all_recipes(most):
+        made = project({"MEMORY_ROWS": most})
+        yield recipes.training_set(made, months, cleaned)
+        yield recipes.model("sklearn_model", made, built, record("hyperparameters"))
+        yield recipes.champion_model(made, built, {})
+
+    for fits, beyond, further in zip(*map(all_recipes, ("2000", "1999", "1998")), strict=True):
+        assert changes(fits, beyond) == ("settings: memory_rows is new (1999)",)
+        assert changes(beyond, further) == ("settings: memory_rows 1999 -> 1998",)

@@ -42,7 +42,7 @@ def write_rows(folder: Path, spec: DatasetSpec, columns: dict[str, np.ndarray]) 
     named = columns | {TARGET: columns["price"]}
     tables = [pa.table({name: values[month == m] for name, values in named.items()}) for m in months.all]
     folder.mkdir()
-    write_training_set(folder, spec, split_rows(spec, tables, months, 7), months, seed=7)
+    write_training_set(folder, spec, [split_rows(spec, tables, months, 7)], months, seed=7)
     return folder
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.core.splitting import Months, choose_months, split_by_hash, split_by_time
+from mlops_assets.core.splitting import Evenly, Months, choose_months, split_by_hash, split_by_time
 from mlops_assets.dataset import Window
 from mlops_assets.errors import DataError
 
@@ -81,3 +81,12 @@ def test_a_growing_test_share_only_takes_rows_from_before_it():
     key = {"id": np.arange(5_000.0)}
     small, large = (split_by_hash(key, Window(test_share=share), seed=7) for share in (0.1, 0.2))
     assert (large[small == 2] == 2).all()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.01])
+def test_an_even_share_does_not_depend_on_the_batches(share):
+    at_once, in_parts = Evenly(share), Evenly(share)
+    chosen = np.concatenate([in_parts.choose(count) for count in (1, 0, 7, 500, 492)])
+    np.testing.assert_array_equal(chosen, at_once.choose(1000))
+    assert chosen[0]
+    assert np.count_nonzero(chosen) == 1000 * share

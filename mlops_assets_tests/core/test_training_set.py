@@ -12,9 +12,10 @@ import pytest
 
 import mlops_assets
 from mlops_assets.core.cleaning import TARGET, clean
+from mlops_assets.core.columns import slices
 from mlops_assets.core.encoding import fit_encoder
-from mlops_assets.core.splitting import SPLITS, Months, choose_months
-from mlops_assets.core.training_set import Rows, TrainingSet, join, split_rows, write_training_set
+from mlops_assets.core.splitting import SPLITS, Evenly, Months, choose_months
+from mlops_assets.core.training_set import Rows, TrainingSet, divide, join, split_rows, write_training_set
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets.errors import DataError, ModelError, StorageError
 
@@ -48,7 +49,7 @@ def written(tmp_path, make_spec, make_columns):
     spec = make_spec(window={"test_months": 0})
     months = choose_months(["2024-01", "2024-02"], spec.window)
     parts = split_rows(spec, tables_of(make_columns(400)), months, seed=7)
-    write_training_set(tmp_path, spec, parts, months, seed=7)
+    write_training_set(tmp_path, spec, [parts], months, seed=7)
     return tmp_path, spec, parts, months
 
 
@@ -60,7 +61,7 @@ def test_the_tutorials_published_counts_come_out_exactly(tmp_path, taxi_month):
     assert sum(table.num_rows for table in cleaned) == 105_870
 
     parts = split_rows(TUTORIAL, cleaned, months, seed=7)
-    write_training_set(tmp_path, TUTORIAL, parts, months, seed=7)
+    write_training_set(tmp_path, TUTORIAL, [parts], months, seed=7)
     training_set = TrainingSet.load(tmp_path)
     assert training_set.matrix("one_hot", "train").shape == (54_378, 5_094)
     assert training_set.matrix("one_hot", "validation").shape == (51_492, 5_094)
@@ -76,7 +77,7 @@ def test_the_same_rows_and_seed_give_the_same_bytes_of_every_file(tmp_path, flig
     for folder in ("first", "second"):
         tables = [clean(FLIGHTS, flights.filter(pa.array(month == m)), m).table for m in months.all]
         (tmp_path / folder).mkdir()
-        write_training_set(tmp_path / folder, FLIGHTS, split_rows(FLIGHTS, tables, months, 7), months, seed=7)
+        write_training_set(tmp_path / folder, FLIGHTS, [split_rows(FLIGHTS, tables, months, 7)], months, seed=7)
     assert digests(tmp_path / "first") == digests(tmp_path / "second")
     assert len(digests(tmp_path / "first")) == 6 + 5 * len(SPLITS)
 
@@ -94,7 +95,7 @@ spec = DatasetSpec.model_validate_json((folder / "spec.json").read_text())
 months = choose_months(["2024-01", "2024-02"], spec.window)
 tables = [feather.read_table(folder / f"{month}.feather") for month in months.all]
 (folder / "out").mkdir()
-write_training_set(folder / "out", spec, split_rows(spec, tables, months, 7), months, 7)
+write_training_set(folder / "out", spec, [split_rows(spec, tables, months, 7)], months, 7)
 """
 
 
@@ -114,7 +115,7 @@ def test_another_process_with_another_hash_seed_writes_the_same_bytes(written, t
 def test_another_seed_changes_only_what_is_out_of_fold(written, tmp_path_factory):
     folder, spec, parts, months = written
     other = tmp_path_factory.mktemp("other_seed")
-    write_training_set(other, spec, parts, months, seed=8)
+    write_training_set(other, spec, [parts], months, seed=8)
     changed = {name for name, digest in digests(folder).items() if digests(other)[name] != digest}
     assert changed == {"train_dense.npy"}
 
@@ -123,9 +124,42 @@ def test_targets_of_validation_rows_change_nothing_but_their_own_file(written, t
     folder, spec, parts, months = written
     other = tmp_path_factory.mktemp("other_targets")
     validation = Rows(parts["validation"].columns, parts["validation"].y * 100)
-    write_training_set(other, spec, parts | {"validation": validation}, months, seed=7)
+    write_training_set(other, spec, [parts | {"validation": validation}], months, seed=7)
     changed = {name for name, digest in digests(folder).items() if digests(other)[name] != digest}
     assert changed == {"validation_y.npy"}
+
+
+def in_batches(spec, columns, months, rows=70):
+    return [divide(spec, part, months, 7) for table in tables_of(columns) for part in slices(table, rows)]
+
+
+def test_rows_in_batches_give_the_bytes_of_the_same_rows_at_once(written, tmp_path_factory, make_columns):
+    folder, spec, _, months = written
+    batches = in_batches(spec, make_columns(400), months)
+    other = tmp_path_factory.mktemp("in_batches")
+    write_training_set(other, spec, batches, months, seed=7)
+    assert len(batches) > 4
+    assert digests(other) == digests(folder)
+
+
+def test_an_encoder_learns_from_an_even_share_and_encodes_every_row(written, tmp_path_factory, make_columns):
+    folder, spec, parts, months = written
+    batches = in_batches(spec, make_columns(400), months)
+    other = tmp_path_factory.mktemp("thinned")
+    write_training_set(other, spec, batches, months, seed=7, share=0.25)
+    whole, thinned = TrainingSet.load(folder), TrainingSet.load(other)
+    assert thinned.rows == whole.rows
+    chosen = Evenly(0.25).choose(whole.rows["train"])
+    assert np.count_nonzero(chosen) == -(-whole.rows["train"] // 4)
+    train = parts["train"].take(chosen)
+    fitted = fit_encoder(spec.features, train.columns, train.y, seed=7)
+    others = fitted.encoder.transform(spec.features, parts["train"].take(~chosen).columns, "dense")
+    for name in ("train", "validation"):
+        np.testing.assert_array_equal(thinned.target(name), whole.target(name))
+    np.testing.assert_array_equal(thinned.matrix("dense", "train")[chosen], fitted.dense)
+    np.testing.assert_array_equal(thinned.matrix("dense", "train")[~chosen], others)
+    one_hot = fitted.encoder.transform(spec.features, parts["train"].columns, "one_hot")
+    np.testing.assert_array_equal(thinned.matrix("one_hot", "train").toarray(), one_hot.toarray())
 
 
 def test_a_loaded_training_set_gives_the_rows_that_were_written(written):
@@ -160,7 +194,7 @@ def test_rows_of_which_nothing_is_known_are_written_and_read(tmp_path, make_spec
     months = choose_months(["2024-01", "2024-02"], spec.window)
     parts = split_rows(spec, tables_of(columns), months, seed=7)
     parts["validation"].columns["town"][:] = "Elsewhere"
-    write_training_set(tmp_path, spec, parts, months, seed=7)
+    write_training_set(tmp_path, spec, [parts], months, seed=7)
     training_set = TrainingSet.load(tmp_path)
     assert training_set.matrix("one_hot", "validation").nnz == 0
     assert np.isnan(training_set.matrix("dense", "validation")).all()

@@ -39,6 +39,18 @@ def test_a_table_comes_back_as_it_was(storage):
     assert storage.exists(stored.path)
 
 
+KINDS = [pa.int8(), pa.uint16(), pa.int32(), pa.int64(), pa.timestamp("us"), pa.timestamp("ns", "UTC"), pa.date32()]
+KINDS += [pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.duration("us"), pa.list_(pa.int64())]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_values_of_every_kind_come_back_as_they_were(storage, kind):
+    values = [[1], None, [3, 4]] if pa.types.is_list(kind) else [1, None, 3]
+    column = pa.array(["1", None, "3"] if kind == pa.string() else values)
+    table = pa.table({"value": column.cast(pa.int32() if kind == pa.date32() else column.type).cast(kind)})
+    assert storage.read_table(storage.write_table("clean", "m", table).path).equals(table)
+
+
 def test_columns_come_in_the_order_asked_for(storage):
     stored = storage.write_table("clean", "2024-01", TABLE)
     assert storage.read_table(stored.path, ["zone", "distance"]).column_names == ["zone", "distance"]

@@ -1,0 +1,153 @@
+"""Final fits: in memory where the window fits, else from disk, or on some of the rows where a type cannot do that.
+
+XGBoost's are made over a cluster where the settings say so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlops_assets.assets.divided import fit_divided, is_divided, stored_window
+from mlops_assets.assets.records import Record
+from mlops_assets.core.splitting import Months
+from mlops_assets.project import Project
+from mlops_assets.resources.storage import TEMPORARY
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from mlops_assets.assets.month_rows import WindowRows
+    from mlops_assets.core.encoding import Encoder
+    from mlops_assets.core.estimators import Fitted
+    from mlops_assets.core.golden import Specimens
+    from mlops_assets.core.model import Model
+    from mlops_assets.core.training_set import Parts, TrainingSet
+
+REFIT_ROUNDS = 1.05  # more rows carry a few more boosting rounds than early stopping found on fewer
+
+
+@dataclass(frozen=True)
+class FinalFit:
+    """A fitted estimator, and the matrix (n, width) that it learnt from."""
+
+    fitted: Fitted
+    X: csr_matrix | np.ndarray
+
+
+def fit_final(project: Project, training_set: TrainingSet, tuned: Record, name: str, rounds: int | None) -> FinalFit:
+    """A model type with its best parameters on the train split, of which MLOPS_MEMORY_ROWS say what is in memory."""
+    from mlops_assets.core.estimators import FitData, fit, learns_from_disk
+
+    settings, model_type, params = project.settings, project.model_types[name], tuned.value("best_parameters")
+    if is_divided(project, name):
+        fitted = fit_divided(project, training_set, name, params, rounds)
+        return FinalFit(fitted, training_set.matrix(model_type.matrix, "train"))
+    beyond_memory = sum(training_set.rows.values()) > settings.memory_rows
+    from_disk = beyond_memory and learns_from_disk(model_type, params)
+    most = settings.memory_rows if beyond_memory and not from_disk else None
+    X, y = training_set.matrix(model_type.matrix, "train", most), training_set.target("train", most)
+    with _room(project) if from_disk else nullcontext() as spill:
+        fitted = fit(
+            model_type,
+            params,
+            FitData(X, y, training_set.categorical, spill=Path(spill) if spill else None),
+            rounds=rounds,
+            seed=settings.seed,
+            threads=settings.thread_count,
+        )
+    return FinalFit(fitted, X)
+
+
+def refit(project: Project, window: WindowRows, parts: Parts, tuned: Record) -> tuple[Model, dict]:
+    """The recipe of a final model on every row of the window, encoders included, and the parameters used.
+
+    `parts` are the window's rows where these fit into memory. A refit has no rows left that it has not learnt from:
+    its intervals are those of the final model.
+    """
+    from mlops_assets.core.final import finish
+    from mlops_assets.core.model import Model
+
+    name, rounds = tuned.value("model_type"), tuned.value("rounds")
+    rounds = round(rounds * REFIT_ROUNDS) if rounds else None
+    divided = is_divided(project, name)
+    with ExitStack() as opened:
+        if window.share == 1 and not divided:
+            encoder, specimens, final = _refit_in_memory(project, parts, tuned, name, rounds)
+        else:
+            written = opened.enter_context(_written(project, window, divided))
+            encoder, specimens = written.encoder, written.specimens
+            final = fit_final(project, written, tuned, name, rounds)
+        model = Model(project.spec, encoder, final.fitted.estimator, name, project.model_types[name].matrix)
+        intervals = project.registry.load(tuned.value("version")).intervals
+        return finish(model, final.X, specimens, intervals), final.fitted.params
+
+
+def _refit_in_memory(
+    project: Project, parts: Parts, tuned: Record, name: str, rounds: int | None
+) -> tuple[Encoder, Specimens, FinalFit]:
+    from mlops_assets.core.encoding import fit_encoder
+    from mlops_assets.core.estimators import FitData, fit
+    from mlops_assets.core.golden import Specimens
+    from mlops_assets.core.training_set import join
+
+    spec, settings, model_type = project.spec, project.settings, project.model_types[name]
+    rows = join(list(parts.values()))
+    encoded = fit_encoder(spec.features, rows.columns, rows.y, settings.seed)
+    X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
+    fitted = fit(
+        model_type,
+        tuned.value("best_parameters"),
+        FitData(X, rows.y, encoded.encoder.dense_categorical),
+        rounds=rounds,
+        seed=settings.seed,
+        threads=settings.thread_count,
+    )
+    specimens = Specimens.of(spec, rows.columns, encoded.encoder.vocabularies)
+    return encoded.encoder, specimens, FinalFit(fitted, X)
+
+
+@contextmanager
+def _written(project: Project, window: WindowRows, for_workers: bool) -> Iterator[TrainingSet]:
+    """The whole window as a training set that has rows to train on alone, as long as it is needed."""
+    from mlops_assets.core.training_set import TrainingSet, write_training_set
+
+    def write(folder: Path) -> None:
+        months = Months(window.months.all, (), ())
+        write_training_set(folder, project.spec, _Undivided(window), months, project.settings.seed, window.share)
+
+    if for_workers:
+        with stored_window(project, write) as training_set:
+            yield training_set
+    else:
+        with _room(project) as folder:
+            write(Path(folder))
+            yield TrainingSet.load(Path(folder))
+
+
+@dataclass(frozen=True)
+class _Undivided:
+    """The rows of a window as if all were for training."""
+
+    window: WindowRows
+
+    def __iter__(self) -> Iterator[Parts]:
+        from mlops_assets.core.training_set import join
+
+        for parts in self.window:
+            rows = join(list(parts.values()))
+            nothing = rows.take(np.empty(0, np.int64))
+            yield {"train": rows, "validation": nothing, "test": nothing}
+
+
+def _room(project: Project) -> tempfile.TemporaryDirectory:
+    """A folder on the disk that holds training sets: what a killed run leaves there goes with their leftovers."""
+    place = project.home / "training_set"
+    place.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=place, prefix=TEMPORARY)
