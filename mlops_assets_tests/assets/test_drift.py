@@ -126,6 +126,7 @@ def test_a_later_champion_makes_no_report_stale(grown):
     assert {month: told(grown, month)["content"] for month in before} == before
 
 
+@pytest.mark.slow
 def test_a_month_that_changed_makes_its_own_report_and_later_ones_stale(new_workshop):
     workshop = new_workshop().make_up_to("drift_report")
     write_month(workshop.home.folder / "sales", "2024-02", rows=280)
@@ -141,6 +142,7 @@ def test_a_project_without_a_champion_still_compares_features_and_target(new_wor
     assert {row["role"] for row in shown["drift_rows"]} == {"feature", "target", "rows"}
 
 
+@pytest.mark.slow
 def test_a_month_that_was_scored_outside_a_retraining_is_measured_once(new_workshop):
     workshop = new_workshop().make_up_to("drift_report")
     sensor = build_monitoring_sensor(workshop.project, build_jobs(workshop.project))

@@ -82,6 +82,7 @@ def test_the_page_stands_alone_for_light_and_dark(workshop, champion):
     assert artefact(workshop, champion["champion_version"], "model_card/model_card.md") == champion["model_card"]
 
 
+@pytest.mark.slow
 def test_a_later_decision_shows_the_card_of_the_champion_that_stays(new_workshop):
     workshop = new_workshop().make_up_to("champion_model")
     before = told(workshop, "champion_model")

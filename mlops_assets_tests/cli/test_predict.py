@@ -176,6 +176,7 @@ def test_a_damaged_file_is_told_as_such(shop, tmp_path):
         assert answer.code == 2 and f"{name} is not" in answer.err, answer
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(shop, tmp_path):
     """The process's memory at its peak, for a file and for one twenty times as long."""
     peaks = []

@@ -204,6 +204,7 @@ def test_runs_of_active_dagster_runs_and_runs_of_others_stay_running(tracking, r
     assert sorted(asked) == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_two_processes_may_create_the_database_at_once(tmp_path, make_tracking):
     code = "import sys; from mlops_assets.resources.mlflow_connection import connect; connect(sys.argv[1])"
     uri = f"sqlite:///{tmp_path / 'new folder' / 'mlflow.db'}"
