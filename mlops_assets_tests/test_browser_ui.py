@@ -14,9 +14,11 @@ GROUPS = ("data_preparation", "training", "champion", "prediction")
 
 
 @pytest.fixture(scope="module")
-def uis(shop):
+def uis(new_shop):
     """The UIs on a home in which everything was made."""
-    with open_uis(shop.env, shop.folder / "dev.log") as uis:
+    home = new_shop()
+    assert home.command("run").code == 0
+    with open_uis(home.env, home.folder / "dev.log") as uis:
         yield uis
 
 
