@@ -28,6 +28,14 @@ def definitions():
     return build_definitions(open_project({}))
 
 
+@pytest.fixture(scope="module")
+def shop(new_shop):
+    """A home of their own in which everything was made: some of them make it again."""
+    home = new_shop()
+    assert home.command("run").code == 0
+    return home
+
+
 def commands_of(program):
     return [command for command in commands() if command.program == program]
 
