@@ -73,6 +73,14 @@ def lines_of_a_run(home, partition, **settings):
     return done.stderr.splitlines(), done.stdout.strip()
 
 
+@pytest.fixture(scope="module")
+def shop(new_shop):
+    """A home of their own in which everything was made: these tests make some of it again."""
+    home = new_shop()
+    assert home.command("run").code == 0
+    return home
+
+
 def test_a_run_prints_json_with_its_id_asset_and_partition(shop):
     lines, run_id = lines_of_a_run(shop, "2024-01", MLOPS_LOG_FORMAT="json")
     told = [json.loads(line) for line in lines]
