@@ -66,10 +66,10 @@ def train_and_test(source_uri: str, train: list[str]) -> dict[str, float]:
 
     from mlops_assets.assets.final_fit import REFIT_ROUNDS
     from mlops_assets.core.columns import take
-    from mlops_assets.core.encoding import fit_encoder
-    from mlops_assets.core.estimators import FitData, fit, predict
-    from mlops_assets.core.evaluation import score
-    from mlops_assets.core.model_types import resolve_model_type
+    from mlops_assets.core.features.encoder import fit_encoder
+    from mlops_assets.core.learners.estimators import FitData, fit, predict
+    from mlops_assets.core.learners.model_types import resolve_model_type
+    from mlops_assets.core.metrics import score
 
     taxi = Taxi(FULL, source_uri)
     features = taxi.spec.features

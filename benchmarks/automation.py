@@ -75,7 +75,7 @@ class Stage:
         return False
 
     def at_rest(self) -> bool:
-        from mlops_assets.automation.guards import active_retraining
+        from mlops_assets.automation.retraining import active_retraining
 
         return active_retraining(self.instance) is None and settled(self.instance, self.project)
 
@@ -199,7 +199,7 @@ ACTS = {act.__name__: act for act in (month, doors, failure, freshness, switches
 
 def _window(stage: Stage) -> list[str]:
     from mlops_assets.assets.records import newest
-    from mlops_assets.core.splitting import SPLITS
+    from mlops_assets.core.prepare.splitting import SPLITS
 
     built = newest(stage.instance, "training_set")
     return sorted({name for split in SPLITS for name in built.value(f"{split}_months").split(", ")} - {"none"})

@@ -46,8 +46,7 @@ def read_backtest() -> dict[str, Any]:
     """The lines of the table; the plot is written beside the page."""
     from benchmarks.measuring import ROOT
     from mlops_assets.assets.records import latest
-    from mlops_assets.core.backtest import steps_of, summarise
-    from mlops_assets.core.backtest_views import HEADER, by_month, cells
+    from mlops_assets.core.judge.backtest import HEADER, by_month, cells, steps_of, summarise
     from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 

@@ -63,10 +63,10 @@ def make_files(folder: str, rows: int) -> int:
 def make_model(folder: str) -> str:
     """A gradient boosting model on some rows of the first months, saved; gives its folder."""
     from benchmarks.taxi import Taxi
-    from mlops_assets.core.encoding import fit_encoder
-    from mlops_assets.core.estimators import FitData, fit
-    from mlops_assets.core.model import Model
-    from mlops_assets.core.model_types import resolve_model_type
+    from mlops_assets.core.features.encoder import fit_encoder
+    from mlops_assets.core.learners.estimators import FitData, fit
+    from mlops_assets.core.learners.model_types import resolve_model_type
+    from mlops_assets.core.model.model import Model
 
     taxi = Taxi(SPEC, f"{folder}/{{month}}.parquet")
     train = taxi.split(MONTHS[:1], MONTHS[1])["train"]
@@ -100,10 +100,10 @@ def read_and_write(folder: str) -> dict[str, Any]:
 
 def prepare(folder: str) -> dict[str, Any]:
     """What `raw_data` and `clean_data` do with their rows, month after month in one process, without Dagster."""
-    from mlops_assets.assets.month_rows import store_clean, store_raw
-    from mlops_assets.core.cleaning import Cleaner
-    from mlops_assets.core.quality import judge_clean, judge_raw
-    from mlops_assets.core.tallies import CleanRows, RawRows
+    from mlops_assets.assets.row_batches import store_clean, store_raw
+    from mlops_assets.core.prepare.cleaning import Cleaner
+    from mlops_assets.core.prepare.quality import judge_clean, judge_raw
+    from mlops_assets.core.prepare.row_statistics import CleanRows, RawRows
 
     project, raw, clean, rows = _project(folder), [], [], 0
     with timed() as used:
@@ -127,10 +127,10 @@ def train(folder: str, clean: list[str], rows: int, memory_rows: int) -> dict[st
     """
     import numpy as np
 
-    from mlops_assets.assets.month_rows import WindowRows
-    from mlops_assets.core.estimators import FitData, fit, predict
-    from mlops_assets.core.model_types import resolve_model_type
-    from mlops_assets.core.splitting import Months
+    from mlops_assets.assets.row_batches import WindowRows
+    from mlops_assets.core.learners.estimators import FitData, fit, predict
+    from mlops_assets.core.learners.model_types import resolve_model_type
+    from mlops_assets.core.prepare.splitting import Months
     from mlops_assets.core.training_set import TrainingSet, write_training_set
 
     project = _project(folder, MLOPS_MEMORY_ROWS=str(memory_rows))
@@ -175,8 +175,8 @@ def score(folder: str, model: str, stored: list[str]) -> dict[str, Any]:
     """What `predictions` does with its rows, month after month in one process, without Dagster and MLflow."""
     import pyarrow as pa
 
-    from mlops_assets.assets.prediction import COLUMNS, DISTINCT, Tally, score_rows
-    from mlops_assets.core.model import load_model
+    from mlops_assets.assets.predictions import COLUMNS, DISTINCT, Tally, score_rows
+    from mlops_assets.core.model.model import load_model
 
     project, loaded = _project(folder), load_model(Path(model))
     schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])

@@ -36,7 +36,7 @@ def _run(site: Site, kills: int, chance: random.Random) -> int:
     os.environ.update(site.env)
     import dagster as dg
 
-    from mlops_assets.automation.guards import active_retraining
+    from mlops_assets.automation.retraining import active_retraining
     from mlops_assets.project import open_project
 
     available = sorted(path.stem[-7:] for path in site.data.glob("green_tripdata_*.parquet"))
@@ -95,7 +95,7 @@ def _champion_answers(project) -> bool:
 
 def _report(instance, project, months, killed, bad_champion) -> int:
     from mlops_assets.assets.records import newest
-    from mlops_assets.core.splitting import SPLITS
+    from mlops_assets.core.prepare.splitting import SPLITS
 
     built = newest(instance, "training_set")
     window = {month for split in SPLITS for month in built.value(f"{split}_months").split(", ")}

@@ -22,7 +22,7 @@ from benchmarks.searches import flights
 from benchmarks.taxi import SEED
 
 if TYPE_CHECKING:
-    from mlops_assets.core.estimators import Fitted
+    from mlops_assets.core.learners.estimators import Fitted
 
 TRIALS, WIDTH, TRIAL_ROWS = 8, 2, 50_000
 ROUNDS, PARAMS = 200, {"learning_rate": 0.1, "max_depth": 8, "min_child_weight": 30.0}
@@ -64,11 +64,10 @@ def main() -> None:
 
 def timed_search(training_set: Path, at: Cluster) -> tuple[list[float], Used]:
     """All losses of a search, in order, and what it took."""
-    from mlops_assets.core.model_types import resolve_model_type
-    from mlops_assets.core.trial_store import TrialStore
-    from mlops_assets.core.trials import FitTrial
-    from mlops_assets.core.tuning import SearchPlan, search
-    from mlops_assets.resources.trial_executors import open_executor
+    from mlops_assets.core.learners.model_types import resolve_model_type
+    from mlops_assets.core.search.trials import FitTrial, TrialStore
+    from mlops_assets.core.search.tuning import SearchPlan, search
+    from mlops_assets.resources.dask.cluster import open_executor
 
     kind = resolve_model_type("XGBoost")
     plan = SearchPlan(max_trials=TRIALS, seconds=3_600, patience=TRIALS, seed=SEED, width=WIDTH)
@@ -86,10 +85,10 @@ def timed_search(training_set: Path, at: Cluster) -> tuple[list[float], Used]:
 
 def timed_fit(training_set: Path, at: Cluster) -> tuple[Fitted, Used]:
     """A final fit on all rows, and what it took."""
-    from mlops_assets.core.estimators import FitData, fit
-    from mlops_assets.core.model_types import resolve_model_type
+    from mlops_assets.core.learners.estimators import FitData, fit
+    from mlops_assets.core.learners.model_types import resolve_model_type
     from mlops_assets.core.training_set import TrainingSet
-    from mlops_assets.resources.divided_fit import DividedFit, fit_divided
+    from mlops_assets.resources.dask.divided_fit import DividedFit, fit_divided
 
     kind = resolve_model_type("XGBoost")
     with measured(at) as used:
@@ -102,8 +101,8 @@ def timed_fit(training_set: Path, at: Cluster) -> tuple[Fitted, Used]:
 
 
 def validation_rmse(training_set: Path, fitted: Fitted) -> float:
-    from mlops_assets.core.estimators import predict
-    from mlops_assets.core.evaluation import score
+    from mlops_assets.core.learners.estimators import predict
+    from mlops_assets.core.metrics import score
     from mlops_assets.core.training_set import TrainingSet
 
     rows = TrainingSet.load(training_set)

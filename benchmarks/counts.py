@@ -33,7 +33,7 @@ def measure(places: Places) -> Report:
 
 
 def count(source_uri: str) -> dict:
-    from mlops_assets.core.encoding import fit_encoder
+    from mlops_assets.core.features.encoder import fit_encoder
     from mlops_assets.core.training_set import join
 
     taxi = Taxi(TUTORIAL, source_uri)

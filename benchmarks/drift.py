@@ -11,7 +11,7 @@ from benchmarks.places import Places
 from benchmarks.results import Figure, Report, Table
 
 if TYPE_CHECKING:
-    from mlops_assets.core.drift import DriftReport
+    from mlops_assets.core.monitor.drift import DriftReport
 
 FLIGHTS, TAXI = "nyc_flights", "nyc_green_taxi"
 PLANTED_IN = {FLIGHTS: "2013-10", TAXI: "2024-02"}  # months in which nothing else has drifted
@@ -82,7 +82,7 @@ def examine(dataset: str, source_uri: str | None) -> dict:
 
 
 def _compare(history: History, month: Month, reference: list[Month], model: Fitted | None = None) -> DriftReport:
-    from mlops_assets.core.drift import compare
+    from mlops_assets.core.monitor.drift import compare
 
     now, before = history.sample([month], model), history.sample(reference, model)
     return compare(now, before, held_out=model is not None)
@@ -107,7 +107,7 @@ def _alarms(history: History) -> int:
 
     from benchmarks.months import thinned
     from mlops_assets.core.columns import take
-    from mlops_assets.core.drift import Dropped
+    from mlops_assets.core.monitor.drift import Dropped
 
     columns, y = thinned(list(history.months.values()), 10**9)
     rows = np.random.default_rng(SEED).permutation(len(y))
@@ -162,7 +162,7 @@ def _late_labels(alias: str) -> Callable[[Month], Month]:
 
     def change(month: Month) -> Month:
         from mlops_assets.core.columns import take
-        from mlops_assets.core.drift import Dropped
+        from mlops_assets.core.monitor.drift import Dropped
 
         days = month.columns[alias].astype("datetime64[D]")
         known = days <= days.max() - 10

@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.homes import Home
 from benchmarks.measuring import ROOT, UNSET
 from benchmarks.servers import free_port, wait_for
-from mlops_assets_tests.backend.odd_bodies import odd_body
+from mlops_assets_tests.serving.odd_bodies import odd_body
 
 KEY = "a-key-that-no-log-shall-hold"
 PATHS = ("/predict", "/predict", "/predict?explain=true", "/predict/batch")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mlops_assets.core.columns import Columns
-    from mlops_assets.core.drift import Dropped, Sample
-    from mlops_assets.core.encoding import Encoder
+    from mlops_assets.core.features.encoder import Encoder
+    from mlops_assets.core.monitor.drift import Dropped, Sample
     from mlops_assets.dataset import DatasetSpec
 
 SEED = 7
@@ -39,7 +39,7 @@ class Fitted:
     estimator: Any
 
     def predict(self, columns: Columns) -> np.ndarray:
-        from mlops_assets.core.estimators import predict
+        from mlops_assets.core.learners.estimators import predict
 
         return predict(self.estimator, self.encoder.transform(self.spec.features, columns, "dense"))
 
@@ -48,9 +48,9 @@ class History:
     """All months that the source has."""
 
     def __init__(self, dataset: str, source_uri: str | None) -> None:
-        from mlops_assets.core.cleaning import TARGET, clean
         from mlops_assets.core.columns import from_table
-        from mlops_assets.core.drift import Dropped
+        from mlops_assets.core.monitor.drift import Dropped
+        from mlops_assets.core.prepare.cleaning import TARGET, clean
         from mlops_assets.dataset import load_dataset
         from mlops_assets.sources import open_source
 
@@ -68,9 +68,9 @@ class History:
         return [known for name, known in self.months.items() if name < month]
 
     def fit(self, months: Sequence[Month]) -> Fitted:
-        from mlops_assets.core.encoding import fit_encoder
-        from mlops_assets.core.estimators import FitData, fit
-        from mlops_assets.core.model_types import resolve_model_type
+        from mlops_assets.core.features.encoder import fit_encoder
+        from mlops_assets.core.learners.estimators import FitData, fit
+        from mlops_assets.core.learners.model_types import resolve_model_type
 
         columns, y = thinned(months, LEARNT)
         encoded = fit_encoder(self.spec.features, columns, y, SEED)
@@ -82,7 +82,7 @@ class History:
         return Fitted(self.spec, encoded.encoder, fitted.estimator)
 
     def sample(self, months: Sequence[Month], model: Fitted | None) -> Sample:
-        from mlops_assets.core.drift import Sample, add_up, variables
+        from mlops_assets.core.monitor.drift import Sample, add_up, variables
 
         columns, y = thinned(months, ROWS)
         prediction = model.predict(columns) if model else None

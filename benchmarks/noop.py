@@ -16,7 +16,7 @@ from mlops_assets.cli.serve import ONE_THREAD
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from mlops_assets.backend.champion import Champion
+    from mlops_assets.serving.predictor import Champion
 
 TYPES = {"number": float, "integer": int, "text": str, "time": datetime}
 
@@ -33,8 +33,8 @@ class ConstantModel:
     def answer(self, columns: Any) -> Any:
         import numpy as np
 
-        from mlops_assets.core.answers import Answers
         from mlops_assets.core.columns import length
+        from mlops_assets.core.model.answers import Answers
 
         constant = np.ones(length(columns))
         return Answers(constant, constant, constant, {}, {})
@@ -59,7 +59,7 @@ def add_no_op(app: FastAPI, champion: Champion) -> None:
     """An endpoint of the same schema as `/predict`, as FastAPI wants them written."""
     from pydantic import create_model
 
-    from mlops_assets.backend.schemas import Interval, OneAnswer
+    from mlops_assets.serving.openapi import Interval, OneAnswer
 
     inputs = {item.name: (TYPES[item.type] | None, None) for item in champion.model.signature}
     Row = create_model("Row", **inputs)
@@ -85,10 +85,10 @@ def add_no_op(app: FastAPI, champion: Champion) -> None:
 def main(port: int) -> None:
     import uvicorn
 
-    from mlops_assets.backend.app import build_app
-    from mlops_assets.backend.champion import load_champion
-    from mlops_assets.backend.server import configure, listen
     from mlops_assets.project import open_project
+    from mlops_assets.serving.app import build_app
+    from mlops_assets.serving.predictor import load_champion
+    from mlops_assets.serving.server import configure, listen
 
     project = open_project()
     champion = load_champion(project.registry, project.registry.champion())

@@ -20,7 +20,7 @@ from benchmarks.taxi import TUTORIAL
 REPEATS = 3
 MONTHS = ("2024-01", "2024-02")
 SPECS = ROOT / "benchmarks/specs"
-SHIPPED = ROOT / "mlops_assets/datasets/nyc_green_taxi.yaml"
+SHIPPED = ROOT / "mlops_assets/dataset/shipped/nyc_green_taxi.yaml"
 SAME = Figure(
     "whole pipeline (2 months; LinearRegression and Lasso 10 evaluations, XGBoost 3; all tracked, models logged) "
     "beside the tutorial's plain script",

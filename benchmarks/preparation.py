@@ -58,7 +58,7 @@ def _cost(runs: Sequence[Ran]) -> str:
 
 
 def our_way(dataset: str, source_uri: str, months: list[str], kinds: list[str]) -> dict[str, Any]:
-    from mlops_assets.core.encoding import fit_encoder
+    from mlops_assets.core.features.encoder import fit_encoder
 
     taxi = Taxi(dataset, source_uri)
     features = taxi.spec.features

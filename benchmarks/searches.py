@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from benchmarks.taxi import SEED
 
 if TYPE_CHECKING:
-    from mlops_assets.core.tuning import OnTrial, SearchResult
-    from mlops_assets.resources.trial_logger import TrialLogger
+    from mlops_assets.core.search.tuning import OnTrial, SearchResult
+    from mlops_assets.resources.mlflow.trial_logger import TrialLogger
 
 
 @contextmanager
 def flights() -> Iterator[Path]:
     """Folder of the embedded dataset's training set, gone afterwards."""
-    from mlops_assets.core.cleaning import clean
-    from mlops_assets.core.splitting import choose_months
+    from mlops_assets.core.prepare.cleaning import clean
+    from mlops_assets.core.prepare.splitting import choose_months
     from mlops_assets.core.training_set import split_rows, write_training_set
     from mlops_assets.dataset import load_dataset
     from mlops_assets.sources import open_source
@@ -38,11 +38,10 @@ def flights() -> Iterator[Path]:
 
 def search_flights(folder: Path, model_type: str, trials: int, where: str, on_trial: OnTrial) -> SearchResult:
     """A new search of so many trials on what the setting MLOPS_TRIALS calls `where`, with the default settings."""
-    from mlops_assets.core.executors import make_executor, threads_each
-    from mlops_assets.core.model_types import resolve_model_type
-    from mlops_assets.core.trial_store import TrialStore
-    from mlops_assets.core.trials import FitTrial
-    from mlops_assets.core.tuning import SearchPlan, search
+    from mlops_assets.core.learners.model_types import resolve_model_type
+    from mlops_assets.core.search.executors import make_executor, threads_each
+    from mlops_assets.core.search.trials import FitTrial, TrialStore
+    from mlops_assets.core.search.tuning import SearchPlan, search
     from mlops_assets.settings import Settings
 
     kind, rows = resolve_model_type(model_type), Settings().tuning_rows
@@ -57,8 +56,8 @@ def search_flights(folder: Path, model_type: str, trials: int, where: str, on_tr
 @contextmanager
 def trial_logger(folder: Path, model_type: str) -> Iterator[TrialLogger]:
     """A logger of trials into a new SQLite database of MLflow."""
-    from mlops_assets.resources.tracking import Tracking
-    from mlops_assets.resources.trial_logger import PARENT_TAG, TrialLogger
+    from mlops_assets.resources.mlflow.tracking import Tracking
+    from mlops_assets.resources.mlflow.trial_logger import PARENT_TAG, TrialLogger
 
     tracking = Tracking(f"sqlite:///{folder / 'mlflow.db'}", "benchmark", folder / "artifacts", "", "")
     client, experiment = tracking.client, tracking.experiment_id

@@ -20,7 +20,7 @@ class Site:
         self.root, self.data = root, data
         self.months = root / "months"
         self.months.mkdir()
-        spec = Path("mlops_assets/datasets/nyc_green_taxi.yaml").read_text(encoding="utf-8")
+        spec = Path("mlops_assets/dataset/shipped/nyc_green_taxi.yaml").read_text(encoding="utf-8")
         for given, small in (("train_months: 12", "train_months: 2"), ("first_month: 2023-01", "first_month: 2023-07")):
             spec = spec.replace(given, small)
         (root / "taxi.yaml").write_text(spec, encoding="utf-8")

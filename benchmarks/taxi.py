@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.measuring import ROOT
 
 if TYPE_CHECKING:
-    from mlops_assets.core.splitting import SplitName
+    from mlops_assets.core.prepare.splitting import SplitName
     from mlops_assets.core.training_set import Rows
     from mlops_assets.dataset import DatasetSpec
 
@@ -31,8 +31,8 @@ class Taxi:
 
     def split(self, train: Sequence[str], validation: str) -> dict[SplitName, Rows]:
         """Clean rows of these months, divided at the first day of `validation`."""
-        from mlops_assets.core.cleaning import clean
-        from mlops_assets.core.splitting import Months
+        from mlops_assets.core.prepare.cleaning import clean
+        from mlops_assets.core.prepare.splitting import Months
         from mlops_assets.core.training_set import split_rows
 
         tables = [clean(self.spec, self.source.read(month), month).table for month in (*train, validation)]

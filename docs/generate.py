@@ -12,13 +12,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
-from mlops_assets.core.model_types import shipped_model_types
-from mlops_assets.core.parameters import DISTRIBUTIONS, Parameter
-from mlops_assets.core.search_spaces import ModelTypeSpec
-from mlops_assets.dashboards.plots import PLOTS
+from mlops_assets.core.learners.model_types import shipped_model_types
+from mlops_assets.core.learners.search_spaces import DISTRIBUTIONS, ModelTypeSpec, Parameter
+from mlops_assets.dashboards.plots.registry import PLOTS
 from mlops_assets.dashboards.spec import Board
 from mlops_assets.dataset import DatasetSpec
-from mlops_assets.dataset_parts import Alias, Month, Part
+from mlops_assets.dataset.parts import Alias, Month, Part
 from mlops_assets.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,9 +197,8 @@ def _definitions():
 def _dashboards():
     from dagster import DagsterInstance
 
-    from mlops_assets.dashboards.catalogue import Catalogue
-    from mlops_assets.dashboards.context import open_dashboards
-    from mlops_assets.dashboards.samples import Sampler
+    from mlops_assets.dashboards.context import Catalogue, open_dashboards
+    from mlops_assets.dashboards.sources.serving import Sampler
     from mlops_assets.project import open_project
 
     return open_dashboards(open_project({}), DagsterInstance.ephemeral(), Catalogue(), Sampler(bytes))

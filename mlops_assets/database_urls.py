@@ -1,7 +1,7 @@
 """URLs of databases: with the driver said out loud, and pointing at a schema of their own."""
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 
 def explicit_driver(url: str) -> str:
@@ -33,3 +33,12 @@ def schema_of(url: str) -> str | None:
 def without_credentials(url: str) -> str:
     """Where the URL points, without who asks there."""
     return re.sub(r"^([\w+.-]+://)[^/?#]*@", r"\1", url)
+
+
+def redact(uri: str, text: str) -> str:
+    """`text` without the password and the query of `uri`."""
+    parts = urlsplit(uri)
+    secrets = {parts.password, unquote(parts.password or ""), parts.query}
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

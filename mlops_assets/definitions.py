@@ -3,12 +3,12 @@
 import dagster as dg
 
 from mlops_assets.assets import build_assets
-from mlops_assets.assets.backtest import backtest_job
-from mlops_assets.assets.requested import build_predict_job, requested_predictions
+from mlops_assets.assets.backtest_report import backtest_job
+from mlops_assets.assets.jobs import build_jobs
+from mlops_assets.assets.requested_predictions import build_predict_job, requested_predictions
 from mlops_assets.automation import build_schedules, build_sensors
-from mlops_assets.automation.cleaning import build_clean_job
+from mlops_assets.automation.housekeeping import build_clean_job
 from mlops_assets.automation.retraining import Conductor, DaemonConductor, build_retrain_job
-from mlops_assets.jobs import build_jobs
 from mlops_assets.logs import tell_runs_in_json
 from mlops_assets.project import Project, open_project
 from mlops_assets.resources.progress import LogProgress, Progress

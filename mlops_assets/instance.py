@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_assets.database_urls import redact
 from mlops_assets.errors import SettingsError, StorageError
 from mlops_assets.project import Project
-from mlops_assets.resources.mlflow_connection import redact
 from mlops_assets.settings import project_root
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ class ProjectStorage(DagsterStorage, ConfigurableClass):
 def _postgres(url: str, schema: str, inst_data: ConfigurableClassData) -> DagsterStorage:
     from dagster_postgres import DagsterPostgresStorage
 
-    from mlops_assets.resources.postgres import one_at_a_time
+    from mlops_assets.resources.databases.database import one_at_a_time
 
     with one_at_a_time(url, schema):
         return DagsterPostgresStorage(in_schema(url, schema), inst_data=inst_data)

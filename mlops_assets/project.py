@@ -15,17 +15,16 @@ from mlops_assets.errors import SettingsError
 from mlops_assets.settings import Settings, environment, read_settings
 
 if TYPE_CHECKING:
-    from mlops_assets.core.model_types import ModelType
-    from mlops_assets.core.trial_store import TrialStore
-    from mlops_assets.resources.database import Database
-    from mlops_assets.resources.object_folder import ObjectFolder
-    from mlops_assets.resources.prediction_log import PredictionLog
-    from mlops_assets.resources.registry import Registry
-    from mlops_assets.resources.remote_storage import RemoteStorage
-    from mlops_assets.resources.requested import RequestedAnswers
-    from mlops_assets.resources.storage import Storage
-    from mlops_assets.resources.stored_folder import StoredFolder
-    from mlops_assets.resources.tracking import Tracking
+    from mlops_assets.core.learners.model_types import ModelType
+    from mlops_assets.core.search.trials import TrialStore
+    from mlops_assets.resources.artefacts.local import Storage
+    from mlops_assets.resources.artefacts.object_folder import ObjectFolder
+    from mlops_assets.resources.artefacts.remote import RemoteStorage, StoredFolder
+    from mlops_assets.resources.artefacts.requested_predictions import RequestedAnswers
+    from mlops_assets.resources.databases.database import Database
+    from mlops_assets.resources.databases.prediction_log import PredictionLog
+    from mlops_assets.resources.mlflow.registry import Registry
+    from mlops_assets.resources.mlflow.tracking import Tracking
     from mlops_assets.sources import Source
 
 
@@ -51,22 +50,22 @@ class Project:
     @cached_property
     def objects(self) -> ObjectFolder | None:
         """This dataset's part of the store that MLOPS_STORAGE names; none where artefacts are files."""
-        from mlops_assets.resources.object_folder import ObjectFolder
+        from mlops_assets.resources.artefacts.object_folder import ObjectFolder
 
         url = self.settings.storage
         return ObjectFolder(f"{url}/{self.spec.name}") if url and not url.startswith("file:") else None
 
     @cached_property
     def storage(self) -> Storage | RemoteStorage:
-        from mlops_assets.resources.remote_storage import RemoteStorage
-        from mlops_assets.resources.storage import Storage
+        from mlops_assets.resources.artefacts.local import Storage
+        from mlops_assets.resources.artefacts.remote import RemoteStorage
 
         return RemoteStorage(self.objects, self.home / "copies") if self.objects else Storage(self._files)
 
     @cached_property
     def requested_answers(self) -> RequestedAnswers:
         """Answers to rows that were sent with a run."""
-        from mlops_assets.resources.requested import FOLDER, RequestedAnswers
+        from mlops_assets.resources.artefacts.requested_predictions import FOLDER, RequestedAnswers
 
         return RequestedAnswers(self._files / FOLDER, self.objects and self.objects.child(FOLDER))
 
@@ -76,14 +75,14 @@ class Project:
 
     def opened_folder(self, local: Path, path: str) -> StoredFolder:
         """The same of one that was opened on this machine, and checked then."""
-        from mlops_assets.resources.stored_folder import StoredFolder
+        from mlops_assets.resources.artefacts.remote import StoredFolder
 
         return StoredFolder(local, path, self.spec.name, self.objects and self.objects.url)
 
     def trial_store(self, name: str, identity: str) -> TrialStore:
         """The trials of a search for a model type; `identity` names all that they depend on."""
-        from mlops_assets.core.trial_store import TrialStore
-        from mlops_assets.resources.shared_trials import SharedTrialStore
+        from mlops_assets.core.search.trials import TrialStore
+        from mlops_assets.resources.artefacts.remote import SharedTrialStore
 
         place = f"searches/{name}-{identity[:12]}"
         if self.objects:
@@ -98,7 +97,7 @@ class Project:
 
     @cached_property
     def tracking(self) -> Tracking:
-        from mlops_assets.resources.tracking import Tracking
+        from mlops_assets.resources.mlflow.tracking import Tracking
 
         settings = self.settings
         return Tracking(
@@ -112,28 +111,28 @@ class Project:
 
     @cached_property
     def registry(self) -> Registry:
-        from mlops_assets.resources.registry import Registry
+        from mlops_assets.resources.mlflow.registry import Registry
 
         return Registry(self.tracking, self.spec.name)
 
     @cached_property
     def database(self) -> Database:
-        from mlops_assets.resources.database import Database
+        from mlops_assets.resources.databases.database import Database
 
         url = self.settings.database_url
         return Database(url.get_secret_value() if url else f"sqlite:///{self.home / 'mlops.db'}")
 
     @cached_property
     def prediction_log(self) -> PredictionLog:
-        from mlops_assets.resources.prediction_log import PredictionLog
+        from mlops_assets.resources.databases.prediction_log import PredictionLog
 
         return PredictionLog(self.database, self.spec)
 
     @cached_property
     def model_types(self) -> dict[str, ModelType]:
         """Model types by the names that the settings list, in that order."""
-        from mlops_assets.core.model_types import resolve_model_type
-        from mlops_assets.core.search_spaces import load_search_spaces
+        from mlops_assets.core.learners.model_types import resolve_model_type
+        from mlops_assets.core.learners.search_spaces import load_search_spaces
 
         path = self.settings.search_spaces
         extra = load_search_spaces(path) if path else {}

@@ -140,7 +140,7 @@ def flights() -> pa.Table:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory) -> Path:
     """MLflow's schema, made once: it takes seconds."""
-    from mlops_assets.resources.mlflow_connection import connect
+    from mlops_assets.resources.mlflow.connection import connect
 
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
     connect(f"sqlite:///{path}")
@@ -168,7 +168,7 @@ def no_waits(monkeypatch):
     """Assets are tried again at once, and requests to MLflow not at all."""
     monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda policy, attempt: 0)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("mlops_assets.resources.trial_logger.RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("mlops_assets.resources.mlflow.trial_logger.RETRY_SECONDS", (0.0, 0.0))
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import yaml
 
 from mlops_assets.assets.records import Record, all_latest, latest
 from mlops_assets.cli import main
-from mlops_assets.dataset import SHIPPED
+from mlops_assets.dataset.spec import SHIPPED
 from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
 from mlops_assets.settings import PREFIX, Settings

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from mlops_assets.resources.mlflow_connection import DEFAULTS
+from mlops_assets.resources.mlflow.connection import DEFAULTS
 
 
 def free_port() -> int:

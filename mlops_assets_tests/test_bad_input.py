@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlops_assets.cli.show import TerminalProgress
+from mlops_assets.cli.terminal import TerminalProgress
 from mlops_assets_tests.homes import SHOP, write_month, write_yaml
 from mlops_assets_tests.servers import free_port
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from mlops_assets.dashboards.store import BoardStore
+from mlops_assets.dashboards.library import BoardStore
 from mlops_assets_tests.board_pages import (
     MARKS,
     Boards,

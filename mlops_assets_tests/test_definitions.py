@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mlops_assets.assets.jobs import JOB_OF
 from mlops_assets.assets.plan import ORDER, UPSTREAM
 from mlops_assets.assets.recipes import CODE_VERSIONS
 from mlops_assets.definitions import build_definitions
-from mlops_assets.jobs import JOB_OF
 from mlops_assets.project import open_project
 from mlops_assets_tests.homes import ROOT, UNSET
 

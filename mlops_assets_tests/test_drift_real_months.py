@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from mlops_assets.core.cleaning import TARGET, clean
 from mlops_assets.core.columns import concatenate, from_table, take
-from mlops_assets.core.drift import BEYOND, Dropped, Sample, add_up, compare, variables
-from mlops_assets.core.encoding import fit_encoder
-from mlops_assets.core.estimators import FitData, fit, predict
-from mlops_assets.core.model_types import resolve_model_type
+from mlops_assets.core.features.encoder import fit_encoder
+from mlops_assets.core.learners.estimators import FitData, fit, predict
+from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.monitor.drift import BEYOND, Dropped, Sample, add_up, compare, variables
+from mlops_assets.core.prepare.cleaning import TARGET, clean
 from mlops_assets.dataset import load_dataset
 from mlops_assets.sources import open_source
 

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.cli.runner import exclusive
-from mlops_assets.core.trial_store import TrialStore
+from mlops_assets.core.search.trials import TrialStore
 
 # Runs the command line, and kills this process when a function is called for the nth time.
 KILLED = """
@@ -27,10 +27,10 @@ from mlops_assets.cli import main
 main()
 """
 MOMENTS = (
-    ("a table is written but has no name yet", 2, "mlops_assets.resources.storage:os:replace"),
-    ("the training set is written but has no name yet", 1, "mlops_assets.resources.storage:os:rename"),
-    ("two trials of three are recorded", 3, "mlops_assets.core.trial_store:TrialStore:add"),
-    ("a champion is fitted, but has no alias yet", 1, "mlops_assets.resources.registry:Registry:promote"),
+    ("a table is written but has no name yet", 2, "mlops_assets.resources.artefacts.local:os:replace"),
+    ("the training set is written but has no name yet", 1, "mlops_assets.resources.artefacts.local:os:rename"),
+    ("two trials of three are recorded", 3, "mlops_assets.core.search.trials:TrialStore:add"),
+    ("a champion is fitted, but has no alias yet", 1, "mlops_assets.resources.mlflow.registry:Registry:promote"),
 )
 CLOSED = "1 run(s) of an earlier, killed process were closed"
 

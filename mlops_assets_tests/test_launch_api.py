@@ -12,15 +12,15 @@ import pytest
 import requests
 from dagster_shared.yaml_utils import load_run_config_yaml
 
-from mlops_assets.automation.guards import STARTED_BY
+from mlops_assets.automation.retraining import STARTED_BY
 from mlops_assets.cli.launch import STARTED_BY as OUR_TAG
 from mlops_assets.errors import LaunchError
-from mlops_assets.resources.launch_client import LaunchClient
-from mlops_assets_tests.backend.served import serving
+from mlops_assets.resources.dagster_client import LaunchClient
 from mlops_assets_tests.browser import open_uis, wait_for
 from mlops_assets_tests.documents import ROOT, blocks
 from mlops_assets_tests.homes import copy_dataset
 from mlops_assets_tests.servers import free_port
+from mlops_assets_tests.serving.served import serving
 
 PREDICT, RETRAIN, TUNE, STATUS, EVENTS, ANSWERS, PAGE = blocks(ROOT / "docs" / "api.md", "bash")
 UNKNOWN = "0f8fad5b-d9cb-469f-a165-70867728950e"

@@ -7,8 +7,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from mlops_assets.resources.migrating import VERSION_TABLE
-from mlops_assets.resources.tables import METADATA
+from mlops_assets.resources.databases.schema import METADATA, VERSION_TABLE
 from mlops_assets_tests.homes import ROOT, Home
 
 pytestmark = pytest.mark.slow

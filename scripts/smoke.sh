@@ -80,7 +80,7 @@ crash() { $COMPOSE exec -T "$1" sh -c 'kill -9 $(cat /proc/1/task/1/children)' |
 mkdir -p "$STACK_FILES"
 # Three months and one model type: a retraining of two minutes.
 sed -e 's/last_month: .*/last_month: 2013-03/' -e 's/train_months: [0-9]*/train_months: 1/' \
-    mlops_assets/datasets/nyc_flights.yaml >"$STACK_FILES/flights.yaml"
+    mlops_assets/dataset/shipped/nyc_flights.yaml >"$STACK_FILES/flights.yaml"
 cat >"$STACK_ENV_FILE" <<END
 MLOPS_DATASET=/app/files/flights.yaml
 MLOPS_MODEL_TYPES=Ridge

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import dagster as dg
 
-from mlops_assets.assets.backtest import backtest_asset
-from mlops_assets.assets.champion import champion_asset
-from mlops_assets.assets.drift import drift_asset
-from mlops_assets.assets.performance import performance_asset
-from mlops_assets.assets.prediction import prediction_assets
+from mlops_assets.assets.backtest_report import backtest_asset
+from mlops_assets.assets.champion_model import champion_asset
+from mlops_assets.assets.drift_report import drift_asset
+from mlops_assets.assets.hyperparameters import tuning_assets
+from mlops_assets.assets.model_performance import performance_asset
+from mlops_assets.assets.models import training_assets
+from mlops_assets.assets.partitions import model_type_partitions, month_partitions
+from mlops_assets.assets.predictions import prediction_assets
 from mlops_assets.assets.preparation import preparation_assets
-from mlops_assets.assets.training import training_assets
-from mlops_assets.assets.tuning import tuning_assets
-from mlops_assets.partitions import model_type_partitions, month_partitions
 from mlops_assets.project import Project
 
 

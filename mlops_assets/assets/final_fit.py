@@ -6,29 +6,63 @@ XGBoost's are made over a cluster where the settings say so.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops_assets.assets.divided import fit_divided, is_divided, stored_window
 from mlops_assets.assets.records import Record
-from mlops_assets.core.splitting import Months
+from mlops_assets.core.prepare.splitting import Months
 from mlops_assets.project import Project
-from mlops_assets.resources.storage import TEMPORARY
+from mlops_assets.resources.artefacts.local import TEMPORARY
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from mlops_assets.assets.month_rows import WindowRows
-    from mlops_assets.core.encoding import Encoder
-    from mlops_assets.core.estimators import Fitted
-    from mlops_assets.core.golden import Specimens
-    from mlops_assets.core.model import Model
+    from mlops_assets.assets.row_batches import WindowRows
+    from mlops_assets.core.features.encoder import Encoder
+    from mlops_assets.core.learners.estimators import Fitted
+    from mlops_assets.core.model.golden_rows import Specimens
+    from mlops_assets.core.model.model import Model
     from mlops_assets.core.training_set import Parts, TrainingSet
+
+
+FOLDER, NAME = "training_set", "whole_window"
+
+
+def is_divided(project: Project, model_type: str) -> bool:
+    return project.model_types[model_type].is_xgboost and project.settings.final_fit != "local"
+
+
+def fit_divided(
+    project: Project, training_set: TrainingSet, model_type: str, params: Mapping[str, Any], rounds: int
+) -> Fitted:
+    """Fit on the train split of a stored training set, which each worker opens where it runs."""
+    from mlops_assets.resources.dask import divided_fit as resource
+
+    settings, folder = project.settings, training_set.folder
+    stored = project.opened_folder(folder, f"{folder.parent.name}/{folder.name}")
+    fit = resource.DividedFit(
+        stored, project.model_types[model_type], params, rounds, seed=settings.seed, threads=settings.threads
+    )
+    return resource.fit_divided(settings.final_fit.partition(":")[2], fit)
+
+
+@contextmanager
+def stored_window(project: Project, write: Callable[[Path], None]) -> Iterator[TrainingSet]:
+    """A training set that `write` puts into a folder, where workers can open it as long as it is needed."""
+    from mlops_assets.core.training_set import TrainingSet
+
+    project.storage.prune(FOLDER, NAME, ())  # what a killed run left
+    stored = project.storage.write_folder(FOLDER, NAME, write)
+    try:
+        yield TrainingSet.load(project.storage.local_folder(stored.path))
+    finally:
+        project.storage.remove(stored.path)
+
 
 REFIT_ROUNDS = 1.05  # more rows carry a few more boosting rounds than early stopping found on fewer
 
@@ -43,7 +77,7 @@ class FinalFit:
 
 def fit_final(project: Project, training_set: TrainingSet, tuned: Record, name: str, rounds: int | None) -> FinalFit:
     """A model type with its best parameters on the train split, of which MLOPS_MEMORY_ROWS say what is in memory."""
-    from mlops_assets.core.estimators import FitData, fit, learns_from_disk
+    from mlops_assets.core.learners.estimators import FitData, fit, learns_from_disk
 
     settings, model_type, params = project.settings, project.model_types[name], tuned.value("best_parameters")
     if is_divided(project, name):
@@ -71,8 +105,7 @@ def refit(project: Project, window: WindowRows, parts: Parts, tuned: Record) -> 
     `parts` are the window's rows where these fit into memory. A refit has no rows left that it has not learnt from:
     its intervals are those of the final model.
     """
-    from mlops_assets.core.final import finish
-    from mlops_assets.core.model import Model
+    from mlops_assets.core.model.model import Model, finish
 
     name, rounds = tuned.value("model_type"), tuned.value("rounds")
     rounds = round(rounds * REFIT_ROUNDS) if rounds else None
@@ -92,9 +125,9 @@ def refit(project: Project, window: WindowRows, parts: Parts, tuned: Record) -> 
 def _refit_in_memory(
     project: Project, parts: Parts, tuned: Record, name: str, rounds: int | None
 ) -> tuple[Encoder, Specimens, FinalFit]:
-    from mlops_assets.core.encoding import fit_encoder
-    from mlops_assets.core.estimators import FitData, fit
-    from mlops_assets.core.golden import Specimens
+    from mlops_assets.core.features.encoder import fit_encoder
+    from mlops_assets.core.learners.estimators import FitData, fit
+    from mlops_assets.core.model.golden_rows import Specimens
     from mlops_assets.core.training_set import join
 
     spec, settings, model_type = project.spec, project.settings, project.model_types[name]

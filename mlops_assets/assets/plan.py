@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import dagster as dg
 
 from mlops_assets.assets import recipes
-from mlops_assets.assets.drift_basis import find_basis
-from mlops_assets.assets.making import why_stale
+from mlops_assets.assets.drift_report import find_basis
+from mlops_assets.assets.memo import why_stale
+from mlops_assets.assets.partitions import month_partitions
 from mlops_assets.assets.records import latest, newest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import DataError, SpecError, StorageError
-from mlops_assets.partitions import month_partitions
 from mlops_assets.project import Project
 
 ORDER = (

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from mlops_assets.assets import recipes
-from mlops_assets.assets.making import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.month_rows import WindowRows, cleaned, see_raw, store_clean, store_raw
-from mlops_assets.assets.quality import check_results, check_specs, column_schema, not_judged, stop_if_harmful
+from mlops_assets.assets.checks import check_results, check_specs, column_schema, not_judged, stop_if_harmful
+from mlops_assets.assets.memo import OWNERS, RETRY, Made, begin, clear_failures, column_lineage
 from mlops_assets.assets.records import all_latest, newest
-from mlops_assets.assets.shown import column_lineage
-from mlops_assets.core.splitting import SPLITS
+from mlops_assets.assets.row_batches import WindowRows, cleaned, see_raw, store_clean, store_raw
+from mlops_assets.core.prepare.splitting import SPLITS
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -35,10 +34,10 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def raw_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """Rows as the source gave them, typed, under the aliases of the dataset's YAML."""
-        from mlops_assets.core.plots import bars, markdown_image
-        from mlops_assets.core.quality import judge_raw
-        from mlops_assets.core.schemas import raw_schema
-        from mlops_assets.core.tallies import RawRows
+        from mlops_assets.core.prepare.quality import judge_raw
+        from mlops_assets.core.prepare.row_statistics import RawRows
+        from mlops_assets.core.prepare.schemas import raw_schema
+        from mlops_assets.core.report.plots import bars, markdown_image
 
         month, spec = context.partition_key, project.spec
         with clear_failures(project):
@@ -82,12 +81,12 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def clean_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """Rows that keep the rules of the dataset's YAML, with their target; nothing known only afterwards."""
-        from mlops_assets.core.cleaning import Cleaner
-        from mlops_assets.core.lineage import clean_lineage
-        from mlops_assets.core.plots import bars, histogram, markdown_image
-        from mlops_assets.core.quality import judge_clean
-        from mlops_assets.core.schemas import clean_schema
-        from mlops_assets.core.tallies import CleanRows
+        from mlops_assets.core.prepare.cleaning import Cleaner
+        from mlops_assets.core.prepare.lineage import clean_lineage
+        from mlops_assets.core.prepare.quality import judge_clean
+        from mlops_assets.core.prepare.row_statistics import CleanRows
+        from mlops_assets.core.prepare.schemas import clean_schema
+        from mlops_assets.core.report.plots import bars, histogram, markdown_image
 
         month, spec = context.partition_key, project.spec
         with clear_failures(project):
@@ -132,8 +131,8 @@ def preparation_assets(months: dg.PartitionsDefinition, freshness: dg.FreshnessP
     )
     def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
         """Train, validation and test of the newest months, encoded once for every model type."""
-        from mlops_assets.core.lineage import dense_lineage
-        from mlops_assets.core.plots import bars, markdown_image
+        from mlops_assets.core.prepare.lineage import dense_lineage
+        from mlops_assets.core.report.plots import bars, markdown_image
         from mlops_assets.core.training_set import TrainingSet, write_training_set
 
         spec, seed = project.spec, project.settings.seed

@@ -14,12 +14,12 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_assets.assets.partitions import next_month
 from mlops_assets.assets.records import REIGNS, Record, all_latest, latest
 from mlops_assets.core.fingerprint import Recipe
-from mlops_assets.core.splitting import Months, choose_months
+from mlops_assets.core.prepare.splitting import Months, choose_months
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec
 from mlops_assets.errors import DataError, SettingsError
-from mlops_assets.partitions import next_month
 from mlops_assets.project import Project
 
 # Raise a version when the code behind an asset changes what it would give.

@@ -13,7 +13,7 @@ from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:
-    from mlops_assets.resources.registry import Registry, Version
+    from mlops_assets.resources.mlflow.registry import Registry, Version
 
 RECIPE, CONTENT, PATH = "recipe", "content", "path"
 REIGNS = "reigns"

@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from mlops_assets.automation.alerts import build_alert_sensor
-from mlops_assets.automation.cleaning import build_clean_schedule
-from mlops_assets.automation.drift_triggers import build_drift_sensor, build_monitoring_sensor
+from mlops_assets.alerts.sensor import build_alert_sensor
+from mlops_assets.automation.housekeeping import build_clean_schedule, build_tidying_sensor
 from mlops_assets.automation.retraining import build_retraining_sensor
-from mlops_assets.automation.tidying import build_tidying_sensor
 from mlops_assets.automation.triggers import (
+    build_drift_sensor,
     build_first_run_sensor,
     build_freshness_sensor,
+    build_monitoring_sensor,
     build_repeat_sensor,
     build_schedule,
     build_scoring_schedule,

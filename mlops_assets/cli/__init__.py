@@ -64,7 +64,7 @@ def predict(
 @app.command()
 def rollback() -> None:
     """Give the alias `champion` back to the version that held it before."""
-    from mlops_assets.cli.champion import roll_back
+    from mlops_assets.cli.operation import roll_back
 
     roll_back()
 
@@ -72,7 +72,7 @@ def rollback() -> None:
 @app.command()
 def history() -> None:
     """Who was champion when, and why."""
-    from mlops_assets.cli.champion import show_history
+    from mlops_assets.cli.operation import show_history
 
     show_history()
 
@@ -113,7 +113,7 @@ def backup(
     ] = None,
 ) -> None:
     """Write everything that is kept into one file: home folder and databases. Nothing has to be stopped."""
-    from mlops_assets.cli.backup import make_backup
+    from mlops_assets.cli.operation import make_backup
 
     make_backup(file, dump)
 
@@ -127,7 +127,7 @@ def restore(
     ] = False,
 ) -> None:
     """Put everything back from a backup, here or on another machine; stop the services before."""
-    from mlops_assets.cli.backup import restore_backup
+    from mlops_assets.cli.operation import restore_backup
 
     restore_backup(file, replace=replace, with_database=not files_only)
 
@@ -137,7 +137,7 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove what has outlived the days of the settings, and nothing that is still needed."""
-    from mlops_assets.cli.clean import clean_up
+    from mlops_assets.cli.operation import clean_up
 
     clean_up(dry_run=dry_run)
 
@@ -145,7 +145,7 @@ def clean(
 @app.command()
 def mail_test() -> None:
     """Send a test mail to every recipient that the settings name."""
-    from mlops_assets.cli.mail import send_test
+    from mlops_assets.cli.doctor import send_test
 
     send_test()
 
@@ -170,7 +170,7 @@ def mlflow(
     port: Annotated[int, typer.Option(help="Port to serve on.")] = 5001,
 ) -> None:
     """Serve MLflow's UI and API from the database that the settings name, until it is stopped."""
-    from mlops_assets.cli.tracking_server import serve_tracking
+    from mlops_assets.cli.dev import serve_tracking
 
     serve_tracking(host, port)
 

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mlops_assets.assets.backtest import ASSET, JOB
-from mlops_assets.assets.making import INTERRUPTED
+from mlops_assets.assets.backtest_report import ASSET, JOB
+from mlops_assets.assets.memo import INTERRUPTED
 from mlops_assets.assets.records import latest
-from mlops_assets.automation.guards import why_not_now
+from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.runner import STARTED_BY, Runner, cause_of, close_dead_runs, exclusive
-from mlops_assets.cli.show import TerminalProgress
+from mlops_assets.cli.terminal import TerminalProgress
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import DataError, StorageError
 from mlops_assets.instance import open_instance
@@ -28,7 +28,7 @@ PREPARED = ("raw_data", "clean_data")
 
 def run_backtest(policies: list[str], model_type: str | None, start: int, trials: int) -> int:
     """Prepare the months, walk, and print the table: 0, or 130 where it was interrupted."""
-    from mlops_assets.core.backtest import choose_policies
+    from mlops_assets.core.judge.backtest import choose_policies
 
     chosen = [policy.name for policy in choose_policies(policies)]
     console, project = Console(), open_project()
@@ -77,8 +77,7 @@ def _walk(instance: dg.DagsterInstance, project: Project, progress: TerminalProg
 
 
 def _show(console: Console, project: Project, record: Record) -> None:
-    from mlops_assets.core.backtest import steps_of, summarise
-    from mlops_assets.core.backtest_views import HEADER, cells
+    from mlops_assets.core.judge.backtest import HEADER, cells, steps_of, summarise
 
     steps = steps_of(record.value("backtest_rows"))
     unit = project.spec.target.unit

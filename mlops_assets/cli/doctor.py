@@ -3,15 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from shutil import disk_usage
 from tempfile import NamedTemporaryFile
 
 from rich.console import Console
 
-from mlops_assets.cli.services import SERVICES
-from mlops_assets.errors import MlopsError, StorageError
+from mlops_assets.alerts.alert import KINDS, Alert, Fact, recipients
+from mlops_assets.alerts.mail import compose
+from mlops_assets.alerts.outbox import Letter
+from mlops_assets.alerts.smtp import Mailer
+from mlops_assets.errors import MlopsError, ServiceError, SettingsError, StorageError
 from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
+
+SECONDS = 5  # to wait for an answer
+
+
+def _webserver(project: Project) -> str:
+    from mlops_assets.resources.dagster_client import LaunchClient
+
+    url = project.settings.launch_url
+    return f"Dagster {LaunchClient(url, SECONDS).version()} at {url}"
+
+
+def _code_location(project: Project) -> str:
+    from mlops_assets.resources.dagster_client import LaunchClient
+
+    return LaunchClient(project.settings.launch_url, SECONDS).code_location()
+
+
+def _daemon(project: Project) -> str:
+    from mlops_assets.resources.dagster_client import heartbeat_ages, silent
+
+    with open_instance(project) as instance:
+        ages = heartbeat_ages(instance, datetime.now(UTC))
+    if parts := silent(ages):
+        told = "it" if len(parts) == len(ages) else f"its {', '.join(parts)}"
+        raise ServiceError(f"{told} was not heard of for minutes: start it (mlops-assets dev, or dagster-daemon run)")
+    return f"heard of {max(ages.values()):.0f} s ago"
+
+
+def _predictions(project: Project) -> str:
+    import requests
+
+    url = project.settings.predictions_url
+    try:
+        answer = requests.get(f"{url}/ready", timeout=SECONDS)
+        told = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise ServiceError(
+            f"{url} does not answer ({type(error).__name__}): start it (mlops-assets serve), "
+            "or say where it is (MLOPS_SERVE_URL)"
+        ) from None
+    if not answer.ok:
+        raise ServiceError(f"{url} answers no requests: {told['error']['message']}")
+    return f"version {told['model_version']} answers at {url}"
+
+
+SERVICES: dict[str, Callable[[Project], str]] = {
+    "webserver": _webserver,
+    "code location": _code_location,
+    "daemon": _daemon,
+    "predictions": _predictions,
+}
 
 
 def examine(*, with_services: bool) -> int:
@@ -75,7 +130,7 @@ def _database(project: Project) -> str:
 
 
 def _workers(project: Project) -> str:
-    from mlops_assets.resources.dask_cluster import DaskCluster
+    from mlops_assets.resources.dask.cluster import DaskCluster
 
     named = (where.partition(":") for where in (project.settings.trials, project.settings.final_fit))
     told = []
@@ -86,8 +141,8 @@ def _workers(project: Project) -> str:
 
 
 def _mail(project: Project) -> str:
-    from mlops_assets.automation.alert import KINDS, recipients
-    from mlops_assets.resources.mailer import Mailer
+    from mlops_assets.alerts.alert import KINDS, recipients
+    from mlops_assets.alerts.smtp import Mailer
 
     if not project.settings.smtp_host:
         return "not set up (MLOPS_SMTP_HOST)"
@@ -105,3 +160,24 @@ _CHECKS = {
     "workers": _workers,
     "mail": _mail,
 }
+
+
+def send_test() -> None:
+    """Send one mail to each recipient, printing who got it. Raises SettingsError or MailError."""
+    project = open_project()
+    mailer, now = Mailer(project.settings), datetime.now(UTC)
+    people = recipients(project.settings, KINDS)
+    if not people:
+        raise SettingsError("no recipient is set: set MLOPS_MAIL_TO")
+    for person in people:
+        hears_of = ", ".join(kind for kind in KINDS if person in recipients(project.settings, [kind]))
+        alert = Alert(
+            key=f"test:{now.isoformat()}",
+            kinds=("success",),
+            happened_at=now,
+            title="test mail",
+            cause="mail from this project arrives",
+            facts=(Fact("Server", mailer.server), Fact("You hear of", hears_of)),
+        )
+        mailer.send(compose(Letter(alert.key, person, (alert,), attempts=0), project.spec.name))
+        print(f"sent to {person} ({hears_of})")

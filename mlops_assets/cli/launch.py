@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_assets.errors import InputError
-from mlops_assets.resources.launch_client import LaunchClient, Run
+from mlops_assets.resources.dagster_client import LaunchClient, Run
 from mlops_assets.settings import read_settings
 
 MODEL_TYPE = "dagster/partition"

@@ -4,28 +4,104 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlops_assets.cli.answer_files import check_name, write_tables
 from mlops_assets.dataset import SqlSource
-from mlops_assets.errors import InputError, SettingsError, TrackingError
+from mlops_assets.errors import InputError, SettingsError, StorageError, TrackingError
 from mlops_assets.project import Project, open_project
 from mlops_assets.settings import environment
-from mlops_assets.sources import row_chunks
+from mlops_assets.sources import caller_rows
+from mlops_assets.sources.caller_rows import Chunk, ChunkReader
 from mlops_assets.sources.database import Database
-from mlops_assets.sources.failures import Retry
-from mlops_assets.sources.row_chunks import Chunk, ChunkReader
+from mlops_assets.sources.retries import Retry
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mlops_assets.core.answers import Answers
-    from mlops_assets.core.model import Model
-    from mlops_assets.resources.registry import Version
+    from mlops_assets.core.model.answers import Answers
+    from mlops_assets.core.model.model import Model
+    from mlops_assets.resources.mlflow.registry import Version
+
+
+def check_name(path: Path) -> None:
+    """Raise InputError where the name says neither CSV nor Parquet."""
+    if path.suffix not in _WRITERS:
+        raise InputError(f"{path} must end in .csv or .parquet")
+
+
+def write_tables(tables: Iterable[pa.Table], path: Path) -> int:
+    """Write all tables and give the number of rows; an error leaves what was there before as it was.
+
+    Raises StorageError, InputError where there is no row or a column changes its type, and what `tables` raises.
+    """
+    if not path.parent.is_dir():
+        raise StorageError(f"{path} cannot be written: {path.parent} is no folder")
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        rows = _write(tables, unfinished, _WRITERS[path.suffix])
+        if not rows:
+            raise InputError("there is no row to predict")
+        unfinished.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return rows
+
+
+def _write(tables: Iterable[pa.Table], path: Path, open_writer: Callable[..., AbstractContextManager[Any]]) -> int:
+    rows, schema, writer = 0, None, None
+    try:
+        for table in tables:
+            if writer is None:
+                schema = _settled(table.schema)
+                writer = open_writer(path, schema)
+            writer.write_table(_cast(table, schema))
+            rows += len(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _settled(schema: pa.Schema) -> pa.Schema:
+    """A column that is empty so far gets a type: it may be filled later."""
+    import pyarrow as pa
+
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
+    return pa.schema(fields)
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return table.cast(schema)
+    except (pa.ArrowException, ValueError):
+        changed = [number for number, (a, b) in enumerate(zip(table.schema, schema, strict=False), 1) if a != b]
+        told = ", ".join(map(str, changed)) or "some"
+        raise InputError(f"column {told} of the rows changes its type on the way: give it one type") from None
+
+
+def _csv_writer(path: Path, schema: pa.Schema) -> AbstractContextManager[Any]:
+    from pyarrow.csv import CSVWriter
+
+    return CSVWriter(path, schema)
+
+
+def _parquet_writer(path: Path, schema: pa.Schema) -> AbstractContextManager[Any]:
+    from pyarrow.parquet import ParquetWriter
+
+    return ParquetWriter(path, schema, compression="zstd")
+
+
+_WRITERS = {".csv": _csv_writer, ".parquet": _parquet_writer}
+
 
 _FORMS = {".csv": "csv", ".parquet": "parquet"}
 
@@ -65,9 +141,9 @@ def _chunks(project: Project, model: Model, question: Question) -> Iterator[Chun
     reader = ChunkReader(model.spec, names)
     if question.path is not None:
         return _file(reader, question.path)
-    from mlops_assets.sources.query import LABEL, stream_query
+    from mlops_assets.sources.caller_rows import LABEL, stream_query
 
-    tables = stream_query(_database(project, question.database), question.query, row_chunks.CHUNK_ROWS)
+    tables = stream_query(_database(project, question.database), question.query, caller_rows.CHUNK_ROWS)
     return reader.tables(tables, LABEL)
 
 

@@ -10,9 +10,9 @@ from rich.markup import escape
 from mlops_assets.assets import recipes
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest
-from mlops_assets.automation.guards import why_not_now
+from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
-from mlops_assets.cli.show import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
+from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
 from mlops_assets.errors import StorageError
 from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
@@ -103,7 +103,7 @@ def _show_champion(instance: dg.DagsterInstance, project: Project, console: Cons
 
 def _show_example(instance: dg.DagsterInstance, project: Project, console: Console, version: int) -> None:
     """One real row of the newest month, what the champion says, and what it was."""
-    from mlops_assets.core.cleaning import TARGET
+    from mlops_assets.core.prepare.cleaning import TARGET
 
     months, cleaned = recipes.chosen_months(instance, project)
     row = project.storage.read_table(cleaned[months.all[-1]].path).slice(0, 1).to_pandas()

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import dagster as dg
 from filelock import FileLock, Timeout
 
-from mlops_assets.assets.making import INTERRUPTED
+from mlops_assets.assets.jobs import JOB_OF
+from mlops_assets.assets.memo import INTERRUPTED
 from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
-from mlops_assets.jobs import JOB_OF
 from mlops_assets.project import Project
+from mlops_assets.resources.mlflow.tracking import is_active
 from mlops_assets.resources.progress import Progress
-from mlops_assets.resources.tracking import is_active
 
 STARTED_BY = "mlops/started_by"
 _ACTIVE = [

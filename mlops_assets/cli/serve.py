@@ -7,10 +7,45 @@ import secrets
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from mlops_assets.dashboards.context import Automation, Catalogue
+from mlops_assets.definitions import build_definitions
+from mlops_assets.project import Project
+
 if TYPE_CHECKING:
+    import dagster as dg
     from dash import Dash
 
-    from mlops_assets.dashboards.samples import Sampler
+    from mlops_assets.dashboards.sources.serving import Sampler
+
+
+def read_catalogue(project: Project) -> Catalogue:
+    """The jobs, checks, schedules, sensors and freshness policies of a project."""
+    definitions = build_definitions(project)
+    graph = definitions.resolve_asset_graph()
+    repository = definitions.get_repository_def()
+    nodes = {key.to_user_string(): graph.get(key) for key in graph.toposorted_asset_keys}
+    policies = {name: node.freshness_policy for name, node in nodes.items()}
+    return Catalogue(
+        jobs={job.name: _assets_of(job) for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")},
+        groups={name: node.group_name for name, node in nodes.items()},
+        checks=tuple((key.asset_key.to_user_string(), key.name) for key in sorted(graph.asset_check_keys)),
+        automations=(
+            *(Automation(s.name, s.cron_schedule, s.execution_timezone) for s in repository.schedule_defs),
+            *(Automation(s.name, seconds=s.minimum_interval_seconds) for s in repository.sensor_defs),
+        ),
+        fresh_days={name: _days(policy) for name, policy in policies.items() if policy},
+    )
+
+
+def _assets_of(job: dg.JobDefinition) -> tuple[str, ...]:
+    return tuple(sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys))
+
+
+def _days(policy: dg.FreshnessPolicy) -> tuple[float | None, float]:
+    """Days after which an asset with this policy warns and fails."""
+    warn = policy.warn_window.to_timedelta().total_seconds() / 86_400 if policy.warn_window else None
+    return warn, policy.fail_window.to_timedelta().total_seconds() / 86_400
+
 
 # A call of the model takes one thread: parallel work comes from requests and chunks side by side, which would
 # otherwise fight over the cores. Read when the libraries are loaded, so set before.
@@ -20,8 +55,8 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def serve_predictions(host: str | None, port: int | None) -> None:
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
-    from mlops_assets.backend.server import serve
     from mlops_assets.project import open_project
+    from mlops_assets.serving.server import serve
 
     project = open_project()
     settings = project.settings
@@ -29,7 +64,6 @@ def serve_predictions(host: str | None, port: int | None) -> None:
 
         def open_dashboards(sampler: Sampler) -> Dash:
             """Read what is defined and open Dagster's stores; closed when the server ends."""
-            from mlops_assets.cli.catalogue import read_catalogue
             from mlops_assets.dashboards import app, context
             from mlops_assets.instance import open_instance
 
@@ -41,7 +75,7 @@ def serve_predictions(host: str | None, port: int | None) -> None:
 
 
 def print_new_key() -> None:
-    from mlops_assets.backend.keys import hash_of
+    from mlops_assets.serving.keys import hash_of
 
     key = secrets.token_urlsafe(32)
     print(f"key, for the caller:      {key}")

@@ -10,17 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mlops_assets.core.cleaning import TARGET, kept_columns
 from mlops_assets.core.columns import Columns, concatenate, from_table, take
-from mlops_assets.core.encoding import Encoder, FittedEncoder, MatrixKind, fit_encoder
-from mlops_assets.core.golden import Specimens
-from mlops_assets.core.levels import learn_levels
-from mlops_assets.core.matrix_files import SplitFiles
-from mlops_assets.core.splitting import SPLITS, Evenly, Months, SplitName, split_by_hash, split_by_time
+from mlops_assets.core.features.encoder import Encoder, FittedEncoder, MatrixKind, fit_encoder
+from mlops_assets.core.model.golden_rows import Specimens
+from mlops_assets.core.model.intervals import learn_levels
+from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
+from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Months, SplitName, split_by_hash, split_by_time
 from mlops_assets.core.state import DAMAGE
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import DataError, ModelError, StorageError
@@ -28,6 +27,64 @@ from mlops_assets.errors import DataError, ModelError, StorageError
 if TYPE_CHECKING:
     import pyarrow as pa
     from scipy.sparse import csr_matrix
+
+
+class ArrayFile:
+    """An .npy file to which rows (n,) or (n, width) are appended; closed, it is one that `np.save` would write."""
+
+    def __init__(self, path: Path, dtype: type, width: int | None = None) -> None:
+        self.rows = 0
+        self._file, self._dtype = path.open("wb"), np.dtype(dtype)
+        self._tail = () if width is None else (width,)
+        self._write_header()
+
+    def append(self, rows: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(rows, self._dtype).data.cast("B") if rows.size else b"")
+        self.rows += len(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+
+    def _write_header(self) -> None:
+        """NumPy leaves room in a header for any number of rows, so that it can be written over."""
+        about = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(self._file, about | {"shape": (self.rows, *self._tail)})
+
+
+class SplitFiles:
+    """Files of one split: `y`, `dense`, and `data`, `indices` and `indptr` of the CSR matrix `one_hot`."""
+
+    def __init__(self, folder: Path, name: str, dense_width: int) -> None:
+        kinds = {"y": np.float64, "data": np.float64, "indices": np.int32, "indptr": np.int64}
+        self._open = ExitStack()
+        self._files = {
+            part: self._open.enter_context(ArrayFile(folder / f"{name}_{part}.npy", dtype))
+            for part, dtype in kinds.items()
+        }
+        self._dense = self._open.enter_context(ArrayFile(folder / f"{name}_dense.npy", np.float32, dense_width))
+        self._files["indptr"].append(np.zeros(1, np.int64))
+
+    @property
+    def rows(self) -> int:
+        return self._dense.rows
+
+    def append(self, y: np.ndarray, dense: np.ndarray, one_hot: csr_matrix) -> None:
+        self._files["indptr"].append(one_hot.indptr[1:].astype(np.int64) + self._files["data"].rows)
+        self._files["data"].append(one_hot.data)
+        self._files["indices"].append(one_hot.indices)
+        self._files["y"].append(y)
+        self._dense.append(dense)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
 
 
 @dataclass(frozen=True)

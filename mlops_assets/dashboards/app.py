@@ -2,19 +2,176 @@
 
 from __future__ import annotations
 
+import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
 from logging import getLogger
+from typing import Any
+from urllib.parse import parse_qs
 
-from dash import Dash, set_props
+from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, no_update, set_props
+from plotly.utils import PlotlyJSONEncoder
 
-from mlops_assets.dashboards import callbacks, callbacks_editor
-from mlops_assets.dashboards.cards import message
+from mlops_assets.dashboards import editor, grid, pages
 from mlops_assets.dashboards.context import Dashboards
-from mlops_assets.dashboards.pages import frame
-from mlops_assets.dashboards.style import CSS
-from mlops_assets.dashboards.theme import DASHBOARDS, new_app
+from mlops_assets.dashboards.pages import frame, message, part
+from mlops_assets.dashboards.theme import CSS, DASHBOARDS, new_app
 from mlops_assets.errors import MlopsError
+
+# The page knows its scheme; Mantine's switch tells `light` at first, whatever the browser's own scheme has made of it.
+_SHADE = """
+() => {
+    const root = document.documentElement, name = "data-mantine-color-scheme";
+    const tell = () => window.dash_clientside.set_props("shade", {data: root.getAttribute(name)});
+    new MutationObserver(tell).observe(root, {attributes: true, attributeFilter: [name]});
+    return root.getAttribute(name);
+}
+"""
+_SHOW_WHERE = """
+() => setTimeout(() => document.querySelector("#boards .current")?.scrollIntoView({inline: "center", block: "nearest"}))
+"""
+_SAVE_PICTURE = """
+() => {
+    const picture = window.dash_clientside.callback_context.triggered[0]?.value;
+    if (picture) Plotly.downloadImage(picture.figure, {format: "png", scale: 2, filename: picture.name,
+        width: picture.figure.layout.width, height: picture.figure.layout.height});
+}
+"""
+
+
+def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
+    _show_pages(app, dashboards)
+    _draw_charts(app, dashboards)
+    _download(app, dashboards)
+    grid.add_callbacks(app, dashboards.keep_layout)
+
+
+def _show_pages(app: Dash, dashboards: Dashboards) -> None:
+    @app.callback(
+        Output("boards", "children"),
+        Output("page-title", "children"),
+        Output("page-subtitle", "children"),
+        Output("notice", "children"),
+        Output("content", "children"),
+        Output("page", "data"),
+        Output("range-of-page", "children"),
+        Output("tick", "interval"),
+        Input("address", "search"),
+        Input("revision", "data"),
+    )
+    def show(search: str | None, revision: int):
+        slug = parse_qs((search or "").lstrip("?")).get("board", [None])[0]
+        shelf = dashboards.library.shelf()
+        page = shelf.page(slug)
+        if page is None:
+            told = (
+                pages.navigation(shelf, None),
+                "Dashboards",
+                "",
+                pages.problems(shelf),
+                pages.missing(slug or "overview"),
+            )
+            return *told, None, no_update, no_update
+        board = page.board
+        return (
+            pages.navigation(shelf, page.slug),
+            board.title,
+            board.description,
+            pages.problems(shelf),
+            pages.shown(page, dashboards.store.layouts(page.slug)),
+            page.slug,
+            pages.time_range(page),
+            board.refresh_seconds * 1000,
+        )
+
+    app.clientside_callback("title => { document.title = `${title} · Dashboards`; }", Input("page-title", "children"))
+    app.clientside_callback(_SHOW_WHERE, Input("boards", "children"))
+    app.clientside_callback(_SHADE, Output("shade", "data"), Input("shade", "id"))
+    app.clientside_callback("live => !live", Output("tick", "disabled"), Input("live", "checked"))
+
+    @app.callback(
+        Output("revision", "data"),
+        Input("reset-layout", "n_clicks"),
+        Input("again", "n_clicks"),
+        State("page", "data"),
+        State("revision", "data"),
+        prevent_initial_call=True,
+    )
+    def act(resets: int | None, agains: int | None, page: str | None, revision: int) -> int:
+        if ctx.triggered_id == "again":
+            dashboards.forget()
+        elif page:
+            dashboards.store.forget_layout(page)
+        return revision + 1
+
+
+def _draw_charts(app: Dash, dashboards: Dashboards) -> None:
+    @app.callback(
+        Output(part("body", MATCH, MATCH), "children"),
+        Output(part("choice", MATCH, MATCH), "data"),
+        Output(part("choice", MATCH, MATCH), "value"),
+        Output(part("choice", MATCH, MATCH), "style"),
+        Output(part("again", MATCH, MATCH), "disabled"),
+        Output(part("mark", MATCH, MATCH), "data"),
+        Input("tick", "n_intervals"),
+        Input("range", "value"),
+        Input("shade", "data"),
+        Input(part("choice", MATCH, MATCH), "value"),
+        Input(part("again", MATCH, MATCH), "n_intervals"),
+        State(part("mark", MATCH, MATCH), "data"),
+        State(part("body", MATCH, MATCH), "id"),
+    )
+    def draw(ticks, time_range, scheme, choice, agains, mark, place: Mapping[str, str]):
+        chart = dashboards.chart(place["page"], place["chart"])
+        if chart is None or time_range is None or scheme is None:
+            return [no_update] * 6
+        drawn = dashboards.artist.drawn(chart, dashboards.view(scheme, time_range, datetime.now(UTC)), choice)
+        now = _mark([drawn.body, drawn.choices, drawn.choice])
+        if now == mark:  # so that a look at what has not changed does not draw it again
+            return [no_update] * 4 + [drawn.complete, no_update]
+        style = {"display": "block" if drawn.choices else "none"}
+        return drawn.body, list(drawn.choices), drawn.choice, style, drawn.complete, now
+
+
+def _download(app: Dash, dashboards: Dashboards) -> None:
+    @app.callback(
+        Output(part("file", MATCH, MATCH), "data"),
+        Input(part("csv", MATCH, MATCH), "n_clicks"),
+        State("range", "value"),
+        State(part("body", MATCH, MATCH), "id"),
+        prevent_initial_call=True,
+    )
+    def save_data(clicks: int | None, time_range: str, place: Mapping[str, str]) -> dict[str, Any]:
+        chart, view = dashboards.chart(**_names(place)), dashboards.view("light", time_range, datetime.now(UTC))
+        return dcc.send_string(dashboards.artist.csv(chart, view), f"{place['page']}-{place['chart']}.csv")
+
+    @app.callback(
+        Output(part("picture", MATCH, MATCH), "data"),
+        Input(part("png", MATCH, MATCH), "n_clicks"),
+        State("range", "value"),
+        State("shade", "data"),
+        State(part("choice", MATCH, MATCH), "value"),
+        State(part("body", MATCH, MATCH), "id"),
+        prevent_initial_call=True,
+    )
+    def make_picture(clicks, time_range, scheme, choice, place: Mapping[str, str]):
+        chart, view = dashboards.chart(**_names(place)), dashboards.view(scheme, time_range, datetime.now(UTC))
+        figure = dashboards.artist.picture(chart, view, choice)
+        return {"figure": figure, "name": f"{place['page']}-{place['chart']}", "number": clicks}
+
+    app.clientside_callback(_SAVE_PICTURE, Input(part("picture", ALL, ALL), "data"), prevent_initial_call=True)
+
+
+def _names(place: Mapping[str, str]) -> dict[str, str]:
+    return {"page": place["page"], "name": place["chart"]}
+
+
+def _mark(shown: Any) -> str:
+    text = json.dumps(shown, cls=PlotlyJSONEncoder, sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:16]
+
 
 log = getLogger(__name__)
 
@@ -23,8 +180,8 @@ def build_app(dashboards: Dashboards) -> Dash:
     app = new_app("Dashboards", DASHBOARDS, css=CSS, on_error=_reporter(dashboards.project.spec.redact))
     app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
     app.layout = lambda: frame(dashboards.sources)
-    callbacks.add_callbacks(app, dashboards)
-    callbacks_editor.add_callbacks(app, dashboards)
+    add_callbacks(app, dashboards)
+    editor.add_callbacks(app, dashboards)
     return app
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops_assets.dashboards.data import ChartData
-from mlops_assets.dashboards.look import GREEN, IN_LEGEND, RED, View, are_months, base_figure, listed, shortened
+from mlops_assets.dashboards.chart_data import ChartData
+from mlops_assets.dashboards.format import GREEN, IN_LEGEND, RED, View, are_months, base_figure, listed, shortened
 from mlops_assets.dashboards.spec import Chart
 from mlops_assets.dashboards.theme import template
 

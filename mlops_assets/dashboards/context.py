@@ -3,35 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.dashboards import plots
-from mlops_assets.dashboards.catalogue import Catalogue
-from mlops_assets.dashboards.drawing import Artist
 from mlops_assets.dashboards.evidence import Evidence
+from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.grid import moved_in
-from mlops_assets.dashboards.library import Library
-from mlops_assets.dashboards.look import View
-from mlops_assets.dashboards.samples import Sampler
-from mlops_assets.dashboards.sources import Source
-from mlops_assets.dashboards.sources_assets import asset_sources
-from mlops_assets.dashboards.sources_automation import automation_sources
-from mlops_assets.dashboards.sources_data import data_sources
-from mlops_assets.dashboards.sources_mlflow import mlflow_sources
-from mlops_assets.dashboards.sources_model import model_sources
-from mlops_assets.dashboards.sources_promotions import promotions_source
-from mlops_assets.dashboards.sources_runs import runs_source
-from mlops_assets.dashboards.sources_serving import serving_sources
+from mlops_assets.dashboards.library import BoardStore, Library
+from mlops_assets.dashboards.plots import registry, shipped  # noqa: F401  (registers them)
+from mlops_assets.dashboards.render import Artist
+from mlops_assets.dashboards.sources.assets import asset_sources
+from mlops_assets.dashboards.sources.automation import automation_sources
+from mlops_assets.dashboards.sources.data import data_sources
+from mlops_assets.dashboards.sources.mlflow import mlflow_sources
+from mlops_assets.dashboards.sources.models import model_sources, promotions_source
+from mlops_assets.dashboards.sources.runs import runs_source
+from mlops_assets.dashboards.sources.serving import Sampler, serving_sources
+from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import Chart, TimeRange
-from mlops_assets.dashboards.store import BoardStore
 from mlops_assets.dashboards.theme import Scheme
 
 if TYPE_CHECKING:
     import dagster as dg
 
     from mlops_assets.project import Project
+
+
+@dataclass(frozen=True)
+class Automation:
+    """A schedule with its cron, or a sensor with the seconds between its ticks."""
+
+    name: str
+    cron: str | None = None
+    timezone: str | None = None
+    seconds: float | None = None
+
+    @property
+    def kind(self) -> str:
+        return "schedule" if self.cron else "sensor"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Names of what the code location holds.
+
+    `jobs`: the assets that each makes. `checks`: pairs of asset and check. `fresh_days`: by asset, the days after
+    which it warns and fails.
+    """
+
+    jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[tuple[str, str], ...] = ()
+    automations: tuple[Automation, ...] = ()
+    fresh_days: Mapping[str, tuple[float | None, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,9 +108,8 @@ def open_dashboards(
     the pages.
     """
     folder = project.settings.dashboards
-    plots.load_shipped()
     if folder:
-        plots.load_folder(folder)
+        registry.load_folder(folder)
     sources = _sources(project, instance, catalogue, sampler)
     store = BoardStore(project.database, project.spec.name)
     evidence = Evidence(project, sources["materialisations"].read)

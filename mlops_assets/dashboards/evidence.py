@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.cleaning import TARGET, kept_columns
 from mlops_assets.core.columns import Columns, from_table, length, take
-from mlops_assets.core.estimators import is_booster, is_linear
-from mlops_assets.core.splitting import Months
+from mlops_assets.core.learners.estimators import is_booster, is_linear
+from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
+from mlops_assets.core.prepare.splitting import Months
 from mlops_assets.core.training_set import split_rows
-from mlops_assets.dashboards.sources import Reading
+from mlops_assets.dashboards.sources.source import Reading
 from mlops_assets.dataset import SNAPSHOT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mlops_assets.core.answers import Answers
-    from mlops_assets.core.contributions import Contributions
-    from mlops_assets.core.model import Model
+    from mlops_assets.core.model.answers import Answers
+    from mlops_assets.core.model.contributions import Contributions
+    from mlops_assets.core.model.model import Model
     from mlops_assets.project import Project
-    from mlops_assets.resources.registry import Version
+    from mlops_assets.resources.mlflow.registry import Version
 
 EXACT_ROWS, OTHER_ROWS = 500, 100  # of trees and linear models; of others each row takes many predictions
 MOST_ERRORS = 50_000

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from dash import ALL, MATCH, Dash, Input, Output, ctx, html
 from dash_snap_grid import ResponsiveGrid
 
+from mlops_assets.dashboards.library import Place, Places
 from mlops_assets.dashboards.spec import COLUMNS, Board
-from mlops_assets.dashboards.store import Place, Places
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component

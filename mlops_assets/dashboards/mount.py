@@ -6,13 +6,15 @@ import asyncio
 import gzip
 import mimetypes
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from dash import Dash
 from dash.fingerprint import check_fingerprint
 from fastapi import FastAPI
+from flask import request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -20,8 +22,56 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+from werkzeug.exceptions import HTTPException as FlaskHTTPException
 
-from mlops_assets.dashboards.calls import guard
+CALL_BYTES = 1_000_000  # that a call may hold
+_PATH = "/_dash-update-component"
+
+
+def guard(app: Dash) -> None:
+    """Let the application raise for what it refuses, so that the API reports it in its own shape."""
+    app.server.config["MAX_CONTENT_LENGTH"] = CALL_BYTES
+    app.server.register_error_handler(FlaskHTTPException, _refuse)
+
+    @app.server.before_request
+    def check() -> None:
+        if request.path == _PATH and not _is_call(request.get_json(), app.callback_map):
+            raise HTTPException(400)
+
+
+def _refuse(error: FlaskHTTPException) -> None:
+    raise HTTPException(error.code)
+
+
+def _is_call(body: Any, callbacks: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Of a callback that the application has, with its inputs, states and outputs in their places."""
+    if not (isinstance(body, dict) and isinstance(output := body.get("output"), str) and output in callbacks):
+        return False
+    own, changed = callbacks[output], body.get("changedPropIds", [])
+    return (
+        _are_parts(body.get("inputs"), len(own["inputs"]))
+        and _are_parts(body.get("state", []), len(own["state"]))
+        and (own.get("no_output", False) or _are_outputs(body.get("outputs"), output))
+        and isinstance(changed, list)
+        and all(isinstance(each, str) for each in changed)
+    )
+
+
+def _are_outputs(outputs: Any, names: str) -> bool:
+    """`..a.b...c.d..` names several, anything else is one."""
+    return _are_parts(outputs, names.count("...") + 1) if names.startswith("..") else _are_parts([outputs], 1)
+
+
+def _are_parts(parts: Any, count: int) -> bool:
+    """So many properties of components, or lists of them where one stands for several."""
+    if not (isinstance(parts, list) and len(parts) == count):
+        return False
+    return all(all(map(_is_part, each)) if isinstance(each, list) else _is_part(each) for each in parts)
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("id"), str | dict) and isinstance(part.get("property"), str)
+
 
 SMALL_BYTES = 1_000  # up to here an answer is sent as it is
 _HEADERS = {

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mlops_assets.dataset_parts import Alias, Part
+from mlops_assets.dataset.parts import Alias, Part
 
 COLUMNS = 12  # of the grid
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]

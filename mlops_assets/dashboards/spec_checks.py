@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from mlops_assets.dashboards.data import ROWS_AS_THEY_ARE, axis_of
-from mlops_assets.dashboards.plots import Plot, read_options
-from mlops_assets.dashboards.sources import Source
+from mlops_assets.dashboards.chart_data import ROWS_AS_THEY_ARE, axis_of
+from mlops_assets.dashboards.plots.registry import Plot, read_options
+from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import Chart, Metric
 from mlops_assets.errors import SpecError
 

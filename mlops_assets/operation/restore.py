@@ -13,12 +13,11 @@ from typing import BinaryIO
 import sqlalchemy as sa
 
 from mlops_assets.errors import StorageError
-from mlops_assets.operation.backup import ABOUT, DUMP, HOME, About
-from mlops_assets.operation.dumps import restore as restore_dump
-from mlops_assets.operation.dumps import tables
+from mlops_assets.operation.backup import ABOUT, DUMP, HOME, About, tables
+from mlops_assets.operation.backup import restore as restore_dump
 from mlops_assets.project import Project
-from mlops_assets.resources.storage import TEMPORARY
-from mlops_assets.resources.tables import REVISION
+from mlops_assets.resources.artefacts.local import TEMPORARY
+from mlops_assets.resources.databases.schema import REVISION
 
 # Where MLflow has written down where a model lies.
 _PLACES = {

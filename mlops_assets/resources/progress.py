@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import logging
 
-    from mlops_assets.core.trials import Trial
+    from mlops_assets.core.search.trials import Trial
 
 
 class Progress(Protocol):

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
-from mlops_assets.sources.failures import Retry, stepwise_without_chain, without_chain
-from mlops_assets.sources.files import MonthlyFiles, OneFile
+from mlops_assets.sources.files import MonthlyFiles, OneFile, package_file
 from mlops_assets.sources.formats import format_of
-from mlops_assets.sources.opening import open_place
-from mlops_assets.sources.package import package_file
+from mlops_assets.sources.normalise import check_zones
 from mlops_assets.sources.places import File, LocalPlace
+from mlops_assets.sources.remote import open_place
+from mlops_assets.sources.retries import Retry, stepwise_without_chain, without_chain
 from mlops_assets.sources.sql import SqlRows
-from mlops_assets.sources.tables import check_zones
 
 if TYPE_CHECKING:
     import pyarrow as pa

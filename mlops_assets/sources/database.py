@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mlops_assets.database_urls import explicit_driver
 from mlops_assets.errors import SourceError, SourceUnreachable
-from mlops_assets.sources.failures import Retry, Temporary
+from mlops_assets.sources.retries import Retry, Temporary
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

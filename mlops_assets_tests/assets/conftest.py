@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import pytest
 
+from mlops_assets.assets.jobs import JOB_OF
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import Record, latest
 from mlops_assets.definitions import build_definitions
-from mlops_assets.jobs import JOB_OF
 from mlops_assets_tests.homes import Home
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -5,8 +5,8 @@ from importlib import resources
 import dagster as dg
 import pytest
 
+from mlops_assets.assets.memo import BOARD_OF
 from mlops_assets.assets.plan import BY_MONTH, ORDER
-from mlops_assets.assets.shown import BOARD_OF
 from mlops_assets.core.training_set import TrainingSet
 from mlops_assets_tests.assets.conftest import failure_of
 from mlops_assets_tests.homes import write_month

@@ -8,7 +8,7 @@ import pytest
 from mlops_assets.assets import recipes
 from mlops_assets.assets.records import Record
 from mlops_assets.core.fingerprint import Recipe, changes
-from mlops_assets.core.splitting import Months
+from mlops_assets.core.prepare.splitting import Months
 from mlops_assets.errors import DataError
 from mlops_assets.project import open_project
 from mlops_assets_tests.homes import SHOP, write_yaml

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from mlops_assets_tests.automation.office import Office, open_project
+from mlops_assets_tests.alerts.mailroom import Office, open_project
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 import dagster as dg
 import pytest
 
-from mlops_assets.automation.drift_triggers import build_drift_sensor, build_monitoring_sensor
-from mlops_assets.automation.guards import RETRAIN, STARTED_BY
-from mlops_assets.automation.retraining import build_retrain_job
-from mlops_assets.automation.triggers import CAUSE
+from mlops_assets.assets.jobs import build_jobs
+from mlops_assets.automation.retraining import RETRAIN, STARTED_BY, build_retrain_job
+from mlops_assets.automation.triggers import CAUSE, build_drift_sensor, build_monitoring_sensor
 from mlops_assets.core.fingerprint import Recipe
-from mlops_assets.jobs import build_jobs
 
 JOB = build_retrain_job()
 MONTH = "2024-05"

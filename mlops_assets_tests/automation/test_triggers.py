@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from mlops_assets.automation.guards import RETRAIN, STARTED_BY
-from mlops_assets.automation.retraining import build_retrain_job
+from mlops_assets.assets.jobs import build_jobs
+from mlops_assets.automation.retraining import RETRAIN, STARTED_BY, build_retrain_job
 from mlops_assets.automation.triggers import (
     build_first_run_sensor,
     build_schedule,
@@ -16,7 +16,6 @@ from mlops_assets.automation.triggers import (
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import SettingsError
-from mlops_assets.jobs import build_jobs
 from mlops_assets.project import Project
 from mlops_assets.settings import read_settings
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlops_assets.resources.tables import REVISION
+from mlops_assets.resources.databases.schema import REVISION
 from mlops_assets_tests.homes import Home
 from mlops_assets_tests.servers import free_port
 
@@ -115,7 +115,7 @@ def test_in_a_deployment_a_service_that_does_not_run_is_a_fault(shop):
 
 def test_a_cluster_that_the_settings_name_is_asked(shop, monkeypatch):
     pytest.importorskip("distributed", reason="the extra dask is not installed")
-    monkeypatch.setattr("mlops_assets.resources.dask_cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("mlops_assets.resources.dask.cluster.CONNECT_SECONDS", 1)
     address = f"tcp://127.0.0.1:{free_port()}"
     answer = shop.command("doctor", MLOPS_FINAL_FIT=f"dask:{address}")
     passes, told = lines(answer)["workers"]

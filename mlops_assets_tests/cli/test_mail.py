@@ -2,8 +2,7 @@
 
 import pytest
 
-from mlops_assets.cli.doctor import _mail
-from mlops_assets.cli.mail import send_test
+from mlops_assets.cli.doctor import _mail, send_test
 from mlops_assets.errors import MailError, SettingsError
 from mlops_assets.project import open_project
 

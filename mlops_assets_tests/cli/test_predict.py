@@ -34,7 +34,7 @@ def expected(shop, rows):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """So that 500 rows come in many chunks."""
-    monkeypatch.setattr("mlops_assets.sources.row_chunks.CHUNK_ROWS", 70)
+    monkeypatch.setattr("mlops_assets.sources.caller_rows.CHUNK_ROWS", 70)
 
 
 def read(path):

@@ -9,15 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mlops_assets.core.cleaning import TARGET
-from mlops_assets.core.encoding import MatrixKind, fit_encoder
-from mlops_assets.core.estimators import FitData, fit
-from mlops_assets.core.final import finish
-from mlops_assets.core.golden import Specimens
-from mlops_assets.core.intervals import calibrate
-from mlops_assets.core.model import Model
-from mlops_assets.core.model_types import resolve_model_type
-from mlops_assets.core.splitting import choose_months
+from mlops_assets.core.features.encoder import MatrixKind, fit_encoder
+from mlops_assets.core.learners.estimators import FitData, fit
+from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.model.golden_rows import Specimens
+from mlops_assets.core.model.intervals import calibrate
+from mlops_assets.core.model.model import Model, finish
+from mlops_assets.core.prepare.cleaning import TARGET
+from mlops_assets.core.prepare.splitting import choose_months
 from mlops_assets.core.training_set import split_rows, write_training_set
 from mlops_assets.dataset import DatasetSpec
 
@@ -25,7 +24,7 @@ from mlops_assets.dataset import DatasetSpec
 @pytest.fixture
 def objectives(monkeypatch):
     """The module `search_objectives`; spawned processes get this process's search path, so they find it too."""
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "spawned")
     return importlib.import_module("search_objectives")
 
 

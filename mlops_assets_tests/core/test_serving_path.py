@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from mlops_assets.core.columns import from_rows, from_table
-from mlops_assets.core.estimators import predict
-from mlops_assets.core.golden import ROWS, difference
-from mlops_assets.core.model import Model, load_model
+from mlops_assets.core.features.categories import Vocabulary
+from mlops_assets.core.learners.estimators import predict
+from mlops_assets.core.model.golden_rows import ROWS, difference
+from mlops_assets.core.model.model import Model, load_model
 from mlops_assets.core.training_set import TrainingSet
-from mlops_assets.core.vocabulary import Vocabulary
 from mlops_assets.errors import ModelError
 
 KINDS = ("Ridge", "XGBoost")
@@ -62,9 +62,9 @@ def test_validation_rows_get_the_number_that_the_written_training_set_gives(
     training_set_folder, make_spec, make_columns
 ):
     """The matrix on disk, from which trials and final models are scored, against JSON rows of the same clean rows."""
-    from mlops_assets.core.estimators import FitData, fit
-    from mlops_assets.core.golden import to_rows
-    from mlops_assets.core.model_types import resolve_model_type
+    from mlops_assets.core.learners.estimators import FitData, fit
+    from mlops_assets.core.learners.model_types import resolve_model_type
+    from mlops_assets.core.model.golden_rows import to_rows
 
     spec, written = make_spec(window={"test_months": 0}), TrainingSet.load(training_set_folder)
     columns = make_columns(600)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 import mlops_assets
-from mlops_assets.core.cleaning import TARGET, clean
 from mlops_assets.core.columns import slices
-from mlops_assets.core.encoding import fit_encoder
-from mlops_assets.core.splitting import SPLITS, Evenly, Months, choose_months
+from mlops_assets.core.features.encoder import fit_encoder
+from mlops_assets.core.prepare.cleaning import TARGET, clean
+from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Months, choose_months
 from mlops_assets.core.training_set import Rows, TrainingSet, divide, join, split_rows, write_training_set
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets.errors import DataError, ModelError, StorageError
@@ -87,7 +87,7 @@ import sys
 from pathlib import Path
 from pathlib import Path
 import pyarrow.feather as feather
-from mlops_assets.core.splitting import choose_months
+from mlops_assets.core.prepare.splitting import choose_months
 from mlops_assets.core.training_set import split_rows, write_training_set
 from mlops_assets.dataset import DatasetSpec
 folder = Path(sys.argv[1])
@@ -260,7 +260,7 @@ def test_a_foreign_index_of_a_training_set_is_told_as_damage(written, text):
 
 
 def test_a_damaged_encoder_by_itself_is_a_model_error(written):
-    from mlops_assets.core.encoding import Encoder
+    from mlops_assets.core.features.encoder import Encoder
 
     (written[0] / "encoder.npz").write_bytes(b"PK\x03\x04 not an archive")
     with pytest.raises(ModelError, match="encoder is damaged"):

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mlops_assets.cli.catalogue import read_catalogue
+from mlops_assets.cli.serve import read_catalogue
 from mlops_assets.dashboards.context import Dashboards, open_dashboards
-from mlops_assets.dashboards.look import View
-from mlops_assets.dashboards.samples import Sampler
-from mlops_assets.dashboards.sources import Reading, Source, as_frame, columns
+from mlops_assets.dashboards.format import View
+from mlops_assets.dashboards.sources.serving import Sampler
+from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns
 from mlops_assets.dashboards.spec import Chart
 
 NOW = datetime(2024, 3, 31, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from mlops_assets.dashboards.aggregate import aggregate, cut, label, select, series_keys, since, step_for
+from mlops_assets.dashboards.chart_data import aggregate, cut, label, select, series_keys, since, step_for
 from mlops_assets.dashboards.spec import Condition, Metric
 from mlops_assets_tests.dashboards.conftest import NOW
 

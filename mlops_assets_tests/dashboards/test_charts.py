@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
+from mlops_assets.dashboards.chart_data import data_of, rows_of
 from mlops_assets.dashboards.charts import draw
-from mlops_assets.dashboards.data import data_of, rows_of
-from mlops_assets.dashboards.look import View
+from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.theme import COLOURS
 from mlops_assets_tests.dashboards.conftest import NOW
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
-from mlops_assets.dashboards.drawing import Artist
-from mlops_assets.dashboards.look import View
-from mlops_assets.dashboards.plots import PLOTS, Empty, Options, plot
-from mlops_assets.dashboards.sources import Reading
+from mlops_assets.dashboards.format import View
+from mlops_assets.dashboards.plots.registry import PLOTS, Empty, Options, plot
+from mlops_assets.dashboards.render import Artist
+from mlops_assets.dashboards.sources.source import Reading
 from mlops_assets.errors import TrackingError
 from mlops_assets_tests.dashboards.conftest import NOW
 

@@ -1,8 +1,8 @@
 """The grid: where charts stand by default, and what of a browser's layout is worth keeping."""
 
 from mlops_assets.dashboards.grid import compacted, flowed, moved_in, places_of
+from mlops_assets.dashboards.library import Place
 from mlops_assets.dashboards.spec import Board
-from mlops_assets.dashboards.store import Place
 
 SIZES = {
     "tile": {"x": 0, "y": 0, "w": 3, "h": 3},

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
-from mlops_assets.cli.catalogue import read_catalogue
+from mlops_assets.cli.serve import read_catalogue
 from mlops_assets.dashboards.context import open_dashboards
-from mlops_assets.dashboards.samples import Sampler
+from mlops_assets.dashboards.sources.serving import Sampler
 from mlops_assets_tests.test_no_hidden_names import deals, warehouse  # noqa: F401  (fixtures)
 
 

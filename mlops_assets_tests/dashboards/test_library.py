@@ -3,10 +3,9 @@
 import pytest
 
 from mlops_assets.dashboards.boards import SHIPPED, BoardFile
-from mlops_assets.dashboards.library import Library
-from mlops_assets.dashboards.store import BoardStore
+from mlops_assets.dashboards.library import BoardStore, Library
 from mlops_assets.errors import SpecError
-from mlops_assets.resources.database import Database
+from mlops_assets.resources.databases.database import Database
 
 MINE = """
 title: Mine

@@ -7,8 +7,7 @@ import pytest
 from dash import Input, Output, html
 from fastapi import FastAPI
 
-from mlops_assets.dashboards.calls import CALL_BYTES
-from mlops_assets.dashboards.mount import mount
+from mlops_assets.dashboards.mount import CALL_BYTES, mount
 from mlops_assets.dashboards.theme import new_app, shell
 
 pytestmark = pytest.mark.anyio

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
-from mlops_assets.cli.catalogue import read_catalogue
+from mlops_assets.cli.serve import read_catalogue
 from mlops_assets.dashboards.context import open_dashboards
-from mlops_assets.dashboards.samples import Sampler
-from mlops_assets.dashboards.store import Place
+from mlops_assets.dashboards.library import Place
+from mlops_assets.dashboards.sources.serving import Sampler
 from mlops_assets_tests.homes import write_yaml
 
 pytestmark = pytest.mark.slow

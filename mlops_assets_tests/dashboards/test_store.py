@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlops_assets.dashboards.boards import BoardFile
-from mlops_assets.dashboards.store import BoardStore, Place
-from mlops_assets.resources.database import Database
+from mlops_assets.dashboards.library import BoardStore, Place
+from mlops_assets.resources.databases.database import Database
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 import dagster as dg
 import pytest
 
-from mlops_assets.resources.launch_client import LaunchClient
+from mlops_assets.resources.dagster_client import LaunchClient
 from mlops_assets_tests.browser import open_uis
 from mlops_assets_tests.documents import ROOT
 from mlops_assets_tests.servers import free_port

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mlops_assets.operation.retention import expired, remove
-from mlops_assets.resources.prediction_log import LoggedRow
+from mlops_assets.resources.databases.prediction_log import LoggedRow
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 import pytest
 
-from mlops_assets.resources.tracking import Tracking
+from mlops_assets.resources.mlflow.tracking import Tracking
 from mlops_assets_tests.core.conftest import objectives, training_set_folder  # noqa: F401  (fixtures)
 
 

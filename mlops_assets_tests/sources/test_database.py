@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from mlops_assets.errors import SourceError, SourceUnreachable
 from mlops_assets.sources.database import Database
-from mlops_assets.sources.failures import Retry
+from mlops_assets.sources.retries import Retry
 
 
 def test_a_database_that_is_down_is_unreachable(make_spec, open_rows, waits, web):

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_assets.dataset import load_dataset
 from mlops_assets.errors import BadTable, NotPublished, SourceError
-from mlops_assets.sources.tables import schema
+from mlops_assets.sources.normalise import schema
 
 TAXI_ROWS = {
     "2023-07": 61343,

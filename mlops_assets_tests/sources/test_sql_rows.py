@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import BadTable, NotPublished, SourceUnreachable
-from mlops_assets.sources.tables import schema
+from mlops_assets.sources.normalise import schema
 
 ROWS = [
     ("2024-01-05 10:00:00", 3, 1.5, "a"),

@@ -1,0 +1,161 @@
+"""The outbox: alerts wait here until the mail server has confirmed them, so that none is lost and none told twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from mlops_assets.alerts.alert import Alert, alert_from_json
+from mlops_assets.resources.databases.database import Database, insert_new
+from mlops_assets.resources.databases.schema import MAIL_OUTBOX
+
+WAITING, SENDING, SENT, EXPIRED = "waiting", "sending", "sent", "expired"
+# Longer than a tick of a sensor may take: whoever holds a letter for longer is dead.
+LEASE = timedelta(minutes=5)
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(minutes=15)
+
+_C = MAIL_OUTBOX.c
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What goes to one person in one mail: an alert, or several as a digest."""
+
+    id: str
+    recipient: str
+    alerts: tuple[Alert, ...]
+    attempts: int
+    uncertain: bool = False  # an earlier try may have sent it, so it stays the same letter from now on
+    expired: tuple[int, ...] = ()  # rows that grew too old to be sent, and that nobody was told of
+
+    @property
+    def is_digest(self) -> bool:
+        return len(self.alerts) > 1
+
+
+class Outbox:
+    """Alerts by recipient in the project's database; any number of processes may use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def knows(self, key: str) -> bool:
+        """Whether the alert with this key was ever added."""
+        with self._database.transaction() as connection:
+            return connection.scalar(sa.select(_C.id).where(_C.key == key).limit(1)) is not None
+
+    def add(self, alert: Alert, recipients: Iterable[str], now: datetime) -> int:
+        """Keep an alert for each recipient who does not have it yet; how many that are."""
+        values = {"key": alert.key, "alert": alert.to_json(), "happened_at": alert.happened_at}
+        values |= {"state": WAITING, "next_try": now}
+        with self._database.transaction() as connection:
+            insert = insert_new(connection, MAIL_OUTBOX)
+            rows = (values | {"recipient": recipient} for recipient in recipients)
+            return sum(connection.execute(insert, row).rowcount for row in rows)
+
+    def expire(self, now: datetime, age: timedelta) -> int:
+        """Give up what happened longer ago than `age` and was not sent; how many that are."""
+        old = _due(now) & (_C.happened_at < now - age)
+        with self._database.transaction() as connection:
+            return connection.execute(MAIL_OUTBOX.update().where(old).values(state=EXPIRED, letter=None)).rowcount
+
+    def forget(self, before: datetime) -> None:
+        """Remove what was sent, or given up, and happened before this time."""
+        ended = _C.state.in_([SENT, EXPIRED]) & (_C.happened_at < before)
+        with self._database.transaction() as connection:
+            connection.execute(MAIL_OUTBOX.delete().where(ended))
+
+    def claim(self, now: datetime, *, digest_from: int, most: int) -> list[Letter]:
+        """Letters that are due, at most so many, marked as being sent: no other process gets them for now.
+
+        `digest_from` or more alerts for one recipient become one letter. A letter whose fate is unknown comes
+        again as it was.
+        """
+        query = sa.select(_C.id, _C.recipient, _C.key, _C.letter).where(_due(now)).order_by(_C.happened_at, _C.id)
+        with self._database.transaction() as connection:
+            rows = connection.execute(query).all()
+        letters: dict[str, list[int]] = defaultdict(list)
+        waiting = defaultdict(list)
+        for row in rows:
+            if row.letter:
+                letters[row.letter].append(row.id)
+            else:
+                waiting[row.recipient].append(row)
+        uncertain = set(letters)
+        for recipient, mine in waiting.items():
+            for part in [mine] if len(mine) >= digest_from else [[row] for row in mine]:
+                letters[_letter_id(recipient, [row.key for row in part])] = [row.id for row in part]
+        claimed = (self._claim(name, ids, now, name in uncertain) for name, ids in list(letters.items())[:most])
+        return [letter for letter in claimed if letter]
+
+    def mark_sent(self, letter: Letter, now: datetime) -> None:
+        sent = {"state": SENT, "sent_at": now, "last_error": None}
+        with self._database.transaction() as connection:
+            connection.execute(MAIL_OUTBOX.update().where(_held(letter)).values(**sent))
+            told = _C.id.in_(letter.expired) & (_C.state == EXPIRED)
+            connection.execute(MAIL_OUTBOX.update().where(told).values(letter=letter.id))
+
+    def put_back(self, letters: Sequence[Letter], error: str, now: datetime) -> datetime:
+        """Note that these were not sent; they are due again, in whatever letters, at the time given back."""
+        attempts = max(letter.attempts for letter in letters) + 1
+        next_try = now + min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
+        noted = {"attempts": attempts, "last_error": error, "next_try": next_try}
+        self._return(letters, noted)
+        return next_try
+
+    def keep(self, letter: Letter, error: str, now: datetime) -> datetime:
+        """Note that this may be sent or not; it is due again, as it is, at the time given back."""
+        return self.put_back([replace(letter, uncertain=True)], error, now)
+
+    def release(self, letters: Sequence[Letter], now: datetime) -> None:
+        """Give back letters that were not tried: they are due at once."""
+        self._return(letters, {"next_try": now})
+
+    def counts(self) -> dict[str, int]:
+        """How many rows are in each state."""
+        query = sa.select(_C.state, sa.func.count()).group_by(_C.state)
+        with self._database.transaction() as connection:
+            return dict(connection.execute(query).tuples().all())
+
+    def _claim(self, name: str, ids: list[int], now: datetime, uncertain: bool) -> Letter | None:
+        """Take what is still due of these rows; None where another process was faster."""
+        held = {"state": SENDING, "letter": name, "next_try": now + LEASE}
+        mine = sa.select(MAIL_OUTBOX).where(_C.letter == name, _C.state == SENDING).order_by(_C.happened_at, _C.id)
+        with self._database.transaction() as connection:
+            if not connection.execute(MAIL_OUTBOX.update().where(_C.id.in_(ids), _due(now)).values(**held)).rowcount:
+                return None
+            rows = connection.execute(mine).all()
+            recipient = rows[0].recipient
+            untold = sa.select(_C.id).where(_C.recipient == recipient, _C.state == EXPIRED, _C.letter.is_(None))
+            return Letter(
+                id=name,
+                recipient=recipient,
+                alerts=tuple(alert_from_json(row.alert) for row in rows),
+                attempts=max(row.attempts for row in rows),
+                uncertain=uncertain,
+                expired=tuple(connection.scalars(untold)),
+            )
+
+    def _return(self, letters: Sequence[Letter], noted: dict) -> None:
+        with self._database.transaction() as connection:
+            for letter in letters:
+                values = noted if letter.uncertain else noted | {"state": WAITING, "letter": None}
+                connection.execute(MAIL_OUTBOX.update().where(_held(letter)).values(**values))
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    """Rows to send now: those that wait, and those whose sender died or never heard an answer."""
+    return _C.state.in_([WAITING, SENDING]) & (_C.next_try <= now)
+
+
+def _held(letter: Letter) -> sa.ColumnElement[bool]:
+    return (_C.letter == letter.id) & (_C.state == SENDING)
+
+
+def _letter_id(recipient: str, keys: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join([recipient, *sorted(keys)]).encode()).hexdigest()[:40]

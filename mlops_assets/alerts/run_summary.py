@@ -1,0 +1,140 @@
+"""What one run did, read from its events: what failed and why, which checks failed, and what was made how well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+import dagster as dg
+
+from mlops_assets.alerts.alert import named
+
+CHAMPION, DRIFT, PERFORMANCE, SCORE = "champion_model", "drift_report", "model_performance", "validation_rmse"
+_CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+_EVENTS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    _CHECKED,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+}
+_PARTITION_TAG = "dagster/partition"
+_JOB_OF_ASSETS = "__ASSET_JOB"  # what Dagster calls a run of assets that no job was named for
+
+
+@dataclass(frozen=True)
+class Made:
+    """A materialisation, and the metadata of the one before it, where that is worth comparing."""
+
+    asset: str
+    partition: str | None
+    metadata: dict
+    before: dict
+
+    @property
+    def name(self) -> str:
+        return named(self.asset, self.partition)
+
+    @property
+    def computed(self) -> bool:
+        """Whether anything was done: else the record of an earlier materialisation was repeated."""
+        return self.metadata.get("recomputed") is not False
+
+
+@dataclass(frozen=True)
+class Story:
+    """A finished run. `asset` is what failed, or the one thing that was to be made; None where there are several."""
+
+    run: dg.DagsterRun
+    seconds: float
+    ended_at: float
+    asset: str | None
+    partition: str | None
+    name: str
+    cause: str
+    failed_checks: tuple[dg.AssetCheckEvaluation, ...]
+    made: tuple[Made, ...]
+
+    @property
+    def succeeded(self) -> bool:
+        return self.run.status == dg.DagsterRunStatus.SUCCESS
+
+    @property
+    def verdict(self) -> Made | None:
+        """The gate's decision on a challenger, where this run came to one."""
+        for made in self.made:
+            if made.asset == CHAMPION and made.computed and made.metadata.get("decision") in ("promoted", "refused"):
+                return made
+        return None
+
+
+def read_story(instance: dg.DagsterInstance, record: dg.RunRecord) -> Story:
+    """The story of a finished run."""
+    run = record.dagster_run
+    entries = instance.all_logs(run.run_id, of_type=_EVENTS)
+    events = [entry.dagster_event for entry in entries]
+    planned = {
+        event.step_key: event.asset_key.to_user_string() for event in events if event.is_asset_materialization_planned
+    }
+    failures = [event for event in events if event.is_step_failure]
+    partition = run.tags.get(_PARTITION_TAG)
+    assets = list(dict.fromkeys(planned.values()))
+    asset = planned.get(failures[0].step_key) if failures else assets[0] if len(assets) == 1 else None
+    evaluations = [event.asset_check_evaluation_data for event in events if event.event_type == _CHECKED]
+    newest = {(check.asset_key, check.check_name, check.partition or partition): check for check in evaluations}
+    return Story(
+        run=run,
+        seconds=max((record.end_time or 0) - (record.start_time or record.end_time or 0), 0),
+        ended_at=record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp(),
+        asset=asset,
+        partition=partition,
+        name=named(asset, partition) if asset else _name(run, assets, partition),
+        cause=_cause(events),
+        failed_checks=tuple(check for check in newest.values() if not check.passed),
+        made=tuple(_made(instance, entry) for entry in entries if entry.dagster_event.is_step_materialization),
+    )
+
+
+def plain(metadata: dict) -> dict:
+    """Metadata values as plain Python."""
+    return {name: value.value for name, value in metadata.items()}
+
+
+def _name(run: dg.DagsterRun, assets: Sequence[str], partition: str | None) -> str:
+    if run.job_name != _JOB_OF_ASSETS:
+        return named(run.job_name, partition)
+    return f"{named(assets[0], partition)} and {len(assets) - 1} more assets" if assets else "a run"
+
+
+def _cause(events: Sequence[dg.DagsterEvent]) -> str:
+    """Why the run ended early: its first step failure, an expected error by its own message; empty if it did not."""
+    for event in events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data:
+                return data.user_failure_data.description or "it failed without saying why"
+            error = data.error.cause or data.error
+            return f"{error.cls_name}: {error.message.strip().splitlines()[-1]}"
+    for event in events:
+        if event.event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED):
+            return event.message or "the run ended without saying why"
+    return ""
+
+
+def _made(instance: dg.DagsterInstance, entry: dg.EventLogEntry) -> Made:
+    event = entry.dagster_event
+    key, partition = event.asset_key, event.partition
+    metadata = plain(event.step_materialization_data.materialization.metadata)
+    before = []
+    if SCORE in metadata or key.to_user_string() == CHAMPION:
+        partitions = None if partition is None else [partition]
+        earlier = dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions, before_timestamp=entry.timestamp)
+        before = instance.fetch_materializations(earlier, limit=1).records
+    return Made(
+        asset=key.to_user_string(),
+        partition=partition,
+        metadata=metadata,
+        before=plain(before[0].asset_materialization.metadata) if before else {},
+    )

@@ -1,0 +1,187 @@
+"""The backtest as an asset: policies of retraining walked forward over all clean months. No run makes it by itself."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.assets.memo import OWNERS, Made, begin, clear_failures
+from mlops_assets.assets.records import Record, all_latest, latest
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.dataset import SNAPSHOT
+from mlops_assets.errors import DataError
+from mlops_assets.project import Project
+from mlops_assets.resources.progress import Progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlops_assets.core.judge.backtest import Step
+    from mlops_assets.core.judge.backtest_models import Month
+
+ASSET, CODE_VERSION, JOB = "backtest_report", "1", "backtest"
+
+
+class BacktestConfig(dg.Config):
+    """What is walked forward."""
+
+    policies: list[str] = Field([], description="never, window-1, window-3, window-6, window-12, drift, gate; all.")
+    model_type: str = Field("", description="One of MLOPS_MODEL_TYPES; the champion's, or the last, without it.")
+    start: int = Field(3, ge=2, description="Months that every policy begins with.")
+    trials: int = Field(1, ge=1, description="Points of the search space tried on the first months; 1 takes its start.")
+
+
+def backtest_asset() -> dg.AssetsDefinition:
+    """`backtest_report`."""
+
+    @dg.asset(
+        name=ASSET,
+        deps=["clean_data"],
+        group_name="monitoring",
+        owners=OWNERS,
+        kinds={"python"},
+        code_version=CODE_VERSION,
+    )
+    def backtest_report(
+        context: dg.AssetExecutionContext,
+        config: BacktestConfig,
+        project: dg.ResourceParam[Project],
+        progress: dg.ResourceParam[Progress],
+    ) -> dg.MaterializeResult:
+        """How good and how dear each policy of retraining would have been, month by month."""
+        with clear_failures(project):
+            return _backtest(context, config, project, progress)
+
+    return backtest_report
+
+
+def backtest_job():
+    """The job that makes it, from the UI or by `mlops-assets backtest`."""
+    about = "Walk policies of retraining over the clean months."
+    return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(ASSET), description=about)
+
+
+def _backtest(
+    context: dg.AssetExecutionContext, config: BacktestConfig, project: Project, progress: Progress
+) -> dg.MaterializeResult:
+    from mlops_assets.core.judge.backtest import check_months, choose_policies, walk
+    from mlops_assets.core.judge.backtest_models import Journal, LabRules, ModelLab
+
+    settings = project.settings
+    policies = choose_policies(config.policies)
+    cleaned = _clean_months(context.instance)
+    check_months(list(cleaned), config.start)
+    model_type = project.model_types[_model_type(context.instance, project, config)]
+    shared = _shared_recipe(project, config, model_type.name, cleaned)
+    parts = {name: dict(shared.parts[name]) for name in ("settings", "data")}
+    parts["settings"] |= {"policies": [policy.name for policy in policies], "margin": settings.performance_margin}
+    making = begin(context, project, Recipe({"code": CODE_VERSION} | parts))
+    if making.unchanged:
+        return making.again()
+    rules = LabRules(
+        spec=project.spec,
+        model_type=model_type,
+        seed=settings.seed,
+        threads=settings.thread_count,
+        trials=config.trials,
+        confidence=settings.confidence,
+        minimum_gain=settings.minimum_gain,
+    )
+    journal = Journal(_journal(project, shared))
+    months = tuple(cleaned)
+    lab = ModelLab(rules, lambda month: _read(project, cleaned[month]), months[: config.start], journal)
+    total = len(policies) * (len(months) - config.start)
+    steps: list[Step] = []
+    for policy in policies:
+        for step in walk(policy, months, config.start, lab, settings.performance_margin):
+            steps.append(step)
+            told = f"{step.policy}, {step.month}: RMSE {step.score.rmse:.4g}"
+            progress.step(context.log, len(steps), total, told)
+    return making.done(_made(project, steps, model_type.name, lab.recipe().params))
+
+
+def _clean_months(instance: dg.DagsterInstance) -> dict[str, Record]:
+    """Every month that was cleaned by the rules of the newest; raises DataError for a snapshot."""
+    cleaned = all_latest(instance, "clean_data")
+    if SNAPSHOT in cleaned:
+        raise DataError("a snapshot has no months to walk over: a backtest needs a dataset with a time")
+    newest = cleaned[max(cleaned)] if cleaned else None
+    return {
+        month: record
+        for month, record in cleaned.items()
+        if record.recipe.parts["settings"] == newest.recipe.parts["settings"]
+    }
+
+
+def _model_type(instance: dg.DagsterInstance, project: Project, config: BacktestConfig) -> str:
+    champion = latest(instance, "champion_model")
+    reigning = champion.value("champion_type") if champion else None
+    name = config.model_type or (reigning if reigning in project.model_types else list(project.model_types)[-1])
+    if name not in project.model_types:
+        raise DataError(f"'{name}' is not among MLOPS_MODEL_TYPES ({', '.join(project.model_types)})")
+    return name
+
+
+def _shared_recipe(project: Project, config: BacktestConfig, model_type: str, cleaned: Mapping[str, Record]) -> Recipe:
+    """What fits and judgements depend on, whichever policy asks for them."""
+    settings, kind = project.settings, project.model_types[model_type]
+    described = {
+        "estimator": kind.import_path,
+        "matrix": kind.matrix,
+        "search space": kind.space.model_dump(mode="json", exclude_unset=True),
+        "features": project.spec.features.model_dump(mode="json"),
+        "start": config.start,
+        "trials": config.trials,
+        "confidence": settings.confidence,
+        "minimum_gain": settings.minimum_gain,
+        "seed": settings.seed,
+    }
+    data = {month: record.content for month, record in cleaned.items()}
+    return Recipe({"code": CODE_VERSION, "settings": described, "data": data})
+
+
+def _journal(project: Project, shared: Recipe) -> "Path":
+    """Where this backtest writes down what it finds; those of other months or settings are removed."""
+    folder = project.home / "backtests" / shared.digest[:12]
+    for other in folder.parent.glob("*"):
+        if other != folder:
+            shutil.rmtree(other)
+    return folder / "journal.jsonl"
+
+
+def _read(project: Project, record: Record) -> "Month":
+    from mlops_assets.core.columns import from_table
+    from mlops_assets.core.judge.backtest_models import Month
+    from mlops_assets.core.monitor.drift import Dropped
+    from mlops_assets.core.prepare.cleaning import TARGET
+
+    wanted = [*project.spec.inputs(), TARGET]
+    columns = from_table(project.storage.read_table(record.path, wanted), wanted)
+    y = columns.pop(TARGET)
+    dropped = Dropped(len(y) + record.value("rows_dropped"), record.value("dropped_by_rule"))
+    return Month(columns, y, dropped)
+
+
+def _made(project: Project, steps: "Sequence[Step]", model_type: str, params: Mapping) -> Made:
+    import pyarrow as pa
+
+    from mlops_assets.core.judge.backtest import by_month, rows, summarise, table
+    from mlops_assets.core.report.plots import markdown_image
+
+    told = rows(steps)
+    stored = project.storage.write_table("backtest_report", "backtest_report", pa.Table.from_pylist(told))
+    ranked = summarise(steps)
+    plot = by_month(steps, project.spec.target.unit)
+    shown = {
+        "best_policy": ranked[0].policy.name,
+        "best_rmse": ranked[0].rmse,
+        "model_type": model_type,
+        "parameters": dg.MetadataValue.json(dict(params)),
+        "months": f"{min(step.month for step in steps)} to {max(step.month for step in steps)}",
+        "policies": dg.MetadataValue.md(table(steps)),
+        "backtest_rows": dg.MetadataValue.json(told),
+        "backtest_plot": dg.MetadataValue.md(markdown_image(plot, "error and cost by month")),
+    }
+    return Made(stored.digest, stored.path, shown)

@@ -1,0 +1,263 @@
+"""Drift by month: what of its rows is no longer like those that the model of its time has learnt from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets import recipes
+from mlops_assets.assets.memo import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.records import REIGNS, Record, latest, materialised, newest
+from mlops_assets.core.columns import concatenate, from_table, take
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, variables
+from mlops_assets.core.prepare.cleaning import TARGET
+from mlops_assets.dataset import SNAPSHOT
+from mlops_assets.errors import InputError, ModelError
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.core.model.model import Model
+    from mlops_assets.core.monitor.drift import DriftReport
+    from mlops_assets.resources.mlflow.registry import Version
+
+
+ASSET = "drift_report"
+# Of a month and of what it is compared with, spread evenly: chance moves a KS distance by 0.016 then.
+ROWS = 30_000
+
+
+@dataclass(frozen=True)
+class Basis:
+    """A month's clean rows, the version that answered then (0 for none), and the months compared with, oldest first."""
+
+    cleaned: Record
+    version: int
+    reference: Mapping[str, Record]
+    last_year: Record | None
+
+    def recipe(self, project: Project) -> Recipe:
+        months = self.reference | ({self.last_year.partition: self.last_year} if self.last_year else {})
+        settings = {
+            "features": project.spec.features.model_dump(mode="json"),
+            "tracking": _tracking(project),
+        }
+        return Recipe(
+            {
+                "code": recipes.CODE_VERSIONS[ASSET],
+                "settings": settings,
+                "data": {month: record.content for month, record in months.items()},
+                "upstream": {"clean_data": self.cleaned.content, "version": self.version},
+            }
+        )
+
+
+def find_basis(instance: dg.DagsterInstance, project: Project, month: str) -> Basis:
+    """Raises DataError where the month is not cleaned."""
+    cleaned = newest(instance, "clean_data", month)
+    version, learnt_until = _reigning(instance, project, month)
+    known = sorted(name for name in materialised(instance, "clean_data") if name < month)
+    alike = {name: _alike(instance, cleaned, name) for name in known if name <= learnt_until}
+    reference = {name: record for name, record in alike.items() if record}
+    newest_first = sorted(reference, reverse=True)[: project.spec.window.train_months]
+    season = None if month == SNAPSHOT else f"{int(month[:4]) - 1}{month[4:]}"
+    return Basis(
+        cleaned=cleaned,
+        version=version,
+        reference={name: reference[name] for name in reversed(newest_first)},
+        last_year=_alike(instance, cleaned, season) if season in known else None,
+    )
+
+
+def _reigning(instance: dg.DagsterInstance, project: Project, month: str) -> tuple[int, str]:
+    """Who answered in a month, and the newest month that this version had learnt from.
+
+    Before the first champion it is the one that was asked first: a later one does not change the report.
+    """
+    champion = latest(instance, "champion_model")
+    if champion is None or not champion.value("champion_version"):
+        return 0, month
+    if version := recipes.answered_then(champion, month):
+        return version, next(r["learnt_until"] for r in champion.value(REIGNS) if r["version"] == version)
+    previous = latest(instance, ASSET, month)
+    if previous and previous.recipe.parts["settings"]["tracking"] == _tracking(project):
+        return previous.recipe.parts["upstream"]["version"] or champion.value("champion_version"), month
+    return champion.value("champion_version"), month
+
+
+def _alike(instance: dg.DagsterInstance, cleaned: Record, month: str) -> Record | None:
+    """The record of another month that was cleaned by the same rules."""
+    record = latest(instance, "clean_data", month)
+    same = record and record.recipe.parts["settings"] == cleaned.recipe.parts["settings"]
+    return record if same else None
+
+
+def _tracking(project: Project) -> str:
+    return Recipe({"uri": project.settings.tracking}).digest
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The model whose predictions are compared; `held_out`: it has not learnt from the month."""
+
+    model: "Model"
+    version: "Version"
+    held_out: bool
+
+
+def ask(project: Project, basis: Basis) -> Asked | None:
+    """The version that answered in the month; where it learnt from the month, the one that won for it stands in.
+
+    None where there is no champion. Raises ModelError or InputError where it cannot answer for the present columns.
+    """
+    if not basis.version:
+        return None
+    month = basis.cleaned.partition
+    version, registry = project.registry.version(basis.version), project.registry
+    held_out = month not in learnt_months(project, version)
+    if not held_out and "candidate" in version.tags:
+        twin = registry.version(int(version.tags["candidate"]))
+        if month not in learnt_months(project, twin):
+            version, held_out = twin, True
+    model = registry.load(version.number)
+    if gone := [alias for alias in model.spec.inputs() if alias not in project.spec.inputs()]:
+        raise InputError(f"version {version.number} needs {', '.join(gone)}, which clean data no longer has")
+    return Asked(model, version, held_out)
+
+
+def learnt_months(project: Project, version: "Version") -> tuple[str, ...]:
+    """The months a version was fitted on: all of its window where it is a refit, else those of the train split."""
+    months, window = tuple(version.tags["months"].split(",")), project.spec.window
+    if "candidate" in version.tags or months == (SNAPSHOT,):
+        return months
+    return months[: -(window.validation_months + window.test_months)]
+
+
+def read_sample(project: Project, records: Sequence[Record], model: "Model | None") -> Sample:
+    """The variables of these months' clean rows, evenly thinned, and what cleaning had dropped."""
+    spec = project.spec
+    step = -(-sum(record.value("dagster/row_count") for record in records) // ROWS)
+    parts = []
+    for record in records:
+        table = project.storage.read_table(record.path, [*spec.inputs(), TARGET])
+        parts.append(take(from_table(table, [*spec.inputs(), TARGET]), slice(None, None, step)))
+    columns = concatenate(parts)
+    y = columns.pop(TARGET)
+    prediction = model.predict_columns(columns) if model else None
+    return Sample(variables(spec, columns, y, prediction), add_up(_dropped(record) for record in records))
+
+
+def _dropped(record: Record) -> Dropped:
+    rows = record.value("dagster/row_count") + record.value("rows_dropped")
+    return Dropped(rows, record.value("dropped_by_rule"))
+
+
+CHECK = "no_drift"
+STRENGTH = "strength/"  # of a variable, a number that Dagster plots over time
+
+
+def drift_asset(months: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """`drift_report` by month."""
+
+    @dg.asset(
+        name=ASSET,
+        deps=["clean_data", "training_set", "predictions"],
+        partitions_def=months,
+        group_name="monitoring",
+        owners=OWNERS,
+        kinds={"python"},
+        code_version=recipes.CODE_VERSIONS[ASSET],
+        retry_policy=RETRY,
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK, asset=ASSET, description="Features, predictions and target are like those learnt from."
+            )
+        ],
+    )
+    def drift_report(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+        """Which features, predictions and targets of a month differ from the training window, and by how much."""
+        with clear_failures(project):
+            yield from _report(context, project)
+
+    return drift_report
+
+
+def _report(
+    context: dg.AssetExecutionContext, project: Project
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    basis = find_basis(context.instance, project, context.partition_key)
+    making = begin(context, project, basis.recipe(project))
+    if making.unchanged:
+        yield _check(making.record.value("drifted_count"), making.record.value("judgement"))
+        yield making.again()
+        return
+    shown = _shown(project, basis)
+    yield _check(shown["drifted_count"], shown["judgement"])
+    content = Recipe({"rows": shown["drift_rows"].data, "judgement": shown["judgement"]}).digest
+    yield making.done(Made(content, None, shown))
+
+
+def _check(drifted: int, judgement: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=ASSET,
+        check_name=CHECK,
+        passed=not drifted,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=judgement,
+    )
+
+
+def _shown(project: Project, basis: Basis) -> dict:
+    from mlops_assets.core.monitor.drift import DriftReport, compare
+
+    asked, note = _asked(project, basis)
+    shown = {
+        "dagster/row_count": basis.cleaned.value("dagster/row_count"),
+        "reference_months": ", ".join(basis.reference) or "none",
+        "last_year": basis.last_year.partition if basis.last_year else "none",
+        "model_version": asked.version.number if asked else 0,
+        "held_out": bool(asked and asked.held_out),
+    }
+    if not basis.reference:
+        return shown | _told(project, DriftReport(()), f"no month before it to compare with{note}")
+    model = asked.model if asked else None
+    current, reference = (
+        read_sample(project, records, model) for records in ([basis.cleaned], list(basis.reference.values()))
+    )
+    last_year = read_sample(project, [basis.last_year], model) if basis.last_year else None
+    report = compare(current, reference, last_year, held_out=shown["held_out"])
+    return shown | _told(project, report, note) | _plots(project, basis, report, current, reference)
+
+
+def _asked(project: Project, basis: Basis) -> tuple[Asked | None, str]:
+    """The model to ask, and a note where there is none that can answer."""
+    try:
+        return ask(project, basis), ""
+    except (ModelError, InputError) as error:
+        return None, f"; predictions are not compared: {error}"
+
+
+def _told(project: Project, report: "DriftReport", note: str) -> dict:
+    from mlops_assets.core.monitor.drift_views import rows, sentence, table
+
+    redact = project.spec.redact
+    judgement = f"{sentence(report)}{note}" if report.shifts else note
+    told = [row | {"told": redact(row["told"])} for row in rows(report)]
+    return {
+        "drifted": ", ".join(shift.name for shift in report.drifted) or "none",
+        "drifted_count": len(report.drifted),
+        "judgement": redact(judgement),
+        "drift": dg.MetadataValue.md(redact(table(report))),
+        "drift_rows": dg.MetadataValue.json(told),
+    } | {f"{STRENGTH}{shift.name}": shift.strongest.strength for shift in report.shifts}
+
+
+def _plots(project: Project, basis: Basis, report: "DriftReport", current: Sample, reference: Sample) -> dict:
+    from mlops_assets.core.monitor.drift_views import distributions, strengths
+    from mlops_assets.core.report.plots import markdown_image
+
+    plots = {"drift_plot": (strengths(report, f"Drift in {basis.cleaned.partition}"), "drift by variable")}
+    if moved := distributions(report, current, reference):
+        plots["distribution_plot"] = moved, "what moved most"
+    return {name: dg.MetadataValue.md(markdown_image(*plot)) for name, plot in plots.items()}

@@ -1,0 +1,92 @@
+"""Explanations of registered models: made once, kept with their MLflow run, and shown where they were made."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets.records import newest
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.core.explain.importance import Explanation
+    from mlops_assets.resources.mlflow.registry import Version
+
+FOLDER, FILE = "explanation", "explanation.json"
+TOP = 10
+
+
+def explained(instance: dg.DagsterInstance, project: Project, version: "Version", month: str) -> dict:
+    """Metadata on what a version goes by. Where its MLflow run has no explanation yet, rows of `month` give it one."""
+    explanation = stored_explanation(project, version) or _explain(instance, project, version, month)
+    return _shown(project, explanation)
+
+
+def stored_explanation(project: Project, version: "Version") -> "Explanation | None":
+    """The explanation that is kept with a version's run, or None."""
+    from mlops_assets.core.explain.importance import Explanation
+
+    text = read_artefact(project, version.run_id, f"{FOLDER}/{FILE}")
+    return Explanation.from_json(text) if text else None
+
+
+def read_artefact(project: Project, run_id: str, path: str) -> str | None:
+    """A text that is kept with a run, or None; raises TrackingError."""
+    client = project.tracking.client
+    with project.tracking.errors("read an artefact of a run"), tempfile.TemporaryDirectory() as folder:
+        if path not in {item.path for item in client.list_artifacts(run_id, path.rpartition("/")[0])}:
+            return None
+        return Path(client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+
+
+def write_artefacts(project: Project, run_id: str, folder: str, files: dict[str, bytes]) -> None:
+    """Keep files with a run; those of the same name are replaced. Raises TrackingError."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, content in files.items():
+            (Path(temporary) / name).write_bytes(content)
+        with project.tracking.errors("log artefacts of a run"):
+            project.tracking.client.log_artifacts(run_id, temporary, folder)
+
+
+def _explain(instance: dg.DagsterInstance, project: Project, version: "Version", month: str) -> "Explanation":
+    from mlops_assets.core.columns import from_table
+    from mlops_assets.core.explain.importance import Explanation, explain_model
+    from mlops_assets.core.prepare.cleaning import TARGET
+
+    wanted = [*project.spec.inputs(), TARGET]
+    table = project.storage.read_table(newest(instance, "clean_data", month).path, wanted)
+    columns = from_table(table, wanted)
+    y = columns.pop(TARGET)
+    found = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)
+    text = project.spec.redact(found.to_json())
+    files, explanation = {FILE: text.encode()}, Explanation.from_json(text)
+    files |= {f"{name}.png": picture for name, picture in _pictures(explanation, project.spec.target.unit).items()}
+    write_artefacts(project, version.run_id, FOLDER, files)
+    return explanation
+
+
+def _pictures(explanation: "Explanation", unit: str) -> dict[str, bytes]:
+    from mlops_assets.core.explain.plots import coefficient_bars, dependence, importance_bars, swarm, waterfalls
+
+    pictures = {"importance": importance_bars(explanation, unit)}
+    if explanation.contributions is not None:
+        pictures["contributions"] = swarm(explanation, unit)
+        pictures["waterfalls"] = waterfalls(explanation, unit)
+        if picture := dependence(explanation, unit):
+            pictures["dependence"] = picture
+    if explanation.coefficients:
+        pictures["coefficients"] = coefficient_bars(explanation.coefficients, unit)
+    return pictures
+
+
+def _shown(project: Project, explanation: "Explanation") -> dict:
+    from mlops_assets.core.report.plots import markdown_image
+
+    unit = project.spec.target.unit
+    lines = [f"| feature | {explanation.method}{f' ({unit})' if unit else ''} |", "|---|---|"]
+    lines += [f"| {weight.name.replace('|', '/')} | {weight.value:.4g} |" for weight in explanation.importance[:TOP]]
+    table = project.spec.redact("\n".join(lines))
+    shown = {"explained_rows": explanation.rows, "importance": dg.MetadataValue.md(table)}
+    pictures = _pictures(explanation, unit).items()
+    return shown | {f"{name}_plot": dg.MetadataValue.md(markdown_image(png, name)) for name, png in pictures}

@@ -1,0 +1,186 @@
+"""The contest for champion: every candidate, the reigning champion and the baselines on the same newest rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlops_assets.core.features.categories import Vocabulary
+from mlops_assets.core.judge.promotion import Verdict, judge
+from mlops_assets.core.metrics import Interval, group_mean_baseline, mean_baseline, rmse_interval
+from mlops_assets.core.prepare.splitting import Months, SplitName
+from mlops_assets.core.training_set import Rows
+from mlops_assets.errors import ModelError
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.assets.records import Record
+    from mlops_assets.resources.mlflow.registry import Version
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model in the contest, and its squared errors (n,) on the judged rows."""
+
+    name: str
+    version: int | None
+    squared_errors: np.ndarray
+    interval: Interval
+    validation_rmse: float | None = None
+    trials: int | None = None
+    fit_seconds: float | None = None
+
+    @property
+    def rmse(self) -> float:
+        return float(np.sqrt(self.squared_errors.mean()))
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who took part, and the gate's verdict on the challenger: the candidate with the best validation RMSE.
+
+    The test rows only judge: choosing the challenger by them would flatter it.
+    """
+
+    judged_on: SplitName
+    candidates: tuple[Entry, ...]  # best validation RMSE first
+    reigning: Version | None
+    champion: Entry | None
+    champion_note: str
+    baselines: tuple[Entry, ...]
+    verdict: Verdict
+
+    @property
+    def challenger(self) -> Entry:
+        return self.candidates[0]
+
+
+def hold_contest(
+    project: Project,
+    parts: Mapping[SplitName, Rows],
+    months: Months,
+    vocabularies: Mapping[str, Vocabulary],
+    fitted: Mapping[str, Record],
+) -> Contest:
+    """Score all on the test split, or on validation where the window has no test months, and judge."""
+    judged_on: SplitName = "test" if len(parts["test"]) else "validation"
+    rows = parts[judged_on]
+    entries = [_candidate(project, name, record, rows) for name, record in fitted.items()]
+    candidates = tuple(sorted(entries, key=lambda entry: entry.validation_rmse))
+    baselines = tuple(
+        _entry(project, name, None, (prediction - rows.y) ** 2)
+        for name, prediction in baseline_predictions(project, parts["train"], rows, vocabularies).items()
+    )
+    reigning = project.registry.champion()
+    champion, note = _champion(project, reigning, rows, set(getattr(months, judged_on)))
+    settings = project.settings
+    verdict = judge(
+        candidates[0].squared_errors,
+        champion.squared_errors if champion else None,
+        {entry.name: entry.squared_errors for entry in baselines},
+        confidence=settings.confidence,
+        minimum_gain=settings.minimum_gain,
+        seed=settings.seed,
+    )
+    return Contest(judged_on, candidates, reigning, champion, note, baselines, verdict)
+
+
+def baseline_predictions(
+    project: Project, train: Rows, rows: Rows, vocabularies: Mapping[str, Vocabulary]
+) -> dict[str, np.ndarray]:
+    """What one would say without a model: the mean, and the mean of the main categories."""
+    found = {"mean": mean_baseline(train.y, len(rows))}
+    features = project.spec.features
+    group = features.pairs[0] if features.pairs else features.categorical[:1]
+    if group:
+
+        def codes(part: Rows) -> np.ndarray:
+            return np.column_stack([vocabularies[name].encode(part.columns[name]) for name in group])
+
+        found[f"mean of {' and '.join(group)}"] = group_mean_baseline(codes(train), train.y, codes(rows))
+    return found
+
+
+def _candidate(project: Project, name: str, record: Record, rows: Rows) -> Entry:
+    version = record.value("version")
+    model = project.registry.load(version)
+    return _entry(
+        project,
+        name,
+        version,
+        (model.predict_columns(rows.columns) - rows.y) ** 2,
+        validation_rmse=record.value("validation_rmse"),
+        trials=record.value("trials"),
+        fit_seconds=record.value("fit_seconds"),
+    )
+
+
+def _champion(project: Project, reigning: Version | None, rows: Rows, judged: set[str]) -> tuple[Entry | None, str]:
+    """The reigning champion's entry. Where its refit has seen a judged month, the model that won for it stands in.
+
+    A candidate that was given the alias by hand is no refit: it learnt from its train split alone.
+    """
+    if reigning is None:
+        return None, "there is no champion yet"
+    number, note = reigning.number, f"version {reigning.number}"
+    if "candidate" in reigning.tags and judged & set(reigning.tags["months"].split(",")):
+        number = int(reigning.tags["candidate"])
+        note += f", by version {number}, which was fitted without the months it is judged on"
+    try:
+        project.registry.load(reigning.number)  # what nobody can ask is not worth defending
+        model = project.registry.load(number)
+    except ModelError as error:
+        return None, f"version {reigning.number} cannot answer, so it is not defended: {error}"
+    if gone := [alias for alias in model.spec.inputs() if alias not in rows.columns]:
+        return None, f"version {number} needs {', '.join(gone)}, which clean data no longer has: it is not defended"
+    prediction = model.predict_columns(rows.columns)
+    return _entry(project, reigning.model_type, number, (prediction - rows.y) ** 2), note
+
+
+def _entry(project: Project, name: str, version: int | None, squared_errors: np.ndarray, **told) -> Entry:
+    settings = project.settings
+    interval = rmse_interval(squared_errors, confidence=settings.confidence, seed=settings.seed)
+    return Entry(name, version, squared_errors, interval, **told)
+
+
+def leaderboard(contest: Contest) -> list[dict]:
+    """The contest as rows: candidates by validation RMSE, the reigning champion, the baselines."""
+    champion = [("champion", contest.champion)] if contest.champion else []
+    entries = [("candidate", entry) for entry in contest.candidates] + champion
+    entries += [("baseline", entry) for entry in contest.baselines]
+    return [
+        {
+            "role": role,
+            "model": entry.name,
+            "version": entry.version,
+            "trials": entry.trials,
+            "validation_rmse": entry.validation_rmse,
+            "rmse": entry.rmse,
+            "low": entry.interval.low,
+            "high": entry.interval.high,
+            "fit_seconds": entry.fit_seconds,
+        }
+        for role, entry in entries
+    ]
+
+
+def as_markdown(rows: list[dict], judged_on: str, unit: str, confidence: float) -> str:
+    """Leaderboard rows as a Markdown table."""
+    held = f"{judged_on} RMSE ({unit or 'target'})"
+    lines = [
+        f"| model | version | trials | validation RMSE | {held} | {confidence:.0%} interval | fit seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        name = row["model"] if row["role"] == "candidate" else f"{row['role']}: {row['model']}"
+        cells = [name, row["version"], row["trials"], _number(row["validation_rmse"]), _number(row["rmse"])]
+        cells += [f"{row['low']:.3f} to {row['high']:.3f}", _number(row["fit_seconds"])]
+        lines.append("| " + " | ".join("" if cell is None else str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"

@@ -1,0 +1,160 @@
+"""How an asset is made: once for each recipe, its result recorded with all that is needed to know that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Record, latest
+from mlops_assets.core.fingerprint import Recipe, changes
+from mlops_assets.errors import (
+    ClusterUnreachable,
+    DataError,
+    MlopsError,
+    SourceUnreachable,
+    StorageUnreachable,
+    TrackingError,
+)
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.core.prepare.lineage import Lineage
+    from mlops_assets.resources.artefacts.local import Stored
+
+
+FRONT = "overview"  # shows what has no page of its own
+BOARD_OF = {
+    "raw_data": "data",
+    "clean_data": "data",
+    "training_set": "data",
+    "hyperparameters": "model",
+    "sklearn_model": "model",
+    "xgboost_model": "model",
+    "champion_model": FRONT,
+    "predictions": "predictions",
+    "requested_predictions": "predictions",
+    "model_performance": "predictions",
+    "drift_report": "data",
+    "backtest_report": "backtest",
+}
+
+
+def dashboard_link(project: Project, asset: str) -> dict[str, dg.MetadataValue]:
+    """The dashboard that shows an asset over time."""
+    address = f"{project.settings.pages_url}/dashboards/?board={BOARD_OF.get(asset, FRONT)}"
+    return {"dashboard": dg.MetadataValue.url(address)}
+
+
+def column_lineage(upstream: str, lineage: Lineage) -> dict[str, dg.MetadataValue]:
+    """Which columns of one asset upstream each column is made from."""
+    key = dg.AssetKey(upstream)
+    columns = {name: [dg.TableColumnDep(key, alias) for alias in aliases] for name, aliases in lineage.items()}
+    return {"dagster/column_lineage": dg.MetadataValue.column_lineage(dg.TableColumnLineage(columns))}
+
+
+OWNERS = ["team:mlops"]
+# What a network or a server did may pass; what a file or a setting says will not.
+RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+_WORTH_A_RETRY = (SourceUnreachable, StorageUnreachable, ClusterUnreachable, TrackingError)
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an asset made: a digest of its content, where it lies, and what to show of it."""
+
+    content: str
+    path: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def clear_failures(project: Project) -> Iterator[None]:
+    """An error fails the step with its message alone; only a failure that may pass is retried.
+
+    The event log keeps what it is given for ever: an unexpected error keeps its traceback and loses its chain.
+    """
+    redact = project.spec.redact
+    try:
+        yield
+    except MlopsError as error:
+        raise dg.Failure(redact(str(error)), allow_retries=isinstance(error, _WORTH_A_RETRY)) from None
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        # A retry policy would make Dagster try the interrupted step again: it could not be stopped.
+        raise dg.Failure(INTERRUPTED, allow_retries=False) from None
+    except Exception as error:
+        failure = dg.Failure(redact(f"{type(error).__name__}: {error}"), allow_retries=False)
+        raise failure.with_traceback(error.__traceback__) from None
+
+
+def why_stale(project: Project, record: Record | None, recipe: Recipe) -> tuple[str, ...]:
+    """Reasons to make it again; empty where nothing has changed."""
+    if record is None:
+        return ("never made",)
+    if record.path and not project.storage.exists(record.path):
+        return (f"{record.path} is gone",)
+    return changes(record.recipe, recipe)
+
+
+@dataclass(frozen=True)
+class Making:
+    """One materialisation under way: what is made, and the reasons to make it again."""
+
+    context: dg.AssetExecutionContext
+    project: Project
+    recipe: Recipe
+    record: Record | None
+    reasons: tuple[str, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        return not self.reasons
+
+    def again(self) -> dg.MaterializeResult:
+        """The newest materialisation once more: nothing was computed, and it says so."""
+        record = self.record
+        reason = f"nothing changed since {record.made_at:%Y-%m-%d %H:%M} UTC"
+        self.context.log.info(f"{record.asset}: {reason}; not computed again")
+        told = dict(record.metadata) | {"recomputed": False, "reason": reason}
+        return dg.MaterializeResult(metadata=told, data_version=dg.DataVersion(record.content))
+
+    @contextmanager
+    def discarding(self, stored: Stored | None) -> Iterator[None]:
+        """A DataError removes what was stored and is now not recorded, unless the newest record names it."""
+        try:
+            yield
+        except DataError:
+            if stored and not (self.record and self.record.path == stored.path):
+                self.project.storage.remove(stored.path)
+            raise
+
+    def done(self, made: Made) -> dg.MaterializeResult:
+        """The result to record; artefacts that no record can ask for any more are removed."""
+        metadata = dict(made.metadata) | {"recomputed": True, "reason": "; ".join(self.reasons)}
+        metadata |= {RECIPE: self.recipe.to_json(), CONTENT: made.content}
+        asset, partition = _identity(self.context)
+        metadata |= dashboard_link(self.project, asset)
+        if made.path:
+            metadata[PATH] = made.path
+            keep = {made.path} | ({self.record.path} if self.record and self.record.path else set())
+            self.project.storage.prune(asset, partition or asset, keep)
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
+
+
+def begin(context: dg.AssetExecutionContext, project: Project, recipe: Recipe) -> Making:
+    """Compare the recipe with that of the newest materialisation, and log what has changed."""
+    asset, partition = _identity(context)
+    record = latest(context.instance, asset, partition)
+    making = Making(context, project, recipe, record, why_stale(project, record, recipe))
+    if not making.unchanged:
+        context.log.info(f"{asset}: {'; '.join(making.reasons)}")
+    return making
+
+
+def _identity(context: dg.AssetExecutionContext) -> tuple[str, str | None]:
+    partition = context.partition_key if context.assets_def.partitions_def else None
+    return context.asset_key.to_user_string(), partition

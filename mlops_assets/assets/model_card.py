@@ -1,0 +1,123 @@
+"""The model card of a champion: made when it is promoted, kept with its MLflow run, shown with every decision."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets import recipes
+from mlops_assets.assets.explanations import explained, read_artefact, stored_explanation, write_artefacts
+from mlops_assets.assets.records import newest
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.assets.leaderboard import Contest
+    from mlops_assets.core.explain.model_card import Judged, Origin
+    from mlops_assets.core.prepare.splitting import Months, SplitName
+    from mlops_assets.core.training_set import Rows
+    from mlops_assets.resources.mlflow.registry import Version
+
+FOLDER, MARKDOWN, PAGE = "model_card", "model_card.md", "model_card.html"
+
+
+def carded(
+    instance: dg.DagsterInstance,
+    project: Project,
+    champion: "Version | None",
+    contest: "Contest",
+    parts: "Mapping[SplitName, Rows]",
+    months: "Months",
+) -> dict:
+    """Metadata on the champion: what it goes by, and its card. A card that is not there yet is made of this contest."""
+    if champion is None:
+        return {}
+    card = read_artefact(project, champion.run_id, f"{FOLDER}/{MARKDOWN}")
+    if card is None and champion.tags.get("candidate") != str(contest.challenger.version):
+        return {}  # given the alias by hand, or promoted before there were cards: the contest was another
+    shown = explained(instance, project, champion, months.all[-1])
+    if card is None:
+        card = _make_card(instance, project, champion, contest, parts, months)
+    page = f"{project.tracking.run_url(champion.run_id)}/artifacts"
+    return shown | {"model_card": dg.MetadataValue.md(card), "model_card_page": dg.MetadataValue.url(page)}
+
+
+def _make_card(
+    instance: dg.DagsterInstance,
+    project: Project,
+    champion: "Version",
+    contest: "Contest",
+    parts: "Mapping[SplitName, Rows]",
+    months: "Months",
+) -> str:
+    """The card as Markdown; it and the HTML page are logged."""
+    from mlops_assets.core.explain.model_card import CardFacts, model_card
+
+    records = {month: newest(instance, "clean_data", month) for month in months.all}
+    facts = CardFacts(
+        spec=project.spec,
+        version=champion.number,
+        model_type=champion.model_type,
+        verdict=champion.tags["verdict"],
+        months=months,
+        rows_by_month={month: record.value("dagster/row_count") for month, record in records.items()},
+        inputs=project.registry.load(champion.number).signature,
+        judged=_judged(project, contest, parts, months),
+        explanation=stored_explanation(project, champion),
+        origin=_origin(project, champion),
+    )
+    redact = project.spec.redact
+    card = redact(model_card(facts, pictures=False).markdown())
+    page = redact(model_card(facts, pictures=True).html())
+    write_artefacts(project, champion.run_id, FOLDER, {MARKDOWN: card.encode(), PAGE: page.encode()})
+    return card
+
+
+def _judged(project: Project, contest: "Contest", parts: "Mapping[SplitName, Rows]", months: "Months") -> "Judged":
+    from mlops_assets.assets.leaderboard import leaderboard
+    from mlops_assets.core.explain.model_card import Judged
+    from mlops_assets.core.monitor.performance import Outcomes, by_category, by_prediction, main_category, realise
+
+    rows = parts[contest.judged_on]
+    model = project.registry.load(contest.challenger.version)
+    answers = model.answer(rows.columns)
+    outcomes = Outcomes(rows.y, answers.prediction, answers.low, answers.high)
+    segments, category = by_prediction(outcomes), main_category(project.spec)
+    if category:
+        segments += by_category(outcomes, rows.columns[category], category)
+    return Judged(
+        by_version=contest.challenger.version,
+        split=contest.judged_on,
+        months=getattr(months, contest.judged_on),
+        overall=realise(outcomes),
+        segments=segments,
+        leaderboard=leaderboard(contest),
+        coverage=model.coverage,
+    )
+
+
+def _origin(project: Project, champion: "Version") -> "Origin":
+    from mlops_assets.core.explain.model_card import Origin
+    from mlops_assets.resources.mlflow.models import requirements
+
+    settings, tags = project.settings, champion.tags
+    with project.tracking.errors("read the parameters of a run"):
+        parameters = project.tracking.client.get_run(champion.run_id).data.params
+    facts = {
+        "registered model": f"models:/{project.registry.model_name}/{champion.number}",
+        "MLflow run": champion.run_id,
+        "training set": tags["training_set"],
+        "recipe": tags["recipe"],
+        "won as": f"version {tags['candidate']}",
+        "code versions": ", ".join(f"{asset} {number}" for asset, number in recipes.CODE_VERSIONS.items()),
+        "seed": str(settings.seed),
+        "packages": ", ".join([f"python=={python_version()}", *requirements()]),
+    }
+    names = {
+        "MLOPS_DATASET": Path(settings.dataset).name,
+        "MLOPS_SEED": settings.seed,
+        "MLOPS_MODEL_TYPES": ",".join(settings.model_types),
+    }
+    given = " ".join(f"{name}={value}" for name, value in names.items())
+    return Origin(facts, parameters, f"{given} mlops-assets run")

@@ -1,0 +1,177 @@
+"""What was answered for a month and what came true: in batch and online, version by version."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+
+from mlops_assets.assets import recipes
+from mlops_assets.assets.champion_model import PROMISED_INTERVAL, PROMISED_RMSE
+from mlops_assets.assets.records import Record, latest
+from mlops_assets.core.columns import Columns, concatenate, from_rows, from_table
+from mlops_assets.core.metrics import Interval
+from mlops_assets.core.model.answers import NUMBERS, Answers
+from mlops_assets.core.monitor.performance import Judgement, Outcomes, Promise, Realised, identity, join, judge, realise
+from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET
+from mlops_assets.errors import InputError, ModelError
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.resources.databases.prediction_log import LoggedRow
+    from mlops_assets.resources.mlflow.registry import Version
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The clean rows of a month: their inputs, their places in the raw table, and their targets (n,)."""
+
+    columns: Columns
+    row_id: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """What one version answered in one way, `batch` or `online`, and what came of it.
+
+    `learnt`: the version learnt from these rows. `judgement` is None where no promise can be asked for.
+    """
+
+    way: str
+    version: Version
+    outcomes: Outcomes
+    learnt: bool
+    promise: Promise | None
+    judgement: Judgement | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.way}, version {self.version.number}"
+
+    @property
+    def verdict(self) -> str:
+        if self.judgement:
+            return self.judgement.reason
+        return "not judged, for it learnt from these rows" if self.learnt else "not judged, for it promised nothing"
+
+    @cached_property
+    def realised(self) -> Realised:
+        return realise(self.outcomes)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """All lines of a month, batch first; notes on what could not be used."""
+
+    lines: tuple[Line, ...]
+    truth: Truth
+    asked_online: int
+    notes: tuple[str, ...]
+
+
+def find_outcomes(instance: dg.DagsterInstance, project: Project, cleaned: Record, number: int) -> Found:
+    """The outcomes of a month's clean rows: those of the batch by version `number`, and of what was asked online."""
+    table = project.storage.read_table(cleaned.path)
+    columns = from_table(table, project.spec.inputs())
+    truth = Truth(columns, table.column(ROW_ID).to_numpy(), table.column(TARGET).to_numpy())
+    lines, notes, versions = [], [], project.registry.versions()
+    if number not in versions:
+        notes.append(f"version {number}, which answered then, is no longer registered")
+    else:
+        try:
+            outcomes = _batch(instance, project, cleaned, truth, versions[number])
+            lines.append(_line(project, "batch", versions[number], outcomes, cleaned.partition))
+        except (ModelError, InputError) as error:
+            notes.append(f"version {number} cannot answer: {error}")
+    asked, unfit = _asked_online(project, cleaned.partition)
+    if unfit:
+        notes.append(f"{unfit} row(s) that were asked online do not have the inputs that the dataset has now")
+    for number, (rows, answers) in sorted(asked.items()):
+        if number not in versions:
+            notes.append(f"version {number}, which answered {len(answers)} row(s) online, is no longer registered")
+        elif len(outcomes := join(truth.columns, truth.y, rows, answers, identity(project.spec))):
+            lines.append(_line(project, "online", versions[number], outcomes, cleaned.partition))
+    count = unfit + sum(len(answers) for _, answers in asked.values())
+    return Found(tuple(lines), truth, count, tuple(notes))
+
+
+def _line(project: Project, way: str, version: Version, outcomes: Outcomes, month: str) -> Line:
+    settings, promise = project.settings, _promise(version)
+    learnt = month in version.tags.get("months", "").split(",")
+    judgement = None
+    if promise and not learnt:
+        limits = {"margin": settings.performance_margin, "confidence": settings.confidence}
+        judgement = judge(outcomes, promise, **limits, seed=settings.seed)
+    return Line(way, version, outcomes, learnt, promise, judgement)
+
+
+def _promise(version: Version) -> Promise | None:
+    if PROMISED_RMSE not in version.tags:
+        return None
+    return Promise(float(version.tags[PROMISED_RMSE]), Interval(*json.loads(version.tags[PROMISED_INTERVAL])))
+
+
+def _batch(instance: dg.DagsterInstance, project: Project, cleaned: Record, truth: Truth, version: Version) -> Outcomes:
+    """From the month's predictions where they are of this version and these rows; else it is asked again."""
+    made = latest(instance, "predictions", cleaned.partition)
+    if made and _is_of(project, made, version, cleaned):
+        table = project.storage.read_table(made.path, [ROW_ID, *NUMBERS])
+        rows = np.searchsorted(table.column(ROW_ID).to_numpy(), truth.row_id)
+        return Outcomes(truth.y, *(table.column(name).to_numpy()[rows] for name in NUMBERS))
+    model = project.registry.load(version.number)
+    if gone := [alias for alias in model.spec.inputs() if alias not in truth.columns]:
+        raise InputError(f"it needs {', '.join(gone)}, which clean data no longer has")
+    answers = model.answer(truth.columns)
+    return Outcomes(truth.y, answers.prediction, answers.low, answers.high)
+
+
+def _is_of(project: Project, made: Record, version: Version, cleaned: Record) -> bool:
+    parts = made.recipe.parts
+    return (
+        made.value("model_version") == version.number
+        and parts["code"] == recipes.CODE_VERSIONS["predictions"]
+        and parts["upstream"]["raw_data"] == cleaned.recipe.parts["upstream"]["raw_data"]
+        and project.storage.exists(made.path)
+    )
+
+
+def _asked_online(project: Project, month: str) -> tuple[dict[int, tuple[Columns, Answers]], int]:
+    """Rows that were asked online about events of a month, with their answers, by version; how many are unusable."""
+    columns: dict[int, list[Columns]] = defaultdict(list)
+    numbers: dict[int, list[np.ndarray]] = defaultdict(list)
+    unfit = 0
+    for chunk in project.prediction_log.read_events(*recipes.event_limits(month)):
+        for version in {row.model_version for row in chunk}:
+            rows = [row for row in chunk if row.model_version == version]
+            usable = _usable(project, rows)
+            unfit += len(rows) - len(usable)
+            if usable:
+                columns[version].append(from_rows([row.inputs for row in usable], project.spec))
+                numbers[version].append(np.array([[getattr(row, name) for row in usable] for name in NUMBERS]))
+    asked = {
+        version: (concatenate(columns[version]), Answers(*np.concatenate(numbers[version], axis=1), {}, {}))
+        for version in columns
+    }
+    return asked, unfit
+
+
+def _usable(project: Project, rows: Sequence[LoggedRow]) -> list[LoggedRow]:
+    """Rows with the inputs of the dataset as it is now; it may have changed since they were asked."""
+    if _fit(project, rows):
+        return list(rows)
+    return [row for row in rows if _fit(project, [row])]
+
+
+def _fit(project: Project, rows: Sequence[LoggedRow]) -> bool:
+    try:
+        from_rows([row.inputs for row in rows], project.spec)
+    except InputError:
+        return False
+    return True

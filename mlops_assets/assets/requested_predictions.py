@@ -1,0 +1,185 @@
+"""Predictions on request: the job `predict` answers the rows that its run config holds or names.
+
+Its answers are kept under the run's id, and recorded as a materialisation of `requested_predictions`. They are
+no part of the pipeline: nothing is made from them, and nothing makes them stale.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from mlops_assets.assets.memo import OWNERS, clear_failures, dashboard_link
+from mlops_assets.dataset import DatasetSpec, SqlSource
+from mlops_assets.errors import InputError, TrackingError
+from mlops_assets.project import Project
+from mlops_assets.settings import environment
+
+if TYPE_CHECKING:
+    from mlops_assets.core.columns import Columns
+    from mlops_assets.core.model.model import Model
+    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.sources.database import Database
+
+ASSET, JOB, OP = "requested_predictions", "predict", "answer"
+MOST_SHOWN = 100
+_SOURCES = ("rows", "file", "table", "query")
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+class PredictConfig(dg.Config):
+    """What to predict: exactly one of `rows`, `file`, `table` and `query`.
+
+    The columns of a file, table or query have the aliases of the inputs, or the names that the source has for them.
+    """
+
+    rows: list[dict] = Field([], description="Rows as objects of inputs by alias; an absent input is missing.")
+    file: str = Field("", description="Path or URL of a .json, .csv or .parquet file, as the run sees it.")
+    table: str = Field("", description="Table or view; ${NAME} is taken from the environment.")
+    query: str = Field("", description="SELECT statement, instead of a table; ${NAME} as there.")
+    url_variable: str = Field(
+        "",
+        description="Name of the environment variable that holds the SQLAlchemy URL of the table or query; "
+        "without it they are read from the dataset's own database.",
+    )
+    version: int = Field(0, ge=0, description="Version of the model; 0 takes the champion.")
+
+
+def requested_predictions() -> dg.AssetSpec:
+    """What the asset's page says; its materialisations come from the job."""
+    return dg.AssetSpec(
+        ASSET,
+        deps=["champion_model"],
+        description="Answers to rows that were sent with a run of the job `predict`, by run.",
+        group_name="prediction",
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+    )
+
+
+def build_predict_job(project: Project) -> dg.JobDefinition:
+    """The job that answers what its run config asks; launched as it is, it answers a made-up row."""
+
+    @dg.op(name=OP, description="Answers the rows, and keeps the answers under the run's id.")
+    def answer(context: dg.OpExecutionContext, config: PredictConfig, project: dg.ResourceParam[Project]) -> None:
+        with clear_failures(project):
+            context.log_event(_answer(context, project, config))
+
+    @dg.job(
+        name=JOB,
+        description="Answer rows, a file, a table or a query with the champion or another version.",
+        tags={"dagster/priority": "1"},  # somebody waits for it: before the parts of a retraining in the queue
+        config={"ops": {OP: {"config": {"rows": [example_row(project.spec)]}}}},
+    )
+    def predict():
+        answer()
+
+    return predict
+
+
+def example_row(spec: DatasetSpec) -> dict[str, Any]:
+    """A row to change in the Launchpad: of the right types, and within the limits that the spec gives."""
+    return {alias: _example(spec, alias) for alias in spec.inputs()}
+
+
+def _example(spec: DatasetSpec, alias: str) -> Any:
+    kind = spec.columns[alias].type
+    if kind == "time":
+        return f"{spec.time.first_month if spec.time else '2024-01'}-15T08:00:00"
+    if kind == "text":
+        return next((spec.redact(rule.one_of[0]) for rule in spec.rows if rule.column == alias and rule.one_of), "?")
+    numeric = spec.features.numeric.get(alias)
+    middle = sum(numeric.clip) / 2 if numeric and numeric.clip else 1
+    return round(middle) if kind == "integer" else middle
+
+
+def _answer(context: dg.OpExecutionContext, project: Project, config: PredictConfig) -> dg.AssetMaterialization:
+    from mlops_assets.resources.artefacts.requested_predictions import FOLDER, About
+
+    version = _version(project, config.version)
+    model = project.registry.load(version.number)
+    chunks = ((columns, model.answer(columns)) for columns in _given(project, model, config))
+    now, unit = datetime.now(UTC).isoformat(), project.spec.target.unit
+    about = About(context.run_id, now, version.number, version.model_type, unit)
+    answers = project.requested_answers
+    count = answers.write(about, chunks)
+    if not count:
+        raise InputError("there is no row to predict: what was named is empty")
+    shown = answers.read(context.run_id, 0, MOST_SHOWN)
+    context.log.info(f"{count:,} answers of version {version.number} ({version.model_type})")
+    return dg.AssetMaterialization(
+        ASSET,
+        metadata={
+            "dagster/row_count": count,
+            "model_version": version.number,
+            "model_type": version.model_type,
+            "unit": unit,
+            "answers": dg.MetadataValue.json(shown.as_rows()),
+            "path": f"{FOLDER}/{context.run_id}.parquet",
+            "read_back": f"GET /runs/{context.run_id}/predictions",
+            "registered_model": dg.MetadataValue.url(version.url),
+            **dashboard_link(project, ASSET),
+        },
+    )
+
+
+def _version(project: Project, number: int) -> "Version":
+    version = project.registry.version(number) if number else project.registry.champion()
+    if version is None:
+        raise TrackingError(f"{project.spec.name} has no champion yet: run the pipeline first (mlops-assets run)")
+    return version
+
+
+def _given(project: Project, model: "Model", config: PredictConfig) -> Iterator["Columns"]:
+    """The rows that the config holds or names, a chunk at a time."""
+    from mlops_assets.core.columns import from_rows
+    from mlops_assets.sources.caller_rows import (
+        CHUNK_ROWS,
+        LABEL,
+        ChunkReader,
+        rows_of_file,
+        stream_query,
+        stream_table,
+    )
+
+    given = [name for name in _SOURCES if getattr(config, name)]
+    if len(given) != 1:
+        raise InputError(f"give exactly one of {', '.join(_SOURCES)} (given: {', '.join(given) or 'none'})")
+    if config.url_variable and given[0] not in ("table", "query"):
+        raise InputError("url_variable is for a table or a query")
+    if config.rows:
+        return iter([from_rows(config.rows, model.spec)])
+    spec, settings = project.spec, project.settings
+    names = {alias: spec.source_name(alias) for alias in model.spec.inputs() if alias in spec.columns}
+    reader = ChunkReader(model.spec, names)
+    if config.file:
+        reach = {"timeout": settings.http_timeout, "retries": settings.http_retries}
+        chunks = rows_of_file(config.file, reader, spec, project.home / "downloads", **reach)
+    else:
+        stream = stream_table if config.table else stream_query
+        named = _VARIABLE.sub(lambda found: _variable(found[1]), config.table or config.query)
+        chunks = reader.tables(stream(_database(project, config.url_variable), named, CHUNK_ROWS), LABEL)
+    return (chunk.columns for chunk in chunks)
+
+
+def _database(project: Project, variable: str) -> "Database":
+    from mlops_assets.sources.database import Database
+    from mlops_assets.sources.retries import Retry
+
+    source, settings = project.spec.source, project.settings
+    if not variable and not isinstance(source, SqlSource):
+        raise InputError("the dataset's own source is no database: give url_variable")
+    url, name = (_variable(variable), f"the variable {variable}") if variable else (source.url, "source.url")
+    return Database(url, settings.http_timeout, Retry(settings.http_retries), name)
+
+
+def _variable(name: str) -> str:
+    if value := environment().get(name):
+        return value
+    # Whoever gave a value instead of a name shall not find it in the event log.
+    told = f"the environment variable {name}" if _NAME.fullmatch(name) else "what is named"
+    raise InputError(f"{told} is not set where runs are made: give the name of a variable that is")

@@ -1,0 +1,141 @@
+"""What a terminal shows: bars while the pipeline works, tables of what came out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mlops_assets.assets.plan import Task
+    from mlops_assets.cli.runner import Outcome
+    from mlops_assets.core.search.trials import Trial
+
+
+class TerminalProgress:
+    """Bars for the stage and, while tuning, for the trials of a model type with the best so far."""
+
+    def __init__(self, console: Console) -> None:
+        self.bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<32}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=not console.is_terminal,
+        )
+        self._console = console
+        self._stage: Any = None
+        self._name = ""
+
+    def __enter__(self) -> TerminalProgress:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def stage(self, name: str, total: int) -> None:
+        """A new asset with `total` partitions."""
+        if not self._console.is_terminal:
+            self._console.print(f"{name} …")
+        self._name = name
+        self._stage = self.bars.add_task(name, total=total, note="")
+
+    def task(self, task: Task) -> None:
+        note = f"{task.partition} ({task.reasons[0]})" if task.partition else task.reasons[0]
+        self.bars.update(self._stage, note=escape(note))
+
+    def done(self, note: str) -> None:
+        self.bars.advance(self._stage)
+        self.bars.update(self._stage, note=note)
+
+    def trial(self, log: logging.Logger, model_type: str, trial: Trial, best: float | None, of: int) -> None:
+        so_far = f"best RMSE {best:.4g}" if best is not None else "no trial has succeeded yet"
+        note = escape(f"{model_type}: trial {trial.number + 1} of {of}, {so_far}")
+        self.bars.update(self._stage, note=note)
+        if not self._console.is_terminal:
+            self._console.print(f"  {note}")
+
+    def step(self, log: logging.Logger, number: int, of: int, text: str) -> None:
+        self.bars.update(self._stage, completed=number, total=of, note=escape(text))
+        if not self._console.is_terminal:
+            self._console.print(f"  {number} of {of}: {escape(text)}")
+
+    def note(self, log: logging.Logger, text: str) -> None:
+        self.bars.update(self._stage, note=escape(text))
+
+
+def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
+    """A line an asset: how many partitions were computed, left alone or failed, and why."""
+    table = Table(title="Assets", title_justify="left")
+    for heading in ("asset", "computed", "up to date", "failed"):
+        table.add_column(heading, justify="left" if heading == "asset" else "right", no_wrap=True)
+    table.add_column("why")
+    for asset in dict.fromkeys(outcome.task.asset for outcome in outcomes):
+        own = [outcome for outcome in outcomes if outcome.task.asset == asset]
+        failed = [outcome for outcome in own if outcome.error]
+        computed = [outcome for outcome in own if outcome.run_id and not outcome.error]
+        waiting = [outcome for outcome in own if outcome.task.waits_for]
+        left = len(own) - len(computed) - len(failed) - len(waiting)
+        counts = (str(count or "") for count in (len(computed), left, len(failed)))
+        table.add_row(asset, *counts, _why(computed, failed, waiting))
+    return table
+
+
+def _why(computed: Sequence[Outcome], failed: Sequence[Outcome], waiting: Sequence[Outcome]) -> str:
+    if failed:
+        told = f"{failed[0].task.partition or ''} {failed[0].error}".strip()
+        return f"[red]{escape(told)}[/red]"
+    if waiting:
+        return f"[yellow]{escape(waiting[0].task.waits_for)}[/yellow]"
+    reasons = list(dict.fromkeys(reason for outcome in computed for reason in outcome.task.reasons))
+    more = f"; and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    return escape("; ".join(reasons[:2]) + more) or "nothing changed"
+
+
+def leaderboard_table(rows: Iterable[Mapping[str, Any]], judged_on: str, unit: str, confidence: float) -> Table:
+    """Candidates by validation RMSE; below them the champion before and the baselines."""
+    table = Table(title="Leaderboard" + (f" (RMSE in {unit})" if unit else ""), title_justify="left")
+    table.add_column("model", overflow="fold")
+    for heading in ("trials", "validation\nRMSE", f"{judged_on}\nRMSE", f"{confidence:.0%}\ninterval", "fit\nseconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    role = "candidate"
+    for row in rows:
+        if row["role"] != role:
+            table.add_section()
+            role = row["role"]
+        name = row["model"] if role == "candidate" else f"{role}: {row['model']}"
+        interval = f"{row['low']:.2f}–{row['high']:.2f}"
+        numbers = _number(row["validation_rmse"]), _number(row["rmse"]), interval, _number(row["fit_seconds"])
+        table.add_row(escape(name), str(row["trials"] or ""), *numbers)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def reasons_table(tasks: Sequence[Task]) -> Table:
+    table = Table(show_header=True, title_justify="left")
+    table.add_column("asset", no_wrap=True)
+    table.add_column("to compute", no_wrap=True)
+    table.add_column("why")
+    for task in tasks:
+        why = "; ".join([*task.reasons, *([f"waits: {task.waits_for}"] if task.waits_for else [])])
+        table.add_row(escape(task.name), "yes" if task.stale else "no", escape(why or "nothing changed"))
+    return table

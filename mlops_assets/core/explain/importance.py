@@ -1,0 +1,156 @@
+"""What a model goes by: the weight of each feature over some rows, and single contributions where they are exact.
+
+XGBoost and linear models: mean absolute contribution (of TreeSHAP, or of coefficients). Any other: by how much the
+RMSE grows when an input is shuffled among the rows (Breiman, 2001).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, length, take
+
+if TYPE_CHECKING:
+    from mlops_assets.core.model.contributions import Contributions
+    from mlops_assets.core.model.model import Model
+
+ROWS = 500  # TreeSHAP takes seconds for so many
+PERMUTED_ROWS = 2_000
+REPEATS = 3
+MOST_COEFFICIENTS = 200
+
+_WEIGHTS = ("importance", "coefficients")
+Method = Literal["mean absolute contribution", "growth of the RMSE when shuffled"]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A name and what it weighs, in the target's unit."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a model goes by, most important first.
+
+    `contributions` and their `inputs` are those of the sampled rows, None where they are not exact. `coefficients`
+    are those of a linear model's columns that matter most.
+    """
+
+    method: Method
+    rows: int
+    importance: tuple[Weight, ...]
+    contributions: Contributions | None = None
+    inputs: Columns | None = None
+    coefficients: tuple[Weight, ...] = ()
+
+    def to_json(self) -> str:
+        weights = {name: [[weight.name, weight.value] for weight in getattr(self, name)] for name in _WEIGHTS}
+        tree: dict[str, Any] = {"method": self.method, "rows": self.rows} | weights
+        if self.contributions is not None:
+            found = self.contributions
+            tree["contributions"] = {
+                "features": found.names,
+                "values": found.values.round(6).tolist(),
+                "base": found.base.round(6).tolist(),
+                "inputs": {alias: _plain(values) for alias, values in self.inputs.items()},
+                "times": [alias for alias, values in self.inputs.items() if values.dtype.kind == "M"],
+            }
+        return json.dumps(tree, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Explanation:
+        from mlops_assets.core.model.contributions import Contributions
+
+        tree = json.loads(text)
+        importance, coefficients = (tuple(Weight(*pair) for pair in tree[name]) for name in _WEIGHTS)
+        if (found := tree.get("contributions")) is None:
+            return cls(tree["method"], tree["rows"], importance, coefficients=coefficients)
+        contributions = Contributions(tuple(found["features"]), np.array(found["values"]), np.array(found["base"]))
+        inputs = {alias: _array(values, alias in found["times"]) for alias, values in found["inputs"].items()}
+        return cls(tree["method"], tree["rows"], importance, contributions, inputs, coefficients)
+
+
+def explain_model(model: Model, columns: Columns, y: np.ndarray, seed: int) -> Explanation:
+    """Explain a model by some rows of its inputs and their targets (n,), the same ones for the same seed."""
+    from mlops_assets.core.learners.estimators import is_booster, is_linear
+
+    if is_booster(model.estimator) or is_linear(model.estimator):
+        chosen = some_rows(length(columns), ROWS, seed)
+        inputs = {alias: columns[alias][chosen] for alias in model.spec.inputs()}
+        found = model.contributions(inputs)
+        weights = zip(found.names, np.abs(found.values).mean(axis=0).tolist(), strict=True)
+        coefficients = () if is_booster(model.estimator) else coefficients_of(model, inputs)
+        told = inputs | {name: _labels(inputs[name]) for name in model.spec.features.categories}
+        method = "mean absolute contribution"
+        return Explanation(method, len(chosen), _largest_first(weights), found, told, coefficients)
+    chosen = some_rows(length(columns), PERMUTED_ROWS, seed)
+    weights = permutation_importance(model.predict_columns, model.spec.inputs(), take(columns, chosen), y[chosen], seed)
+    return Explanation("growth of the RMSE when shuffled", len(chosen), weights)
+
+
+def permutation_importance(
+    predict: Callable[[Columns], np.ndarray], names: tuple[str, ...], columns: Columns, y: np.ndarray, seed: int
+) -> tuple[Weight, ...]:
+    """By how much the RMSE grows when the values of one input are shuffled among the rows, on average of some times."""
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(y)) for _ in range(REPEATS)]
+
+    def rmse(rows: Columns) -> float:
+        return float(np.sqrt(((predict(rows) - y) ** 2).mean()))
+
+    as_it_is = rmse(columns)
+    shuffled = {name: [rmse(columns | {name: columns[name][order]}) for order in orders] for name in names}
+    return _largest_first((name, float(np.mean(values)) - as_it_is) for name, values in shuffled.items())
+
+
+def coefficients_of(model: Model, columns: Columns) -> tuple[Weight, ...]:
+    """What one more of a column adds to the prediction: of a scaled number, one more standard deviation.
+
+    First come those that move the predictions of these rows most: the largest ones belong to rare categories.
+    """
+    names, coefficients = model.encoder.one_hot_names, model.estimator.coef_
+    X = model.encoder.transform(model.spec.features, columns, model.matrix)
+    mean, square = (np.asarray(part.mean(axis=0)).reshape(-1) for part in (X, X.multiply(X)))
+    moves = np.abs(coefficients) * np.sqrt(np.maximum(square - mean**2, 0))
+    first = np.argsort(-moves, kind="stable")[:MOST_COEFFICIENTS]
+    return tuple(Weight(names[place], float(coefficients[place])) for place in first)
+
+
+def some_rows(count: int, most: int, seed: int) -> np.ndarray:
+    """Places of at most so many rows, in order."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:most])
+
+
+def _largest_first(weights: Any) -> tuple[Weight, ...]:
+    return tuple(sorted((Weight(*pair) for pair in weights), key=lambda weight: -abs(weight.value)))
+
+
+def _labels(values: np.ndarray) -> np.ndarray:
+    """Categories as text: their codes are no quantities."""
+    if values.dtype == object:
+        return values
+    return np.array([None if np.isnan(value) else f"{value:.15g}" for value in values], object)
+
+
+def _plain(values: np.ndarray) -> list:
+    if values.dtype.kind == "M":
+        return [None if np.isnat(value) else str(value)[:16] for value in values]
+    if values.dtype == object:
+        return values.tolist()
+    return [None if np.isnan(value) else value for value in values.tolist()]
+
+
+def _array(values: list, is_time: bool) -> np.ndarray:
+    if is_time:
+        return np.array(values, "datetime64[us]")
+    if any(isinstance(value, str) for value in values):
+        return np.array(values, object)
+    return np.array([np.nan if value is None else value for value in values], np.float64)

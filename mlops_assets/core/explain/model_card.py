@@ -1,0 +1,179 @@
+"""The model card of a champion (Mitchell et al., 2019), made from what is recorded of it and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.core.explain.importance import Explanation
+from mlops_assets.core.explain.plots import importance_bars
+from mlops_assets.core.prepare.splitting import Months
+from mlops_assets.core.report.document import Code, Document, Paragraph, Picture, Points, Section, table
+from mlops_assets.dataset import SNAPSHOT, DatasetSpec
+
+if TYPE_CHECKING:
+    from mlops_assets.core.features.signature import Input
+    from mlops_assets.core.monitor.performance import Realised, Segment
+
+TOP = 10
+COVERAGE_SLACK = 0.03  # so far below what is meant, an interval's coverage is told as a limit
+CALENDAR = ("January February March April May June July August September October November December").split()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How good the model that won was on rows that it had not learnt from; `months` are those of the rows."""
+
+    by_version: int
+    split: str
+    months: tuple[str, ...]
+    overall: Realised
+    segments: tuple[Segment, ...]
+    leaderboard: Sequence[Mapping[str, Any]]
+    coverage: float | None  # that the intervals are made to hold
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a model was made from, by name, and the commands that make it again."""
+
+    facts: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    commands: str
+
+
+@dataclass(frozen=True, eq=False)
+class CardFacts:
+    """All that a card tells."""
+
+    spec: DatasetSpec
+    version: int
+    model_type: str
+    verdict: str
+    months: Months
+    rows_by_month: Mapping[str, int]
+    inputs: Sequence[Input]
+    judged: Judged
+    explanation: Explanation
+    origin: Origin
+
+
+def model_card(facts: CardFacts, *, pictures: bool) -> Document:
+    """The card as a document."""
+    spec = facts.spec
+    return Document(
+        title=f"{spec.name}, version {facts.version}: {facts.model_type}",
+        summary=f"{spec.redact(spec.description)} {facts.verdict}".strip(),
+        sections=(
+            Section("What it predicts", tuple(_purpose(spec))),
+            Section("Data", tuple(_data(facts))),
+            Section("Inputs", (_inputs(facts.inputs),)),
+            Section("How good it is", tuple(_quality(facts))),
+            Section("What it goes by", tuple(_explanation(facts, pictures))),
+            Section("Limits", (Points(tuple(_limits(facts))),)),
+            Section("How to make it again", tuple(_origin(facts.origin))),
+        ),
+    )
+
+
+def _purpose(spec: DatasetSpec):
+    unit = f", in {spec.target.unit}" if spec.target.unit else ""
+    yield Paragraph(f"The target is made of {' to '.join(spec.target.columns)}{unit}.")
+    if spec.target.keep:
+        low, high = spec.target.keep
+        yield Paragraph(f"Values from {low:g} to {high:g} are learnt and predicted; rows with any other were left out.")
+    yield Paragraph("It answers from what is known before the event: the inputs below.")
+
+
+def _data(facts: CardFacts):
+    months, judged = facts.months, facts.judged
+    rows = sum(facts.rows_by_month.values())
+    window = "one snapshot" if months.all == (SNAPSHOT,) else f"{months.all[0]} to {months.all[-1]}"
+    yield Paragraph(
+        f"The champion has learnt from {rows:,} clean rows: {window}. Version {judged.by_version}, which won for it, "
+        f"has learnt from the train split alone; its parameters were chosen on validation."
+    )
+    used = [(name, ", ".join(getattr(months, name)) or "none") for name in ("train", "validation", "test")]
+    yield table(("split", "months"), used)
+    yield table(("month", "clean rows"), [(month, f"{count:,}") for month, count in facts.rows_by_month.items()])
+
+
+def _inputs(inputs: Sequence[Input]):
+    rows = []
+    for item in inputs:
+        known = f"{len(item.categories):,} categories" if item.categories is not None else ""
+        low, high = (f"{end:g}" if isinstance(end, float) else str(end)[:16] for end in (item.low, item.high))
+        span = f"{low} to {high}" if item.low is not None else ""
+        rows.append((item.name, item.type, "; ".join(part for part in (known, span) if part)))
+    return table(("input", "type", "learnt from"), rows)
+
+
+def _quality(facts: CardFacts):
+    judged, unit = facts.judged, facts.spec.target.unit
+    where = judged.split if judged.months == (SNAPSHOT,) else f"{judged.split}, {', '.join(judged.months)}"
+    yield Paragraph(f"Version {judged.by_version} on rows that it has not learnt from ({where}):")
+    rows = [_score_row("all rows", judged.overall)]
+    rows += [_score_row(segment.name, segment.realised) for segment in judged.segments]
+    yield table(("rows", "number", f"RMSE{f' ({unit})' if unit else ''}", "MAE", "bias", "in the interval"), rows)
+    if judged.coverage is not None:
+        yield Paragraph(f"Intervals are made to hold {judged.coverage:.0%} of the true values.")
+    yield Paragraph("Beside its rivals on the same rows:")
+    ranks = [(row["role"], row["model"], row["version"], f"{row['rmse']:.4g}") for row in judged.leaderboard]
+    intervals = [f"{row['low']:.4g} to {row['high']:.4g}" for row in judged.leaderboard]
+    lines = [(*rank, interval) for rank, interval in zip(ranks, intervals, strict=True)]
+    yield table(("role", "model", "version", "RMSE", "interval"), lines)
+    yield Paragraph(facts.verdict)
+
+
+def _score_row(name: str, realised: Realised) -> tuple[str, ...]:
+    coverage = "" if realised.coverage is None else f"{realised.coverage:.1%}"
+    numbers = f"{realised.rmse:.4g}", f"{realised.mae:.4g}", f"{realised.bias:+.3g}"
+    return name, f"{realised.rows:,}", *numbers, coverage
+
+
+def _explanation(facts: CardFacts, pictures: bool):
+    explanation, unit = facts.explanation, facts.spec.target.unit
+    yield Paragraph(f"Over {explanation.rows:,} rows of the newest month.")
+    rows = [(weight.name, f"{weight.value:.4g}") for weight in explanation.importance[:TOP]]
+    yield table(("feature", f"{explanation.method}{f' ({unit})' if unit else ''}"), rows)
+    if pictures:
+        yield Picture(importance_bars(explanation, unit), "importance of features")
+
+
+def _limits(facts: CardFacts):
+    spec, judged = facts.spec, facts.judged
+    yield (
+        f"All figures above are of version {judged.by_version}. The champion is its recipe fitted once more, on the "
+        "judged rows too, so that no rows are left to judge it by until the next month."
+    )
+    worst = max(judged.segments, key=lambda segment: segment.realised.rmse, default=None)
+    if worst:
+        overall = judged.overall.rmse
+        yield f"Errors are largest for {worst.name}: RMSE {worst.realised.rmse:.4g}, where {overall:.4g} is overall."
+    for segment in judged.segments if judged.coverage is not None else ():
+        found = segment.realised.coverage
+        if found is not None and found < judged.coverage - COVERAGE_SLACK:
+            yield f"Intervals hold {found:.1%} of the truth for {segment.name}, not {judged.coverage:.0%}."
+    if spec.time:
+        seen = {int(month[5:]) for month in facts.months.all}
+        if unseen := [name for number, name in enumerate(CALENDAR, start=1) if number not in seen]:
+            yield f"It has seen none of these months of a year: {', '.join(unseen)}."
+        yield f"It knows nothing of what has changed since {facts.months.all[-1]}."
+    yield (
+        "A value outside the range above, or a category that it has not met, is answered all the same, and flagged: "
+        "the answer rests on what is known of the other inputs."
+    )
+    yield "What it goes by is no cause: to change an input in the world need not change the target as it does here."
+
+
+def _origin(origin: Origin):
+    yield table(("from", "is"), list(origin.facts.items()))
+    yield Paragraph("Parameters:")
+    yield Code(json.dumps(dict(origin.parameters), indent=1, sort_keys=True, default=str))
+    yield Paragraph(
+        "From the same data, settings and versions, this makes it again, unless a search was ended by its seconds "
+        "(MLOPS_TUNING_SECONDS):"
+    )
+    yield Code(origin.commands)

@@ -1,0 +1,188 @@
+"""Vocabularies: the distinct values of a categorical column, and the code of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, length
+from mlops_assets.dataset.parts import name_and_width
+
+UNKNOWN = -1
+_LOOKUP_LIMIT = 1 << 16
+_TABLE_PER_ROW = 16  # so many places a row, and a table is filled sooner than a sorted array is searched
+_TABLE_ROWS = 256  # fewer rows are found sooner than any table is made
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Sorted distinct values; the code of a value is its place. Unseen and missing values have code -1."""
+
+    values: np.ndarray  # float64 for integer columns, object for text
+
+    @classmethod
+    def fit(cls, column: np.ndarray) -> Vocabulary:
+        if column.dtype == object:
+            return cls(np.array(sorted(v for v in set(column) if v is not None), object))
+        present = column[np.isfinite(column)]
+        if len(present) and 0 <= present.min() and present.max() < _LOOKUP_LIMIT:
+            return cls(np.flatnonzero(np.bincount(present.astype(np.int64))).astype(np.float64))
+        return cls(np.unique(present))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def encode(self, column: np.ndarray) -> np.ndarray:
+        """Codes (n,) int64."""
+        if self.values.dtype == object:
+            index = self._index
+            return np.fromiter((index.get(value, UNKNOWN) for value in column), np.int64, len(column))
+        if self._table is not None:
+            usable = (column >= 0) & (column < len(self._table))
+            if usable.all():
+                return self._table[column.astype(np.int64)]
+            return np.where(usable, self._table[np.where(usable, column, 0).astype(np.int64)], UNKNOWN)
+        return find(self.values, column)
+
+    @cached_property
+    def _index(self) -> dict:
+        return {value: code for code, value in enumerate(self.values)}
+
+    @cached_property
+    def _table(self) -> np.ndarray | None:
+        """Code by value, where the values are small enough to index an array."""
+        if not len(self.values) or self.values[0] < 0 or self.values[-1] >= _LOOKUP_LIMIT:
+            return None
+        table = np.full(int(self.values[-1]) + 1, UNKNOWN, np.int64)
+        table[self.values.astype(np.int64)] = np.arange(len(self.values))
+        return table
+
+
+def find(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Places (n,) int64 of `wanted` in a sorted array without repeats; -1 where absent."""
+    if not len(ordered):
+        return np.full(len(wanted), UNKNOWN, np.int64)
+    if ordered.dtype == wanted.dtype == np.int64 and ordered[0] >= 0 and _fits_a_table(ordered[-1], len(wanted)):
+        table = np.full(ordered[-1] + 2, UNKNOWN, np.int32)  # the last place answers for what is out of range
+        table[ordered] = np.arange(len(ordered))
+        return table[np.clip(wanted, UNKNOWN, ordered[-1] + 1)].astype(np.int64)
+    place = np.minimum(ordered.searchsorted(wanted), len(ordered) - 1)
+    return np.where(ordered[place] == wanted, place, UNKNOWN)
+
+
+def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct ids and the place (n,) of each row's id among them; ids are int64 and not negative."""
+    if len(ids) and _fits_a_table(ids.max(), len(ids)):
+        present = np.zeros(ids.max() + 1, bool)
+        present[ids] = True
+        ordered = np.flatnonzero(present)
+        return ordered, find(ordered, ids)
+    return np.unique(ids, return_inverse=True)
+
+
+def _fits_a_table(largest: int, rows: int) -> bool:
+    return rows >= _TABLE_ROWS and largest < min(_TABLE_PER_ROW * rows, 2**31)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One name of a key: a category, or a number in steps of `width` between two fitted ends."""
+
+    name: str
+    width: float = 0.0
+    low: int = 0
+    size: int = 0  # codes 1..size; 0 is unknown
+
+    @classmethod
+    def fit(cls, text: str, features: Columns, vocabularies: dict[str, Vocabulary]) -> Token:
+        name, width = name_and_width(text)
+        if name in vocabularies:
+            return cls(name, size=len(vocabularies[name]))
+        step = width or 1.0
+        present = features[name][np.isfinite(features[name])]
+        steps = np.floor(present / step) if len(present) else np.zeros(1)
+        low = int(steps.min())
+        return cls(name, step, low, int(steps.max()) - low + 1)
+
+    @property
+    def label(self) -> str:
+        """The name, with the width where it is not 1: two keys may differ in it alone."""
+        return self.name if self.width in (0, 1) else f"{self.name}/{self.width:g}"
+
+    def encode(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+        """Codes (n,) int64 in 0..size."""
+        if self.width == 0:
+            return codes[self.name] + 1
+        values = np.floor(features[self.name] / self.width) - self.low + 1
+        known = (values >= 1) & (values <= self.size)
+        return np.where(known, values, 0).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A group of rows by its tokens, with what was learnt for each group."""
+
+    tokens: tuple[Token, ...]
+    ids: np.ndarray  # (groups,) int64, sorted
+    values: np.ndarray  # (groups, k) float64: per statistic the shrunk mean, then the log count
+    default: np.ndarray  # (k,) for a group that training did not have
+
+    @property
+    def name(self) -> str:
+        return "__".join(token.label for token in self.tokens)
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """The groups of several keys in one numbering, so that a row is looked up once for all of them."""
+
+    tokens: tuple[Token, ...]
+    steps: np.ndarray  # (tokens, keys) int64, what a token's code counts for in a key's ids
+    first: np.ndarray  # (keys,) int64, the first id of each key
+    ids: np.ndarray  # (groups,) int64, sorted
+    values: np.ndarray  # (groups + keys, k): of each group, then the default of each key
+
+    @classmethod
+    def of(cls, keys: Sequence[Key]) -> Lookup:
+        tokens = tuple(dict.fromkeys(token for key in keys for token in key.tokens))
+        steps = np.zeros((len(tokens), len(keys)), np.int64)
+        for number, key in enumerate(keys):
+            step = 1
+            for token in reversed(key.tokens):
+                steps[tokens.index(token), number] += step
+                step *= token.size + 1
+        first = np.cumsum([0, *(most_groups(key.tokens) for key in keys)])[:-1]
+        width = max(len(key.default) for key in keys)
+        values = [_widened(key.values, width) for key in keys] + [_widened(key.default[None], width) for key in keys]
+        ids = np.concatenate([key.ids + start for key, start in zip(keys, first, strict=True)])
+        return cls(tokens, steps, first, ids, np.vstack(values))
+
+    def __call__(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+        """Statistics (n, keys, k) of each row's groups."""
+        encoded = np.empty((length(features), len(self.tokens)), np.int64)
+        for number, token in enumerate(self.tokens):
+            encoded[:, number] = token.encode(features, codes)
+        ids = encoded @ self.steps + self.first
+        place = find(self.ids, ids.reshape(-1)).reshape(ids.shape)
+        defaults = np.arange(len(self.ids), len(self.values))
+        return self.values.take(np.where(place == UNKNOWN, defaults, place), axis=0)
+
+
+def _widened(values: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])))
+
+
+def most_groups(tokens: tuple[Token, ...]) -> int:
+    return prod(token.size + 1 for token in tokens)
+
+
+def group_ids(tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+    """One number (n,) int64 for each combination of the tokens' codes."""
+    ids = tokens[0].encode(features, codes)
+    for token in tokens[1:]:
+        ids = ids * (token.size + 1) + token.encode(features, codes)
+    return ids

@@ -1,0 +1,128 @@
+"""Features from columns: the same stateless functions for training, batch, HTTP and form.
+
+What has to be learnt from data (vocabularies, means) lives in `encoding`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns
+from mlops_assets.core.features.categories import UNKNOWN, find
+from mlops_assets.dataset import Calendar, Features
+from mlops_assets.errors import SpecError
+
+DAY = 1440
+LARGEST = float(np.finfo(np.float32).max)  # trees see single precision
+
+
+def derive(features: Features, columns: Columns) -> Columns:
+    """Number features, each float64 with NaN where unknown, and the categorical columns as they are.
+
+    Numbers are named by alias, calendar parts `<column>_<part>`. A value that is not finite counts as missing.
+    """
+    derived: Columns = {}
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is treated below
+        for name, item in features.derived.items():
+            derived[name] = _DERIVE[item.function](*(columns[alias] for alias in item.of))
+    for name in features.numbers:
+        numeric = features.numeric.get(name)
+        derived[name] = _clip(derived.get(name, columns.get(name)), numeric.clip if numeric else None)
+    for name, calendar in features.calendar.items():
+        derived |= {f"{name}_{part}": v for part, v in calendar_parts(columns[name], calendar).items()}
+    return derived | {name: columns[name] for name in features.categories}
+
+
+def calendar_parts(times: np.ndarray, calendar: Calendar) -> Columns:
+    """Parts of datetime64[us] wall-clock times; Monday is weekday 0."""
+    missing = np.isnat(times)
+    some_missing = missing.any()
+    minutes = times.astype(np.int64) // 60_000_000
+    if some_missing:
+        minutes[missing] = 0
+    days = minutes // DAY
+    values = {part: _PART[part](minutes, days, calendar).astype(np.float64) for part in calendar.parts}
+    if some_missing:
+        for value in values.values():
+            value[missing] = np.nan
+    return values
+
+
+def _is_holiday(minutes: np.ndarray, days: np.ndarray, calendar: Calendar) -> np.ndarray:
+    first, last = _years(np.array([days.min(), days.max()])) if len(days) else (1970, 1970)
+    if last - first > 200:  # a stray year: ask only for those that occur
+        dates = np.concatenate([_holidays(calendar.country, year, year) for year in sorted(set(_years(days)))])
+    else:
+        dates = _holidays(calendar.country, first, last)
+    return find(dates, days) != UNKNOWN
+
+
+def _years(days: np.ndarray) -> list[int]:
+    return (days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970).tolist()
+
+
+@lru_cache(maxsize=64)
+def _holidays(country: str, first: int, last: int) -> np.ndarray:
+    import holidays
+
+    try:
+        dates = holidays.country_holidays(country, years=range(first, last + 1))
+    except NotImplementedError:
+        raise SpecError(f"features.calendar: no holidays are known of the country '{country}'") from None
+    return np.array(sorted(dates), "datetime64[D]").astype(np.int64)
+
+
+def _month(minutes: np.ndarray, days: np.ndarray, calendar: Calendar) -> np.ndarray:
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12 + 1
+
+
+_PART = {
+    "hour": lambda minutes, days, _: minutes % DAY // 60,
+    "weekday": lambda minutes, days, _: (days + 3) % 7,  # day 0, 1970-01-01, was a Thursday
+    "month": _month,
+    "minute_of_day": lambda minutes, days, _: minutes % DAY,
+    "minute_of_week": lambda minutes, days, _: (minutes + 3 * DAY) % (7 * DAY),
+    "holiday": _is_holiday,
+}
+
+
+def minutes_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Minutes from one datetime64[us] to another, NaN where either is missing."""
+    missing = np.isnat(start) | np.isnat(end)
+    return np.where(missing, np.nan, (end.astype(np.int64) - start.astype(np.int64)) / 60e6)
+
+
+def clock_minutes(hhmm: np.ndarray) -> np.ndarray:
+    """Minutes after midnight of a clock time written as the number hhmm, such as 1345."""
+    return hhmm // 100 * 60 + hhmm % 100
+
+
+def _clock_minutes_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    return (clock_minutes(end) - clock_minutes(start)) % DAY
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(a, b, out=np.full(len(a), np.nan), where=b != 0)
+
+
+def _log(x: np.ndarray) -> np.ndarray:
+    return np.log(x, out=np.full(len(x), np.nan), where=x > 0)
+
+
+_DERIVE = {
+    "minutes_between": minutes_between,
+    "clock_minutes_between": _clock_minutes_between,
+    "clock_minutes": clock_minutes,
+    "difference": np.subtract,
+    "ratio": _ratio,
+    "log": _log,
+}
+
+
+def _clip(values: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
+    low, high = limits or (-LARGEST, LARGEST)
+    finite = np.isfinite(values)
+    usable = values if finite.all() else np.where(finite, values, np.nan)
+    return np.minimum(np.maximum(usable, max(low, -LARGEST)), min(high, LARGEST))  # np.clip is slow for a row

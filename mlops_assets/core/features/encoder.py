@@ -1,0 +1,123 @@
+"""The encoder: learnt once from training rows, shared by every model type, shipped inside every model.
+
+It gives two matrices: `one_hot` for linear models, `dense` for trees (category codes, numbers, target encodings).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, length
+from mlops_assets.core.features.categories import UNKNOWN, Key, Token, Vocabulary
+from mlops_assets.core.features.derive import derive
+from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, Scale, fit_one_hot
+from mlops_assets.core.features.target_encoding import Curve, GroupMeansEncoder, fit_group_means
+from mlops_assets.core.state import load_state, save_state
+from mlops_assets.dataset import Features
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+MatrixKind = Literal["one_hot", "dense"]
+Codes = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What was learnt from the training rows; `features` says how to derive the rest."""
+
+    categorical: tuple[str, ...]
+    numbers: tuple[str, ...]
+    vocabularies: dict[str, Vocabulary]
+    one_hot_encoder: OneHotEncoder
+    group_means: GroupMeansEncoder | None
+
+    @property
+    def dense_names(self) -> tuple[str, ...]:
+        means = self.group_means.names if self.group_means else ()
+        return (*self.categorical, *self.numbers, *means)
+
+    @property
+    def dense_categorical(self) -> tuple[bool, ...]:
+        """For each dense column, whether it holds category codes."""
+        return tuple(name in self.categorical for name in self.dense_names)
+
+    @property
+    def dense_sizes(self) -> dict[int, int]:
+        """How many categories each dense column of category codes has, by its place."""
+        return {place: len(self.vocabularies[name]) for place, name in enumerate(self.categorical)}
+
+    @property
+    def one_hot_names(self) -> tuple[str, ...]:
+        return self.one_hot_encoder.names(self.vocabularies)
+
+    def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> csr_matrix | np.ndarray:
+        """The matrix (n, width) of rows that were not trained on: CSR float64, or float32."""
+        features = derive(spec, columns)
+        X = self.matrix(features, self.codes(features), kind)
+        return X.csr() if isinstance(X, Entries) else X
+
+    def both(self, spec: Features, columns: Columns) -> tuple[np.ndarray, csr_matrix]:
+        """The dense and the one-hot matrix of rows that were not trained on."""
+        features = derive(spec, columns)
+        codes = self.codes(features)
+        return self.matrix(features, codes, "dense"), self.matrix(features, codes, "one_hot").csr()
+
+    def matrix(self, features: Columns, codes: Codes, kind: MatrixKind) -> Entries | np.ndarray:
+        """The matrix (n, width) of derived features: sparse entries, or float32 with NaN where missing."""
+        if kind == "one_hot":
+            return self.one_hot_encoder.transform(features, codes)
+        means = self.group_means.transform(features, codes) if self.group_means else None
+        return self._dense(features, codes, means)
+
+    def codes(self, features: Columns) -> Codes:
+        """Codes (n,) of each categorical feature, -1 where it is missing or unseen."""
+        return {name: vocabulary.encode(features[name]) for name, vocabulary in self.vocabularies.items()}
+
+    def _dense(self, features: Columns, codes: Codes, means: np.ndarray | None) -> np.ndarray:
+        first, width = len(self.categorical), len(self.categorical) + len(self.numbers)
+        dense = np.empty((length(features), width + (0 if means is None else means.shape[1])), np.float32)
+        for number, name in enumerate(self.categorical):
+            dense[:, number] = codes[name]
+        categories = dense[:, :first]
+        categories[categories == UNKNOWN] = np.nan
+        for number, name in enumerate(self.numbers, first):
+            dense[:, number] = features[name]
+        if means is not None:
+            dense[:, width:] = means
+        return dense
+
+    def save(self, folder: Path) -> None:
+        save_state(self, folder, "encoder")
+
+    @classmethod
+    def load(cls, folder: Path) -> Encoder:
+        classes = (cls, Vocabulary, OneHotEncoder, Block, Scale, GroupMeansEncoder, Key, Token, Curve)
+        return load_state(folder, "encoder", classes)
+
+
+@dataclass(frozen=True)
+class FittedEncoder:
+    """An encoder with the matrices of the rows it was fitted on; their target encodings are out of fold."""
+
+    encoder: Encoder
+    one_hot: csr_matrix
+    dense: np.ndarray
+
+
+def fit_encoder(spec: Features, columns: Columns, y: np.ndarray, seed: int) -> FittedEncoder:
+    """Learn vocabularies, scales and means from training rows alone."""
+    features = derive(spec, columns)
+    vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.categories}
+    codes = {name: vocabulary.encode(features[name]) for name, vocabulary in vocabularies.items()}
+    one_hot = fit_one_hot(spec, features, codes, vocabularies)
+    group_means, means = None, None
+    if spec.group_means:
+        group_means, means = fit_group_means(spec.group_means, features, codes, vocabularies, y, seed)
+    numbers = (*spec.numbers, *spec.calendar_names)
+    encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, group_means)
+    return FittedEncoder(encoder, one_hot.transform(features, codes).csr(), encoder._dense(features, codes, means))

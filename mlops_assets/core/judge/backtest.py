@@ -1,0 +1,254 @@
+"""Backtest: how good, and how dear, a policy of retraining would have been, month by month.
+
+Each policy starts with a model of the first months. Before every later month it may fit anew, on nothing but the
+months that were known by then; then the month comes, and shows how good the model is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from mlops_assets.core.report.document import table as document_table
+from mlops_assets.core.report.plots import panels, png
+from mlops_assets.errors import DataError, InputError
+
+Months = tuple[str, ...]
+Kind = Literal["never", "monthly", "drift", "gate"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to fit anew, and on how many of the newest months at most."""
+
+    name: str
+    kind: Kind
+    window: int
+    description: str
+
+
+POLICIES = {
+    policy.name: policy
+    for policy in (
+        Policy("never", "never", 12, "one fit on the first months"),
+        *(Policy(f"window-{n}", "monthly", n, f"every month, on the last {n}") for n in (1, 3, 6, 12)),
+        Policy("drift", "drift", 12, "on the last 12 when a drift raised the error beyond the promise"),
+        Policy("gate", "gate", 12, "on the last 12 when a challenger was provably better on the newest"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a model was in a month, in the target's unit."""
+
+    rmse: float
+    mae: float
+    rows: int
+
+
+class Lab(Protocol):
+    """Where models are fitted and judged; `learnt` names a model by the months it was fitted on."""
+
+    def score(self, learnt: Months, month: str) -> Score: ...
+
+    def cpu_seconds(self, learnt: Months) -> float:
+        """What the fit has cost."""
+
+    def has_drifted(self, learnt: Months, month: str) -> bool:
+        """Whether the drift report of the month names anything."""
+
+    def is_better(self, challenger: Months, champion: Months, month: str) -> bool:
+        """Whether the gate would promote the challenger, judged on the month."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One month under one policy: the model that answered, and how many fits were made, for how much, before it."""
+
+    policy: str
+    month: str
+    learnt: Months
+    retrained: bool
+    fits: int
+    cpu_seconds: float
+    score: Score
+
+
+def choose_policies(names: Sequence[str]) -> tuple[Policy, ...]:
+    """The policies of these names, all without any; raises InputError."""
+    if unknown := [name for name in names if name not in POLICIES]:
+        raise InputError(f"{', '.join(unknown)} is no policy (policies: {', '.join(POLICIES)})")
+    return tuple(policy for policy in POLICIES.values() if not names or policy.name in names)
+
+
+def check_months(months: Sequence[str], start: int) -> None:
+    """Raises DataError where `start` months to begin with leave no month to be judged by."""
+    if len(months) <= start:
+        raise DataError(
+            f"{len(months)} month(s) are not enough for a backtest that begins with {start}: at least "
+            f"{start + 1} have to be cleaned (mlops-assets run), or fewer to begin with"
+        )
+
+
+def walk(policy: Policy, months: Sequence[str], start: int, lab: Lab, margin: float) -> Iterator[Step]:
+    """The steps of one policy from the month after the first `start`.
+
+    `margin`: the share of the promised RMSE by which a realised one may be above it.
+    """
+    walker = _Walker(policy, lab, margin)
+    for place in range(start, len(months)):
+        yield walker.step(tuple(months[:place]), months[place])
+
+
+class _Walker:
+    """A policy on its way; `champion` is the model in force, `fitted` all that were made for it."""
+
+    def __init__(self, policy: Policy, lab: Lab, margin: float) -> None:
+        self._policy, self._lab, self._margin = policy, lab, margin
+        self._champion: Months = ()
+        self._fitted: list[Months] = []
+
+    def step(self, known: Months, month: str) -> Step:
+        before = len(self._fitted)
+        retrained = not self._champion or self._has_reason(known)
+        if retrained:
+            self._champion = self._fit(self._window(known))
+        score = self._lab.score(self._champion, month)
+        fits = self._fitted[before:]
+        spent = sum(self._lab.cpu_seconds(fit) for fit in fits)
+        return Step(self._policy.name, month, self._champion, retrained, len(fits), spent, score)
+
+    def _window(self, known: Months) -> Months:
+        return known[-self._policy.window :]
+
+    def _fit(self, learnt: Months) -> Months:
+        """The model of these months; the same one is not paid for twice."""
+        if learnt not in self._fitted:
+            self._fitted.append(learnt)
+        return learnt
+
+    def _has_reason(self, known: Months) -> bool:
+        if self._policy.kind == "monthly":
+            return True
+        if self._policy.kind == "gate":
+            challenger = self._fit(self._window(known[:-1]))
+            return challenger != self._champion and self._lab.is_better(challenger, self._champion, known[-1])
+        if self._policy.kind == "drift":
+            return self._lab.has_drifted(self._champion, known[-1]) and self._breaks_promise(known[-1])
+        return False
+
+    def _breaks_promise(self, month: str) -> bool:
+        """Whether errors are above those of the same recipe on the newest month that it had not learnt from."""
+        promised = self._lab.score(self._fit(self._champion[:-1]), self._champion[-1]).rmse
+        return self._lab.score(self._champion, month).rmse > promised * (1 + self._margin)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A policy over all months: the mean and the worst of their RMSEs, and what it cost."""
+
+    policy: Policy
+    rmse: float
+    worst: float
+    worst_month: str
+    retrained: int
+    fits: int
+    cpu_seconds: float
+
+
+def summarise(steps: Sequence[Step]) -> tuple[Summary, ...]:
+    """One summary a policy, the lowest mean RMSE first."""
+    found = []
+    for name in dict.fromkeys(step.policy for step in steps):
+        own = [step for step in steps if step.policy == name]
+        worst = max(own, key=lambda step: step.score.rmse)
+        found.append(
+            Summary(
+                policy=POLICIES[name],
+                rmse=float(np.mean([step.score.rmse for step in own])),
+                worst=worst.score.rmse,
+                worst_month=worst.month,
+                retrained=sum(step.retrained for step in own[1:]),
+                fits=sum(step.fits for step in own),
+                cpu_seconds=sum(step.cpu_seconds for step in own),
+            )
+        )
+    return tuple(sorted(found, key=lambda summary: summary.rmse))
+
+
+def rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The steps as JSON can hold them."""
+    return [
+        {
+            "policy": step.policy,
+            "month": step.month,
+            "learnt_from": step.learnt[0],
+            "learnt_until": step.learnt[-1],
+            "months_learnt": len(step.learnt),
+            "retrained": step.retrained,
+            "fits": step.fits,
+            "cpu_seconds": round(step.cpu_seconds, 3),
+            "rmse": step.score.rmse,
+            "mae": step.score.mae,
+            "rows": step.score.rows,
+        }
+        for step in steps
+    ]
+
+
+def steps_of(rows: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """The steps of such rows; of what a model learnt from, the first and the last month alone."""
+    return [
+        Step(
+            policy=row["policy"],
+            month=row["month"],
+            learnt=(row["learnt_from"], row["learnt_until"]),
+            retrained=row["retrained"],
+            fits=row["fits"],
+            cpu_seconds=row["cpu_seconds"],
+            score=Score(row["rmse"], row["mae"], row["rows"]),
+        )
+        for row in rows
+    ]
+
+
+COLOURS = ("#3b6ea5", "#d9822b", "#4f9d69", "#b0495d", "#7a5ea8", "#8a8f98", "#2f9da3")
+HEADER = ("policy", "fits anew", "mean RMSE", "worst month", "fitted anew", "fits", "CPU s")
+
+
+def table(steps: Sequence[Step]) -> str:
+    """Markdown: a line a policy, the lowest mean RMSE first."""
+    return document_table(HEADER, [cells(summary) for summary in summarise(steps)]).markdown()
+
+
+def cells(summary: Summary) -> tuple[str, ...]:
+    """A policy as the cells of a table."""
+    policy, worst = summary.policy, f"{summary.worst:.4g} ({summary.worst_month})"
+    counts = str(summary.retrained), str(summary.fits), f"{summary.cpu_seconds:.0f}"
+    return policy.name, policy.description, f"{summary.rmse:.4g}", worst, *counts
+
+
+def by_month(steps: Sequence[Step], unit: str) -> bytes:
+    """RMSE of each month, and CPU seconds up to it, a line a policy; a dot where it was fitted anew."""
+    months = sorted({step.month for step in steps})
+    places = {month: place for place, month in enumerate(months)}
+    titles = [f"RMSE{f' ({unit})' if unit else ''}", "CPU seconds up to the month"]
+    figure, (error, cost) = panels(titles, (4.6, 3.2), columns=2)
+    for number, summary in enumerate(summarise(steps)):
+        own = sorted((step for step in steps if step.policy == summary.policy.name), key=lambda step: step.month)
+        x = [places[step.month] for step in own]
+        look = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.4}
+        fresh = [place for place, step in enumerate(own) if step.retrained]
+        dots = {"marker": "o", "markersize": 3.5, "markevery": fresh}
+        error.plot(x, [step.score.rmse for step in own], label=summary.policy.name, **look, **dots)
+        cost.plot(x, np.cumsum([step.cpu_seconds for step in own]), **look, **dots)
+    shown = range(0, len(months), max(1, len(months) // 6))
+    for axes in (error, cost):
+        axes.set_xticks(list(shown), [months[place] for place in shown])
+    cost.set_ylim(bottom=0)
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
+    return png(figure)

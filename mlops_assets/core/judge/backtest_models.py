@@ -1,0 +1,214 @@
+"""The lab of a backtest: fits models on months, judges them, and writes down what it finds.
+
+All fits share one recipe. A fit or a judgement that is written down is not made again; a model itself is kept in
+memory only, and fitted once more where a later judgement needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, concatenate, take
+from mlops_assets.core.features.encoder import fit_encoder
+from mlops_assets.core.judge.backtest import Months, Score
+from mlops_assets.core.judge.promotion import judge
+from mlops_assets.core.learners.model_types import ModelType
+from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, compare, variables
+from mlops_assets.core.search.suggestions import make_suggester
+from mlops_assets.dataset import DatasetSpec
+
+if TYPE_CHECKING:
+    from mlops_assets.core.model.model import Model
+
+
+class Journal:
+    """JSON lines in a file of its own. A kill leaves at most a torn last line, which is cut off."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Any] = {}
+        for line in self._whole_lines():
+            self._known[line["key"]] = line["value"]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, key: str) -> Any:
+        """What was noted, or None."""
+        return self._known.get(key)
+
+    def note(self, key: str, value: Any) -> Any:
+        """Keep a JSON value other than None; it is on disk when this returns."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "value": value}, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._known[key] = value
+        return value
+
+    def _whole_lines(self) -> list[dict[str, Any]]:
+        if not self._path.is_file():
+            return []
+        data = self._path.read_bytes()
+        end = data.rfind(b"\n") + 1
+        if end < len(data):
+            with self._path.open("rb+") as file:
+                file.truncate(end)
+        return [json.loads(line) for line in data[:end].splitlines()]
+
+
+SAMPLE = 30_000  # rows that a drift report looks at
+MODELS = 4  # kept in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Month:
+    """Clean rows of one month, and how many others cleaning dropped."""
+
+    columns: Columns
+    y: np.ndarray
+    dropped: Dropped
+
+
+@dataclass(frozen=True)
+class FitRecipe:
+    """What all fits share; `rounds` is None for all but XGBoost."""
+
+    params: Mapping[str, Any]
+    rounds: int | None
+
+
+@dataclass(frozen=True)
+class LabRules:
+    """What a lab does not find out by itself; `trials` points of the search space are tried for the recipe."""
+
+    spec: DatasetSpec
+    model_type: ModelType
+    seed: int
+    threads: int
+    trials: int
+    confidence: float
+    minimum_gain: float
+
+
+class ModelLab:
+    """Fits and judges real models. `read` gives a month's clean rows; `journal` is of these rules and rows alone."""
+
+    def __init__(self, rules: LabRules, read: Callable[[str], Month], start: Months, journal: Journal) -> None:
+        self._rules, self._read, self._start, self._journal = rules, read, start, journal
+        self._months: dict[str, Month] = {}
+        self._models: dict[Months, Model] = {}
+
+    def recipe(self) -> FitRecipe:
+        """The best of the tried points, fitted on the first months but one and judged on that one."""
+        noted = self._journal.get("recipe") or self._journal.note("recipe", asdict(self._find_recipe()))
+        return FitRecipe(**noted)
+
+    def score(self, learnt: Months, month: str) -> Score:
+        key = _key("score", learnt, month)
+        if (noted := self._journal.get(key)) is None:
+            error = self._errors(learnt, month)
+            scores = Score(float(np.sqrt((error**2).mean())), float(np.abs(error).mean()), len(error))
+            noted = self._journal.note(key, asdict(scores))
+        return Score(**noted)
+
+    def cpu_seconds(self, learnt: Months) -> float:
+        if (noted := self._journal.get(_key("fit", learnt))) is None:
+            self._model(learnt)
+            noted = self._journal.get(_key("fit", learnt))
+        return noted
+
+    def has_drifted(self, learnt: Months, month: str) -> bool:
+        key = _key("drift", learnt, month)
+        if (noted := self._journal.get(key)) is None:
+            model = self._model(learnt)
+            report = compare(self._sample((month,), model), self._sample(learnt, model), held_out=True)
+            noted = self._journal.note(key, [shift.name for shift in report.drifted])
+        return bool(noted)
+
+    def is_better(self, challenger: Months, champion: Months, month: str) -> bool:
+        key = _key("gate", challenger, champion, month)
+        if (noted := self._journal.get(key)) is None:
+            errors = [self._errors(learnt, month) ** 2 for learnt in (challenger, champion)]
+            rules = self._rules
+            limits = {"confidence": rules.confidence, "minimum_gain": rules.minimum_gain, "seed": rules.seed}
+            noted = self._journal.note(key, judge(*errors, {}, **limits).promote)
+        return noted
+
+    def _month(self, name: str) -> Month:
+        if name not in self._months:
+            self._months[name] = self._read(name)
+        return self._months[name]
+
+    def _errors(self, learnt: Months, month: str) -> np.ndarray:
+        rows = self._month(month)
+        return self._model(learnt).predict_columns(rows.columns) - rows.y
+
+    def _model(self, learnt: Months) -> Model:
+        """The model of these months; the least recently used ones are forgotten."""
+        model = self._models.pop(learnt, None) or self._fit(learnt)
+        self._models[learnt] = model
+        while len(self._models) > MODELS:
+            del self._models[next(iter(self._models))]
+        return model
+
+    def _fit(self, learnt: Months) -> Model:
+        from mlops_assets.core.learners.estimators import FitData, fit
+        from mlops_assets.core.model.model import Model
+
+        rules, recipe = self._rules, self.recipe()
+        began = time.process_time()
+        columns, y = self._rows(learnt)
+        encoded = fit_encoder(rules.spec.features, columns, y, rules.seed)
+        X = encoded.one_hot if rules.model_type.matrix == "one_hot" else encoded.dense
+        data = FitData(X, y, encoded.encoder.dense_categorical)
+        how = {"seed": rules.seed, "threads": rules.threads}
+        fitted = fit(rules.model_type, recipe.params, data, rounds=recipe.rounds, **how)
+        if self._journal.get(_key("fit", learnt)) is None:
+            self._journal.note(_key("fit", learnt), time.process_time() - began)
+        return Model(rules.spec, encoded.encoder, fitted.estimator, rules.model_type.name, rules.model_type.matrix)
+
+    def _find_recipe(self) -> FitRecipe:
+        from mlops_assets.core.learners.estimators import FitData, fit, predict
+
+        rules, kind = self._rules, self._rules.model_type.matrix
+        (columns, y), held = self._rows(self._start[:-1]), self._month(self._start[-1])
+        encoded = fit_encoder(rules.spec.features, columns, y, rules.seed)
+        X = encoded.one_hot if kind == "one_hot" else encoded.dense
+        X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
+        data = FitData(X, y, encoded.encoder.dense_categorical, (X_held, held.y))
+        space = rules.model_type.space
+        suggester = make_suggester(space, seed=rules.seed, startup=rules.trials, first=[space.adopt(space.start)])
+        tried = []
+        for number in range(rules.trials):
+            if (params := suggester.next()) is None:
+                break
+            fitted = fit(rules.model_type, params, data, seed=rules.seed, threads=rules.threads)
+            loss = float(np.sqrt(((predict(fitted.estimator, X_held) - held.y) ** 2).mean()))
+            suggester.tell(number, loss)
+            tried.append((loss, number, FitRecipe(params, fitted.rounds)))
+        return min(tried)[2]
+
+    def _rows(self, months: Months) -> tuple[Columns, np.ndarray]:
+        parts = [self._month(name) for name in months]
+        return concatenate([part.columns for part in parts]), np.concatenate([part.y for part in parts])
+
+    def _sample(self, months: Months, model: Model) -> Sample:
+        columns, y = self._rows(months)
+        step = -(-len(y) // SAMPLE)
+        columns, y = take(columns, slice(None, None, step)), y[::step]
+        found = variables(self._rules.spec, columns, y, model.predict_columns(columns))
+        return Sample(found, add_up(self._month(name).dropped for name in months))
+
+
+def _key(what: str, *names: Months | str) -> str:
+    return " ".join([what, *(name if isinstance(name, str) else ",".join(name) for name in names)])

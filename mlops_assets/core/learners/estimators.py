@@ -1,0 +1,251 @@
+"""Build, fit and predict with any model type; the only place that knows how estimators differ.
+
+The same data, parameters and seed give the same predictions bit for bit, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops_assets.core.features.one_hot import Entries
+from mlops_assets.core.learners.model_types import ModelType
+from mlops_assets.core.learners.out_of_core import external_matrix, fit_line
+from mlops_assets.core.learners.tree_arrays import tree_arrays
+from mlops_assets.errors import ModelError
+
+FEW_ROWS = 64
+_LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model.Ridge")
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from xgboost import DMatrix
+
+    Matrix = csr_matrix | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """Rows to learn from: X (n, m), y (n,), and for a trial the validation rows that stop XGBoost early.
+
+    `categorical`: for each column of a dense X, whether it holds category codes; a sparse X has none.
+    `spill`: a folder for what a fit keeps on disk; with one, X in mapped files stays there (`learns_from_disk`).
+    """
+
+    X: Matrix
+    y: np.ndarray
+    categorical: Sequence[bool] = ()
+    validation: tuple[Matrix, np.ndarray] | None = None
+    spill: Path | None = None
+    _binned: dict[int | None, list[DMatrix]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def categories(self) -> Sequence[bool]:
+        return self.categorical if isinstance(self.X, np.ndarray) else ()
+
+    def binned(self, max_bin: int | None) -> list[DMatrix]:
+        """Training rows in XGBoost's bins, and validation rows if there are any; shared by all trials."""
+        if max_bin not in self._binned:
+            from xgboost import DMatrix, QuantileDMatrix
+
+            kinds = feature_kinds(self.categories)
+            common = {"feature_types": kinds, "enable_categorical": True}
+            if self.spill:
+                matrices = [external_matrix(self.X, self.y, kinds, max_bin, self.spill)]
+            else:
+                matrices = [QuantileDMatrix(self.X, self.y, max_bin=max_bin, **common)]
+            if self.validation:
+                # Not binned: each round's tree goes over plain numbers three times as fast, to the same leaves.
+                matrices.append(DMatrix(*self.validation, **common))
+            self._binned.clear()  # one set of bins at a time, or a search over max_bin would hold them all
+            self._binned[max_bin] = matrices
+        return self._binned[max_bin]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted estimator; `rounds` is the number of trees XGBoost kept, None for others.
+
+    `shares`: over how many processes its rows were divided.
+    """
+
+    estimator: Any
+    params: dict[str, Any]
+    rounds: int | None
+    seconds: float
+    shares: int = 1
+
+
+def feature_kinds(categorical: Sequence[bool]) -> list[str] | None:
+    """XGBoost's feature types of dense columns: `c` for categories, `q` for quantities."""
+    return ["c" if is_category else "q" for is_category in categorical] or None
+
+
+def build(
+    model_type: ModelType,
+    params: Mapping[str, Any],
+    *,
+    seed: int,
+    threads: int,
+    categorical: Sequence[bool] = (),
+) -> Any:
+    """An unfitted estimator; `categorical` is for those of scikit-learn, XGBoost takes it with its data.
+
+    Raises ModelError where the model type has no such parameter.
+    """
+    cls = model_type.load_class()
+    known = cls().get_params(deep=False)
+    for name in params:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(known)}"
+            raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
+    given = {"random_state": seed, "n_jobs": threads}
+    if model_type.is_xgboost:
+        given["tree_method"] = "hist"
+    elif any(categorical):
+        given["categorical_features"] = list(categorical)
+    return cls(**{name: value for name, value in given.items() if name in known} | dict(params))
+
+
+def fit(
+    model_type: ModelType,
+    params: Mapping[str, Any],
+    data: FitData,
+    *,
+    seed: int,
+    threads: int,
+    rounds: int | None = None,
+) -> Fitted:
+    """Fit on `data`.
+
+    XGBoost stops early on `data.validation`, or grows exactly `rounds` trees where given, as a final fit
+    does: the rounds of its best trial, never judged on rows that it learns from.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    started = time.perf_counter()
+    # BLAS sums in an order that depends on its threads; OpenMP here does not.
+    with threadpool_limits({"openmp": threads, "blas": 1}), warnings.catch_warnings():
+        # A fit that ran out of iterations is judged by its loss, like any other.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if model_type.is_xgboost:
+            estimator = _fit_xgboost(build(model_type, params, seed=seed, threads=threads), data, rounds)
+            rounds = estimator.num_boosted_rounds()
+        else:
+            categorical = _few_values(data, params.get("max_bins", 255))
+            estimator = build(model_type, params, seed=seed, threads=threads, categorical=categorical)
+            estimator = fit_line(estimator, data.X, data.y) if data.spill else _fit_sklearn(estimator, data)
+            rounds = None
+    return Fitted(estimator, dict(params), rounds, time.perf_counter() - started)
+
+
+def learns_from_disk(model_type: ModelType, params: Mapping[str, Any]) -> bool:
+    """Whether it can be fitted on rows in mapped files without holding them: XGBoost, and lines by least squares."""
+    is_line = model_type.import_path in _LEAST_SQUARES and model_type.matrix == "one_hot"
+    return model_type.is_xgboost or (is_line and params.keys() <= {"alpha", "fit_intercept"})
+
+
+def predict(estimator: Any, X: Matrix | Entries) -> np.ndarray:
+    """Predictions (n,) float64 of a matrix of the kind the estimator was fitted on."""
+    if is_linear(estimator):
+        prediction = X @ estimator.coef_ + estimator.intercept_  # scikit-learn would check a row for longer
+    else:
+        rows = X.csr() if isinstance(X, Entries) else X
+        if is_booster(estimator):
+            prediction = estimator.inplace_predict(rows, validate_features=False)  # the encoder makes no other width
+        else:
+            # In single precision, BLAS gives a row another sum than it has among others.
+            prediction = estimator.predict(rows.astype(np.float64))
+    return np.asarray(prediction, np.float64).reshape(X.shape[0])
+
+
+def is_booster(estimator: Any) -> bool:
+    return hasattr(estimator, "inplace_predict")
+
+
+def is_linear(estimator: Any) -> bool:
+    """Whether its prediction is known to be X @ coef_ + intercept_ and nothing else."""
+    return _is_line(type(estimator)) and estimator.coef_.ndim == 1
+
+
+@cache
+def _is_line(cls: type) -> bool:
+    from sklearn import linear_model as linear
+
+    return issubclass(cls, linear.LinearRegression | linear.Ridge | linear.ElasticNet | linear.Lars)
+
+
+def for_few_rows(estimator: Any, categories: Mapping[int, int] | None) -> Any:
+    """An estimator with equal predictions that answers up to FEW_ROWS sooner.
+
+    `categories`: how many a categorical column has, by its place in the dense matrix; None for a sparse one.
+    """
+    if not is_booster(estimator):
+        return estimator
+    trees = None if categories is None else tree_arrays(estimator, categories)
+    if trees is not None:
+        return trees
+    single = estimator.copy()
+    single.set_param({"nthread": 1})  # waking threads costs more than a few rows
+    return single
+
+
+def booster_settings(regressor: Any) -> dict[str, Any]:
+    """What `xgboost.train` takes of a regressor of XGBoost."""
+    return {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
+
+
+def _fit_xgboost(regressor: Any, data: FitData, rounds: int | None) -> Any:
+    """A Booster with exactly the trees that predict: those of the best round, or `rounds`."""
+    import xgboost
+
+    train, *validation = data.binned(regressor.max_bin)
+    stops = regressor.early_stopping_rounds is not None and rounds is None
+    if stops and not validation:
+        raise ModelError("XGBoost cannot stop early without validation rows: give them, or the number of rounds")
+    booster = xgboost.train(
+        booster_settings(regressor),
+        train,
+        num_boost_round=rounds or regressor.n_estimators or 100,
+        evals=[(matrix, "validation") for matrix in validation] if stops else (),
+        early_stopping_rounds=regressor.early_stopping_rounds if stops else None,
+        verbose_eval=False,
+    )
+    return booster[: booster.best_iteration + 1] if stops else booster
+
+
+def _fit_sklearn(estimator: Any, data: FitData) -> Any:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.utils import get_tags
+
+    takes_missing = get_tags(estimator).input_tags.allow_nan or not isinstance(data.X, np.ndarray)
+    fitted = estimator if takes_missing else make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
+    fitted.fit(_writable(data.X), data.y)
+    if hasattr(estimator, "n_jobs"):
+        # A forest adds its trees up in the order in which threads finish: one thread predicts.
+        estimator.n_jobs = None
+    return fitted
+
+
+def _few_values(data: FitData, most: int) -> list[bool]:
+    """The categorical columns, without those of more values than scikit-learn takes as categories."""
+    return [
+        is_category and len(np.unique(data.X[~np.isnan(data.X[:, place]), place])) <= most
+        for place, is_category in enumerate(data.categories)
+    ]
+
+
+def _writable(X: Matrix) -> Matrix:
+    """scikit-learn refuses read-only memory, such as a mapped file, where it holds a missing value."""
+    return X.copy() if isinstance(X, np.ndarray) and not X.flags.writeable else X

@@ -1,0 +1,210 @@
+"""A model is one object that derives, encodes and estimates; it is saved without pickle.
+
+MLflow loads it through `_load_pyfunc`, so `models:/<name>@champion` answers everywhere with the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, from_frame, from_rows, length
+from mlops_assets.core.features.derive import derive
+from mlops_assets.core.features.encoder import Encoder, MatrixKind
+from mlops_assets.core.features.signature import Input, Limits, limits, out_of_range, unseen
+from mlops_assets.core.learners.estimators import FEW_ROWS, for_few_rows, predict
+from mlops_assets.core.model.answers import Answers
+from mlops_assets.core.model.contributions import Background, Contributions, explain, learn_background
+from mlops_assets.core.model.golden_rows import Golden, Specimens
+from mlops_assets.core.model.intervals import Intervals
+from mlops_assets.core.state import DAMAGE
+from mlops_assets.dataset import DatasetSpec
+from mlops_assets.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from scipy.sparse import csr_matrix
+
+
+FORMAT = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted estimator with everything it needs to answer from raw rows under their aliases.
+
+    The final models of a training have all parts; a trial's has neither intervals, background nor golden rows.
+    """
+
+    spec: DatasetSpec
+    encoder: Encoder
+    estimator: Any
+    model_type: str
+    matrix: MatrixKind
+    signature: tuple[Input, ...] = ()
+    intervals: Intervals | None = None
+    background: Background | None = None
+    golden: Golden | None = None
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of truths that the intervals are made to hold, such as 0.9."""
+        return self.intervals.coverage if self.intervals else None
+
+    def predict(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Predictions (n,) float64, in the target's unit, of a DataFrame or a list of mappings.
+
+        Raises InputError naming the column or value that cannot be used.
+        """
+        convert = from_rows if isinstance(rows, list | tuple) else from_frame
+        return self.predict_columns(convert(rows, self.spec))
+
+    def predict_columns(self, columns: Columns) -> np.ndarray:
+        """Predictions (n,) of checked columns; kept within the target's range where the spec gives one."""
+        return self.answer(columns).prediction
+
+    def answer_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
+        """Answers to a list of mappings, such as JSON objects; raises InputError as `predict` does."""
+        return self.answer(from_rows(rows, self.spec))
+
+    def answer(self, columns: Columns) -> Answers:
+        """Predictions, their intervals and flags of checked columns, from one pass over them."""
+        count = length(columns)
+        if not count:
+            return Answers(np.empty(0), np.empty(0), np.empty(0), {}, {})  # estimators refuse a matrix without rows
+        features = derive(self.spec.features, columns)
+        codes = self.encoder.codes(features)
+        X = self.encoder.matrix(features, codes, self.matrix)
+        raw = predict(self._for_few_rows if count <= FEW_ROWS else self.estimator, X)
+        prediction = self.within(raw)
+        low, high = self._ends(prediction)
+        return Answers(prediction, low, high, out_of_range(columns, self._limits), unseen(columns, codes))
+
+    def contributions(self, columns: Columns) -> Contributions:
+        """What each feature adds to the prediction, before that is kept within the target's range.
+
+        Raises ModelError where the model was saved without a background and its kind needs one.
+        """
+        X = self.encoder.transform(self.spec.features, columns, self.matrix)
+        return explain(self.estimator, X, self.encoder, self.matrix, self.spec.features, self.background)
+
+    def self_check(self) -> None:
+        """Answer the golden rows, together and one by one; ModelError where one is not answered as in training."""
+        if self.golden is None:
+            raise ModelError("this model was saved without golden rows to check it by: use that of a final model")
+        try:
+            self.golden.check(self.answer_rows)
+        except ModelError:
+            raise
+        except Exception as error:  # whatever an estimator makes of a matrix that is not its own
+            raise ModelError(f"the model cannot answer its golden rows: {type(error).__name__}: {error}") from error
+
+    @cached_property
+    def _for_few_rows(self) -> Any:
+        return for_few_rows(self.estimator, self.encoder.dense_sizes if self.matrix == "dense" else None)
+
+    @cached_property
+    def _limits(self) -> tuple[Limits, ...]:
+        return limits(self.signature)
+
+    def _ends(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.intervals is None:
+            unknown = np.full(len(prediction), np.nan)
+            return unknown, unknown
+        low, high = self.intervals.around(prediction)
+        return self.within(low), self.within(high)
+
+    def within(self, values: np.ndarray) -> np.ndarray:
+        """Values kept within what the target may be."""
+        if not (keep := self.spec.target.keep):
+            return values
+        return np.minimum(np.maximum(values, keep[0]), keep[1])
+
+    def save(self, folder: Path) -> None:
+        """Write the model into an empty folder."""
+        from mlops_assets.core.learners.persistence import save_estimator
+
+        parts = {"intervals": self.intervals, "background": self.background, "golden": self.golden}
+        self.encoder.save(folder)
+        save_estimator(self.estimator, folder)
+        for part in parts.values():
+            if part is not None:
+                part.save(folder)
+        about = {
+            "format": FORMAT,
+            "model_type": self.model_type,
+            "matrix": self.matrix,
+            "parts": [name for name, part in parts.items() if part is not None],
+            "files": {path.name: _digest(path) for path in sorted(folder.iterdir())},
+            "inputs": [asdict(item) for item in self.signature],
+            "dataset": _public(self.spec),
+        }
+        (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def load_model(folder: Path) -> Model:
+    """Read a saved model; raises ModelError where it is damaged, foreign or of another format."""
+    from mlops_assets.core.learners.persistence import load_estimator
+
+    try:
+        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise ModelError(
+                f"the saved model has format {about['format']}; this version reads {FORMAT}: train it again, or "
+                "answer with the version of mlops-assets that saved it"
+            )
+        for name, digest in about["files"].items():
+            if _digest(folder / name) != digest:  # XGBoost ends the process over a damaged file
+                raise ModelError(f"the saved model is damaged: {name} is not what was written")
+        spec = DatasetSpec.model_validate(about["dataset"])
+        names = about["model_type"], about["matrix"]
+        signature = tuple(_input(item) for item in about["inputs"])
+        parts = {name: _PARTS[name].load(folder) for name in about["parts"]}
+    except DAMAGE as error:
+        raise ModelError(f"the saved model is damaged: {error}") from None
+    return Model(spec, Encoder.load(folder), load_estimator(folder), *names, signature, **parts)
+
+
+_PARTS = {"intervals": Intervals, "background": Background, "golden": Golden}
+
+
+def _input(saved: dict[str, Any]) -> Input:
+    categories = saved["categories"]
+    return Input(**saved | {"categories": None if categories is None else tuple(categories)})
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _public(spec: DatasetSpec) -> dict[str, Any]:
+    """The spec as a model carries it: no place, no real column name and nothing from the environment."""
+    document = spec.model_dump(mode="json", exclude={"source", "rows"})
+    columns = {alias: column | {"source_name": None} for alias, column in document["columns"].items()}
+    source = {"kind": "files", "uri": "withheld"}
+    return document | {"description": spec.redact(spec.description), "columns": columns, "source": source}
+
+
+class PyfuncModel:
+    """What MLflow's pyfunc flavour calls."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> np.ndarray:
+        return self.model.predict(rows)
+
+
+def finish(model: Model, X: csr_matrix | np.ndarray, specimens: Specimens, intervals: Intervals | None) -> Model:
+    """`model` with all its parts; X (n, width) is the matrix on which its estimator was fitted."""
+    background = learn_background(model.estimator, X)
+    model = replace(model, signature=specimens.signature, intervals=intervals, background=background)
+    return replace(model, golden=Golden.of(model.spec, specimens.columns, model.answer(specimens.columns)))

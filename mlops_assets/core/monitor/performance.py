@@ -1,0 +1,170 @@
+"""Realised performance: what was predicted beside what came true, overall and by segment, and what was promised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlops_assets.core.columns import Columns, length
+from mlops_assets.core.metrics import Interval, rmse_interval, score
+from mlops_assets.core.model.answers import Answers
+from mlops_assets.dataset import DatasetSpec
+
+FEWEST_ROWS = 30  # to judge by
+MOST_CATEGORIES = 8
+THIRDS = ("low", "middle", "high")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Predictions (n,) with their interval ends, and the truth; ends are NaN where the model has no intervals."""
+
+    truth: np.ndarray
+    prediction: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def take(self, rows: np.ndarray) -> Outcomes:
+        return Outcomes(self.truth[rows], self.prediction[rows], self.low[rows], self.high[rows])
+
+
+@dataclass(frozen=True)
+class Realised:
+    """How good predictions were, in the target's unit. `bias` is positive where they were too high.
+
+    `coverage`: the share of truths within their interval; None where there was none.
+    """
+
+    rows: int
+    rmse: float
+    mae: float
+    bias: float
+    coverage: float | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of the rows, such as the third with the lowest predictions."""
+
+    name: str
+    realised: Realised
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the gate measured before a version became champion: its RMSE on rows it had not learnt from."""
+
+    rmse: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a promise was kept. `beyond_doubt`: it was not, and chance does not explain it."""
+
+    kept: bool
+    beyond_doubt: bool
+    reason: str
+
+
+def realise(outcomes: Outcomes) -> Realised:
+    """The scores of at least one outcome; raises DataError where a prediction or truth is not finite."""
+    scores = score(outcomes.truth, outcomes.prediction)
+    has_interval = np.isfinite(outcomes.low)
+    within = (outcomes.truth >= outcomes.low) & (outcomes.truth <= outcomes.high)
+    return Realised(
+        rows=scores.n,
+        rmse=scores.rmse,
+        mae=scores.mae,
+        bias=float((outcomes.prediction - outcomes.truth).mean()),
+        coverage=float(within[has_interval].mean()) if has_interval.any() else None,
+    )
+
+
+def by_prediction(outcomes: Outcomes) -> tuple[Segment, ...]:
+    """Thirds of the predicted value: what a caller sees before the truth is known."""
+    limits = np.quantile(outcomes.prediction, [1 / 3, 2 / 3])
+    third = np.searchsorted(limits, outcomes.prediction, side="right")
+    return tuple(
+        Segment(f"{name} third of predictions", realise(outcomes.take(third == number)))
+        for number, name in enumerate(THIRDS)
+        if (third == number).any()
+    )
+
+
+def by_category(outcomes: Outcomes, values: np.ndarray, name: str) -> tuple[Segment, ...]:
+    """The most frequent values (n,) of the category `name`, and all others together."""
+    import pandas as pd
+
+    codes, uniques = pd.factorize(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
+    common = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
+    parts = [(f"{name} {_label(uniques[code])}", codes == code) for code in common]
+    parts.append((f"{name}: any other", ~np.isin(codes, common)))
+    return tuple(Segment(told, realise(outcomes.take(rows))) for told, rows in parts if rows.any())
+
+
+def main_category(spec: DatasetSpec) -> str | None:
+    """The category that says most of a row: the first of a pair, else the first there is."""
+    return next(iter([*(alias for pair in spec.features.pairs for alias in pair), *spec.features.categorical]), None)
+
+
+def identity(spec: DatasetSpec) -> tuple[str, ...]:
+    """Inputs by which a prediction is joined with its truth: the key where callers give it, else all of them."""
+    inputs = spec.inputs()
+    return spec.key if spec.key and set(spec.key) <= set(inputs) else inputs
+
+
+def join(truth: Columns, y: np.ndarray, asked: Columns, answers: Answers, names: Sequence[str]) -> Outcomes:
+    """The outcomes of those true rows that were asked.
+
+    `y` (n,): the target of the true rows. `answers`: what was answered to the asked rows. A true row was asked
+    where an asked row equals it in all columns `names`; missing values equal each other. Answers to equal rows
+    count as their mean.
+    """
+    ids = _ids(truth, asked, names)
+    known, of_asked = ids[: len(y)], ids[len(y) :]
+    counts = np.bincount(of_asked, minlength=len(ids))
+    rows = np.flatnonzero(counts[known])
+    groups = known[rows]
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.bincount(of_asked, weights=values, minlength=len(ids))[groups] / counts[groups]
+
+    return Outcomes(y[rows], mean(answers.prediction), mean(answers.low), mean(answers.high))
+
+
+def judge(outcomes: Outcomes, promise: Promise, *, margin: float, confidence: float, seed: int) -> Judgement:
+    """Whether the realised RMSE is within the promised one and a margin, which is a share of it."""
+    realised = realise(outcomes)
+    if realised.rows < FEWEST_ROWS:
+        return Judgement(True, False, f"{realised.rows} rows are too few to judge by (at least {FEWEST_ROWS})")
+    limit = promise.rmse * (1 + margin)
+    change = realised.rmse / promise.rmse - 1 if promise.rmse else 0.0
+    told = f"RMSE {realised.rmse:.4g} where {promise.rmse:.4g} was promised ({change:+.1%}, margin {margin:.0%})"
+    if realised.rmse <= limit:
+        return Judgement(True, False, told)
+    errors = (outcomes.prediction - outcomes.truth) ** 2
+    interval = rmse_interval(errors, confidence=confidence, seed=seed)
+    found = f"{told}; its {confidence:.0%} interval is {interval.low:.4g} to {interval.high:.4g}"
+    return Judgement(False, interval.low > limit, found)
+
+
+def _ids(one: Columns, other: Columns, names: Sequence[str]) -> np.ndarray:
+    """A number for each row of both, the same for rows that are equal in these columns."""
+    import pandas as pd
+
+    ids = np.zeros(length(one) + length(other), np.int64)
+    for name in names:
+        codes, levels = pd.factorize(np.concatenate([one[name], other[name]]), use_na_sentinel=False)
+        ids = pd.factorize(ids * len(levels) + codes)[0]
+    return ids
+
+
+def _label(value: object) -> str:
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

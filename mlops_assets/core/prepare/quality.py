@@ -1,0 +1,227 @@
+"""Judgements of one month's table: what an asset check says, and whether the month may go on.
+
+A failure that blocks means that the month cannot be used; any other is a warning for people. No check knows
+how many rows a month has: a new month is held against the months before it and against shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlops_assets.core.columns import slices
+from mlops_assets.core.prepare.row_statistics import CleanRows, RawRows
+from mlops_assets.core.prepare.schemas import required_columns
+from mlops_assets.dataset import DatasetSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HISTORY = 12  # earlier months compared with: one turn of the seasons, and old growth is forgotten
+FEWEST_ROWS = 0.5  # of their median: seasons move a month by less, a file cut short by more
+MOST_ROWS = 2.0  # of their median: a file that holds two months has as many
+MOST_EMPTY = 0.5  # share of a column: beyond it a model sees a missing value more often than a value
+MOST_OUTSIDE = 0.5  # share of targets: where most are odd, the unit or the column has changed
+MOST_DUPLICATES = 0.01  # share of rows: a few equal events are real, a file that holds a part twice has more
+MOST_ELSEWHERE = 0.01  # share of rows: clocks set wrong give a few in ten thousand
+WRONG_MONTH = 0.5  # share of rows: where most lie elsewhere, it is the file of another month
+FEWEST_KEPT = 0.5  # share of raw rows: what is left would no longer speak for the month
+PROBLEMS_TOLD = 5
+
+
+@dataclass(frozen=True)
+class QualityCheck:
+    """A check as an asset declares it, before any table is there; only a `blocking` one can stop a month."""
+
+    name: str
+    description: str
+    blocking: bool
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What a check found; `blocking` is set where this failure must stop what lies downstream."""
+
+    name: str
+    passed: bool
+    blocking: bool
+    description: str
+    numbers: dict[str, float | int | str]
+
+
+RAW_CHECKS = (
+    QualityCheck("schema", "Columns and types are those of the dataset.", True),
+    QualityCheck("rows_present", "There are rows.", True),
+    QualityCheck("row_count", "About as many rows as the median of the months before.", False),
+    QualityCheck("empty_values", "Columns are mostly filled; time, target and required ones hold values.", True),
+    QualityCheck("target_range", "Most targets lie in the range that is kept.", False),
+    QualityCheck("duplicates", "Hardly any row is equal to another.", False),
+    QualityCheck("month", "Hardly any row's time lies in another month.", True),
+)
+CLEAN_CHECKS = (
+    QualityCheck("schema", "Columns, types, rules and target are those of the dataset.", True),
+    QualityCheck("rows_kept", "Cleaning keeps most of the rows.", True),
+    QualityCheck("target_values", "Every target is finite, and not all are the same.", True),
+)
+
+
+def check_raw(spec: DatasetSpec, table: pa.Table, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
+    """Outcomes of RAW_CHECKS, in their order, for rows as they came; see `judge_raw`."""
+    seen = RawRows(spec, partition)
+    for part in _parts(table):
+        seen.add(part)
+    return judge_raw(spec, seen, partition, rows_before)
+
+
+def judge_raw(spec: DatasetSpec, seen: RawRows, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
+    """Outcomes of RAW_CHECKS, in their order, for rows that were seen.
+
+    `rows_before`: rows by partition, as far as known; only months before `partition` count.
+    """
+    outcomes = [
+        _schema(spec, seen.problems),
+        _rows_present(seen.rows, partition),
+        _row_count(seen.rows, partition, rows_before),
+    ]
+    if seen.problems or not seen.rows:
+        return outcomes + [_not_judged(check) for check in RAW_CHECKS[len(outcomes) :]]
+    return outcomes + [
+        _empty_values(spec, seen),
+        _target_range(spec, seen.y),
+        _duplicates(seen),
+        _month(spec, seen, partition),
+    ]
+
+
+def check_clean(
+    spec: DatasetSpec, table: pa.Table, partition: str, dropped: Mapping[str, int], raw_rows: int
+) -> list[CheckOutcome]:
+    """Outcomes of CLEAN_CHECKS, in their order, for a clean table; see `judge_clean`."""
+    seen = CleanRows(spec)
+    for part in _parts(table):
+        seen.add(part)
+    return judge_clean(spec, seen, partition, dropped, raw_rows)
+
+
+def judge_clean(
+    spec: DatasetSpec, seen: CleanRows, partition: str, dropped: Mapping[str, int], raw_rows: int
+) -> list[CheckOutcome]:
+    """Outcomes of CLEAN_CHECKS, in their order; `dropped` is how many of the `raw_rows` each rule dropped."""
+    problems = seen.problems
+    outcomes = [_schema(spec, problems), _rows_kept(spec, seen.rows, partition, dropped, raw_rows)]
+    if problems or not seen.rows:
+        return outcomes + [_not_judged(check) for check in CLEAN_CHECKS[len(outcomes) :]]
+    return outcomes + [_target_values(spec, seen.y)]
+
+
+def _parts(table: pa.Table) -> Iterable[pa.Table]:
+    return slices(table) if table.num_rows else (table,)
+
+
+def _outcome(
+    name: str, description: str, *, warns: bool = False, stops: bool = False, **numbers: float | int | str
+) -> CheckOutcome:
+    return CheckOutcome(name, not (warns or stops), stops, description, numbers)
+
+
+def _not_judged(check: QualityCheck) -> CheckOutcome:
+    return _outcome(check.name, "not judged: the table has no rows, or does not fit its schema")
+
+
+def _schema(spec: DatasetSpec, problems: tuple[str, ...]) -> CheckOutcome:
+    if not problems:
+        return _outcome("schema", "the table is as the dataset describes it", problems=0)
+    untold = len(problems) - PROBLEMS_TOLD
+    description = "; ".join(problems[:PROBLEMS_TOLD]) + (f"; and {untold} more" if untold > 0 else "")
+    return _outcome("schema", spec.redact(description), stops=True, problems=len(problems))
+
+
+def _rows_present(rows: int, partition: str) -> CheckOutcome:
+    description = f"{partition} has {rows:,} row(s)" if rows else f"{partition} has no rows: check the source"
+    return _outcome("rows_present", description, stops=not rows, rows=rows)
+
+
+def _row_count(rows: int, partition: str, rows_before: Mapping[str, int]) -> CheckOutcome:
+    months = [month for month in sorted(rows_before) if month < partition and rows_before[month]][-HISTORY:]
+    if not months:
+        return _outcome("row_count", "no month before it to compare with", rows=rows, months_compared=0)
+    median = float(np.median([rows_before[month] for month in months]))
+    ratio = rows / median
+    numbers = {"rows": rows, "median_before": median, "ratio": ratio, "months_compared": len(months)}
+    description = f"{ratio:.2f} times the median of {len(months)} month(s) before: {rows:,} and {median:,.0f} rows"
+    return _outcome("row_count", description, warns=not FEWEST_ROWS <= ratio <= MOST_ROWS, **numbers)
+
+
+def _empty_values(spec: DatasetSpec, seen: RawRows) -> CheckOutcome:
+    required = required_columns(spec)
+    judged = {*spec.inputs(), *spec.target.columns, *required}
+    shares = {alias: seen.empty[alias] / seen.rows for alias in spec.used_columns() if alias in judged}
+    unknown = float(np.isnan(seen.y).mean())
+    unusable = [f"{alias} is empty in every row" for alias in shares if alias in required and shares[alias] == 1]
+    mostly = [f"{alias} is {share:.1%} empty" for alias, share in shares.items() if share > MOST_EMPTY]
+    if unknown == 1:
+        unusable.append("no row has a target")
+    elif unknown > MOST_EMPTY:
+        mostly.append(f"{unknown:.1%} of rows have no target")
+    emptiest = max(shares, key=shares.__getitem__)
+    description = "; ".join(unusable or mostly) or f"the emptiest column is {emptiest}: {shares[emptiest]:.1%}"
+    numbers = {f"empty {alias}": share for alias, share in shares.items()} | {"without a target": unknown}
+    return _outcome("empty_values", description, warns=bool(mostly), stops=bool(unusable), **numbers)
+
+
+def _target_range(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
+    known = np.sort(y)[: np.count_nonzero(~np.isnan(y))]  # NaN comes last
+    if spec.target.keep is None or not len(known):
+        reason = "no row has a target" if spec.target.keep else "the dataset keeps every target"
+        return _outcome("target_range", f"not judged: {reason}", known=len(known))
+    low, high = spec.target.keep
+    inside = np.searchsorted(known, high, "right") - np.searchsorted(known, low, "left")
+    share = float((len(known) - inside) / len(known))
+    numbers = {"known": len(known), "share_outside": share, "median": float(np.median(known))}
+    description = f"{share:.1%} of targets lie outside {low:g}..{high:g} {spec.target.unit}".rstrip()
+    return _outcome("target_range", description, warns=share > MOST_OUTSIDE, **numbers)
+
+
+def _duplicates(seen: RawRows) -> CheckOutcome:
+    repeated = seen.repeated
+    share = repeated / seen.rows
+    description = f"{repeated:,} row(s) ({share:.2%}) are equal to another one"
+    return _outcome("duplicates", description, warns=share > MOST_DUPLICATES, rows=repeated, share=share)
+
+
+def _month(spec: DatasetSpec, seen: RawRows, partition: str) -> CheckOutcome:
+    if spec.time is None or spec.time.keep_other_months:
+        reason = "keeps rows of other months" if spec.time else "has no time column"
+        return _outcome("month", f"not judged: the dataset {reason}")
+    share, rows = seen.elsewhere / seen.rows, seen.elsewhere
+    description = f"{rows:,} row(s) ({share:.2%}) lie outside {partition}"
+    stops = share > WRONG_MONTH
+    return _outcome("month", description, warns=share > MOST_ELSEWHERE, stops=stops, rows=rows, share=share)
+
+
+def _rows_kept(spec: DatasetSpec, rows: int, partition: str, dropped: Mapping[str, int], raw_rows: int) -> CheckOutcome:
+    share = rows / raw_rows if raw_rows else 0.0
+    description = f"{partition} keeps {rows:,} of {raw_rows:,} row(s) ({share:.1%})"
+    if any(dropped.values()):
+        rule = max(dropped, key=dropped.__getitem__)
+        description += f"; most were dropped by '{spec.redact(rule)}': {dropped[rule]:,}"
+    numbers = {"rows": rows, "share": share}
+    numbers |= {f"dropped by '{spec.redact(rule)}'": count for rule, count in dropped.items()}
+    return _outcome("rows_kept", description, warns=share < FEWEST_KEPT, stops=not rows, **numbers)
+
+
+def _target_values(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
+    broken = len(y) - int(np.count_nonzero(np.isfinite(y)))
+    if broken:
+        return _outcome("target_values", f"{broken:,} target(s) are not finite", stops=True, not_finite=broken)
+    quantiles = {"min": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
+    ordered = np.sort(y)  # which makes quantiles a third as dear
+    numbers = dict(zip(quantiles, map(float, np.quantile(ordered, list(quantiles.values()))), strict=True))
+    numbers |= {"mean": float(y.mean()), "standard_deviation": float(y.std())}
+    same = numbers["min"] == numbers["max"]
+    spread = f"9 in 10 targets lie in {numbers['p05']:.4g}..{numbers['p95']:.4g} {spec.target.unit}".rstrip()
+    description = f"every target is {y[0]:g}: nothing can be learnt" if same else spread
+    return _outcome("target_values", description, warns=same, **numbers)

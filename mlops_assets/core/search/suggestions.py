@@ -1,0 +1,115 @@
+"""Which point a search tries next, fixed by the space, the seed and the losses it was told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from mlops_assets.core.learners.search_spaces import Space
+
+SMALL = 32
+_REDRAWS = 100
+
+
+class Suggester(Protocol):
+    """Gives points, none of them twice."""
+
+    def next(self) -> dict[str, Any] | None:
+        """The next point, or None where all have been tried."""
+        ...
+
+    def tell(self, number: int, loss: float | None) -> None:
+        """The loss of the point given as the `number`th (from 0); None where it failed."""
+        ...
+
+
+def make_suggester(space: Space, *, seed: int, startup: int, first: Sequence[Mapping[str, Any]]) -> Suggester:
+    """TPE, after the points `first` and `startup` points in all; a small space is tried whole instead."""
+    first = list({_key(point): dict(point) for point in first}.values())
+    if space.size is not None and space.size <= SMALL:
+        return _Everything(space, seed, first)
+    return _Tpe(space, seed, startup, first)
+
+
+class _Everything:
+    """All points of a small space, in a random order."""
+
+    def __init__(self, space: Space, seed: int, first: list[dict[str, Any]]) -> None:
+        points = space.points()
+        shuffled = [points[place] for place in np.random.default_rng(seed).permutation(len(points))]
+        self._points = iter({_key(point): point for point in [*first, *shuffled]}.values())
+
+    def next(self) -> dict[str, Any] | None:
+        return next(self._points, None)
+
+    def tell(self, number: int, loss: float | None) -> None:
+        pass
+
+
+class _Tpe:
+    """hyperopt's tree of Parzen estimators (Bergstra et al. 2011).
+
+    A point that is not told yet counts as a bad one, so that points in flight differ.
+    """
+
+    def __init__(self, space: Space, seed: int, startup: int, first: list[dict[str, Any]]) -> None:
+        from hyperopt import Trials
+        from hyperopt.base import Domain
+
+        self._space, self._seed, self._startup, self._first = space, seed, startup, first
+        self._domain = Domain(lambda point: point, space.to_hyperopt())
+        self._trials = Trials()
+        self._given: set[str] = set()
+
+    def next(self) -> dict[str, Any] | None:
+        number = len(self._trials.trials)
+        if number < len(self._first):
+            return self._give(self._document(number, self._space.raw(self._first[number])))
+        for redraw in range(_REDRAWS):
+            document = self._suggest(number, redraw)
+            if _key(self._point(document)) not in self._given:
+                return self._give(document)
+        return None
+
+    def tell(self, number: int, loss: float | None) -> None:
+        from hyperopt import JOB_STATE_DONE, STATUS_FAIL, STATUS_OK
+
+        document = self._trials.trials[number]
+        document["state"] = JOB_STATE_DONE
+        document["result"] = {"status": STATUS_FAIL} if loss is None else {"status": STATUS_OK, "loss": loss}
+
+    def _suggest(self, number: int, redraw: int) -> dict[str, Any]:
+        """One document: TPE's choice, or a random one where that was given before."""
+        from hyperopt import rand, tpe
+
+        seed = int(np.random.SeedSequence([self._seed, number, redraw]).generate_state(1)[0])
+        if redraw:
+            return rand.suggest([number], self._domain, self._trials, seed)[0]
+        return tpe.suggest([number], self._domain, self._trials, seed, n_startup_jobs=self._startup, verbose=False)[0]
+
+    def _document(self, number: int, raw: Mapping[str, float]) -> dict[str, Any]:
+        misc = {
+            "tid": number,
+            "cmd": self._domain.cmd,
+            "workdir": None,
+            "idxs": {name: [number] for name in raw},
+            "vals": {name: [value] for name, value in raw.items()},
+        }
+        return self._trials.new_trial_docs([number], [None], [self._domain.new_result()], [misc])[0]
+
+    def _give(self, document: dict[str, Any]) -> dict[str, Any]:
+        point = self._point(document)
+        self._given.add(_key(point))
+        self._trials.insert_trial_docs([document])
+        self._trials.refresh()
+        return point
+
+    def _point(self, document: dict[str, Any]) -> dict[str, Any]:
+        return self._space.point({name: values[0] for name, values in document["misc"]["vals"].items()})
+
+
+def _key(point: Mapping[str, Any]) -> str:
+    return json.dumps(point, sort_keys=True)

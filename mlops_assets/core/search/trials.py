@@ -1,0 +1,245 @@
+"""One trial of a search: fit with these parameters, score on validation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from mlops_assets.core.learners.estimators import FitData, fit, predict
+from mlops_assets.core.learners.model_types import ModelType
+from mlops_assets.core.learners.persistence import dump_estimator
+from mlops_assets.core.metrics import score
+from mlops_assets.errors import MlopsError
+
+_ERROR_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished trial: the typed parameters that were fitted, and what came of them.
+
+    `loss` is lower for better and None for a failed trial; `rounds` is XGBoost's number of trees.
+    """
+
+    number: int
+    params: dict[str, Any]
+    status: Literal["ok", "failed"]
+    loss: float | None
+    metrics: dict[str, float]
+    seconds: float
+    rounds: int | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an objective says of a point; `estimator`: the fitted one as bytes, where worth sending."""
+
+    loss: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    rounds: int | None = None
+    estimator: bytes | None = None
+
+
+class Objective(Protocol):
+    """What a search minimises; picklable, and deterministic: the same point gives the same outcome."""
+
+    def __call__(self, params: Mapping[str, Any], beat: float) -> Outcome:
+        """The outcome of a point; it carries its estimator only where its loss is below `beat`."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitTrial:
+    """The objective of this project: fits on the training rows, its loss is the RMSE on the validation rows.
+
+    `training_set`: folder of a written training set, asked for its path where the trial runs. `most_rows`: training
+    rows a trial sees at most.
+    """
+
+    training_set: PathLike
+    model_type: ModelType
+    seed: int
+    threads: int
+    most_rows: int | None = None
+
+    def __call__(self, params: Mapping[str, Any], beat: float) -> Outcome:
+        folder = Path(self.training_set)
+        written = folder.stat()
+        stamp = (written.st_ino, written.st_mtime_ns)
+        data = _read(folder, stamp, self.model_type.matrix, self.most_rows)
+        fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads)
+        X, y = data.validation
+        prediction = predict(fitted.estimator, X)
+        if not np.isfinite(prediction).all():
+            return Outcome(math.inf)
+        scores = score(y, prediction)
+        metrics = {name: value for name, value in asdict(scores).items() if name != "n"}
+        estimator = dump_estimator(fitted.estimator) if scores.rmse < beat else None
+        return Outcome(scores.rmse, metrics, fitted.rounds, estimator)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A trial as its worker saw it: an outcome or the text of an error."""
+
+    outcome: Outcome | None
+    error: str | None
+    seconds: float
+
+
+def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Attempt:
+    """Call the objective; what these parameters break becomes a text, because not every error can be pickled.
+
+    Our own errors (a damaged training set, an unknown parameter) would meet every trial: they are raised.
+    """
+    started = time.perf_counter()
+    try:
+        outcome, error = objective(params, beat), None
+        if not math.isfinite(outcome.loss):
+            outcome, error = None, f"the loss is {outcome.loss}"
+    except MlopsError:
+        raise
+    except Exception as problem:
+        outcome, error = None, f"{type(problem).__name__}: {problem}"[:_ERROR_LENGTH]
+    return Attempt(outcome, error, time.perf_counter() - started)
+
+
+@lru_cache(maxsize=1)
+def _read(folder: Path, stamp: tuple[int, int], matrix: Literal["one_hot", "dense"], most: int | None) -> FitData:
+    """The rows of a training set, read once a process; `stamp` tells a folder that was written anew."""
+    from mlops_assets.core.training_set import TrainingSet
+
+    rows = TrainingSet.load(folder)
+    validation = rows.matrix(matrix, "validation"), rows.target("validation")
+    X, y = rows.matrix(matrix, "train", most), rows.target("train", most)
+    return FitData(_in_memory(X), np.array(y), rows.categorical, (_in_memory(validation[0]), np.array(validation[1])))
+
+
+def _in_memory(X: Any) -> Any:
+    """A mapped file as an array of its own, so that trials need not copy it again."""
+    return np.array(X) if isinstance(X, np.ndarray) else X
+
+
+_FORMAT = 1
+_SUFFIX = ".model"
+
+
+class TrialStore:
+    """A folder for one search at a time.
+
+    `fingerprint` names all that its trials depend on besides the space: training set, model type, rows, code.
+
+    A killed search leaves at most a torn last line, which is dropped when the folder is opened again.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self.elapsed = 0.0
+        self._file = folder / "trials.jsonl"
+        self._recorded: dict[str, Trial] = {}
+
+    def __len__(self) -> int:
+        return len(self._recorded)
+
+    def open(self, search: Mapping[str, Any], warm_start: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Read the trials of this very search, or forget those of another; returns the warm start in force.
+
+        A resumed search keeps the warm start it began with, for that is part of what fixes it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        about = json.loads(json.dumps({"format": _FORMAT, "fingerprint": self.fingerprint, "search": search}))
+        header, *lines = self._read() or [{}]
+        if header.get("about") != about:
+            self.clear()
+            header, lines = {"about": about, "warm_start": [dict(point) for point in warm_start]}, []
+            self._append(header)
+        for line in lines:
+            trial = Trial(**{item.name: line[item.name] for item in fields(Trial)})
+            self._recorded[_key(trial.params)] = trial
+            self.elapsed = max(self.elapsed, line["elapsed"])
+        return header["warm_start"]
+
+    def recorded(self, params: Mapping[str, Any]) -> Trial | None:
+        """The finished trial of these parameters, if there is one."""
+        return self._recorded.get(_key(params))
+
+    def add(self, trial: Trial, elapsed: float, estimator: bytes | None) -> None:
+        """Record a trial; it is on disk when this returns. `elapsed`: seconds of the search so far.
+
+        An estimator is written before the line that says there is one.
+        """
+        if estimator is not None:
+            path = self._estimator_path(trial.params)
+            unfinished = path.with_suffix(".part")
+            with unfinished.open("wb") as file:
+                file.write(estimator)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        self._append(asdict(trial) | {"elapsed": elapsed})
+        self._recorded[_key(trial.params)] = trial
+
+    def estimator(self, params: Mapping[str, Any]) -> bytes | None:
+        """The kept estimator of these parameters, as bytes."""
+        path = self._estimator_path(params)
+        return path.read_bytes() if path.is_file() else None
+
+    def drop_estimators_but(self, params: Mapping[str, Any]) -> None:
+        """Delete every kept estimator except the one of these parameters."""
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            if path != self._estimator_path(params):
+                path.unlink()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._recorded.clear()
+        self.elapsed = 0.0
+        self._file.unlink(missing_ok=True)
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            path.unlink()
+
+    def _estimator_path(self, params: Mapping[str, Any]) -> Path:
+        return self.folder / (hashlib.sha256(_key(params).encode()).hexdigest()[:16] + _SUFFIX)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _read(self) -> list[dict[str, Any]]:
+        """The whole lines up to the first torn one; the rest is cut off, so that lines can be added."""
+        if not self._file.is_file():
+            return []
+        lines, end = [], 0
+        data = self._file.read_bytes()
+        for line in data.splitlines(keepends=True):
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break
+            if not line.endswith(b"\n"):
+                lines.pop()
+                break
+            end += len(line)
+        if end < len(data):
+            with self._file.open("rb+") as file:
+                file.truncate(end)
+        return lines
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)

@@ -1,0 +1,181 @@
+"""The search for hyperparameters: suggest, try, record; resumable, and the same on every executor.
+
+Results are taken back in the order of suggestion, so the suggestion of point i knows trials 0..i-width and
+nothing else: seed and width fix the search, wherever its trials run and however often it is killed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+from mlops_assets.core.learners.search_spaces import Space
+from mlops_assets.core.search.executors import Call, Executor
+from mlops_assets.core.search.suggestions import Suggester, make_suggester
+from mlops_assets.core.search.trials import Attempt, Objective, Trial, TrialStore, attempt
+from mlops_assets.errors import TuningError
+
+StopReason = Literal["max_trials", "time", "patience", "space"]
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """How long a search goes on, and what fixes its course.
+
+    `seconds` only stops new suggestions. `patience`: trials in a row without a better loss. `width`: trials
+    in flight. `startup`: points before TPE begins to learn. Seed, width and startup fix the course; the
+    others may be raised later, and the search goes on where it ended.
+    """
+
+    max_trials: int
+    seconds: float
+    patience: int
+    seed: int
+    width: int
+    startup: int = 8
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """All trials in order of suggestion. `resumed`: how many came from an earlier, killed search.
+
+    `stopped_by` is `space` where every point has been tried. `estimator`: the best trial's, as bytes, where
+    the objective gives one.
+    """
+
+    trials: tuple[Trial, ...]
+    best: Trial
+    resumed: int
+    stopped_by: StopReason
+    estimator: bytes | None
+
+
+class OnTrial(Protocol):
+    def __call__(self, trial: Trial, *, resumed: bool) -> None: ...
+
+
+def search(
+    objective: Objective,
+    space: Space,
+    plan: SearchPlan,
+    *,
+    executor: Executor,
+    store: TrialStore,
+    on_trial: OnTrial,
+    warm_start: Sequence[Mapping[str, Any]] = (),
+) -> SearchResult:
+    """Minimise `objective` over `space`.
+
+    Points of `warm_start` that lie in the space are tried first, then the space's own start. `on_trial` is
+    called for each trial in order of suggestion, with `resumed=True` for those replayed from the store: who
+    logs trials elsewhere sees all of them after a kill, and skips those it has. A failed trial is an outcome;
+    a lost process or a broken training set is not, and is raised. Raises TuningError where all trials fail.
+    """
+    points = [space.adopt(point) for point in (*warm_start, *([space.start] if space.start else []))]
+    identity = {"space": space.model_dump(mode="json", exclude_unset=True), "seed": plan.seed}
+    identity |= {"width": plan.width, "startup": plan.startup}
+    first = store.open(identity, [point for point in points if point is not None])
+    suggester = make_suggester(space, seed=plan.seed, startup=plan.startup, first=first)
+    return _Run(objective, plan, executor, store, on_trial, suggester).finish()
+
+
+class _Run:
+    """One search under way."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        plan: SearchPlan,
+        executor: Executor,
+        store: TrialStore,
+        on_trial: OnTrial,
+        suggester: Suggester,
+    ) -> None:
+        self.objective, self.plan, self.executor, self.store = objective, plan, executor, store
+        self.on_trial, self.suggester = on_trial, suggester
+        self.started = time.monotonic() - store.elapsed
+        self.to_replay = len(store)
+        self.pending: deque[tuple[dict[str, Any], Trial | Call]] = deque()
+        self.trials: list[Trial] = []
+        self.resumed: set[int] = set()
+        self.best: Trial | None = None
+        self.stopped_by: StopReason | None = None
+
+    def finish(self) -> SearchResult:
+        while True:
+            if self.stopped_by is None and len(self.pending) < self.plan.width:
+                self._suggest()
+            elif self.pending:
+                self._take()
+            else:
+                break
+        if self.best is None:
+            self.store.clear()  # so that the next try is a new one
+            raise TuningError(f"all {len(self.trials)} trials failed; the first: {self.trials[0].error}")
+        return SearchResult(tuple(self.trials), self.best, len(self.resumed), self.stopped_by, self._best_estimator())
+
+    def _suggest(self) -> None:
+        """Send one more trial off, or say why there is none."""
+        self.stopped_by = self._reason_to_stop()
+        if self.stopped_by:
+            return
+        point = self.suggester.next()
+        if point is None:
+            self.stopped_by = "space"
+            return
+        known = self.store.recorded(point)
+        beat = self.best.loss if self.best else float("inf")
+        self.pending.append((point, known or self.executor.submit(attempt, self.objective, point, beat)))
+
+    def _reason_to_stop(self) -> StopReason | None:
+        suggested = len(self.trials) + len(self.pending)
+        if suggested >= self.plan.max_trials:
+            return "max_trials"
+        since_best = len(self.trials) - (self.best.number + 1 if self.best else 0)
+        if since_best >= self.plan.patience:
+            return "patience"
+        # A replayed trial costs no time, and the first one is always tried.
+        if suggested >= max(1, self.to_replay) and time.monotonic() - self.started >= self.plan.seconds:
+            return "time"
+        return None
+
+    def _take(self) -> None:
+        """Take back the oldest trial in flight."""
+        point, result = self.pending.popleft()
+        number = len(self.trials)
+        resumed = isinstance(result, Trial)
+        if resumed:
+            trial = replace(result, number=number)
+            self.resumed.add(number)
+        else:
+            tried = result.result()
+            trial = _trial(number, point, tried)
+        is_best = trial.loss is not None and (self.best is None or trial.loss < self.best.loss)
+        if not resumed:
+            estimator = tried.outcome.estimator if is_best else None
+            self.store.add(trial, time.monotonic() - self.started, estimator)
+            if is_best:
+                self.store.drop_estimators_but(point)
+        if is_best:
+            self.best = trial
+        self.trials.append(trial)
+        self.suggester.tell(number, trial.loss)
+        self.on_trial(trial, resumed=resumed)
+
+    def _best_estimator(self) -> bytes | None:
+        """The best trial's estimator; fitted again where a resumed search finds its file gone."""
+        estimator = self.store.estimator(self.best.params)
+        if estimator is None and self.best.number in self.resumed:
+            again = self.executor.submit(attempt, self.objective, self.best.params, float("inf")).result()
+            estimator = again.outcome.estimator
+        return estimator
+
+
+def _trial(number: int, params: dict[str, Any], tried: Attempt) -> Trial:
+    outcome = tried.outcome
+    if outcome is None:
+        return Trial(number, params, "failed", None, {}, tried.seconds, None, tried.error)
+    return Trial(number, params, "ok", outcome.loss, outcome.metrics, tried.seconds, outcome.rounds, None)

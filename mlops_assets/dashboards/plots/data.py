@@ -1,0 +1,95 @@
+"""Plots of the data: how the values of each column are spread, in the newest month and before."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET
+from mlops_assets.dashboards.format import base_figure, shortened
+from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
+from mlops_assets.dataset import SNAPSHOT
+
+BINS, CATEGORIES = 30, 12
+WHERE_IT_IS = "The clean rows are gone: `mlops-assets run` makes them again."
+
+
+def columns_to_choose(request: PlotRequest) -> list[str]:
+    """The target and the columns of clean data."""
+    names = list(dict.fromkeys(request.rows["column"]))
+    return sorted(names, key=lambda name: (name != TARGET, names.index(name)))
+
+
+class Months(Options):
+    before: int = Field(3, ge=1, le=12, description="Months before the newest one that it is compared with.")
+
+
+@plot(
+    "distributions",
+    "How a column is spread in the newest month and in those before.",
+    options=Months,
+    choices=columns_to_choose,
+)
+def distributions(request: PlotRequest) -> Figure:
+    name = request.choice
+    months = sorted(set(request.rows["month"]))
+    newest, before = months[-1], months[-1 - request.options.before : -1]
+    now = _values(request, name, [newest])
+    then = _values(request, name, before)
+    label = "rows" if newest == SNAPSHOT else newest
+    figure = base_figure(request.view, y_title="share of rows", x_title=name.replace("_", " "))
+    figure["layout"]["yaxis"]["tickformat"] = ".0%"
+    palette = request.view.palette
+    parts = [(label, now, palette[0])] + ([(f"{before[0]} to {before[-1]}", then, palette[1])] if before else [])
+    parts = [(told, values, colour) for told, values, colour in parts if len(values)]
+    if not parts:
+        raise Empty(f"`{name}` has no value in these months.")
+    whole = np.concatenate([values for _, values, _ in parts])
+    if whole.dtype == object:
+        _categories(figure, parts, whole)
+    else:
+        _numbers(figure, parts, whole.astype(float))
+    figure["layout"]["showlegend"] = len(parts) > 1
+    return figure
+
+
+def _values(request: PlotRequest, name: str, months: list[str]) -> np.ndarray:
+    """The column's known values in the months; of a time the hour."""
+    found = []
+    for month in months:
+        table = request.evidence.clean_table(month)
+        if table is None:
+            raise Empty(WHERE_IT_IS)
+        if name in table.column_names and name != ROW_ID:
+            found.append(table.column(name).drop_null().to_numpy())
+    values = np.concatenate(found) if found else np.empty(0)
+    if values.dtype.kind == "M":
+        return (values.astype("datetime64[h]").astype(int) % 24).astype(float)
+    spec = request.project.spec
+    is_category = name in spec.features.categories and name not in spec.features.numeric
+    return np.array([f"{value}" for value in values.tolist()], object) if is_category else values
+
+
+def _categories(figure: Figure, parts: list, whole: np.ndarray) -> None:
+    known, counts = np.unique(whole, return_counts=True)
+    shown = known[np.argsort(-counts)][:CATEGORIES]
+    for told, values, colour in parts:
+        shares = [float((values == each).mean()) for each in shown]
+        bars = {"x": [shortened(each) for each in shown], "y": shares, "marker": {"color": colour}}
+        figure["data"].append({"type": "bar", "name": told} | bars)
+    figure["layout"]["xaxis"]["type"] = "category"
+
+
+def _numbers(figure: Figure, parts: list, whole: np.ndarray) -> None:
+    """Steps between the outermost thousandths: a few wild values must not push all others into one bin."""
+    low, high = np.quantile(whole, [0.001, 0.999])
+    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+    for told, values, colour in parts:
+        counts = np.histogram(values.astype(float), edges)[0]
+        line = {
+            "x": edges.tolist(),
+            "y": [*(counts / len(values)).tolist(), 0],
+            "line": {"shape": "hv", "color": colour},
+        }
+        figure["data"].append({"type": "scatter", "mode": "lines", "name": told, "fill": "tozeroy"} | line)
+        figure["data"][-1]["fillcolor"] = f"{colour}33"

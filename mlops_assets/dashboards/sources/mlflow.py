@@ -1,0 +1,205 @@
+"""Sources of MLflow's runs: final models and searches with their metrics, and every trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.dashboards.sources.feeds import Derived, Feed, Snapshot
+from mlops_assets.dashboards.sources.source import Source, as_frame, columns, typed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.entities import Run
+
+    from mlops_assets.project import Project
+
+MOST_RUNS = 200_000  # trials included
+PAGE = 1_000
+OVERLAP = timedelta(minutes=1)  # clocks of several machines
+LONGEST_RUN = timedelta(days=3)
+STATUS = {
+    "FINISHED": "succeeded",
+    "FAILED": "failed",
+    "KILLED": "cancelled",
+    "RUNNING": "running",
+    "SCHEDULED": "queued",
+}
+RUNS = columns(
+    time="time: When it began.",
+    id="text: Run id in MLflow.",
+    name="text: Its name, such as `tune Ridge`.",
+    asset="text: The asset that it is of.",
+    model_type="text: Model type.",
+    role="text: candidate or champion, of a registered model.",
+    status="text: running, succeeded, failed or cancelled.",
+    seconds="number: From start to end.",
+    metrics="mapping: Metrics by name, as JSON.",
+    link="text: Its page in MLflow.",
+)
+METRICS = columns(
+    time="time: When its run began.",
+    run="text: Name of the run.",
+    asset="text: The asset that the run is of.",
+    model_type="text: Model type.",
+    role="text: candidate or champion, of a registered model.",
+    name="text: Name of the metric, such as `validation_rmse`.",
+    value="number: Its newest value.",
+)
+TRIALS = columns(
+    time="time: When it began.",
+    id="text: Run id in MLflow.",
+    search="text: Which search: model type and the day on which it began.",
+    model_type="text: Model type.",
+    trial="number: Its number in the search, from 1.",
+    status="text: running, succeeded, failed or cancelled.",
+    loss="number: Validation RMSE.",
+    best="number: The lowest loss of its search so far.",
+    seconds="number: How long it took.",
+    rounds="number: Boosting rounds, where the type has them.",
+    error="text: Why it failed.",
+    newest_search="flag: It is of the newest search of its model type.",
+    parameters="mapping: Parameters by name, as JSON; their values are JSON again.",
+    link="text: Its page in MLflow.",
+)
+_OF_TRIALS = columns(
+    trial_of="text: Identity of the search; empty where it is no trial.",
+    trial="number: Its number in the search, from 1.",
+    loss="number: Validation RMSE.",
+    fit_seconds="number: How long it took.",
+    rounds="number: Boosting rounds.",
+    error="text: Why it failed.",
+    parameters="mapping: Parameters by name, as JSON.",
+)
+
+
+def mlflow_sources(project: Project) -> list[Source]:
+    """`mlflow_runs`, `metrics` and `trials`."""
+    store = f"{project.tracking.uri} {project.tracking.experiment}"
+    snapshot = Snapshot(project.home / "dashboards", "mlflow", store, RUNS + _OF_TRIALS)
+    feed = Feed("mlflow", _Runs(project).read, RUNS + _OF_TRIALS, most=MOST_RUNS, snapshot=snapshot)
+    runs = Derived(lambda frame: frame[frame["trial_of"].isna()].reset_index(drop=True), feed.reading)
+    trials = Derived(_trials, feed.reading)
+    metrics = Derived(_metrics, runs.reading)
+    empty = "No model was trained yet: `mlops-assets run` tunes and fits every model type."
+    return [
+        Source(
+            "mlflow_runs", "Runs in MLflow but trials, one row each.", RUNS, runs.reading, empty, forget=feed.forget
+        ),
+        Source("metrics", "Metrics of these runs, one row each.", METRICS, metrics.reading, empty),
+        Source(
+            "trials",
+            "Trials of the searches, one row each; the newest 200,000 with all runs.",
+            TRIALS,
+            trials.reading,
+            empty,
+        ),
+    ]
+
+
+class _Runs:
+    """Runs newest first; then those that began since, or were still at work when they were read."""
+
+    def __init__(self, project: Project) -> None:
+        self._tracking = project.tracking
+
+    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
+        since = ""
+        if len(known):
+            newest = known["time"].max()
+            recent = known[(known["status"] == "running") & (known["time"] > newest - LONGEST_RUN)]["time"]
+            begun = min([newest - OVERLAP, *recent])
+            since = f"attributes.start_time >= {int(begun.timestamp() * 1000)}"
+        token, left = None, MOST_RUNS
+        while left > 0:
+            page = self._page(since, token)
+            yield [self._row(run) for run in page]
+            if not (token := page.token):
+                return
+            left -= PAGE
+
+    def _page(self, filter_string: str, token: str | None) -> list[Run]:
+        tracking = self._tracking
+        with tracking.errors("list runs"):
+            return tracking.client.search_runs(
+                [tracking.experiment_id],
+                filter_string,
+                max_results=PAGE,
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+
+    def _row(self, run: Run) -> dict:
+        info, tags, metrics = run.info, run.data.tags, run.data.metrics
+        row = {
+            "time": _moment(info.start_time),
+            "id": info.run_id,
+            "name": info.run_name,
+            "asset": tags.get("asset"),
+            "model_type": tags.get("model_type"),
+            "role": tags.get("role"),
+            "status": STATUS[info.status],
+            "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
+            "link": self._tracking.run_url(info.run_id),
+        }
+        if "trial" not in tags:
+            return row | {"metrics": json.dumps(metrics)}
+        return row | {
+            "trial_of": tags.get("search") or tags.get("mlflow.parentRunId", ""),
+            "trial": float(tags["trial"]),
+            "loss": metrics.get("loss"),
+            "fit_seconds": metrics.get("seconds"),
+            "rounds": metrics.get("rounds"),
+            "error": tags.get("error"),
+            "parameters": json.dumps(run.data.params),
+        }
+
+
+def parameters_of(trial: Any) -> dict[str, Any]:
+    """The parameters of a row of `trials` as they were written: JSON where it is such, else text."""
+    return {name: _value(text) for name, text in json.loads(trial.parameters).items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # a run that somebody else logged
+        return text
+
+
+def _trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """Trials in the order of their searches, each with the best loss so far."""
+    trials = frame[frame["trial_of"].notna()].assign(seconds=frame["fit_seconds"])
+    trials = trials.sort_values(["trial_of", "trial"], kind="stable")
+    searches = trials.groupby("trial_of")
+    began = searches["time"].transform("min")
+    trials["best"] = searches["loss"].cummin()
+    trials["best"] = trials.groupby("trial_of")["best"].ffill()  # a trial that failed has none of its own
+    trials["search"] = trials["model_type"] + began.dt.strftime(" %Y-%m-%d %H:%M")
+    newest = began.groupby(trials["model_type"]).transform("max")
+    trials["newest_search"] = began == newest
+    return typed(trials.sort_values("time", kind="stable").reset_index(drop=True), TRIALS)
+
+
+def _metrics(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each metric of each run."""
+    rows = [
+        {
+            "time": run.time,
+            "run": run.name,
+            "asset": run.asset,
+            "model_type": run.model_type,
+            "role": run.role,
+            "name": name,
+            "value": value,
+        }
+        for run in frame.itertuples(index=False)
+        for name, value in json.loads(run.metrics).items()
+    ]
+    return as_frame(rows, METRICS)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,41 @@
+"""What a dataset is: its YAML, checked part by part and as a whole, and the arithmetic of its periods.
+
+In: the text of a YAML file and the environment that it may name. Out: a frozen `DatasetSpec`, or one SpecError.
+"""
+
+from mlops_assets.dataset.parts import (
+    Calendar,
+    Column,
+    Derived,
+    Features,
+    FilesSource,
+    GroupMeans,
+    Numeric,
+    PackageSource,
+    RowRule,
+    SqlSource,
+    Target,
+    Time,
+    Window,
+)
+from mlops_assets.dataset.spec import SNAPSHOT, DatasetSpec, load_dataset, shipped_datasets
+
+__all__ = [
+    "SNAPSHOT",
+    "Calendar",
+    "Column",
+    "DatasetSpec",
+    "Derived",
+    "Features",
+    "FilesSource",
+    "GroupMeans",
+    "Numeric",
+    "PackageSource",
+    "RowRule",
+    "SqlSource",
+    "Target",
+    "Time",
+    "Window",
+    "load_dataset",
+    "shipped_datasets",
+]

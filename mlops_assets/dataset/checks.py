@@ -1,0 +1,140 @@
+"""What does not fit together in a dataset's spec: each problem in words, with the place in the YAML first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, name_and_width
+
+if TYPE_CHECKING:
+    from mlops_assets.dataset.spec import DatasetSpec
+
+RESERVED = ("target", "row_id")  # columns of clean data
+_TYPES = {"time": ("time",), "number": ("number", "integer"), "category": ("integer", "text")}
+
+
+def problems(spec: DatasetSpec) -> Iterator[str]:
+    """All problems of a spec, in the order of the YAML."""
+    yield from _columns(spec)
+    yield from _time(spec)
+    yield from _target(spec)
+    yield from _aliases(spec, "key", spec.key)
+    yield from _rows(spec)
+    yield from _features(spec)
+    yield from _feature_names(spec)
+    yield from _group_means(spec)
+
+
+def _columns(spec: DatasetSpec) -> Iterator[str]:
+    for alias, column in spec.columns.items():
+        if alias in RESERVED:
+            yield f"columns.{alias}: the project uses this name itself; choose another alias"
+        if column.timezone and column.type != "time":
+            yield f"columns.{alias}: timezone is for type time"
+
+
+def _time(spec: DatasetSpec) -> Iterator[str]:
+    time = spec.time
+    if time:
+        yield from _aliases(spec, "time.column", [time.column], "time")
+        if time.last_month and time.last_month < time.first_month:
+            yield "time: last_month lies before first_month"
+    elif isinstance(spec.source, FilesSource) and "{month}" in spec.source.uri:
+        yield "source.uri holds {month}, so time must be given"
+
+
+def _target(spec: DatasetSpec) -> Iterator[str]:
+    target = spec.target
+    yield from _aliases(spec, "target", target.columns, "time" if target.minutes_between else "number")
+    outcome = target.columns[-1]
+    if outcome in spec.inputs():
+        yield f"features: '{outcome}' is known only after the event, because the target is made of it"
+
+
+def _rows(spec: DatasetSpec) -> Iterator[str]:
+    for rule in spec.rows:
+        where = f"rows ({rule.name})"
+        yield from _aliases(spec, where, [rule.column])
+        if rule.column not in spec.columns:
+            continue
+        kind = spec.columns[rule.column].type
+        values = (*(rule.one_of or ()), *(rule.none_of or ()))
+        if (rule.min is not None or rule.max is not None) and kind not in _TYPES["number"]:
+            yield f"{where}: min and max are for numbers, and '{rule.column}' has type {kind}"
+        if values and kind == "time":
+            yield f"{where}: a column of type time can only be tested by not_null"
+        elif any(isinstance(value, str) != (kind == "text") for value in values):
+            wanted = "texts, in quotes" if kind == "text" else "numbers"
+            yield f"{where}: the values of '{rule.column}' must be {wanted}, for its type is {kind}"
+
+
+def _features(spec: DatasetSpec) -> Iterator[str]:
+    features = spec.features
+    columns = [alias for alias in features.numeric if alias not in features.derived]
+    yield from _aliases(spec, "features.categorical", features.categorical, "category")
+    yield from _aliases(spec, "features.numeric", columns, "number")
+    yield from _aliases(spec, "features.calendar", features.calendar, "time")
+    for name, derived in features.derived.items():
+        yield from _aliases(spec, f"features.derived.{name}", derived.of, DERIVATIONS[derived.function][0])
+    yield from _aliases(spec, "features.pairs", [alias for pair in features.pairs for alias in pair], "category")
+    if not (features.categories or features.numbers or features.calendar_names):
+        yield "features: none are given"
+
+
+def _feature_names(spec: DatasetSpec) -> Iterator[str]:
+    """A name that stands for two things would let one silently replace the other."""
+    features = spec.features
+    for where, given in {
+        "features.categorical": features.categorical,
+        "features.pairs": features.pairs,
+        "group_means.keys": features.group_means.keys if features.group_means else (),
+        **{f"features.calendar.{name}.parts": calendar.parts for name, calendar in features.calendar.items()},
+    }.items():
+        for item in _repeated(given):
+            yield f"{where}: {item if isinstance(item, str) else list(item)} is given twice"
+    for name in features.derived:
+        if name in spec.columns or name in RESERVED:
+            yield f"features.derived: '{name}' is already the name of a column"
+    for name in features.calendar_names:
+        if name in spec.columns:
+            yield f"features.calendar: its part '{name}' has the name of a column; choose another alias"
+    for name in _repeated([*features.categories, *features.numbers, *features.calendar_names]):
+        yield f"features: '{name}' is given as two features"
+
+
+def _group_means(spec: DatasetSpec) -> Iterator[str]:
+    features, means = spec.features, spec.features.group_means
+    if not means:
+        return
+    for name, width in (name_and_width(token) for key in means.keys for token in key):
+        where = f"features.group_means.keys: '{name}'"
+        if name in features.categories:
+            if width:
+                yield f"{where} is a category, which takes no width"
+        elif name in features.numbers:
+            if not width:
+                yield f"{where} is a number and needs the width of its steps, such as {name}/5"
+        elif name not in features.calendar_names:
+            known = ", ".join([*features.categories, *features.numbers, *features.calendar_names])
+            yield f"{where} is not a feature (features: {known})"
+    if means.relative_to is not None:
+        if means.relative_to not in features.numbers:
+            yield f"features.group_means.relative_to: '{means.relative_to}' is not a number feature"
+        if not spec.target.keep or spec.target.keep[0] <= 0:
+            yield "features.group_means.relative_to needs target.keep with a low end above 0"
+
+
+def _aliases(spec: DatasetSpec, where: str, aliases: Iterable[str], kind: str | None = None) -> Iterator[str]:
+    """Aliases that are no columns, or whose type does not fit `kind`."""
+    for alias in aliases:
+        if alias not in spec.columns:
+            yield f"{where}: '{alias}' is not a column (columns: {', '.join(spec.columns)})"
+        elif kind and spec.columns[alias].type not in _TYPES[kind]:
+            wanted = " or ".join(_TYPES[kind])
+            yield f"{where}: '{alias}' has type {spec.columns[alias].type}, which must be {wanted}"
+
+
+def _repeated(items: Iterable) -> list:
+    return [item for item, count in Counter(items).items() if count > 1]

@@ -1,0 +1,163 @@
+"""What a dataset is: one YAML file, checked into a frozen `DatasetSpec`.
+
+Everything after ingest knows the aliases of this file and no real column name.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from mlops_assets.dataset.checks import problems
+from mlops_assets.dataset.parts import (
+    Alias,
+    Column,
+    Features,
+    Part,
+    RowRule,
+    Source,
+    Target,
+    Time,
+    Window,
+)
+from mlops_assets.errors import SpecError
+
+SHIPPED = Path(__file__).parent / "shipped"
+SNAPSHOT = "snapshot"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class DatasetSpec(Part):
+    """A dataset: where its rows are, what they mean and what is learnt from them."""
+
+    name: Alias = Field(description="Short name; also of the MLflow experiment and the registered model.")
+    description: str = Field("", description="A sentence for people.")
+    source: Source = Field(description="Where its rows are: files, sql or package.")
+    columns: dict[Alias, Column] = Field(min_length=1, description="Alias to source column; no others are read.")
+    time: Time | None = Field(None, description="Left out: one snapshot, split by a hash of the key.")
+    key: tuple[Alias, ...] = Field((), description="Columns that identify a row of a snapshot; all where left out.")
+    target: Target = Field(description="What is predicted.")
+    rows: tuple[RowRule, ...] = Field((), description="Rules that clean data keeps.")
+    features: Features = Field(description="What a caller knows before the event.")
+    window: Window = Field(default_factory=Window)
+
+    _hidden: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def redact(self, text: str) -> str:
+        """`text` with every value that came from the environment put back as its `${NAME}`."""
+        return _redact(text, self._hidden)
+
+    def source_name(self, alias: str) -> str:
+        """The column's real name; only sources may ask for it."""
+        return self.columns[alias].source_name or alias
+
+    def used_columns(self) -> tuple[str, ...]:
+        """Aliases of all columns that are read from the source, in the YAML's order."""
+        return tuple(self.columns)
+
+    def inputs(self) -> tuple[str, ...]:
+        """Aliases that a prediction needs, in the YAML's order."""
+        return self._inputs
+
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
+        features = self.features
+        names = {*features.categories, *features.numeric, *features.calendar}
+        names |= {alias for derived in features.derived.values() for alias in derived.of}
+        return tuple(alias for alias in self.columns if alias in names)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "DatasetSpec":
+        if found := "; ".join(problems(self)):
+            raise ValueError(found)
+        return self
+
+
+def shipped_datasets() -> tuple[str, ...]:
+    """Names of the datasets that come with the project."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
+
+
+def load_dataset(name_or_path: str, env: Mapping[str, str], source_uri: str | None = None) -> DatasetSpec:
+    """Read, expand and check a dataset's YAML.
+
+    `name_or_path`: a shipped name or a file. `env`: where `${NAME}` is looked up.
+    `source_uri`: replaces the place the YAML names (a URI, or the URL of a database).
+    Raises SpecError that names the file, the key and what to do.
+    """
+    path = _find(name_or_path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path.name} is not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise SpecError(f"{path.name} must be a mapping with name, source, columns, target and features")
+    hidden: dict[str, str] = {}
+    document = _expand(document, env, hidden, path.name)
+    if source_uri:
+        hidden[source_uri] = "${MLOPS_SOURCE_URI}"
+        document["source"] = _move(document.get("source"), source_uri, path.name)
+    try:
+        spec = DatasetSpec.model_validate(document)
+    except ValidationError as error:
+        text = "; ".join(_explain(item) for item in error.errors(include_url=False, include_input=False))
+        raise SpecError(f"{path.name}: {_redact(text, hidden)}") from None
+    spec._hidden.update(hidden)
+    return spec
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise SpecError(f"the dataset file {name_or_path} does not exist")
+        return path
+    if name_or_path not in shipped_datasets():
+        known = ", ".join(shipped_datasets())
+        raise SpecError(f"'{name_or_path}' is not a dataset: use one of {known}, or the path of a YAML file")
+    return SHIPPED / f"{name_or_path}.yaml"
+
+
+def _expand(value: Any, env: Mapping[str, str], hidden: dict[str, str], file: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _expand(item, env, hidden, file) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, env, hidden, file) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match) -> str:
+        name = match.group(1)
+        if not env.get(name):
+            raise SpecError(f"{file} needs the environment variable {name}, which is not set")
+        hidden[env[name]] = match.group(0)
+        return env[name]
+
+    return _VARIABLE.sub(replace, value)
+
+
+def _move(source: Any, uri: str, file: str) -> Any:
+    place = {"files": "uri", "sql": "url"}.get(source.get("kind") if isinstance(source, dict) else None)
+    if place is None:
+        raise SpecError(f"MLOPS_SOURCE_URI cannot move {file}: its source is not of kind files or sql")
+    return source | {place: uri}
+
+
+def _explain(problem) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "is not a key of a dataset"
+    return f"{where}: {message}" if where else message
+
+
+def _redact(text: str, hidden: Mapping[str, str]) -> str:
+    for value in sorted(hidden, key=len, reverse=True):
+        text = text.replace(value, hidden[value])
+    return text

@@ -1,0 +1,169 @@
+"""First contact with MLflow: quiet, in bounded time, its schema made once, and no password in any message."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from mlops_assets.database_urls import redact, schema_of
+from mlops_assets.errors import TrackingError
+from mlops_assets.resources.databases.database import one_at_a_time
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# MLflow itself waits two minutes a request, tries eight times, prints links and bars, and reports its use.
+DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+# What the packages of object stores raise by themselves, where MLflow's artefacts are in one.
+_STORE_ERRORS = {
+    "boto3.exceptions": ("Boto3Error",),
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "google.api_core.exceptions": ("GoogleAPIError",),
+    "azure.core.exceptions": ("AzureError",),
+}
+SCHEMA_SECONDS = 120
+_LONGEST_MESSAGE = 400
+_LARGEST_BATCH = 100
+_OTHER_SERVERS = ("mysql", "mssql")
+
+
+def connect(uri: str) -> "MlflowClient":
+    """A client of the tracking server or database, which MLflow's global functions use from now on too.
+
+    A database gets its tables here, by one process at a time; for a new one that takes seconds.
+    Raises TrackingError.
+    """
+    mlflow = import_mlflow()
+    with tracking_errors(uri, "be opened (does it run, and is MLOPS_TRACKING_URI right?)"), _schema_lock(uri):
+        _knock(uri)
+        mlflow.set_tracking_uri(uri)
+        client = mlflow.MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def import_mlflow() -> ModuleType:
+    """The module, with our defaults for the variables that it reads; those that the user has set win."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    for name in ("alembic", "mlflow.pyfunc"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they tell each step that goes well
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # writes tracebacks of what it raises
+    return mlflow
+
+
+@contextmanager
+def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn errors of MLflow, its database and its server, or those of `kinds`, into a TrackingError.
+
+    Its message holds no password, and neither does its chain.
+    """
+    import_mlflow()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    kinds = kinds or (MlflowException, SQLAlchemyError, OSError)
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, (*kinds, *_store_errors())):
+            raise
+        cause = error.__cause__ or error
+        told = redact(uri, str(getattr(cause, "orig", None) or cause))  # a driver's own words, without the SQL
+        told = " ".join(told.split())
+        if len(told) > _LONGEST_MESSAGE:  # the end of such a message says most
+            told = f"{told[: _LONGEST_MESSAGE // 2]} … {told[-_LONGEST_MESSAGE // 2 :]}"
+        raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {told}") from None
+
+
+def _store_errors() -> tuple[type[Exception], ...]:
+    """Those of the packages that are in use."""
+    loaded = {name: sys.modules[name] for name in _STORE_ERRORS if name in sys.modules}
+    return tuple(getattr(module, kind) for name, module in loaded.items() for kind in _STORE_ERRORS[name])
+
+
+def search_runs(client: "MlflowClient", experiment_id: str, filter_string: str) -> "Iterator[Run]":
+    """All runs of an experiment that match, page by page."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], filter_string, max_results=1000, page_token=token)
+        yield from page
+        if not (token := page.token):
+            return
+
+
+def write_batch(
+    client: "MlflowClient",
+    run_id: str,
+    *,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float | None],
+    tags: Mapping[str, str],
+    at: float,
+) -> None:
+    """Log to a run; the same call again changes nothing.
+
+    A parameter is written as JSON, so that its type survives. A metric that is None is left out.
+    `at`: seconds since 1970.
+    """
+    from mlflow.entities import Metric, Param, RunTag
+
+    milliseconds = int(at * 1000)
+    measured = [Metric(name, float(value), milliseconds, 0) for name, value in metrics.items() if value is not None]
+    written = [Param(name, json.dumps(value, default=_plain)) for name, value in params.items()]
+    client.log_batch(
+        run_id,
+        metrics=measured,
+        params=written[:_LARGEST_BATCH],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+    for start in range(_LARGEST_BATCH, len(written), _LARGEST_BATCH):
+        client.log_batch(run_id, params=written[start : start + _LARGEST_BATCH])
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as the Python number JSON can write."""
+    return value.item()
+
+
+def _knock(uri: str) -> None:
+    """Fail at once where a database server does not answer; MLflow would try for minutes."""
+    from sqlalchemy import NullPool, create_engine
+
+    if uri.startswith(_OTHER_SERVERS):
+        create_engine(uri, poolclass=NullPool).connect().close()
+
+
+@contextmanager
+def _schema_lock(uri: str) -> Iterator[None]:
+    """One process at a time where the tables are made from here: two that do so at once fail."""
+    from filelock import FileLock
+    from sqlalchemy import make_url
+
+    if uri.startswith("postgresql"):
+        with one_at_a_time(uri, schema_of(uri)):
+            yield
+        return
+    path = make_url(uri).database if uri.startswith("sqlite") else None
+    if not path or path == ":memory:":
+        yield
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock", timeout=SCHEMA_SECONDS):
+        yield

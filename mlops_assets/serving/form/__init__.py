@@ -1,0 +1,34 @@
+"""The form at `/`: what the champion can be asked, as a page made from its signature."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from mlops_assets.dashboards.mount import mount
+from mlops_assets.dashboards.theme import new_app
+from mlops_assets.project import Project
+from mlops_assets.serving.form import fields
+from mlops_assets.serving.form.ask import Versions
+from mlops_assets.serving.form.callbacks import Form, add_callbacks, reporter
+from mlops_assets.serving.form.page import CSS, page
+from mlops_assets.serving.predict import Predict
+from mlops_assets.serving.predictor import STARTING
+
+PREFIX = "/"
+
+
+def mount_form(api: FastAPI, project: Project, predict: Predict, has_keys: bool) -> None:
+    """Serve the form beside the API's routes, which come first. Where the API asks for keys, so does the form: its
+    requests pass the same gate.
+    """
+    predictor = predict.predictor
+    app = new_app("Predict", PREFIX, css=CSS, on_error=reporter(project.spec.redact))
+
+    def layout():
+        look = predictor.last_look
+        return page(project.spec, predictor.loaded, (look and look.problem) or STARTING)
+
+    app.layout = layout
+    fields.add_callbacks(app)
+    add_callbacks(app, Form(predict, Versions(project.registry, predictor), has_keys))
+    mount(api, lambda: app, PREFIX)

@@ -1,0 +1,134 @@
+"""Asks the champion and other versions the same question: in this process, by what `POST /predict` itself calls."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+import orjson
+
+from mlops_assets.core.columns import from_rows
+from mlops_assets.errors import InputError, MlopsError, TrackingError
+from mlops_assets.resources.mlflow.registry import Registry, Version
+from mlops_assets.serving.form.values import Query
+from mlops_assets.serving.json_rows import row_answer
+from mlops_assets.serving.predict import Predict, Question
+from mlops_assets.serving.predictor import Champion, Predictor, load_champion
+
+log = logging.getLogger(__name__)
+OFFERED = 20
+KEPT = 3  # in memory, beside the champion
+LISTED_SECONDS = 20  # for which the list of versions holds
+
+
+class Versions:
+    """Thread-safe. The champion is always the predictor's own."""
+
+    def __init__(self, registry: Registry, predictor: Predictor) -> None:
+        self._registry = registry
+        self._predictor = predictor
+        self._lock = Lock()  # one is loaded at a time
+        self._loaded: OrderedDict[int, Champion] = OrderedDict()
+        self._listed: tuple[Version, ...] = ()
+        self._list_again = 0.0
+
+    def recent(self) -> tuple[Version, ...]:
+        """The versions registered last, newest first; those known so far while the registry does not answer."""
+        if monotonic() >= self._list_again:
+            self._list_again = monotonic() + LISTED_SECONDS
+            try:
+                self._listed = self._registry.newest(OFFERED)
+            except TrackingError as error:
+                log.warning("the versions cannot be listed: %s", error)
+        return self._listed
+
+    def load(self, number: int) -> Champion:
+        """A version, checked as a champion is; raises MlopsError with a message for the form's reader."""
+        champion = self._predictor.loaded
+        if champion and champion.number == number:
+            return champion
+        with self._lock:
+            if number not in self._loaded:
+                self._loaded[number] = self._fetch(number)
+            self._loaded.move_to_end(number)
+            if len(self._loaded) > KEPT:
+                self._loaded.popitem(last=False)
+            return self._loaded[number]
+
+    def _fetch(self, number: int) -> Champion:
+        try:
+            return load_champion(self._registry, self._registry.version(number))
+        except TrackingError as error:
+            log.warning("version %d cannot be had: %s", number, error)
+            raise MlopsError(f"version {number} does not exist, or the model registry does not answer") from None
+        except MlopsError as error:
+            log.warning("version %d cannot be used: %s", number, error)
+            raise MlopsError(f"version {number} cannot be used: it failed its check at loading") from None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one version answers: the parts of `POST /predict`'s answer to one row; or why it does not."""
+
+    number: int
+    version: Champion | None = None
+    row: dict[str, Any] = field(default_factory=dict)  # as it was asked
+    answer: dict[str, Any] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()  # inputs that were given and that this version does not have
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The answers to a question, the champion's first."""
+
+    query: Query
+    request_id: str
+    told: tuple[Told, ...]
+
+
+def ask(predict: Predict, versions: Versions, query: Query, request_id: str) -> Asked:
+    """Only the champion's answer goes to the prediction log: the others are nobody's answers but the reader's.
+
+    Raises ApiError without a champion, and InputError where it cannot use a value.
+    """
+    champion = predict.predictor.champion
+    others = [number for number in query.compare if number != champion.number]
+    told = [_of_champion(predict, champion, query.values, request_id)]
+    told += [_of_other(versions, number, query.values) for number in others]
+    return Asked(query, request_id, tuple(told))
+
+
+def _of_champion(predict: Predict, champion: Champion, values: Mapping[str, Any], request_id: str) -> Told:
+    row, ignored = _row(champion, values)
+    body = predict.answer_many(Question(champion, orjson.dumps(row), explain=True, request_id=request_id))
+    return Told(champion.number, champion, row, orjson.loads(body), ignored)
+
+
+def _of_other(versions: Versions, number: int, values: Mapping[str, Any]) -> Told:
+    try:
+        version = versions.load(number)
+        row, ignored = _row(version, values)
+        columns = from_rows([row], version.model.spec)
+    except InputError as error:
+        return Told(number, problem=f"version {number} cannot use this: {reason(error)}")
+    except MlopsError as error:
+        return Told(number, problem=str(error))
+    answers, contributions = version.model.answer(columns), version.model.contributions(columns)
+    return Told(number, version, row, row_answer(answers, 0, contributions), ignored)
+
+
+def reason(error: InputError) -> str:
+    """Its message; the form has one row, which needs no number."""
+    return str(error).removeprefix(f"row {error.row}: ")
+
+
+def _row(version: Champion, values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    known = {item.name for item in version.model.signature}
+    row = {name: value for name, value in values.items() if name in known}
+    return row, tuple(name for name in values if name not in known)

@@ -1,0 +1,199 @@
+"""What happens on the page: a question is asked, a link followed, an example shown, another champion noticed."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shlex
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dash_mantine_components as dmc
+import orjson
+from dash import ALL, Dash, Input, Output, State, ctx, html, set_props
+from dash.exceptions import PreventUpdate
+from flask import request
+
+from mlops_assets.errors import InputError, MlopsError
+from mlops_assets.serving.errors import internal_error
+from mlops_assets.serving.form.answer import answer_cards
+from mlops_assets.serving.form.ask import Asked, Versions, ask, reason
+from mlops_assets.serving.form.fields import field_id, fields
+from mlops_assets.serving.form.page import WATCH, failure, other_versions, who
+from mlops_assets.serving.form.values import (
+    MOST_COMPARED,
+    Query,
+    first_values,
+    format_query,
+    given,
+    parse_query,
+    to_send,
+    to_show,
+)
+from mlops_assets.serving.predict import PATH, Predict
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+    from mlops_assets.serving.predictor import Champion
+
+log = logging.getLogger(__name__)
+FIELDS = field_id(ALL, ALL)
+# On a narrow screen the answer comes below the form.
+_SHOW_ANSWER = """
+function() {
+    if (innerWidth < 992 && document.querySelector(".answers")) {
+        document.getElementById("answer").scrollIntoView({behavior: "smooth"});
+    }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the callbacks work with."""
+
+    predict: Predict
+    versions: Versions
+    has_keys: bool
+
+    @property
+    def champion(self) -> Champion | None:
+        return self.predict.predictor.loaded
+
+
+def add_callbacks(app: Dash, form: Form) -> None:
+    app.clientside_callback(_SHOW_ANSWER, Input("answer", "children"), prevent_initial_call=True)
+
+    @app.callback(
+        Output("answer", "children"),
+        Output("url", "search"),
+        Input("predict", "n_clicks"),
+        Input("url", "search"),
+        State("url", "href"),
+        State(FIELDS, "id"),
+        State(FIELDS, "value"),
+        State("compare", "value"),
+        running=[(Output("predict", "loading"), True, False)],
+    )
+    def answer(clicks, search, href, ids, values, compare):
+        """To the fields after a click or Enter, else to the link."""
+        is_link = ctx.triggered_id != "predict"
+        query = parse_query(search) if is_link else _filled_in(ids, values, compare)
+        if form.champion is None or (is_link and not query):
+            raise PreventUpdate
+        query = Query(to_send(form.champion.model.signature, query.values), query.compare)
+        link = format_query(query)
+        try:
+            asked = ask(form.predict, form.versions, query, _request_id())
+        except InputError as error:
+            _mark(ids, error)
+            return failure(reason(error)), link
+        _mark(ids, None)
+        return [answer_cards(asked), _tools(asked, href.partition("?")[0], link, form.has_keys)], link
+
+    @app.callback(Input("url", "search"), State(FIELDS, "id"), State(FIELDS, "value"), State("compare", "value"))
+    def show_link(search, ids, values, compare):
+        """At once: the answer may take a while. What was just sent from the fields is there already."""
+        query = parse_query(search)
+        if form.champion is None or not query:
+            raise PreventUpdate
+        model, own = form.champion.model, _filled_in(ids, values, compare)
+        asked, sent = (to_send(model.signature, each.values) for each in (query, own))
+        if (asked, query.compare) == (sent, own.compare):
+            raise PreventUpdate
+        _show(ids, to_show(model.signature, asked, model.spec))
+        set_props("compare", {"value": [str(number) for number in query.compare]})
+
+    @app.callback(
+        Input("example", "n_clicks"), Input("reset", "n_clicks"), State(FIELDS, "id"), prevent_initial_call=True
+    )
+    def fill(_, __, ids):
+        """With a row that the champion is checked by, a real one, or as on a new page."""
+        model = form.champion.model
+        if ctx.triggered_id == "reset":
+            _show(ids, first_values(model.signature))
+        else:
+            _show(ids, to_show(model.signature, random.choice(model.golden.rows), model.spec))
+        _mark(ids, None)
+
+    @app.callback(
+        Output("fields", "children"),
+        Output("shown", "data"),
+        Input("watch", "n_intervals"),
+        State("shown", "data"),
+        State(FIELDS, "id"),
+        State(FIELDS, "value"),
+        prevent_initial_call=True,
+    )
+    def follow(_, shown, ids, values):
+        """Another champion: its own fields, with what was filled in already."""
+        champion = form.champion
+        if champion is None or champion.number == shown:
+            raise PreventUpdate
+        signature = champion.model.signature
+        filled = _filled_in(ids, values).values if ids else first_values(signature)
+        set_props("who", {"children": who(champion)})
+        set_props("empty", {"hidden": True})
+        set_props("form-page", {"hidden": False})
+        set_props("watch", {"interval": WATCH})
+        return fields(signature, to_show(signature, filled, champion.model.spec)), champion.number
+
+    @app.callback(Output("compare", "data"), Input("shown", "data"))
+    def offer(shown):
+        if shown is None:
+            raise PreventUpdate
+        return other_versions(form.versions.recent(), shown)
+
+
+def reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
+    """What a callback that fails shows instead of an answer; what nobody expected goes to the log."""
+
+    def report(error: Exception) -> None:
+        message = str(error)
+        if not isinstance(error, MlopsError):
+            request_id = _request_id()
+            log.error("request %s failed:\n%s", request_id, redact("".join(traceback.format_exception(error))))
+            message = f"{internal_error()}: {request_id}"
+        set_props("answer", {"children": failure(message)})
+
+    return report
+
+
+def _request_id() -> str:
+    """That the gate gave to this call."""
+    return request.environ["asgi.scope"]["request_id"]
+
+
+def _filled_in(ids: list[dict[str, Any]], values: list[Any], compare: list[str] | None = None) -> Query:
+    return Query(given([each["name"] for each in ids], values), tuple(map(int, (compare or ())[:MOST_COMPARED])))
+
+
+def _show(ids: list[dict[str, Any]], values: Mapping[str, Any]) -> None:
+    for each in ids:
+        empty = None if each["kind"] == "select" else ""
+        set_props(each, {"value": values.get(each["name"], empty)})
+
+
+def _mark(ids: list[dict[str, Any]], error: InputError | None) -> None:
+    """Say at its field what is wrong with a value."""
+    for each in ids:
+        set_props(each, {"error": reason(error) if error and error.field == each["name"] else None})
+
+
+def _tools(asked: Asked, address: str, link: str, has_keys: bool) -> Component:
+    """The same question for others: as a link, and as a command."""
+    row = orjson.dumps(asked.told[0].row).decode()
+    command = ["curl", address.rstrip("/") + PATH, "--json", row]
+    curl = shlex.join(command) + (' -H "X-API-Key: $MLOPS_API_KEY"' if has_keys else "")
+    copied = {"variant": "default", "size": "compact-sm", "copiedChildren": "Copied"}
+    return html.Div(
+        [
+            dmc.CopyButton("Copy link", value=address + link, **copied),
+            dmc.CopyButton("Copy as curl", value=curl, **copied),
+            html.Span(["request ", html.Code(asked.request_id)], className="dim"),
+        ],
+        className="tools",
+    )

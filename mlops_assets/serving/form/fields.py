@@ -1,0 +1,80 @@
+"""The fields of the form, one for each input of the champion's signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import dash_mantine_components as dmc
+from dash import MATCH, Dash, Input, Output, State
+
+from mlops_assets.serving.form.wording import hint, label
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+    from mlops_assets.core.features import signature
+
+SHOWN_AT_ONCE = 300  # categories in an open list; typing narrows it
+UNSEEN = "Not in the training rows"
+# A category that the model does not know can be asked for, too: what was typed becomes an option of its own. Options
+# change for that only, since a select forgets a choice that it has not yet handed on when they do.
+_OFFER_TYPED = """
+function(typed, value, options) {
+    const known = options.filter(option => !option.group).map(option => option.value);
+    const offered = options.filter(option => option.group).flatMap(option => option.items.map(item => item.value));
+    const strange = [value, (typed || "").trim()].filter(text => text && !known.includes(text));
+    if (strange.every(text => offered.includes(text))) return dash_clientside.no_update;
+    const items = [...new Set(strange)].map(text => ({value: text, label: text}));
+    return [...options.filter(option => !option.group), {group: "GROUP", items}];
+}
+""".replace("GROUP", UNSEEN)
+
+
+def field_id(name: Any, kind: Any) -> dict[str, Any]:
+    return {"part": "field", "name": name, "kind": kind}
+
+
+def fields(inputs: Iterable[signature.Input], values: Mapping[str, Any]) -> list[Component]:
+    """All fields in order; `values` by name, which need not have all."""
+    return [_field(item, values.get(item.name)) for item in inputs]
+
+
+def add_callbacks(app: Dash) -> None:
+    select = field_id(MATCH, "select")
+    app.clientside_callback(
+        _OFFER_TYPED,
+        Output(select, "data"),
+        Input(select, "searchValue"),
+        Input(select, "value"),
+        State(select, "data"),
+    )
+
+
+def _field(item: signature.Input, value: Any) -> Component:
+    shared = {"label": label(item.name), "description": hint(item) or "\N{NO-BREAK SPACE}", "value": value}
+    shared["debounce"] = True  # so that Enter and leaving a field hand its value on before a question is asked
+    if item.categories is not None:
+        options: list[dict[str, Any]] = [{"value": category, "label": category} for category in item.categories]
+        if value and value not in item.categories:
+            options.append({"group": UNSEEN, "items": [{"value": value, "label": value}]})
+        return dmc.Select(
+            id=field_id(item.name, "select"),
+            data=options,
+            searchable=True,
+            clearable=True,
+            clearSearchOnFocus=True,
+            selectFirstOptionOnChange=True,
+            limit=SHOWN_AT_ONCE,
+            **shared,
+        )
+    match item.type:
+        case "time":
+            typed = {"input": {"type": "datetime-local", "step": "any"}}  # the browser's own: typed, tapped, offline
+            return dmc.TextInput(id=field_id(item.name, "time"), attributes=typed, className="wide", **shared)
+        case "text":
+            return dmc.TextInput(id=field_id(item.name, "text"), **shared)
+        case "integer" | "number":
+            return dmc.NumberInput(
+                id=field_id(item.name, "number"), allowDecimal=item.type == "number", hideControls=True, **shared
+            )

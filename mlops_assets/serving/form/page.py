@@ -1,0 +1,139 @@
+"""The page: its frame, which stays, and the parts that follow the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from mlops_assets.dashboards.theme import shell
+from mlops_assets.serving.form.fields import fields
+from mlops_assets.serving.form.values import MOST_COMPARED, first_values
+from mlops_assets.serving.form.wording import target_name
+from mlops_assets.serving.predictor import Champion
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+    from mlops_assets.dataset import DatasetSpec
+    from mlops_assets.resources.mlflow.registry import Version
+
+
+CSS = """
+.form-page { display: grid; grid-template-columns: minmax(340px, 460px) minmax(0, 1fr); gap: 20px; align-items: start; }
+.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 14px 16px; }
+.wide { grid-column: 1 / -1; }
+.buttons { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 20px; }
+.answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); gap: 20px; }
+.answer-head { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: baseline; margin-bottom: 8px; }
+.answer-head h2 { display: flex; flex: 1 0 auto; gap: 8px; align-items: baseline; margin: 0; font-size: 14px;
+  font-weight: 400; white-space: nowrap; }
+.answer-head h2 > * { flex: none; }
+.version { font-weight: 600; }
+.links { display: flex; gap: 12px; font-size: 13px; }
+#answer { scroll-margin-top: 64px; }
+.dim { color: var(--mantine-color-dimmed); }
+.number { display: flex; flex-wrap: wrap; gap: 0 8px; align-items: baseline; }
+.big { font-size: 42px; font-weight: 650; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.difference { margin-left: auto; font-size: 13px; font-variant-numeric: tabular-nums; }
+.interval { margin: 10px 0 18px; max-width: 480px; }
+.line { position: relative; height: 10px; border-radius: 5px; background: var(--line); }
+.band { position: absolute; height: 100%; border-radius: 5px; background: var(--series); opacity: .45; }
+.dot { position: absolute; top: -2px; width: 14px; height: 14px; margin-left: -7px; border-radius: 50%;
+  background: var(--series); border: 2px solid var(--card); box-sizing: border-box; }
+.ends { display: flex; justify-content: space-between; margin-top: 4px; font-size: 13px;
+  font-variant-numeric: tabular-nums; }
+.notes { margin-bottom: 16px; padding: 10px 14px; }
+.notes ul { margin: 0; padding-left: 16px; }
+.answer h3 { margin: 0 0 8px; font-size: 13px; font-weight: 600; }
+.bars { display: grid; grid-template-columns: fit-content(46%) minmax(60px, 1fr) auto; gap: 5px 12px;
+  align-items: center; font-size: 13px; line-height: 1.35; }
+.bars > :nth-child(3n) { text-align: right; font-variant-numeric: tabular-nums; }
+.bars > :nth-last-child(-n+3) { font-weight: 600; padding-top: 4px; }
+.track { position: relative; height: 14px; }
+.zero { position: absolute; top: -3px; bottom: -3px; border-left: 1px solid var(--mantine-color-dimmed); opacity: .5; }
+.bar { position: absolute; height: 100%; min-width: 1px; border-radius: 2px; }
+.more { background: var(--series); }
+.less { background: var(--against); }
+.tools { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 14px; font-size: 13px; }
+.empty { padding: 48px 20px; text-align: center; color: var(--mantine-color-dimmed); }
+.waiting { opacity: .5; }
+@media (max-width: 62em) { .form-page { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 48em) {
+  .fields { grid-template-columns: minmax(0, 1fr); }
+  .buttons button[type=submit] { flex: 1 0 100%; }
+  .big { font-size: 34px; }
+}
+"""
+
+
+WATCH, WATCH_EMPTY = 15_000, 2_000  # milliseconds between looks for another champion, and for a first one
+
+
+def page(spec: DatasetSpec, champion: Champion | None, problem: str) -> dmc.MantineProvider:
+    """A new page; `problem` says why there is no champion, where there is none."""
+    own = fields(champion.model.signature, first_values(champion.model.signature)) if champion else []
+    parts = [
+        dcc.Location(id="url", refresh=False),
+        dcc.Interval(id="watch", interval=WATCH if champion else WATCH_EMPTY),
+        dcc.Store(id="shown", data=champion.number if champion else None),
+        html.Div(_empty(problem), id="empty", hidden=champion is not None),
+        html.Div([_form(own), _answer_area()], id="form-page", className="form-page", hidden=champion is None),
+    ]
+    about = [html.Div(spec.redact(spec.description)), html.Div(who(champion), id="who")]
+    return shell(f"Predict {target_name(spec)}", "/", parts, subtitle=about)
+
+
+def who(champion: Champion | None) -> str:
+    """The line that says who answers."""
+    if champion is None:
+        return ""
+    since = champion.version.created.strftime("%d %B %Y").lstrip("0")
+    return f"Answered by version {champion.number}, {champion.version.model_type} of {since}."
+
+
+def other_versions(versions: Iterable[Version], champion: int | None) -> list[Mapping[str, Any]]:
+    """What can be chosen to compare the champion with."""
+    return [
+        {"value": str(made.number), "label": f"version {made.number}, {made.model_type} of {made.created:%Y-%m-%d}"}
+        for made in versions
+        if made.number != champion
+    ]
+
+
+def failure(message: str) -> Component:
+    return html.Div(dmc.Alert(message, title="No answer", color="red", variant="light"), className="card")
+
+
+def _form(own: list[Component]) -> Component:
+    compare = dmc.MultiSelect(
+        id="compare",
+        label="Compare with",
+        description=f"up to {MOST_COMPARED} other versions",
+        data=[],
+        maxValues=MOST_COMPARED,
+        debounce=True,
+        searchable=True,
+        clearable=True,
+        mt=14,
+    )
+    buttons = [
+        dmc.Button("Predict", id="predict", buttonProps={"type": "submit"}, flex=1),
+        dmc.Button("Example", id="example", variant="default"),
+        dmc.Button("Reset", id="reset", variant="default"),
+    ]
+    parts = [html.Div(own, id="fields", className="fields"), compare, html.Div(buttons, className="buttons")]
+    return html.Form(parts, className="card", noValidate=True, autoComplete="off")
+
+
+def _answer_area() -> Component:
+    start = html.Div("Fill in what you know and press Enter.", className="card empty")
+    return html.Div(start, id="answer", **{"aria-live": "polite"})
+
+
+def _empty(problem: str) -> Component:
+    texts = [dmc.Title("Nothing can be predicted yet", order=3), dmc.Text(problem, id="problem")]
+    texts.append(dmc.Text("This page goes on by itself as soon as there is a champion.", size="sm"))
+    return dmc.Stack(texts, gap="xs", className="card empty")

@@ -1,0 +1,76 @@
+"""Names and numbers as the form shows them to people."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlops_assets.core.features.signature import Input
+    from mlops_assets.dataset import DatasetSpec
+
+MINUS = "\N{MINUS SIGN}"
+_DIGITS = 3  # that tell an interval's ends apart
+_MOST_DECIMALS = 6
+
+
+def words(name: str) -> str:
+    """An alias, or several joined to a name, as words."""
+    return name.replace("_", " ")
+
+
+def label(name: str) -> str:
+    text = words(name)
+    return text[:1].upper() + text[1:]
+
+
+def target_name(spec: DatasetSpec) -> str:
+    """What is predicted, in words."""
+    return words(spec.target.column) if spec.target.column else spec.target.unit or "the target"
+
+
+def decimals(span: float) -> int:
+    """Decimals with which values that differ by `span` are shown."""
+    if not math.isfinite(span) or span <= 0:
+        return 2
+    return min(_MOST_DECIMALS, max(0, _DIGITS - 1 - math.floor(math.log10(span))))
+
+
+def number(value: float, places: int) -> str:
+    return f"{round(value, places) + 0.0:,.{places}f}".replace("-", MINUS)  # -0.0 + 0.0 is 0.0
+
+
+def signed(value: float, places: int) -> str:
+    """A change with its sign, which one that rounds to nothing has not."""
+    shown = number(value, places)
+    return f"+{shown}" if round(value, places) > 0 else shown
+
+
+def plain(value: float) -> str:
+    """A number of the data: whole ones without decimals, others with up to six digits."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.6g}"
+
+
+def seen(item: Input) -> str:
+    """The range of the training rows."""
+    if item.low is None:
+        return ""
+    if item.type == "time":
+        return f"{item.low[:10]} to {item.high[:10]}"
+    low, high = (f"{end:.0f}" if item.type == "integer" else plain(end) for end in (item.low, item.high))
+    return f"{low} to {high}"
+
+
+def hint(item: Input) -> str:
+    """What the model has seen of an input, for the line above its field."""
+    if item.categories is not None:
+        return f"{len(item.categories):,} known"
+    parts = [f"seen: {seen(item)}"] if item.low is not None else []
+    if item.timezone:
+        parts.append(f"clock of {item.timezone.rpartition('/')[2].replace('_', ' ')}")
+    return ", ".join(parts)
+
+
+def value_text(value: Any) -> str:
+    """A value that a caller gave."""
+    return str(value).replace("T", " ") if isinstance(value, str) and value[4:5] == "-" else str(value)

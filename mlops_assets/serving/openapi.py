@@ -1,0 +1,252 @@
+"""The OpenAPI page: FastAPI describes its routes, this module the two that predict, by the champion's signature."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from mlops_assets.serving.batch import PATH as BATCH
+from mlops_assets.serving.errors import ERRORS
+from mlops_assets.serving.json_rows import JSON
+from mlops_assets.serving.keys import SECURITY
+from mlops_assets.serving.predict import PATH as PREDICT
+from mlops_assets.serving.predictor import Champion
+from mlops_assets.serving.status import example_rows
+from mlops_assets.serving.table_formats import FORMATS
+
+if TYPE_CHECKING:
+    from mlops_assets.core.features.signature import Input
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class Error(Schema):
+    """What is wrong with a request."""
+
+    code: str = Field(description="For programs, such as invalid_input.")
+    message: str = Field(description="For people: what is wrong, which one, and what to do.")
+    row: int | None = Field(description="The row that is to blame, from 0.")
+    field: str | None = Field(description="The field that is to blame.")
+    request_id: str = Field(description="The same id is in the server's log.")
+
+
+class ErrorAnswer(Schema):
+    error: Error
+
+
+class ModelCard(Schema):
+    """The model that answered."""
+
+    name: str
+    version: int = Field(description="Version in the registry.")
+    type: str = Field(description="Model type, such as XGBoost.")
+    training_set: str | None = Field(description="Version of the training set: a digest of its content.")
+    mlflow_run: str = Field(description="Link to the run that made it, in MLflow.")
+    dagster_run: str | None = Field(description="Link to the run that made it, in Dagster.")
+
+
+class Interval(Schema):
+    low: float
+    high: float
+
+
+class FeatureContributions(Schema):
+    """`base` and all contributions sum to the prediction, before it is kept within the target's range."""
+
+    base: float
+    features: dict[str, float] = Field(description="In the target's unit, the largest first.")
+
+
+class RowAnswer(Schema):
+    """What is said of one row."""
+
+    prediction: float | None
+    interval: Interval | None = Field(description="Holds the truth with the probability `coverage`.")
+    out_of_range: list[str] = Field(description="Inputs outside the range of the rows that the model learnt from.")
+    unseen: list[str] = Field(description="Inputs whose category those rows did not have.")
+    contributions: FeatureContributions | None = Field(None, description="Only with explain=true.")
+
+
+class Shared(Schema):
+    unit: str = Field(description="Of predictions, intervals and contributions.")
+    coverage: float | None = Field(description="Probability that an interval holds the truth.")
+    model: ModelCard
+    request_id: str
+
+
+class OneAnswer(RowAnswer, Shared):
+    """The answer to one row."""
+
+
+class ListAnswer(Shared):
+    """The answers to a list of rows, in their order."""
+
+    predictions: list[RowAnswer]
+
+
+class BatchAnswer(Shared):
+    """The answers to a table of rows, column by column."""
+
+    rows: int
+    prediction: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+    out_of_range: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
+    unseen: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
+
+
+class InputField(Schema):
+    """One input of the model; range and categories are those of the rows that it learnt from."""
+
+    name: str
+    type: Literal["number", "integer", "text", "time"]
+    categories: list[str] | None
+    low: float | str | None
+    high: float | str | None
+    timezone: str | None = Field(description="Of times that are sent without an offset.")
+
+
+class ModelPage(Schema):
+    """All about the model that answers."""
+
+    model: ModelCard
+    unit: str
+    coverage: float | None
+    loaded_at: datetime
+    registered_at: datetime
+    registry_page: str
+    verdict: str | None = Field(description="Why it became champion.")
+    months: list[str] = Field(description="The months that it learnt from.")
+    metrics: dict[str, float]
+    signature: list[InputField]
+    examples: list[dict[str, Any]] = Field(description="Rows that can be sent as they are.")
+
+
+class LoadedModel(Schema):
+    version: int
+    type: str
+    loaded_at: datetime
+    age_seconds: float
+
+
+class Health(Schema):
+    """The process is alive; whether it can answer, `/ready` tells."""
+
+    status: Literal["alive"]
+    model: LoadedModel | None
+    last_look: datetime | None = Field(description="When the registry was last asked who is champion.")
+    last_reload_error: str | None = Field(description="Why the champion of the registry is not the model in use.")
+
+
+class Ready(Schema):
+    status: Literal["ready"]
+    model_version: int
+
+
+class Refresh(Schema):
+    status: Literal["looking"]
+
+
+_TYPES = {
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "text": {"type": "string"},
+    "time": {"type": "string", "format": "date-time"},
+}
+
+
+def describe(app: FastAPI, champion: Champion | None, has_keys: bool) -> dict[str, Any]:
+    """The OpenAPI document; without a champion it does not know the inputs."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    answers = [(model, "serialization") for model in (OneAnswer, ListAnswer, BatchAnswer, ErrorAnswer)]
+    schemas |= models_json_schema(answers, ref_template="#/components/schemas/{model}")[1]["$defs"]
+    schemas["Row"], schemas["Columns"] = _row(champion), _columns(champion)
+    examples = example_rows(champion) if champion else []
+    document["paths"] |= {PREDICT: {"post": _predict(examples)}, BATCH: {"post": _batch(examples)}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _finish(operation)
+    if has_keys:
+        document["components"]["securitySchemes"] = SECURITY
+        document["security"] = [{name: []} for name in SECURITY]
+    return document
+
+
+def _row(champion: Champion | None) -> dict[str, Any]:
+    fields = {item.name: _field(item) for item in champion.model.signature} if champion else {}
+    description = "The inputs of one row. One that is left out or null is missing."
+    return {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+
+
+def _columns(champion: Champion | None) -> dict[str, Any]:
+    inputs = champion.model.signature if champion else ()
+    fields = {item.name: {"type": "array", "items": _field(item)} for item in inputs}
+    description = "A list of values for each input, all of the same length."
+    return {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+
+
+def _field(item: Input) -> dict[str, Any]:
+    told = []
+    if item.categories:
+        shown = ", ".join(item.categories[:12])
+        told.append(f"One of {shown}{', …' if len(item.categories) > 12 else ''}; others are flagged as unseen.")
+    if item.low is not None:
+        told.append(f"From {item.low} to {item.high}; values outside are flagged.")
+    if item.type == "time":
+        told.append(f"Without an offset it is a wall clock of {item.timezone or 'UTC'}.")
+    kind = _TYPES[item.type]
+    return kind | {"type": [kind["type"], "null"], "description": " ".join(told)}
+
+
+def _predict(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    row = {"$ref": "#/components/schemas/Row"}
+    examples = {"one": {"summary": "One row", "value": rows[0]}} if rows else {}
+    examples |= {"list": {"summary": "A list of rows", "value": rows}} if rows else {}
+    explain = {
+        "name": "explain",
+        "in": "query",
+        "description": "Tell what each feature adds to the prediction.",
+        "schema": {"type": "boolean", "default": False},
+    }
+    answer = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("OneAnswer", "ListAnswer")]}
+    return {
+        "summary": "Predict",
+        "description": "Predict one row, or a list of them.",
+        "operationId": "predict",
+        "parameters": [explain],
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": {"oneOf": [row, {"type": "array", "items": row}]}, "examples": examples}},
+        },
+        "responses": {"200": {"description": "The answer.", "content": {JSON: {"schema": answer}}}},
+    }
+
+
+def _batch(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    names = rows[0] if rows else {}
+    columns = {name: [row[name] for row in rows] for name in names}
+    binary = {name: {"schema": {"type": "string", "format": "binary"}} for name in FORMATS if name != JSON}
+    sent = {JSON: {"schema": {"$ref": "#/components/schemas/Columns"}, "example": columns}} | binary
+    answered = {JSON: {"schema": {"$ref": "#/components/schemas/BatchAnswer"}}} | binary
+    return {
+        "summary": "Predict a table",
+        "description": "Predict many rows; the answer is streamed, in the format of Accept or else of the request.",
+        "operationId": "predict_batch",
+        "requestBody": {"required": True, "content": sent},
+        "responses": {"200": {"description": "The answers, in the order of the rows.", "content": answered}},
+    }
+
+
+def _finish(operation: dict[str, Any]) -> None:
+    """Add the errors that the gate may answer with, all of one shape."""
+    shape = {JSON: {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+    for status, description in ERRORS.items():
+        operation["responses"][str(status)] = {"description": description, "content": shape}

@@ -1,0 +1,88 @@
+"""The server process: its address, its signals, its log."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+
+import uvicorn
+
+from mlops_assets.dashboards.theme import DASHBOARDS
+from mlops_assets.errors import SettingsError
+from mlops_assets.instance import open_instance
+from mlops_assets.logs import configure as configure_log
+from mlops_assets.project import Project
+from mlops_assets.serving.app import OpenDashboards, build_app
+from mlops_assets.serving.metrics import PipelineMetrics
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 75  # longer than the minute after which proxies let go of an idle connection
+GRACE_SECONDS = 30  # for requests in flight when the server is told to stop
+
+
+def serve(project: Project, host: str, port: int, open_dashboards: OpenDashboards) -> None:
+    """Serve predictions and dashboards until SIGINT or SIGTERM; requests in flight are answered first.
+
+    Raises SettingsError where the address cannot be used, or would be open to all.
+    """
+    pipeline = PipelineMetrics(lambda: open_instance(project))
+    app = build_app(project, open_dashboards=open_dashboards, pipeline=pipeline)
+    has_keys = bool(app.state.keys)
+    if not has_keys and not is_loopback(host):
+        raise SettingsError(
+            f"without an API key predictions are served on loopback only, not on {host}: "
+            "set MLOPS_API_KEYS (`mlops-assets new-key` makes one), or MLOPS_SERVE_HOST=127.0.0.1"
+        )
+    listening = listen(host, port)
+    configure_log(project.settings.log_format)
+    who = "with an API key" if has_keys else "without an API key, to this machine only (MLOPS_API_KEYS opens it)"
+    bound, at = listening.getsockname()[:2]
+    shown = f"[{bound}]" if ":" in bound else bound
+    address = f"http://{shown}:{at}"
+    told = f"Predictions: {address}/predict, {who}"
+    if project.settings.log_format == "json":
+        log.info(told)
+    else:
+        print(f"{told}   (Ctrl-C stops it)", flush=True)
+        print(f"Form: {address}/   Dashboards: {address}{DASHBOARDS}", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # uvicorn sends itself the signal again once it has stopped
+    uvicorn.Server(configure(app)).run(sockets=[listening])
+
+
+def configure(app) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,  # callers are told apart by their keys, and without keys all are on this machine
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises SettingsError where the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address, family=family, backlog=2048)
+    except OSError as error:
+        told = error.strerror or str(error)
+        raise SettingsError(f"{host}, port {port}, cannot be served on: {told} (MLOPS_SERVE_HOST, _PORT)") from None
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,99 @@
+"""Final models: fitted on the train split alone, registered, and able to answer from raw rows."""
+
+import numpy as np
+import pytest
+
+from mlops_assets.core.training_set import TrainingSet
+from mlops_assets_tests.assets.conftest import failure_of
+
+MODELS = [("sklearn_model", "Ridge"), ("xgboost_model", None)]
+
+
+@pytest.mark.parametrize(("asset", "partition"), MODELS)
+def test_a_final_model_is_registered_with_all_that_it_was_made_from(workshop, asset, partition):
+    record = workshop.record(asset, partition)
+    name = record.value("model_type")
+    tuned, built = workshop.record("hyperparameters", name), workshop.record("training_set")
+    version = workshop.project.registry.version(record.value("version"))
+    assert version.model_type == name
+    assert version.tags["role"] == "candidate"
+    assert version.tags["training_set"] == built.content
+    assert version.tags["recipe"] == record.recipe.digest
+    assert record.value("best_parameters") == tuned.value("best_parameters")
+    run = workshop.project.tracking.client.get_run(version.run_id)
+    assert run.data.tags["dagster_run_id"] == record.run_id
+    assert record.value("mlflow").endswith(version.run_id)
+    assert run.data.metrics["validation_rmse"] == record.value("validation_rmse")
+
+
+@pytest.mark.parametrize(("asset", "partition"), MODELS)
+def test_a_final_model_is_its_best_trial_once_more(workshop, asset, partition):
+    """Same rows, parameters and, for XGBoost, rounds: fault 5 was to stop on the training rows instead."""
+    record = workshop.record(asset, partition)
+    tuned = workshop.record("hyperparameters", record.value("model_type"))
+    assert record.value("validation_rmse") == pytest.approx(tuned.value("validation_rmse"), rel=1e-6)
+    assert record.value("rounds") == tuned.value("rounds")
+
+
+@pytest.mark.parametrize(("asset", "partition"), MODELS)
+def test_fault_4_a_logged_model_scores_raw_rows_as_the_matrix_it_was_judged_on(workshop, asset, partition):
+    record = workshop.record(asset, partition)
+    cleaned = workshop.project.storage.read_table(workshop.record("clean_data", "2024-02").path).to_pandas()
+    prediction = workshop.project.registry.load(record.value("version")).predict(cleaned[["zone", "size"]])
+    assert prediction.min() >= 1  # kept within the target's range, which the matrix's score was not
+    rmse = float(np.sqrt(np.mean((prediction - cleaned["target"]) ** 2)))
+    assert rmse == pytest.approx(record.value("validation_rmse"), rel=0.005)
+
+
+def test_rows_of_the_test_month_touch_no_fitted_thing(workshop, new_workshop):
+    """With another test month, encoders, searches and candidates stay what they are."""
+    other = new_workshop(MLOPS_MODEL_TYPES="Ridge,XGBoost")
+    sales = other.home.folder / "sales" / "sales_2024-03.csv"
+    sales.write_text("at,zone,size,price\n" + "2024-03-01T10:00,77,1000,999\n" * 300)
+    other.make_up_to("training_set")
+    for name in ("Ridge", "XGBoost"):
+        assert other.make("hyperparameters", name).success
+    assert other.make("sklearn_model", "Ridge").success and other.make("xgboost_model").success
+    sets = [TrainingSet.load(w.project.storage.local_folder(w.record("training_set").path)) for w in (workshop, other)]
+    assert sets[0].one_hot_names == sets[1].one_hot_names
+    assert not np.array_equal(sets[0].target("test"), sets[1].target("test"))
+    rows = [{"zone": zone, "size": size} for zone in (1, 3, 77) for size in (5.0, 50.0, 1000.0)]
+    for asset, partition in MODELS:
+        records = [w.record(asset, partition) for w in (workshop, other)]
+        assert records[0].value("best_parameters") == records[1].value("best_parameters")
+        assert records[0].value("validation_rmse") == records[1].value("validation_rmse")
+        models = [
+            w.project.registry.load(record.value("version"))
+            for w, record in zip((workshop, other), records, strict=True)
+        ]
+        assert models[0].predict(rows).tolist() == models[1].predict(rows).tolist()
+
+
+def test_a_model_without_a_training_set_says_what_to_make_first(new_workshop):
+    told = failure_of(new_workshop().make("sklearn_model", "Ridge"))
+    assert told == "training_set has not been materialised: do that first"
+
+
+def test_a_model_that_is_up_to_date_is_not_registered_again(workshop):
+    before = workshop.record("sklearn_model", "Ridge")
+    result = workshop.make("sklearn_model", "Ridge")
+    after = workshop.record("sklearn_model", "Ridge")
+    assert result.success and after.value("recomputed") is False
+    assert after.value("version") == before.value("version")
+    with pytest.raises(Exception, match="cannot find version 4"):
+        workshop.project.registry.version(4)  # two candidates and a champion
+
+
+def test_a_model_that_was_registered_by_a_killed_run_is_not_fitted_twice(new_workshop, monkeypatch):
+    workshop = new_workshop().make_up_to("hyperparameters")
+
+    def die(*args):
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops_assets.core.report.plots.predicted_against_true", die)
+        assert not workshop.make("sklearn_model", "Ridge").success
+    assert workshop.make("sklearn_model", "Ridge").success
+    record = workshop.record("sklearn_model", "Ridge")
+    assert record.value("version") == 1 and record.value("fit_seconds") >= 0
+    assert [run.info.run_name for run in workshop.mlflow_runs()].count("fit Ridge") == 1

@@ -1,0 +1,121 @@
+"""The lab on real fits: what it finds, and that nothing that is written down is done again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mlops_assets.core.judge.backtest import POLICIES, walk
+from mlops_assets.core.judge.backtest_models import Journal, LabRules, ModelLab, Month
+from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.monitor.drift import Dropped
+
+MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
+START = MONTHS[:2]
+APRIL = MONTHS[3]
+
+
+@pytest.fixture
+def make_lab(make_spec, make_columns, tmp_path):
+    """A function that gives a lab on the tiny dataset, with its journal; in April all sizes are thrice as large."""
+    spec = make_spec(features={"categorical": ["town", "zone"], "numeric": {"size": {}}})
+
+    def read(month):
+        columns = make_columns(800, seed=MONTHS.index(month))
+        y = columns.pop("price")
+        if month == APRIL:
+            columns["size"], y = columns["size"] * 3, y * 3
+        return Month({alias: columns[alias] for alias in spec.inputs()}, y.clip(1, 1000), Dropped(800, {}))
+
+    def make(model_type="Ridge", trials=1):
+        rules = LabRules(
+            spec=spec,
+            model_type=resolve_model_type(model_type),
+            seed=7,
+            threads=1,
+            trials=trials,
+            confidence=0.95,
+            minimum_gain=0.002,
+        )
+        lab = ModelLab(rules, read, START, Journal(tmp_path / "journal.jsonl"))
+        lab.fitted = []
+        fit = lab._fit
+        lab._fit = lambda learnt: lab.fitted.append(learnt) or fit(learnt)
+        return lab
+
+    return make
+
+
+def walk_all(lab):
+    return [step for policy in POLICIES.values() for step in walk(policy, MONTHS, len(START), lab, margin=0.1)]
+
+
+def test_a_score_is_that_of_a_model_of_those_months_on_the_other(make_lab):
+    lab = make_lab()
+    score = lab.score(MONTHS[:2], MONTHS[2])
+    month = lab._month(MONTHS[2])
+    error = lab._model(MONTHS[:2]).predict_columns(month.columns) - month.y
+    assert score.rmse == pytest.approx(np.sqrt((error**2).mean()))
+    assert (score.mae, score.rows) == (pytest.approx(np.abs(error).mean()), 800)
+    assert lab.cpu_seconds(MONTHS[:2]) > 0
+
+
+def test_a_month_unlike_the_others_has_drifted(make_lab):
+    lab = make_lab()
+    assert not lab.has_drifted(MONTHS[:2], MONTHS[2])
+    assert lab.has_drifted(MONTHS[:3], APRIL)
+
+
+def test_the_gate_asks_for_proof(make_lab):
+    lab = make_lab()
+    assert not lab.is_better(MONTHS[:2], MONTHS[:2], MONTHS[4])
+    assert lab.is_better((*MONTHS[:3], APRIL), (APRIL,), MONTHS[4])
+
+
+def test_what_is_written_down_is_not_done_again(make_lab):
+    first = make_lab()
+    steps = walk_all(first)
+    assert first.fitted
+    again = make_lab()
+    assert walk_all(again) == steps
+    assert not again.fitted
+
+
+def test_a_walk_that_was_killed_ends_as_if_it_had_not_been(make_lab, tmp_path):
+    steps = walk_all(make_lab())
+    path = tmp_path / "journal.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2]) + lines[-1][:7])  # and a torn last line
+    resumed = make_lab()
+    without_cost = [(step.policy, step.month, step.learnt, step.retrained, step.score) for step in walk_all(resumed)]
+    assert without_cost == [(step.policy, step.month, step.learnt, step.retrained, step.score) for step in steps]
+    assert 0 < len(set(resumed.fitted))
+
+
+def test_xgboost_grows_as_many_trees_in_every_fit_as_were_best_in_the_first_months(make_lab):
+    lab = make_lab("XGBoost")
+    rounds = lab.recipe().rounds
+    assert 0 < rounds < 800
+    for learnt in (MONTHS[:2], MONTHS[:4]):
+        assert lab._model(learnt).estimator.num_boosted_rounds() == rounds
+
+
+def test_more_trials_try_more_of_the_space(make_lab, tmp_path):
+    start = make_lab().recipe().params
+    (tmp_path / "journal.jsonl").unlink()
+    assert make_lab(trials=6).recipe().params.keys() == start.keys()
+    assert json.loads((tmp_path / "journal.jsonl").read_text().splitlines()[0])["key"] == "recipe"
+
+
+def test_a_journal_keeps_what_was_noted_and_drops_a_torn_line(tmp_path):
+    path = tmp_path / "new" / "journal.jsonl"
+    journal = Journal(path)
+    assert journal.get("a") is None
+    assert journal.note("a", {"x": 1}) == {"x": 1}
+    journal.note("b", False)
+    with path.open("a") as file:
+        file.write('{"key": "c", "va')
+    again = Journal(path)
+    assert (len(again), again.get("a"), again.get("b"), again.get("c")) == (2, {"x": 1}, False, None)
+    again.note("c", 3)
+    assert Journal(path).get("c") == 3

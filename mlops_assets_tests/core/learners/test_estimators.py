@@ -1,0 +1,201 @@
+"""Every model type fits and predicts, the same twice, and with exactly the parameters that it was given."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from mlops_assets.core.learners.estimators import FitData, build, fit, predict
+from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
+from mlops_assets.core.search.suggestions import make_suggester
+from mlops_assets.core.training_set import TrainingSet
+from mlops_assets.errors import ModelError
+
+QUICK = {"n_estimators": 12, "max_iter": 12}
+NAMES = [*shipped_model_types(), "neighbors.KNeighborsRegressor", "tree.DecisionTreeRegressor"]
+
+
+def quick(model_type, params):
+    """The parameters with few trees or iterations."""
+    return params | {name: value for name, value in QUICK.items() if name in params and model_type.name != "Lasso"}
+
+
+@pytest.fixture
+def data(training_set_folder):
+    """A function that gives a training set's rows as a trial sees them."""
+    rows = TrainingSet.load(training_set_folder)
+
+    def read(model_type, validation=True):
+        held = (rows.matrix(model_type.matrix, "validation"), rows.target("validation")) if validation else None
+        return FitData(rows.matrix(model_type.matrix, "train"), rows.target("train"), rows.categorical, held)
+
+    return read
+
+
+def fitted_params(estimator):
+    final = estimator[-1] if hasattr(estimator, "steps") else estimator
+    return final.get_params()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_predictions_bit_for_bit_with_one_thread_or_two(name, data):
+    model_type = resolve_model_type(name)
+    params = quick(model_type, model_type.space.adopt(model_type.space.start) or {})
+    X, y = data(model_type).validation
+    estimators = [fit(model_type, params, data(model_type), seed=7, threads=n).estimator for n in (1, 2)]
+    one, two = (predict(estimator, X) for estimator in estimators)
+    assert one.dtype == np.float64 and one.shape == y.shape and np.isfinite(one).all()
+    assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", ["ExtraTreesRegressor", "XGBoost"])
+def test_the_seed_reaches_the_estimator(name, data):
+    model_type = resolve_model_type(name)
+    params = quick(model_type, model_type.space.adopt(model_type.space.start))
+    X = data(model_type).validation[0]
+    one, other = (fit(model_type, params, data(model_type), seed=seed, threads=1).estimator for seed in (1, 2))
+    assert not np.array_equal(predict(one, X), predict(other, X))
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_model_types() if name != "XGBoost"])
+def test_fault_1_what_is_sampled_is_what_is_fitted(name, data):
+    model_type = resolve_model_type(name)
+    sampled = quick(model_type, make_suggester(model_type.space, seed=7, startup=8, first=[]).next())
+    fitted = fit(model_type, sampled, data(model_type), seed=7, threads=1)
+    used = fitted_params(fitted.estimator)
+    assert {name: used[name] for name in sampled} == sampled == fitted.params
+    assert all(type(used[name]) is type(sampled[name]) for name in sampled)
+    if "random_state" in used:
+        assert used["random_state"] == 7
+
+
+def test_fault_2_constants_and_the_seed_reach_xgboost(data):
+    model_type = resolve_model_type("XGBoost")
+    params = {"objective": "reg:pseudohubererror", "max_depth": 3, "n_estimators": 4, "eta": 0.5}
+    with pytest.raises(ModelError, match="XGBoost has no parameter 'eta'"):
+        build(model_type, params, seed=7, threads=1)
+    del params["eta"]
+    booster = fit(model_type, params, data(model_type), seed=7, threads=1).estimator
+    config = json.loads(booster.save_config())["learner"]
+    assert config["objective"]["name"] == "reg:pseudohubererror"
+    assert config["generic_param"]["seed"] == "7"
+    assert config["gradient_booster"]["tree_train_param"]["max_depth"] == "3"
+
+
+def test_a_trial_stops_xgboost_early_and_keeps_the_best_round_and_no_later_tree(data):
+    model_type, rows = resolve_model_type("XGBoost"), data(resolve_model_type("XGBoost"))
+    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 5, "min_child_weight": 1}
+    best = fit(model_type, params, rows, seed=7, threads=1)
+    assert 5 < best.rounds == best.estimator.num_boosted_rounds() < params["n_estimators"] - 5
+    X, y = rows.validation
+    losses = {}
+    for rounds in range(best.rounds - 5, best.rounds + 6):
+        estimator = fit(model_type, params, rows, seed=7, threads=1, rounds=rounds).estimator
+        losses[rounds] = np.sqrt(np.mean((predict(estimator, X) - y) ** 2))
+    assert min(losses, key=losses.get) == best.rounds
+
+
+def test_fault_5_a_final_fit_grows_exactly_the_rounds_of_its_trial_and_never_stops_on_its_own_rows(data):
+    model_type = resolve_model_type("XGBoost")
+    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 5, "min_child_weight": 1}
+    trial = fit(model_type, params, data(model_type), seed=7, threads=1)
+    final_data = data(model_type, validation=False)
+    final = fit(model_type, params, final_data, seed=7, threads=1, rounds=trial.rounds)
+    assert final.rounds == trial.rounds
+    assert np.array_equal(predict(final.estimator, final_data.X), predict(trial.estimator, final_data.X))
+    assert fit(model_type, params, final_data, seed=7, threads=1, rounds=150).rounds == 150
+    with pytest.raises(ModelError, match="cannot stop early without validation rows"):
+        fit(model_type, params, final_data, seed=7, threads=1)
+
+
+def test_xgboost_predicts_from_the_array_as_from_its_own_matrix_categories_included(data):
+    from xgboost import DMatrix
+
+    model_type = resolve_model_type("XGBoost")
+    rows = data(model_type)
+    booster = fit(model_type, {"n_estimators": 20}, rows, seed=7, threads=1).estimator
+    X = np.array(rows.validation[0])
+    X[:3, 0] = (np.nan, 99, 0)  # unknown, never seen, seen
+    kinds = ["c" if category else "q" for category in rows.categorical]
+    matrix = DMatrix(X, feature_types=kinds, enable_categorical=True)
+    assert "c" in kinds
+    assert np.array_equal(predict(booster, X), booster.predict(matrix).astype(np.float64))
+
+
+def test_xgboost_also_learns_from_a_sparse_matrix(data):
+    ridge, xgboost = resolve_model_type("Ridge"), resolve_model_type("XGBoost")
+    rows = data(ridge)
+    booster = fit(xgboost, {"n_estimators": 20}, rows, seed=7, threads=1).estimator
+    assert predict(booster, rows.X).shape == rows.y.shape
+
+
+def test_trials_share_the_binned_matrices_of_their_rows(data):
+    rows = data(resolve_model_type("XGBoost"))
+    first = rows.binned(64)
+    assert rows.binned(64) is first
+    assert rows.binned(32) is not first
+
+
+def test_read_only_rows_with_missing_values_are_taken_and_left_alone(data):
+    model_type = resolve_model_type("RandomForestRegressor")
+    rows = data(model_type)
+    assert not rows.X.flags.writeable and np.isnan(rows.X).any()
+    estimator = fit(model_type, {"n_estimators": 3}, rows, seed=7, threads=1).estimator
+    assert predict(estimator, rows.validation[0]).shape == rows.validation[1].shape
+
+
+def test_an_estimator_without_missing_values_gets_them_filled_even_in_an_empty_column():
+    X = np.column_stack([np.arange(40.0), np.full(40, np.nan)]).astype(np.float32)
+    X[3, 0] = np.nan
+    model_type = resolve_model_type("GradientBoostingRegressor")
+    estimator = fit(model_type, {"n_estimators": 3}, FitData(X, np.arange(40.0)), seed=7, threads=1).estimator
+    assert np.isfinite(predict(estimator, X)).all()
+
+
+def test_columns_of_too_many_values_are_no_categories_to_scikit_learn():
+    rng = np.random.default_rng(7)
+    X = np.column_stack([rng.integers(0, 5, 900), np.arange(900) % 300]).astype(np.float32)
+    model_type = resolve_model_type("HistGradientBoostingRegressor")
+    rows = FitData(X, X[:, 0], (True, True))
+    estimator = fit(model_type, {"max_iter": 5}, rows, seed=7, threads=1).estimator
+    assert estimator.get_params()["categorical_features"] == [True, False]
+
+
+@pytest.mark.parametrize("name, hint", [("max_dept", "did you mean max_depth"), ("zzz", "its parameters: ")])
+def test_a_parameter_that_the_model_type_lacks_is_named(name, hint):
+    for model_type in ("XGBoost", "RandomForestRegressor"):
+        with pytest.raises(ModelError, match=f"{model_type} has no parameter '{name}': {hint}"):
+            build(resolve_model_type(model_type), {name: 3}, seed=7, threads=1)
+
+
+@pytest.mark.parametrize("name", ["LinearRegression", "Ridge", "Lasso", "LinearSVR"])
+def test_linear_models_fit_five_thousand_one_hot_columns(name):
+    rng = np.random.default_rng(7)
+    n, columns = 20_000, 5_000
+    data = np.ones(n), (np.arange(n), rng.integers(0, columns, n))
+    X = csr_matrix(data, (n, columns))
+    y = rng.normal(0, 5, columns)[X.indices] + 15
+    model_type = resolve_model_type(name)
+    params = model_type.space.adopt(model_type.space.start)
+    estimator = fit(model_type, params, FitData(X, y), seed=7, threads=1).estimator
+    assert np.sqrt(np.mean((predict(estimator, X) - y) ** 2)) < y.std()
+
+
+def test_real_trips_are_predicted_better_than_by_their_mean(taxi_month):
+    """A stand-in for the encoder: zones as codes, distance and hour."""
+    from mlops_assets.core.prepare.cleaning import TARGET, clean
+    from mlops_assets.dataset import load_dataset
+
+    spec = load_dataset("nyc_green_taxi", {})
+    table = clean(spec, taxi_month(spec, "2024-01"), "2024-01").table
+    columns = [table[name].to_numpy().astype(np.float32) for name in ("pickup_zone", "dropoff_zone", "distance")]
+    hour = table["pickup_at"].to_numpy().astype("datetime64[h]").astype(int) % 24
+    X, y = np.column_stack([*columns, hour]).astype(np.float32)[::5], table[TARGET].to_numpy()[::5]
+    X[:, 2] = np.clip(X[:, 2], 0, 60)
+    split = len(y) * 4 // 5
+    rows = FitData(X[:split], y[:split], (True, True, False, False), (X[split:], y[split:]))
+    model_type = resolve_model_type("XGBoost")
+    fitted = fit(model_type, model_type.space.adopt(model_type.space.start), rows, seed=7, threads=1)
+    rmse = np.sqrt(np.mean((predict(fitted.estimator, X[split:]) - y[split:]) ** 2))
+    assert rmse < 0.65 * y[split:].std()

@@ -1,0 +1,111 @@
+"""Estimators come back from disk with the same predictions, and nothing foreign comes with them."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.utils import all_estimators
+
+from mlops_assets.core.learners.estimators import FitData, fit, predict
+from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
+from mlops_assets.core.learners.persistence import (
+    SKLEARN_FILE,
+    XGBOOST_FILE,
+    dump_estimator,
+    load_estimator,
+    parse_estimator,
+    save_estimator,
+)
+from mlops_assets.errors import ModelError
+
+QUICK = {"n_estimators": 8, "max_iter": 8}
+NOT_OURS = {"MultiOutputRegressor", "RegressorChain", "StackingRegressor", "VotingRegressor"}  # need arguments
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(7)
+    X = np.column_stack([rng.integers(0, 6, 300), rng.normal(size=300), rng.random(300)]).astype(np.float32)
+    X[::9, 1] = np.nan
+    return FitData(X, np.nan_to_num(X).sum(axis=1, dtype=np.float64) + 1, (True, False, False))
+
+
+def fitted(name, rows):
+    model_type = resolve_model_type(name)
+    known = model_type.load_class()().get_params()
+    params = {name: value for name, value in QUICK.items() if name in known}
+    return fit(model_type, params, rows, seed=7, threads=1).estimator
+
+
+@pytest.mark.parametrize("name", shipped_model_types())
+def test_every_shipped_model_type_predicts_the_same_bits_after_it_was_loaded(name, rows, tmp_path):
+    estimator = fitted(name, rows)
+    path = save_estimator(estimator, tmp_path)
+    assert [path] == list(tmp_path.iterdir())
+    assert path.name == (XGBOOST_FILE if name == "XGBoost" else SKLEARN_FILE)
+    assert np.array_equal(predict(load_estimator(tmp_path), rows.X), predict(estimator, rows.X))
+    assert b"pickle" not in path.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", [name for name, _ in all_estimators(type_filter="regressor") if name not in NOT_OURS])
+def test_every_regressor_of_scikit_learn_can_be_kept(name):
+    estimator = dict(all_estimators(type_filter="regressor"))[name]()
+    rng = np.random.default_rng(7)
+    X = rng.random((60, 1 if name == "IsotonicRegression" else 4))
+    y = X.sum(axis=1) + 1
+    if name in ("CCA", "PLSCanonical"):
+        estimator.set_params(n_components=1)
+    if not estimator.__sklearn_tags__().target_tags.single_output:
+        y = np.column_stack([y, y])
+    estimator.fit(X, y)
+    again = parse_estimator(dump_estimator(estimator)).predict(X)
+    assert np.allclose(again, estimator.predict(X), rtol=1e-12, atol=0)
+
+
+def tampered(data, change):
+    """The skops file with its schema changed as text."""
+    source, target = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for item in source.infolist():
+            content = source.read(item)
+            archive.writestr(item.filename, change(content) if item.filename == "schema.json" else content)
+    return target.getvalue()
+
+
+def test_a_file_with_a_foreign_type_is_refused_and_the_type_is_named(rows, tmp_path):
+    data = dump_estimator(fitted("Ridge", rows))
+
+    def plant(content):
+        schema = json.loads(content)
+        schema["__class__"], schema["__module__"] = "Popen", "subprocess"
+        return json.dumps(schema)
+
+    (tmp_path / SKLEARN_FILE).write_bytes(tampered(data, plant))
+    with pytest.raises(ModelError, match=r"not on the list of trusted types: subprocess\.Popen;"):
+        load_estimator(tmp_path)
+
+
+def test_the_trusted_types_are_ours_and_a_file_cannot_add_to_them(rows):
+    class Local:
+        pass
+
+    estimator = fitted("Ridge", rows)
+    estimator.helper_ = Local()
+    with pytest.raises(ModelError, match=r"trusted types: .*Local; use another model type"):
+        dump_estimator(estimator)
+
+
+@pytest.mark.parametrize("name", ["Ridge", "XGBoost"])
+def test_a_damaged_file_is_told_as_such(name, rows, tmp_path):
+    path = save_estimator(fitted(name, rows), tmp_path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ModelError, match="the saved estimator is damaged"):
+        load_estimator(tmp_path)
+
+
+def test_a_folder_without_an_estimator_is_told_as_such(tmp_path):
+    with pytest.raises(ModelError, match="neither estimator.skops nor estimator.ubj"):
+        load_estimator(tmp_path)

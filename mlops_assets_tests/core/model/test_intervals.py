@@ -1,0 +1,111 @@
+"""Prediction intervals: they hold as often as they say, in every part of the predicted range."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from mlops_assets.core.model.intervals import Bins, Intervals, calibrate
+
+
+def sample(n, seed):
+    """Predictions and truths: errors grow with the prediction, lean to one side and have wild ones among them."""
+    rng = np.random.default_rng(seed)
+    prediction = rng.gamma(2, 15, n)
+    error = prediction * (rng.lognormal(0, 0.3, n) - 0.9) + rng.standard_t(3, n)
+    return prediction, prediction + error
+
+
+def covered(intervals, prediction, y):
+    low, high = intervals.around(prediction)
+    return (low <= y) & (y <= high)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
+def test_intervals_hold_overall_and_in_each_third_of_the_predicted_value(coverage):
+    intervals = calibrate(*sample(20_000, 0), coverage)
+    prediction, y = sample(50_000, 1)
+    inside = covered(intervals, prediction, y)
+    third = np.searchsorted(np.quantile(prediction, [1 / 3, 2 / 3]), prediction)
+    assert inside.mean() == pytest.approx(coverage, abs=0.01)
+    for number in range(3):
+        assert inside[third == number].mean() == pytest.approx(coverage, abs=0.02)
+
+
+def test_both_sides_are_missed_alike_though_errors_lean_to_one():
+    intervals = calibrate(*sample(20_000, 0), 0.9)
+    prediction, y = sample(50_000, 1)
+    low, high = intervals.around(prediction)
+    assert (y < low).mean() == pytest.approx(0.05, abs=0.01)
+    assert (y > high).mean() == pytest.approx(0.05, abs=0.01)
+    assert intervals.above[-1] > -intervals.below[-1]
+
+
+def test_intervals_are_those_of_the_sorted_residuals():
+    """By hand: of 999 residuals 0.001 to 0.999 without bins, 90 % lie between the 50th from either end."""
+    y = np.arange(1, 1000) / 1000
+    intervals = calibrate(np.full(999, 0.5), np.random.default_rng(0).permutation(y), 0.9)
+    assert intervals.bins.count == 1
+    assert intervals.below[0] == pytest.approx(0.05 - 0.5, abs=0.0011)
+    assert intervals.above[0] == pytest.approx(0.95 - 0.5, abs=0.0011)
+
+
+def test_a_prediction_lies_in_its_interval_even_where_all_truths_lie_above():
+    intervals = calibrate(np.full(999, 0.0), np.arange(1, 1000) / 1000, 0.9)
+    assert intervals.below[0] == 0
+    assert intervals.above[0] == pytest.approx(0.95, abs=0.0011)
+
+
+def test_a_higher_level_widens_the_intervals_and_not_what_they_promise():
+    prediction, y = sample(5_000, 0)
+    plain, wider = calibrate(prediction, y, 0.9), calibrate(prediction, y, 0.9, levels=[0.95])
+    assert wider.coverage == plain.coverage == 0.9
+    assert covered(wider, *sample(50_000, 1)).mean() == pytest.approx(0.95, abs=0.01)
+
+
+def test_each_part_of_the_bins_gets_the_level_that_it_needs():
+    prediction, y = sample(20_000, 0)
+    intervals = calibrate(prediction, y, 0.8, levels=[0.8, 0.9, 0.97])
+    later, truth = sample(50_000, 1)
+    inside, third = covered(intervals, later, truth), intervals.bins.place(later) * 3 // intervals.bins.count
+    for number, level in enumerate((0.8, 0.9, 0.97)):
+        assert inside[third == number].mean() == pytest.approx(level, abs=0.01)
+
+
+def test_few_rows_get_few_bins_and_too_few_no_intervals():
+    assert calibrate(*sample(99, 0), 0.9) is None
+    assert calibrate(*sample(100, 0), 0.9).bins.count == 1
+    assert calibrate(*sample(350, 0), 0.9).bins.count == 3
+    assert calibrate(*sample(350, 0), 0.99) is None
+    assert calibrate(*sample(100_000, 0), 0.9).bins.count == 20
+
+
+@pytest.mark.parametrize(
+    "prediction",
+    [
+        np.full(1_000, 7.0),
+        np.repeat([1.0, 2.0, 3.0], [960, 37, 3]),
+        np.repeat([1.0, 2.0, 3.0], [3, 37, 960]),
+        np.round(np.random.default_rng(0).gamma(2, 2, 1_000)),
+    ],
+)
+def test_equal_predictions_leave_no_bin_with_too_few_rows(prediction):
+    bins = Bins.of(prediction, fewest=100)
+    assert np.bincount(bins.place(prediction), minlength=bins.count).min() >= 100
+    intervals = calibrate(prediction, prediction + np.random.default_rng(1).normal(size=1_000), 0.9)
+    assert np.isfinite(np.concatenate(intervals.around(prediction))).all()
+
+
+def test_saved_intervals_are_the_same(tmp_path):
+    intervals = calibrate(*sample(5_000, 0), 0.9)
+    intervals.save(tmp_path)
+    again, prediction = Intervals.load(tmp_path), sample(100, 1)[0]
+    assert again.coverage == 0.9
+    for end, expected in zip(again.around(prediction), intervals.around(prediction), strict=True):
+        np.testing.assert_array_equal(end, expected)
+
+
+def test_calibrating_changes_no_filter_of_warnings():
+    before = list(warnings.filters)
+    calibrate(*sample(500, 0), 0.9)
+    assert warnings.filters == before

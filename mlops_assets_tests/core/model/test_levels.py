@@ -1,0 +1,75 @@
+"""The level that intervals need: what months before would have needed, and no more where months are alike."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from mlops_assets.core.model.intervals import HIGHEST, learn_levels, needed_levels
+
+
+def parts(shifts, rows=2_000, seed=0):
+    """Rows of one number with noise of deviation 1, and a shift of the target for each month."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(len(shifts), rows))
+    y = 3 * x + np.array(shifts)[:, None] + rng.normal(size=x.shape)
+    months = np.repeat(np.datetime64("2024-01") + np.arange(len(shifts)), rows)
+    held = len(shifts) // 2 * rows
+    whole = csr_matrix(x.reshape(-1, 1)), y.reshape(-1), months
+    return [tuple(values[:held] for values in whole), tuple(values[held:] for values in whole)]
+
+
+def test_months_that_are_alike_need_the_level_of_the_coverage():
+    levels = learn_levels(parts([5] * 8))
+    for coverage in (0.5, 0.8, 0.9, 0.95):
+        assert needed_levels(levels, coverage) == pytest.approx((coverage,) * 3, abs=0.015)
+
+
+def test_months_that_differ_need_more_and_then_intervals_hold_on_average():
+    shifts = np.random.default_rng(1).normal(0, 0.7, 40)
+    levels = learn_levels(parts(shifts))
+    level = np.mean(needed_levels(levels, 0.9))
+    assert 0.92 < level < HIGHEST
+    # By hand: the interval made in one month, about its own shift, and the share of the next month it holds.
+    rng = np.random.default_rng(2)
+    inside = []
+    for before, after in zip(shifts[1:-1], shifts[2:], strict=True):
+        low, high = np.quantile(before + rng.normal(size=5_000), [(1 - level) / 2, (1 + level) / 2])
+        later = after + rng.normal(size=5_000)
+        inside.append(((low <= later) & (later <= high)).mean())
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.015)
+
+
+def test_a_level_is_never_below_the_coverage_nor_above_the_highest():
+    low, high = np.linspace(0, 0.8, 1001), np.full(1001, 1.0)
+    assert needed_levels(np.array([low, high, low]), 0.9) == (0.9, HIGHEST, 0.9)
+
+
+def test_fewer_than_three_months_say_nothing():
+    assert len(learn_levels(parts([5, 5]))) == 0
+    assert len(learn_levels([])) == 0
+    assert needed_levels(learn_levels(parts([5, 5])), 0.9) == (0.9,)
+
+
+def test_a_third_that_changes_more_from_month_to_month_gets_a_higher_level_than_the_others():
+    rng = np.random.default_rng(0)
+    rows = []
+    for [X, y, months] in parts([5] * 20):
+        large = X.toarray()[:, 0] > 0.43  # the upper third of a normal distribution
+        shift = dict(zip(np.unique(months), rng.normal(0, 1, 20), strict=False))
+        rows.append((X, y + large * np.array([shift[month] for month in months]), months))
+    low, middle, high = needed_levels(learn_levels(rows), 0.9)
+    assert high > 0.93 > 0.92 > max(low, middle)
+
+
+def test_no_month_has_a_say_in_the_line_that_it_is_judged_by():
+    """The last month's targets move only what is told of the last month."""
+    [first, second] = parts([5] * 4)
+    moved = second[1].copy()
+    moved[-2_000:] += 1e6
+    levels, other = learn_levels([first, second]), learn_levels([first, (second[0], moved, second[2])])
+    assert (other[:, -450:] == 1).all()  # one of the two months judged is beyond all intervals
+    np.testing.assert_allclose(other[:, 250], levels[:, 500], atol=0.1)
+
+
+def test_the_same_rows_give_the_same_levels():
+    np.testing.assert_array_equal(learn_levels(parts([5, 6, 7])), learn_levels(parts([5, 6, 7])))

@@ -1,0 +1,92 @@
+"""Which rows are trained on: months by age, rows by time, and snapshots by a hash."""
+
+import numpy as np
+import pytest
+
+from mlops_assets.core.prepare.splitting import Evenly, Months, choose_months, split_by_hash, split_by_time
+from mlops_assets.dataset import Window
+from mlops_assets.errors import DataError
+
+YEAR = [f"2023-{month:02}" for month in range(1, 13)]
+
+
+def test_the_newest_month_is_for_the_test_and_the_one_before_for_validation():
+    months = choose_months(YEAR, Window(train_months=3, validation_months=1, test_months=1))
+    assert months == Months(("2023-08", "2023-09", "2023-10"), ("2023-11",), ("2023-12",))
+    assert months.all == ("2023-08", "2023-09", "2023-10", "2023-11", "2023-12")
+
+
+def test_the_order_in_which_months_are_listed_does_not_matter():
+    shuffled = list(np.random.default_rng(0).permutation(YEAR))
+    assert choose_months(shuffled, Window()) == choose_months(YEAR, Window())
+
+
+def test_fewer_months_than_wanted_are_all_used():
+    assert choose_months(YEAR[:3], Window()) == Months(("2023-01",), ("2023-02",), ("2023-03",))
+    longer = Window(train_months=2, validation_months=2, test_months=3)
+    assert choose_months(YEAR[:6], longer) == Months(("2023-01",), ("2023-02", "2023-03"), tuple(YEAR[3:6]))
+
+
+def test_without_test_months_there_are_two_parts():
+    assert choose_months(YEAR[:2], Window(test_months=0)) == Months(("2023-01",), ("2023-02",), ())
+
+
+def test_months_that_are_absent_are_passed_over():
+    assert choose_months(["2023-01", "2023-05", "2024-02"], Window()).train == ("2023-01",)
+
+
+@pytest.mark.parametrize(("count", "test_months"), [(0, 1), (1, 1), (2, 1), (1, 0)])
+def test_too_few_months_are_told_with_what_is_needed(count, test_months):
+    needed = f"{count} month.s. are not enough: 1 for validation, {test_months} for test and at least 1 for training"
+    with pytest.raises(DataError, match=needed):
+        choose_months(YEAR[:count], Window(test_months=test_months))
+
+
+def test_a_snapshot_is_each_of_its_parts():
+    assert choose_months(["snapshot"], Window()) == Months(("snapshot",), ("snapshot",), ("snapshot",))
+    assert choose_months(["snapshot"], Window(test_share=0)).test == ()
+    assert choose_months(["snapshot"], Window()).all == ("snapshot",)
+
+
+def test_a_row_on_the_first_microsecond_of_a_part_belongs_to_it():
+    times = np.array(["2023-10-31T23:59:59.999999", "2023-11-01", "2023-11-30T23:59", "2023-12-01"], "datetime64[us]")
+    november, december = np.datetime64("2023-11"), np.datetime64("2023-12")
+    assert split_by_time(times, november, december).tolist() == [0, 1, 1, 2]
+    assert split_by_time(times, november, None).tolist() == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("validation", "test"), [(0.15, 0.15), (0.3, 0.0), (0.05, 0.45)])
+def test_a_snapshot_is_split_in_the_shares_that_are_asked_for(validation, test):
+    key = {"id": np.arange(50_000.0)}
+    split = split_by_hash(key, Window(validation_share=validation, test_share=test), seed=7)
+    shares = np.bincount(split, minlength=3) / len(split)
+    np.testing.assert_allclose(shares, [1 - validation - test, validation, test], atol=0.01)
+
+
+def test_a_row_never_changes_sides_when_others_come():
+    ids = np.random.default_rng(0).permutation(10_000).astype(float)
+    before = split_by_hash({"id": ids[:3_000]}, Window(), seed=7)
+    after = split_by_hash({"id": np.sort(ids)}, Window(), seed=7)
+    np.testing.assert_array_equal(after[ids[:3_000].astype(int)], before)
+    assert (split_by_hash({"id": ids[:3_000]}, Window(), seed=8) != before).any()
+
+
+def test_rows_with_one_key_stay_together():
+    towns = np.array(["Ay", "Bree", None, "Ay", "Bree", None], object)
+    split = split_by_hash({"town": towns, "zone": np.array([1.0, 2, np.nan] * 2)}, Window(), seed=7)
+    assert split[:3].tolist() == split[3:].tolist()
+
+
+def test_a_growing_test_share_only_takes_rows_from_before_it():
+    key = {"id": np.arange(5_000.0)}
+    small, large = (split_by_hash(key, Window(test_share=share), seed=7) for share in (0.1, 0.2))
+    assert (large[small == 2] == 2).all()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.01])
+def test_an_even_share_does_not_depend_on_the_batches(share):
+    at_once, in_parts = Evenly(share), Evenly(share)
+    chosen = np.concatenate([in_parts.choose(count) for count in (1, 0, 7, 500, 492)])
+    np.testing.assert_array_equal(chosen, at_once.choose(1000))
+    assert chosen[0]
+    assert np.count_nonzero(chosen) == 1000 * share

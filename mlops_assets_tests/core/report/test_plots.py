@@ -1,0 +1,84 @@
+import subprocess
+import sys
+from base64 import b64decode
+
+import numpy as np
+import pytest
+
+from mlops_assets.core.metrics import Interval
+from mlops_assets.core.report import plots
+
+RNG = np.random.default_rng(0)
+TRUE = RNG.gamma(2, 6, size=20_000)
+PREDICTED = TRUE * RNG.normal(1, 0.2, size=20_000)
+
+PLOTS = {
+    "search history": lambda: plots.search_history([5.0, None, 4.2, float("nan"), 4.5, 3.9]),
+    "predicted against true": lambda: plots.predicted_against_true(TRUE, PREDICTED, "minutes"),
+    "leaderboard": lambda: plots.leaderboard_bars(
+        ["XGBoost", "Ridge"],
+        [3.8, 5.2],
+        [Interval(3.7, 3.9), None],
+        {"mean": 9.1, "pair mean": 6.0},
+        "minutes",
+    ),
+    "bootstrap": lambda: plots.bootstrap_histogram(PREDICTED - TRUE),
+    "bars": lambda: plots.bars([f"2023-{month:02}" for month in range(1, 13)], range(50_000, 62_000, 1_000), "Rows"),
+    "histogram": lambda: plots.histogram(TRUE, "Target", "minutes"),
+}
+EMPTY = {
+    "no trials": lambda: plots.search_history([]),
+    "only failed trials": lambda: plots.search_history([None, None]),
+    "no predictions": lambda: plots.predicted_against_true(np.array([]), np.array([])),
+    "one constant": lambda: plots.predicted_against_true(np.ones(3), np.ones(3)),
+    "no models": lambda: plots.leaderboard_bars([], []),
+    "no difference": lambda: plots.bootstrap_histogram(np.zeros(100)),
+    "no bars": lambda: plots.bars([], [], "Rows dropped by rule"),
+    "no numbers": lambda: plots.histogram(np.array([np.nan]), "Target"),
+}
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_is_a_small_picture(name):
+    png = PLOTS[name]()
+    assert len(png) <= 40_000
+    assert all(100 <= side <= 800 for side in size_of(png))
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_the_same_input_gives_the_same_bytes(name):
+    assert PLOTS[name]() == PLOTS[name]()
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_too_little_to_draw_is_still_a_picture(name):
+    size_of(EMPTY[name]())
+
+
+def test_wild_values_do_not_break_a_plot():
+    wild = np.array([1.0, 2.0, 1e12, np.inf, np.nan])
+    size_of(plots.predicted_against_true(wild, wild[::-1]))
+    size_of(plots.histogram(wild, "Distance"))
+
+
+def test_a_plot_shows_its_data():
+    assert plots.bars(["a"], [1], "Rows") != plots.bars(["a"], [2], "Rows")
+    assert plots.search_history([1.0, 2.0]) != plots.search_history([2.0, 1.0])
+
+
+def test_markdown_holds_the_picture_itself():
+    png = PLOTS["bars"]()
+    start, _, rest = plots.markdown_image(png, "rows").partition("base64,")
+    assert start == "![rows](data:image/png;"
+    assert b64decode(rest.removesuffix(")")) == png
+
+
+def test_plots_need_no_pyplot_with_its_global_state():
+    code = "import sys; from mlops_assets.core.report import plots; plots.bars(['a'], [1], 'Rows')"
+    code += "; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
