@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from mlops_assets.alerts.sensor import build_alert_sensor
 from mlops_assets.assets import build_assets
 from mlops_assets.assets.backtest_report import backtest_job
 from mlops_assets.assets.jobs import build_jobs
@@ -22,11 +23,12 @@ def build_definitions(
     `progress` hears how long assets come along; `conductor` makes the parts of a retraining, by default the daemon.
     """
     stages, retrain, clean = build_jobs(project), build_retrain_job(), build_clean_job()
+    alerts = build_alert_sensor(project)
     return dg.Definitions(
         assets=[*build_assets(project), requested_predictions()],
         jobs=[*stages, retrain, build_predict_job(project), backtest_job(), clean],
         schedules=build_schedules(project, stages, retrain, clean),
-        sensors=build_sensors(project, stages, retrain),
+        sensors=[*build_sensors(project, stages, retrain), *([alerts] if alerts else [])],
         resources={
             "project": project,
             "progress": progress or LogProgress(),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from dagster._core.storage.base_storage import DagsterStorage
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
+import dagster as dg
 
+from mlops_assets.compat import DagsterStorage, sqlite_storage
 from mlops_assets.database_urls import in_schema
 from mlops_assets.project import open_project
 
+if TYPE_CHECKING:
+    from mlops_assets.compat import ConfigurableClassData
 
-class ProjectStorage(DagsterStorage, ConfigurableClass):
+
+class ProjectStorage(DagsterStorage[dg.DagsterInstance]):
     """SQLite under $DAGSTER_HOME, or the PostgreSQL of MLOPS_DATABASE_URL.
 
     There each dataset has a schema of its own: its assets have the same names as those of another. Every process of
@@ -24,17 +28,17 @@ class ProjectStorage(DagsterStorage, ConfigurableClass):
         return {}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: dict[str, Any]) -> DagsterStorage:
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
+    ) -> DagsterStorage[dg.DagsterInstance]:
+        """The storage itself, which is one of Dagster's; this class only chooses it."""
         project = open_project()
         if project.settings.postgres:
             return _postgres(project.settings.postgres, f"dagster_{project.spec.name}", inst_data)
-        from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-
-        home = os.environ.get("DAGSTER_HOME") or str(project.home / "dagster")
-        return DagsterSqliteStorage.from_local(home, inst_data)
+        return sqlite_storage(os.environ.get("DAGSTER_HOME") or str(project.home / "dagster"), inst_data)
 
 
-def _postgres(url: str, schema: str, inst_data: ConfigurableClassData) -> DagsterStorage:
+def _postgres(url: str, schema: str, inst_data: ConfigurableClassData) -> DagsterStorage[dg.DagsterInstance]:
     from dagster_postgres import DagsterPostgresStorage
 
     from mlops_assets.resources.databases.database import one_at_a_time

@@ -34,12 +34,10 @@ def configure(log_format: str) -> None:
 
 
 def tell_runs_in_json() -> None:
-    """Let the runs of this process, and warnings in it, print JSON.
-
-    Dagster takes its coloured console logger for every run whose config names none, and has no setting for another.
-    """
+    """Let the runs of this process, and warnings in it, print JSON."""
     import dagster as dg
-    from dagster._core.execution import context_creation_job
+
+    from mlops_assets.compat import set_run_logger
 
     @dg.logger(config_schema={})
     def json_lines(context: dg.InitLoggerContext) -> logging.Logger:
@@ -50,7 +48,7 @@ def tell_runs_in_json() -> None:
     handler = _handler("json")
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(handler)
-    context_creation_job.default_system_loggers = lambda instance: [(json_lines, {})]
+    set_run_logger(json_lines)
 
 
 def _handler(log_format: str) -> logging.Handler:

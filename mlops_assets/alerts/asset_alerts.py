@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.definitions.freshness import FreshnessState, FreshnessStateRecord
 
 from mlops_assets.alerts.alert import Alert, Fact, Link, asset_link, one_line
 from mlops_assets.alerts.run_summary import CHAMPION, plain
+from mlops_assets.compat import FreshnessState, FreshnessStateRecord
 from mlops_assets.project import Project
 
 _STALE = {FreshnessState.WARN: "will soon be stale", FreshnessState.FAIL: "is stale"}

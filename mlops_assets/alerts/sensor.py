@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from pydantic import TypeAdapter
 
 from mlops_assets.alerts.alert import KINDS, Alert, recipients
 from mlops_assets.alerts.asset_alerts import freshness_alert, freshness_key, rollback_alert, stale_records
 from mlops_assets.alerts.run_alerts import run_alert
 from mlops_assets.alerts.run_summary import CHAMPION
+from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from mlops_assets.errors import MailError, MailRefused, MailUnconfirmed
 from mlops_assets.project import Project
 

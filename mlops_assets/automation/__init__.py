@@ -1,8 +1,10 @@
-"""What starts a retraining, how it goes on, and who hears of it."""
+"""What starts a retraining, how it goes on, and what tidies up: schedules, sensors, launchers of runs.
+
+In: a project, and the jobs that its assets are made by. Out: definitions for Dagster; whoever hears of it is in `alerts`.
+"""
 
 import dagster as dg
 
-from mlops_assets.alerts.sensor import build_alert_sensor
 from mlops_assets.automation.housekeeping import build_clean_schedule, build_tidying_sensor
 from mlops_assets.automation.retraining import build_retraining_sensor
 from mlops_assets.automation.triggers import (
@@ -32,9 +34,7 @@ def build_schedules(
 
 
 def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:
-    """All sensors: five start a retraining, one carries it on, one scores the newest month, one measures it, one tidies
-    up, one mails."""
-    alerts = build_alert_sensor(project)
+    """Five start a retraining, one carries it on, one scores the newest month, one measures it, one tidies up."""
     return [
         build_source_sensor(project, retrain),
         build_freshness_sensor(project, retrain),
@@ -45,5 +45,4 @@ def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> 
         build_scoring_sensor(project, stages),
         build_monitoring_sensor(project, stages),
         build_tidying_sensor(project),
-        *([alerts] if alerts else []),
     ]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dagster as dg
 from celery import states
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+from mlops_assets.compat import CheckRunHealthResult, WorkerStatus
 
 ANSWER_SECONDS = 5  # that workers have to say what they do
 

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import DefaultRunLauncher
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
-from dagster._grpc.client import DagsterGrpcClient
-from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-from dagster._serdes import deserialize_value
+
+from mlops_assets.compat import (
+    CheckRunHealthResult,
+    DagsterUserCodeUnreachableError,
+    WorkerStatus,
+    has_run,
+    instance_of,
+    server_of,
+)
+
+if TYPE_CHECKING:
+    from mlops_assets.compat import DagsterGrpcClient
 
 
-class WatchedRunLauncher(DefaultRunLauncher):
+class WatchedRunLauncher(dg.DefaultRunLauncher):
     """Launches runs as processes of the code server, and watches them."""
 
     @property
@@ -31,34 +38,33 @@ class WatchedRunLauncher(DefaultRunLauncher):
         A server elsewhere, such as in another container, may be started anew: what has become of its runs is known
         once it answers again.
         """
-        client = self._get_grpc_client_for_termination(run.run_id)
-        if client is None:
+        server = server_of(self, run.run_id)
+        if server is None:
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, "it is not known which server started it")
         try:
-            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
+            is_there = has_run(server, run.run_id)
         except DagsterUserCodeUnreachableError:
-            if not _is_here(client) or self._process_is_there(run.run_id):
+            if not _is_here(server) or self._process_is_there(run.run_id):
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process and the server that started it are gone")
-        if deserialize_value(answer, CanCancelExecutionResult).can_cancel or self._has_ended(run.run_id):
+        if is_there or self._has_ended(run.run_id):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process is gone")
 
     def _has_ended(self, run_id: str) -> bool:
         """It may have ended, and said so, since run monitoring looked."""
-        run = self._instance.get_run_by_id(run_id)
+        run = instance_of(self).get_run_by_id(run_id)
         return run is None or run.is_finished
 
     def _process_is_there(self, run_id: str) -> bool:
-        for event in self._instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-            metadata = event.dagster_event.engine_event_data.metadata
-            if "pid" in metadata and _is_alive(int(metadata["pid"].value)):
-                return True
-        return False
+        entries = instance_of(self).all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        events = [entry.dagster_event for entry in entries if entry.dagster_event]
+        pids = [event.engine_event_data.metadata.get("pid") for event in events]
+        return any(_is_alive(int(str(pid.value))) for pid in pids if pid)
 
 
-def _is_here(client: DagsterGrpcClient) -> bool:
-    return client.socket is not None or client.host in ("localhost", "127.0.0.1", "::1")
+def _is_here(server: DagsterGrpcClient) -> bool:
+    return server.socket is not None or server.host in ("localhost", "127.0.0.1", "::1")
 
 
 def _is_alive(pid: int) -> bool:

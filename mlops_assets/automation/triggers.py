@@ -7,13 +7,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.definitions.freshness import FreshnessState
-from dagster._utils.schedules import is_valid_cron_schedule
 
 from mlops_assets.assets.jobs import JOB_OF, MEASURED, MONITOR, SCORE
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest, materialised
 from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY, why_not_now
+from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG, FreshnessState
 from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.project import Project
 
@@ -122,7 +121,7 @@ def build_repeat_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         newest = context.instance.get_runs(dg.RunsFilter(job_name=RETRAIN), limit=1)
         if not newest or newest[0].status != dg.DagsterRunStatus.FAILURE:
             return dg.SkipReason("the newest retraining did not fail")
-        if newest[0].tags.get("dagster/will_retry") == "true" and not newest[0].tags.get("dagster/auto_retry_run_id"):
+        if newest[0].tags.get(WILL_RETRY_TAG) == "true" and not newest[0].tags.get(AUTO_RETRY_RUN_ID_TAG):
             return dg.SkipReason("Dagster itself is about to try it again")
         first = newest[0].tags.get(CAUSE, f"failed/{newest[0].root_run_id or newest[0].run_id}")
         return request_for(context, project, first, {STARTED_BY: "retry"})
@@ -226,9 +225,11 @@ def request_for(
 def cron_of(setting: str, value: str) -> str:
     """The cron that a setting gives, by name or as it is; raises SettingsError."""
     cron = CRON.get(value, value)
-    if not is_valid_cron_schedule(cron):
+    try:
+        dg.ScheduleDefinition(name="any", job_name="any", cron_schedule=cron)
+    except dg.DagsterInvalidDefinitionError:
         names = ", ".join(["off", *CRON])
-        raise SettingsError(f"{setting}: '{value}' is neither a cron such as '0 6 * * 1' nor one of {names}")
+        raise SettingsError(f"{setting}: '{value}' is neither a cron such as '0 6 * * 1' nor one of {names}") from None
     return cron
 
 

@@ -97,9 +97,9 @@ def automation_sources(
 def next_tick(automation: Automation, last: datetime | None, now: datetime) -> datetime | None:
     """When it ticks next: by its cron, or so many seconds after the last tick."""
     if automation.cron:
-        from dagster._utils.schedules import schedule_execution_time_iterator
+        from mlops_assets.compat import next_cron_time
 
-        return next(schedule_execution_time_iterator(now.timestamp(), automation.cron, automation.timezone))
+        return next_cron_time(automation.cron, automation.timezone, now)
     if last is None or automation.seconds is None:
         return None
     return datetime.fromtimestamp(max(last.timestamp() + automation.seconds, now.timestamp()), UTC)

@@ -104,16 +104,19 @@ def migrate(connection: sa.Connection, to: str = REVISION) -> None:
     found = revision_of(connection)
     if found == to:
         return
-    from alembic.runtime.environment import EnvironmentContext
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
 
     script = steps()
     if found and found not in {step.revision for step in script.walk_revisions()}:
         raise StorageError(
             f"the project's tables are of a newer release (revision {found}, this one knows {to}): update mlops-assets"
         )
-    with EnvironmentContext(_config(), script, fn=lambda revision, _: script._upgrade_revs(to, revision)) as context:
-        context.configure(connection, version_table=VERSION_TABLE, transactional_ddl=True)
-        context.run_migrations()
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "transactional_ddl": True})
+    with Operations.context(context):
+        for step in reversed(list(script.iterate_revisions(to, found or "base"))):
+            step.module.upgrade()
+            context.stamp(script, step.revision)
 
 
 def steps() -> ScriptDirectory:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from mlops_assets.compat import delete_logged_model_rows, delete_run_rows
 from mlops_assets.resources.mlflow.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class MlflowRemoval:
                 self._remove_model(model)
             self._tracking.client.delete_run(run.info.run_id)
             _remove_artefacts(run.info.artifact_uri)
-            if self._store:
-                self._store._hard_delete_run(run.info.run_id)
+            if self._database:
+                delete_run_rows(self._database, run.info.run_id)
 
     def remove_version(self, name: str, number: int) -> None:
         with self._tracking.errors(f"remove version {number} of '{name}'"):
@@ -74,14 +74,8 @@ class MlflowRemoval:
     def _remove_model(self, model: LoggedModel) -> None:
         self._tracking.client.delete_logged_model(model.model_id)
         _remove_artefacts(model.artifact_location)
-        if self._store:
-            self._store._hard_delete_logged_model(model.model_id)
-
-    @cached_property
-    def _store(self) -> Any:
-        from mlflow.tracking._tracking_service.utils import _get_store
-
-        return _get_store(self._database) if self._database else None
+        if self._database:
+            delete_logged_model_rows(self._database, model.model_id)
 
 
 def size_of(location: str) -> int:

@@ -1,0 +1,130 @@
+"""Every use of what Dagster and MLflow keep private, each with its reason; no other module names such a thing.
+
+Alembic is used by its public API alone. `test_compat.py` says what is relied on, so that it tells first where a new
+release has changed it. At the top stands what `import dagster` loads anyhow; the rest is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+# Freshness as the daemon has last seen it: `DagsterInstance.get_freshness_state_records` answers in these.
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateRecord
+
+# What asking a code server that is gone raises.
+from dagster._core.errors import DagsterUserCodeUnreachableError
+
+# The answer of `check_run_worker_health`, the method of a run launcher that run monitoring asks.
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+
+# Tags of a failed run: that Dagster is going to try it again, and the run that does so.
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
+
+if TYPE_CHECKING:
+    from dagster._core.storage.base_storage import DagsterStorage
+    from dagster._grpc.client import DagsterGrpcClient
+    from dagster._serdes import ConfigurableClassData
+
+__all__ = [
+    "AUTO_RETRY_RUN_ID_TAG",
+    "WILL_RETRY_TAG",
+    "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "DagsterGrpcClient",
+    "DagsterStorage",
+    "DagsterUserCodeUnreachableError",
+    "FreshnessState",
+    "FreshnessStateRecord",
+    "WorkerStatus",
+    "delete_logged_model_rows",
+    "delete_run_rows",
+    "has_run",
+    "instance_of",
+    "next_cron_time",
+    "server_of",
+    "set_run_logger",
+    "sqlite_storage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`DagsterStorage`, loaded when it is asked for: with it comes SQLAlchemy.
+
+    It is what the class of a storage in dagster.yaml has to descend from.
+    """
+    if name != "DagsterStorage":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from dagster._core.storage.base_storage import DagsterStorage
+
+    return DagsterStorage
+
+
+def sqlite_storage(folder: str, data: ConfigurableClassData) -> DagsterStorage[dg.DagsterInstance]:
+    """Dagster's own storage below a folder: the one that it takes where dagster.yaml names none."""
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+    return DagsterSqliteStorage.from_local(folder, data)
+
+
+def instance_of(launcher: dg.DefaultRunLauncher) -> dg.DagsterInstance:
+    """The instance that a launcher works for, which it is told after it was made."""
+    return launcher._instance
+
+
+def server_of(launcher: dg.DefaultRunLauncher, run_id: str) -> DagsterGrpcClient | None:
+    """A client of the code server that started a run; None where the run has ended or does not say.
+
+    Where the server is stands in a tag of the run, which the launcher itself reads when it ends a run.
+    """
+    return launcher._get_grpc_client_for_termination(run_id)
+
+
+def has_run(server: DagsterGrpcClient, run_id: str) -> bool:
+    """Whether a code server has a process of the run; raises DagsterUserCodeUnreachableError.
+
+    It is asked whether it could end the run, which is all that it tells of its processes.
+    """
+    from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+
+    answer = server.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id))
+    return dg.deserialize_value(answer, CanCancelExecutionResult).can_cancel
+
+
+def set_run_logger(logger: dg.LoggerDefinition) -> None:
+    """Let the runs of this process whose config names no logger use this one.
+
+    Dagster takes its coloured console logger for them, and has no setting for another.
+    """
+    from dagster._core.execution import context_creation_job
+
+    context_creation_job.default_system_loggers = lambda instance: [(logger, {})]
+
+
+def next_cron_time(cron: str, timezone: str | None, after: datetime) -> datetime:
+    """When a schedule ticks next; the daemon goes by the same, also where clocks are put forward or back."""
+    from dagster._utils.schedules import schedule_execution_time_iterator
+
+    return next(schedule_execution_time_iterator(after.timestamp(), cron, timezone))
+
+
+def delete_run_rows(database: str, run_id: str) -> None:
+    """Take a run that is marked as deleted out of MLflow's database, with its params, metrics and tags.
+
+    The public API only marks; `mlflow gc` is a process of its own, and goes through the same method.
+    """
+    _store(database)._hard_delete_run(run_id)
+
+
+def delete_logged_model_rows(database: str, model_id: str) -> None:
+    """The same for a logged model."""
+    _store(database)._hard_delete_logged_model(model_id)
+
+
+def _store(database: str) -> Any:
+    """MLflow's own access to its database; it keeps one for each."""
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    return _get_store(database)
