@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SEED := $(shell date +%s)
 
-.PHONY: help run test test-all dev serve bench lint browser clean
+.PHONY: help run test test-core test-random test-all dev serve bench lint browser clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -13,6 +14,13 @@ run: $(VENV)/.core ## Run the whole pipeline: whatever is not up to date
 
 test: $(VENV)/.test ## Run the tests
 	$(BIN)/python -m pytest
+
+test-core: $(VENV)/.test ## Run the tests of the pure part only: under a minute
+	$(BIN)/python -m pytest mlops_assets_tests/core
+
+test-random: $(VENV)/.test ## Run the tests in any order; `make test-random SEED=...` repeats one
+	@echo SEED=$(SEED)
+	$(BIN)/python -m pytest -p randomly --randomly-seed=$(SEED)
 
 test-all: $(VENV)/.test ## Run the tests, and those that take minutes: clusters, object stores, PostgreSQL for everything
 	$(BIN)/python -m pytest -m "slow or not slow"

@@ -1,10 +1,12 @@
 """A home folder of its own for a project, and the commands that a user gives there."""
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -109,3 +111,23 @@ def copy_dataset(home: Home, name: str, **changes) -> None:
     """Let the home use a shipped dataset's YAML with other values for some of its top keys."""
     document = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"))
     home.env["MLOPS_DATASET"] = write_yaml(home.folder / f"{name}.yaml", document | changes)
+
+
+def copy_home(home: Home, folder: Path) -> Home:
+    """A copy of a home in a new folder; what MLflow keeps in it by its whole path leads to the copy too."""
+    shutil.copytree(home.folder, folder)
+    old, new = str(home.folder), str(folder)
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
+        for table, column in _text_columns(connection):
+            connection.execute(f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?)', (old, new))
+    for path in [*folder.glob("*.yaml"), *folder.rglob("MLmodel")]:
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    return Home(folder, **{name: value.replace(old, new) for name, value in home.env.items()})
+
+
+def _text_columns(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Table and name of each column that may hold a path."""
+    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        for _, column, kind, *_ in connection.execute(f'PRAGMA table_info("{table}")').fetchall():
+            if kind.upper().startswith(("VARCHAR", "TEXT")):
+                yield table, column

@@ -10,7 +10,6 @@ from email.parser import BytesParser
 from email.policy import default
 from pathlib import Path
 
-import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from cryptography import x509
@@ -18,15 +17,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory) -> Path:
-    """A file with a self-signed certificate of 127.0.0.1, and its key."""
+def write_certificate(path: Path) -> Path:
+    """Write a self-signed certificate of 127.0.0.1, and its key, to this file."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name.from_rfc4514_string("CN=Test authority")
     usage = dict.fromkeys(
         ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False
     )
     usage |= {"digital_signature": True, "key_encipherment": True, "key_cert_sign": True, "crl_sign": True}
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -43,8 +41,7 @@ def certificate(tmp_path_factory) -> Path:
     )
     encoding = serialization.Encoding.PEM
     secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(made.public_bytes(encoding) + secret)
+    path.write_bytes(certificate.public_bytes(encoding) + secret)
     return path
 
 
@@ -115,25 +112,3 @@ class SmtpServer:
         if self.answer is None:
             server.transport.abort()
         return self.answer or "250 OK"
-
-
-@pytest.fixture
-def make_smtp_server(certificate):
-    """A function that starts a mail server: plain, starttls or ssl, with or without login."""
-    servers = []
-
-    def make(security: str = "plain", login: bool = False) -> SmtpServer:
-        server = SmtpServer(security, certificate, login)
-        server.start()
-        servers.append(server)
-        return server
-
-    yield make
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture
-def smtp_server(make_smtp_server) -> SmtpServer:
-    """A mail server that takes mail from anyone, unencrypted."""
-    return make_smtp_server()

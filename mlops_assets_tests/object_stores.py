@@ -1,4 +1,4 @@
-"""A real S3 server on this machine, and a bucket of a test's own in it."""
+"""A real S3 server on this machine, and buckets in it."""
 
 import os
 import subprocess
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
-
-import pytest
 
 from mlops_assets_tests.servers import free_port, wait_for
 
@@ -31,24 +29,8 @@ def s3_server(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory) -> Iterator[str]:
-    """Address of an S3 server; the environment names it and holds the keys, as a user's would."""
-    pytest.importorskip("moto", reason="the package moto is not installed")
-    pytest.importorskip("s3fs", reason="the extra s3 is not installed")
-    with s3_server(tmp_path_factory.mktemp("s3")) as address, pytest.MonkeyPatch.context() as patch:
-        for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": address}).items():
-            patch.setenv(name, value)
-        yield address
-
-
-@pytest.fixture
-def bucket(s3) -> str:
-    """URL of an empty bucket."""
-    return new_bucket()
-
-
 def new_bucket() -> str:
+    """URL of an empty bucket of the server that the environment names."""
     import boto3
 
     name = f"bucket-{uuid4().hex}"

@@ -1,28 +1,26 @@
-"""A small written training set, final models, and objectives that child processes can import."""
+"""Small training sets and final models, and objectives that child processes can import.
+
+Most tests of the core need none of them, and are to start in under a second: each fixture imports what it needs.
+"""
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
 import pytest
 
-from mlops_assets.core.features.encoder import MatrixKind, fit_encoder
-from mlops_assets.core.learners.estimators import FitData, fit
-from mlops_assets.core.learners.model_types import resolve_model_type
-from mlops_assets.core.model.golden_rows import Specimens
-from mlops_assets.core.model.intervals import calibrate
-from mlops_assets.core.model.model import Model, finish
-from mlops_assets.core.prepare.cleaning import TARGET
-from mlops_assets.core.prepare.splitting import choose_months
-from mlops_assets.core.training_set import split_rows, write_training_set
-from mlops_assets.dataset import DatasetSpec
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlops_assets.core.model.model import Model
+    from mlops_assets.dataset import DatasetSpec
 
 
 @pytest.fixture
-def objectives(monkeypatch):
+def objectives(monkeypatch) -> ModuleType:
     """The module `search_objectives`; spawned processes get this process's search path, so they find it too."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "spawned")
     return importlib.import_module("search_objectives")
@@ -31,48 +29,21 @@ def objectives(monkeypatch):
 @pytest.fixture
 def training_set_folder(tmp_path, make_spec, make_columns) -> Path:
     """A training set of some 300 train and 300 validation rows, with missing values, on disk."""
+    from mlops_assets_tests.core.examples import write_rows
+
     return write_rows(tmp_path / "training_set", make_spec(window={"test_months": 0}), make_columns(600))
 
 
-def write_rows(folder: Path, spec: DatasetSpec, columns: dict[str, np.ndarray]) -> Path:
-    """A training set of two months of these rows, in a new folder."""
-    months = choose_months(["2024-01", "2024-02"], spec.window)
-    month = columns["at"].astype("datetime64[M]").astype(str)
-    named = columns | {TARGET: columns["price"]}
-    tables = [pa.table({name: values[month == m] for name, values in named.items()}) for m in months.all]
-    folder.mkdir()
-    write_training_set(folder, spec, [split_rows(spec, tables, months, 7)], months, seed=7)
-    return folder
-
-
-PARAMETERS = {
-    "LinearRegression": {},
-    "Ridge": {},
-    "Lasso": {"alpha": 0.01},
-    "XGBoost": {"n_estimators": 60, "max_depth": 5},
-    "HistGradientBoostingRegressor": {"max_iter": 20},
-    "sklearn.svm.SVR": {},
-}
-
-
 @pytest.fixture
-def orders(tiny, make_columns) -> Callable:
+def orders() -> "Callable[..., dict[str, np.ndarray]]":
     """A function that gives rows of orders: what the town, the hour and holidays do to their price."""
+    from mlops_assets_tests.core.examples import order_columns
 
-    def make(n: int, seed: int = 0) -> dict[str, np.ndarray]:
-        columns = make_columns(n, seed)
-        hour = np.where(np.isnat(columns["at"]), 12, columns["at"].astype("datetime64[h]").astype(np.int64) % 24)
-        day = columns["at"].astype("datetime64[D]")
-        holiday = np.isin(day, np.array(["2024-01-01", "2024-01-15", "2024-02-19"], "datetime64[D]"))
-        town = np.select([columns["town"] == "Ay", columns["town"] == "Bree"], [1.0, 1.5], 2.0)
-        price = (columns["price"] + np.nan_to_num(columns["zone"])) * town * (1 + hour / 24) * np.where(holiday, 2, 1)
-        return columns | {"price": price}
-
-    return make
+    return order_columns
 
 
 @pytest.fixture
-def order_spec(make_spec, tiny):
+def order_spec(make_spec, tiny) -> "DatasetSpec":
     """The tiny spec in New York, with holidays, and a narrower range of sizes and prices."""
     features = tiny["features"] | {
         "numeric": {"size": {"clip": [1, 60]}},
@@ -83,21 +54,8 @@ def order_spec(make_spec, tiny):
 
 
 @pytest.fixture
-def final_model(order_spec, orders) -> Callable[[str], Model]:
+def final_model(order_spec) -> "Callable[..., Model]":
     """A function that gives a model of a type with all its parts, made of so many orders and 1,000 held out."""
+    from mlops_assets_tests.core.examples import fit_final_model
 
-    def make(name: str, rows: int = 1_500, matrix: MatrixKind | None = None) -> Model:
-        columns, held = orders(rows), orders(1_000, seed=1)
-        train = {alias: columns[alias] for alias in order_spec.inputs()}
-        rest = {alias: held[alias] for alias in order_spec.inputs()}
-        kind = resolve_model_type(name)
-        kind = replace(kind, matrix=matrix or kind.matrix)
-        encoded = fit_encoder(order_spec.features, train, columns["price"], seed=7)
-        X = encoded.one_hot if kind.matrix == "one_hot" else encoded.dense
-        data = FitData(X, columns["price"], encoded.encoder.dense_categorical)
-        estimator = fit(kind, PARAMETERS[name], data, seed=7, threads=1).estimator
-        model = Model(order_spec, encoded.encoder, estimator, name, kind.matrix)
-        intervals = calibrate(model.predict_columns(rest), held["price"], coverage=0.9)
-        return finish(model, X, Specimens.of(order_spec, train, encoded.encoder.vocabularies, rest), intervals)
-
-    return make
+    return partial(fit_final_model, order_spec)

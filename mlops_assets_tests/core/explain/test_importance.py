@@ -36,7 +36,7 @@ def rows():
 @pytest.fixture(scope="module")
 def models(rows):
     from mlops_assets.dataset import DatasetSpec
-    from mlops_assets_tests.conftest import TINY
+    from mlops_assets_tests.tiny import TINY
 
     calendar = {"at": {"parts": ["hour"]}}
     features = {"categorical": ["town", "zone"], "numeric": {"size": {}}, "calendar": calendar}

@@ -6,7 +6,7 @@ import pytest
 from mlops_assets.core.features.encoder import fit_encoder
 from mlops_assets.core.prepare.lineage import clean_lineage, dense_lineage
 from mlops_assets.dataset import DatasetSpec, load_dataset
-from mlops_assets_tests.conftest import TINY
+from mlops_assets_tests.tiny import TINY
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from mlops_assets.errors import ClusterUnreachable, StorageError
 from mlops_assets.resources.artefacts.remote import StoredFolder
 from mlops_assets.resources.dask import divided_fit as adapter
 from mlops_assets.resources.dask.divided_fit import DividedFit, fit_divided
-from mlops_assets_tests.core.conftest import write_rows
+from mlops_assets_tests.core.examples import write_rows
 from mlops_assets_tests.homes import ROOT
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")

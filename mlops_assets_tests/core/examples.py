@@ -1,0 +1,66 @@
+"""Small training sets and final models of the dataset `tiny`, made in a moment."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from mlops_assets.core.features.encoder import MatrixKind, fit_encoder
+from mlops_assets.core.learners.estimators import FitData, fit
+from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.model.golden_rows import Specimens
+from mlops_assets.core.model.intervals import calibrate
+from mlops_assets.core.model.model import Model, finish
+from mlops_assets.core.prepare.cleaning import TARGET
+from mlops_assets.core.prepare.splitting import choose_months
+from mlops_assets.core.training_set import split_rows, write_training_set
+from mlops_assets.dataset import DatasetSpec
+from mlops_assets_tests.tiny import random_columns
+
+PARAMETERS = {
+    "LinearRegression": {},
+    "Ridge": {},
+    "Lasso": {"alpha": 0.01},
+    "XGBoost": {"n_estimators": 60, "max_depth": 5},
+    "HistGradientBoostingRegressor": {"max_iter": 20},
+    "sklearn.svm.SVR": {},
+}
+
+
+def write_rows(folder: Path, spec: DatasetSpec, columns: dict[str, np.ndarray]) -> Path:
+    """A training set of two months of these rows, in a new folder."""
+    months = choose_months(["2024-01", "2024-02"], spec.window)
+    month = columns["at"].astype("datetime64[M]").astype(str)
+    named = columns | {TARGET: columns["price"]}
+    tables = [pa.table({name: values[month == m] for name, values in named.items()}) for m in months.all]
+    folder.mkdir()
+    write_training_set(folder, spec, [split_rows(spec, tables, months, 7)], months, seed=7)
+    return folder
+
+
+def order_columns(n: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """`n` rows of orders: what the town, the hour and holidays do to their price."""
+    columns = random_columns(n, seed)
+    hour = np.where(np.isnat(columns["at"]), 12, columns["at"].astype("datetime64[h]").astype(np.int64) % 24)
+    day = columns["at"].astype("datetime64[D]")
+    holiday = np.isin(day, np.array(["2024-01-01", "2024-01-15", "2024-02-19"], "datetime64[D]"))
+    town = np.select([columns["town"] == "Ay", columns["town"] == "Bree"], [1.0, 1.5], 2.0)
+    price = (columns["price"] + np.nan_to_num(columns["zone"])) * town * (1 + hour / 24) * np.where(holiday, 2, 1)
+    return columns | {"price": price}
+
+
+def fit_final_model(spec: DatasetSpec, name: str, rows: int = 1_500, matrix: MatrixKind | None = None) -> Model:
+    """A model of a type with all its parts, made of so many orders and 1,000 held out."""
+    columns, held = order_columns(rows), order_columns(1_000, seed=1)
+    train = {alias: columns[alias] for alias in spec.inputs()}
+    rest = {alias: held[alias] for alias in spec.inputs()}
+    kind = resolve_model_type(name)
+    kind = replace(kind, matrix=matrix or kind.matrix)
+    encoded = fit_encoder(spec.features, train, columns["price"], seed=7)
+    X = encoded.one_hot if kind.matrix == "one_hot" else encoded.dense
+    data = FitData(X, columns["price"], encoded.encoder.dense_categorical)
+    estimator = fit(kind, PARAMETERS[name], data, seed=7, threads=1).estimator
+    model = Model(spec, encoded.encoder, estimator, name, kind.matrix)
+    intervals = calibrate(model.predict_columns(rest), held["price"], coverage=0.9)
+    return finish(model, X, Specimens.of(spec, train, encoded.encoder.vocabularies, rest), intervals)
