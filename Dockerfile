@@ -23,7 +23,7 @@ RUN cd /opt/mlops/lib/python3*/site-packages \
     && find numpy scipy sklearn pandas pyarrow networkx -type d -name tests -prune -exec rm -r {} + \
     && find . -name '*.map' -delete
 COPY mlops_assets mlops_assets
-COPY README.md ./
+COPY README.md LICENSE ./
 RUN --mount=type=cache,target=/root/.cache \
     uv pip install --quiet --no-deps --compile-bytecode .
 
