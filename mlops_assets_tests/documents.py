@@ -37,6 +37,30 @@ def blocks(page: Path, language: str) -> list[str]:
     return [body for found, body in _FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
 
 
+def links(text: str) -> list[str]:
+    """Where a page's links lead, those in fenced blocks apart."""
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors of a page's headings, as GitHub writes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(page: Path) -> list[str]:
+    """Links of a page to files that do not exist, or to headings that these do not have."""
+    return [link for link in links(page.read_text(encoding="utf-8")) if not _leads_somewhere(page, link)]
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    if link.startswith(("http://", "https://")):
+        return True
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    return target.exists() and (not anchor or anchor in anchors(target.read_text(encoding="utf-8")))
+
+
 def commands() -> list[Command]:
     """Every command of every `sh` block, those of a pipe one by one."""
     lines = [(page.name, line) for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]

@@ -15,7 +15,7 @@ from mlops_assets.dataset import load_dataset
 from mlops_assets.dataset.parts import CALENDAR_PARTS, DERIVATIONS, Part
 from mlops_assets.project import open_project
 from mlops_assets.settings import PREFIX, Settings, read_settings
-from mlops_assets_tests.documents import PAGES, ROOT, blocks, commands
+from mlops_assets_tests.documents import PAGES, ROOT, blocks, commands, dead_links, links
 
 DOCS = ROOT / "docs"
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
@@ -30,16 +30,6 @@ def generator():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def slugs(text):
-    """Anchors of a page's headings, as GitHub writes them."""
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def links(text):
-    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
 
 
 # In step with the code
@@ -111,14 +101,7 @@ def test_messages_in_troubleshooting_are_those_of_the_code():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page):
-    for link in links(TEXTS[page]):
-        if link.startswith(("http://", "https://")):
-            continue
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        assert target.exists(), link
-        if anchor:
-            assert anchor in slugs(target.read_text(encoding="utf-8")), link
+    assert dead_links(page) == []
 
 
 def test_every_page_is_linked_from_the_readme():
