@@ -18,7 +18,8 @@ from mlops_assets.dashboards.plots.registry import PLOTS
 from mlops_assets.dashboards.spec import Board
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.dataset.parts import Alias, Month, Part
-from mlops_assets.settings import PREFIX, Settings
+from mlops_assets.settings import GROUPS, PREFIX
+from mlops_assets.settings.fields import Group
 
 ROOT = Path(__file__).resolve().parents[1]
 ENV_EXAMPLE = ROOT / ".env.example"
@@ -60,8 +61,10 @@ def rendered(text: str) -> str:
 def env_example() -> str:
     """`.env.example`: each setting with its description, commented out."""
     lines = ["# Copy to .env, and take the # away where you want another value. What each means: docs/settings.md."]
-    for name, field in Settings.model_fields.items():
-        lines += ["", f"# {field.description}", f"#{PREFIX}{name.upper()}={_default(field)}"]
+    for group in GROUPS:
+        lines += ["", "", f"# {group.title}. {inspect.getdoc(group)}"]
+        for name, field in group.model_fields.items():
+            lines += ["", f"# {field.description}", f"#{PREFIX}{name.upper()}={_default(field)}"]
     lines += ["", "", "# Only docker-compose.yml reads what follows: docs/deployment.md."]
     for name, (default, description) in STACK.items():
         lines += ["", f"# {description}", f"#{name}={default}"]
@@ -73,12 +76,18 @@ def stack_variables() -> str:
     return _table(("variable", "default", "what it is"), rows)
 
 
-def settings_table() -> str:
+def settings_tables() -> str:
+    """A section for each group of settings."""
+    return "\n\n".join(map(_settings_section, GROUPS))
+
+
+def _settings_section(group: type[Group]) -> str:
     rows = [
         (f"`{PREFIX}{name.upper()}`", _code(_default(field)), field.description)
-        for name, field in Settings.model_fields.items()
+        for name, field in group.model_fields.items()
     ]
-    return _table(("variable", "default", "what it is"), rows)
+    table = _table(("variable", "default", "what it is"), rows)
+    return f"### {group.title}\n\n{inspect.getdoc(group)}\n\n{table}"
 
 
 def dataset_keys() -> str:
@@ -165,7 +174,7 @@ def dashboard_plots() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "settings": settings_table,
+    "settings": settings_tables,
     "stack-variables": stack_variables,
     "dataset-keys": dataset_keys,
     "model-types": model_types,

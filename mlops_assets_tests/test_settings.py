@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from mlops_assets import settings
 from mlops_assets.errors import SettingsError
-from mlops_assets.settings import Settings, environment, project_root, read_settings
+from mlops_assets.settings import GROUPS, Settings, environment, project_root, read_settings, root
 
 
 def test_nothing_has_to_be_set():
@@ -39,6 +38,10 @@ def test_an_empty_variable_counts_as_not_set(value):
 
 def test_every_setting_has_a_description():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_every_setting_is_of_one_group_and_in_its_order():
+    assert list(Settings.model_fields) == [name for group in GROUPS for name in group.model_fields]
 
 
 def test_a_name_that_is_no_setting_is_told_with_the_one_that_was_meant():
@@ -106,7 +109,7 @@ def test_settings_cannot_be_changed():
 
 
 def test_the_home_folder_is_relative_to_the_project(monkeypatch, tmp_path):
-    monkeypatch.setattr(settings, "CHECKOUT", tmp_path / "installed")
+    monkeypatch.setattr(root, "CHECKOUT", tmp_path / "installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     assert project_root() == tmp_path
@@ -124,7 +127,7 @@ def test_threads_are_all_cores_unless_said():
 def test_the_process_environment_wins_over_the_checkouts_env_file(monkeypatch, tmp_path):
     (tmp_path / "workspace.yaml").touch()
     (tmp_path / ".env").write_text("MLOPS_SEED=1\nMLOPS_THREADS=2\nMLOPS_TRIALS\n# MLOPS_HOME=x\n")
-    monkeypatch.setattr(settings, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(root, "CHECKOUT", tmp_path)
     monkeypatch.setenv("MLOPS_SEED", "5")
     for name in ("MLOPS_THREADS", "MLOPS_TRIALS", "MLOPS_HOME"):
         monkeypatch.delenv(name, raising=False)

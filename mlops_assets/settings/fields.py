@@ -1,0 +1,47 @@
+"""What settings are made of: the base of their groups, and types of fields that check what pydantic does not."""
+
+import re
+from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+
+_ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
+
+
+class Group(BaseModel):
+    """Settings of one subject; each field is the variable `MLOPS_<FIELD>`. `title` heads them in docs/settings.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ClassVar[str]
+
+
+def _split_names(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _check_addresses(values: tuple[str, ...]) -> tuple[str, ...]:
+    for number, value in enumerate(values, start=1):
+        if not (value.isascii() and value.isprintable() and _ADDRESS.fullmatch(value)):
+            raise ValueError(f"entry {number} is not an address such as name@example.com")
+    return values
+
+
+def _check_address(value: str) -> str:
+    return _check_addresses((value,))[0]
+
+
+def _check_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"'{value}' is not a time zone such as Europe/Berlin") from None
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]  # separated by commas
+Addresses = Annotated[Names, AfterValidator(_check_addresses)]
+Address = Annotated[str, AfterValidator(_check_address)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_names)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
