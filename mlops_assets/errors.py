@@ -20,7 +20,7 @@ MlopsError
 ├── LaunchError            Dagster does not answer, or does not launch what was asked for
 ├── ServiceError           a service that others need does not run, or not as it should
 ├── InputError             a row to predict is not usable
-└── ApiError               a request is refused, with a status for its caller (in backend/errors.py)
+└── ApiError               a request is refused, with a status for its caller (in serving/errors.py)
 
 A message says what is wrong, which one, and what to do.
 """

@@ -1,6 +1,8 @@
 """Columns: alias -> NumPy array, the one form in which rows enter features, on every path.
 
-Numbers and integers are float64 with NaN where missing, times datetime64[us] with NaT, text object with None.
+Numbers and integers are float64 with NaN where missing, times datetime64[us] with NaT, text object with None. They are
+made of an Arrow table that a source has normalised, or, value by value, of what a caller sends: a DataFrame, rows as
+JSON objects, lists as column-wise JSON. Then they are joined, cut and hashed, all columns together.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, KeyArray, TimeArray
 from mlops_assets.dataset import Column, DatasetSpec
 from mlops_assets.errors import InputError
 
@@ -22,30 +25,34 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-
+Columns = dict[str, Array]
+SLICE_ROWS = 2**16  # so many fit into a processor's cache, column by column
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 _NAT = np.iinfo(np.int64).min  # how NumPy writes a missing time
+_NOTHING = np.array(None, object)  # a missing text
+_UNUSABLE = (ValueError, TypeError, OverflowError)
+_ARTICLE = {"text": "text", "time": "an ISO 8601 time", "number": "a number", "integer": "a whole number"}
 
 
-def array_of(values: Sequence[Any], column: Column) -> np.ndarray:
+def array_of(values: Sequence[Any], column: Column) -> Array:
     """The array (n,) of a column's values: float64, object with None, or datetime64[us] of a wall clock."""
     return _ARRAY[column.type](values, column)
 
 
-def _numbers(values: Sequence[Any], column: Column) -> np.ndarray:
+def _numbers(values: Sequence[Any], column: Column) -> FloatArray:
     return np.array([value if value.__class__ is float else _number(value) for value in values], np.float64)
 
 
-def _whole_numbers(values: Sequence[Any], column: Column) -> np.ndarray:
+def _whole_numbers(values: Sequence[Any], column: Column) -> FloatArray:
     return np.array([_whole(_number(value)) for value in values], np.float64)
 
 
-def _texts(values: Sequence[Any], column: Column) -> np.ndarray:
+def _texts(values: Sequence[Any], column: Column) -> Array:
     return np.array([_text(value) for value in values], object)
 
 
-def _times(values: Sequence[Any], column: Column) -> np.ndarray:
+def _times(values: Sequence[Any], column: Column) -> TimeArray:
     zone = ZoneInfo(column.timezone or "UTC")
     return np.array([_microseconds(value, zone) for value in values], np.int64).view("datetime64[us]")
 
@@ -97,21 +104,18 @@ def _microseconds(value: Any, zone: ZoneInfo) -> int:
 _ARRAY = {"text": _texts, "time": _times, "number": _numbers, "integer": _whole_numbers}
 
 
-Columns = dict[str, np.ndarray]
-SLICE_ROWS = 2**16  # so many fit into a processor's cache, column by column
-
-
 def from_table(table: pa.Table, aliases: Iterable[str]) -> Columns:
     """Columns of an Arrow table whose types sources have normalised."""
     return {alias: _from_arrow(table.column(alias)) for alias in aliases}
 
 
-def _from_arrow(column: pa.ChunkedArray) -> np.ndarray:
+def _from_arrow(column: pa.ChunkedArray) -> Array:
     import pyarrow as pa
 
     if pa.types.is_integer(column.type):
         column = column.cast(pa.float64(), safe=False)  # unsafe only beyond 2**53, which float64 rounds
-    return column.to_numpy()
+    values: Array = column.to_numpy()
+    return values
 
 
 def from_frame(frame: pd.DataFrame, spec: DatasetSpec) -> Columns:
@@ -131,16 +135,21 @@ def from_rows(rows: Sequence[Mapping[str, Any]], spec: DatasetSpec) -> Columns:
     Raises InputError naming the row, and the unknown name or the value that cannot be converted.
     """
     inputs = spec.inputs()
-    known = frozenset(inputs)
+    names = frozenset(inputs)
     for number, row in enumerate(rows):
-        if not isinstance(row, Mapping):
-            text = f"row {number} is not an object of names and values (names: {', '.join(inputs)})"
-            raise InputError(text, row=number)
-        if not row.keys() <= known:
-            unknown = [str(name) for name in row if name not in known]
-            text = f"row {number}: {', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})"
-            raise InputError(text, row=number, field=unknown[0])
+        _check_names(number, row, names, inputs)
     return {alias: _convert(alias, [row.get(alias) for row in rows], spec.columns[alias]) for alias in inputs}
+
+
+def _check_names(number: int, row: object, names: frozenset[str], inputs: tuple[str, ...]) -> None:
+    """`names` are those of the `inputs`; a row is whatever a caller has sent."""
+    if not isinstance(row, Mapping):
+        text = f"row {number} is not an object of names and values (names: {', '.join(inputs)})"
+        raise InputError(text, row=number)
+    if not row.keys() <= names:
+        unknown = [str(name) for name in row if name not in names]
+        text = f"row {number}: {', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})"
+        raise InputError(text, row=number, field=unknown[0])
 
 
 def from_lists(lists: Mapping[str, Sequence[Any]], spec: DatasetSpec) -> Columns:
@@ -154,30 +163,31 @@ def from_lists(lists: Mapping[str, Sequence[Any]], spec: DatasetSpec) -> Columns
         raise InputError(text, field=unknown[0])
     counts = {alias: len(values) for alias, values in lists.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{alias} has {count}" for alias, count in counts.items())
-        raise InputError(f"every input needs the same number of values: {told}")
+        differing = ", ".join(f"{alias} has {count}" for alias, count in counts.items())
+        raise InputError(f"every input needs the same number of values: {differing}")
     absent = [None] * max(counts.values(), default=0)
     return {alias: _convert(alias, lists.get(alias, absent), spec.columns[alias]) for alias in inputs}
 
 
-def _from_series(alias: str, values: pd.Series, column: Column) -> np.ndarray:
+def _from_series(alias: str, values: pd.Series[Any], column: Column) -> Array:
     """Whole arrays where pandas knows the type; else value by value, as rows are."""
     kind = values.dtype.kind
     if kind in "mM" and column.type in ("number", "integer"):
         raise InputError(f"{alias} must be {_ARTICLE[column.type]}: these are times", field=alias)
     if kind in "biuf" and column.type in ("number", "integer"):
         numbers = values.to_numpy(np.float64, na_value=np.nan)
-        parts = np.isfinite(numbers) & (numbers != np.floor(numbers))
-        if column.type == "number" or not parts.any():
+        has_fraction = np.isfinite(numbers) & (numbers != np.floor(numbers))
+        if column.type == "number" or not has_fraction.any():
             return numbers
     if kind == "M" and column.type == "time":
         zone = ZoneInfo(column.timezone or "UTC")
         wall = values if values.dt.tz is None else values.dt.tz_convert(zone).dt.tz_localize(None)
         return wall.to_numpy("datetime64[us]")
-    return _convert(alias, values.astype(object).where(values.notna(), None).tolist(), column)
+    pairs = zip(values.astype(object).tolist(), values.isna().tolist(), strict=True)
+    return _convert(alias, [None if is_missing else value for value, is_missing in pairs], column)
 
 
-def _convert(alias: str, values: Sequence[Any], column: Column) -> np.ndarray:
+def _convert(alias: str, values: Sequence[Any], column: Column) -> Array:
     try:
         return array_of(values, column)
     except _UNUSABLE:
@@ -192,10 +202,6 @@ def _check(row: int, alias: str, value: Any, column: Column) -> None:
     except _UNUSABLE as error:
         text = f"row {row}: {alias} must be {_ARTICLE[column.type]}: {error!s:.200}"
         raise InputError(text, row=row, field=alias) from None
-
-
-_UNUSABLE = (ValueError, TypeError, OverflowError)
-_ARTICLE = {"text": "text", "time": "an ISO 8601 time", "number": "a number", "integer": "a whole number"}
 
 
 def slices(table: pa.Table, rows: int = SLICE_ROWS) -> Iterator[pa.Table]:
@@ -213,11 +219,27 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
     return {alias: np.concatenate([part[alias] for part in parts]) for alias in parts[0]}
 
 
-def take(columns: Columns, rows: np.ndarray | slice) -> Columns:
+def take(columns: Columns, rows: IntArray | BoolArray | slice) -> Columns:
     return {alias: values[rows] for alias, values in columns.items()}
 
 
-def row_hash(columns: Columns, seed: int) -> np.ndarray:
+def evenly_spread(count: int, most: int) -> IntArray:
+    """Places of `count` rows, or of `most` of them from the first on, as far apart as they can be."""
+    return np.arange(count) if count <= most else np.arange(most) * count // most
+
+
+def is_missing(values: Array) -> BoolArray:
+    """Whether each value (n,) of a column is missing."""
+    missing: BoolArray = np.equal(values, _NOTHING) if values.dtype == object else np.isnan(values)
+    return missing
+
+
+def label(value: object) -> str:
+    """A category in words: as a number, a code has no more digits than it needs."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+def row_hash(columns: Columns, seed: int) -> FloatArray:
     """A uniform number in [0, 1) for each row, fixed by the row's values and the seed.
 
     Mixes each column's bits with the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
@@ -228,14 +250,14 @@ def row_hash(columns: Columns, seed: int) -> np.ndarray:
     return (state >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _bits(values: np.ndarray) -> np.ndarray:
+def _bits(values: Array) -> KeyArray:
     if values.dtype == object:
-        known = {v: int.from_bytes(blake2b(repr(v).encode(), digest_size=8).digest()) for v in set(values)}
-        return np.array([known[v] for v in values], np.uint64)
+        digests = {v: int.from_bytes(blake2b(repr(v).encode(), digest_size=8).digest()) for v in set(values)}
+        return np.array([digests[v] for v in values], np.uint64)
     return _mix(np.ascontiguousarray(values).view(np.uint64))
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def _mix(x: KeyArray) -> KeyArray:
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

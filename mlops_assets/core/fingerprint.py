@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | None"  # what JSON gives back
 _DIGEST = re.compile(r"[0-9a-f]{32,}")
 _LONGEST_VALUE = 60
 
@@ -54,49 +55,49 @@ def changes(old: Recipe, new: Recipe) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
+def _differences(path: str, old: Json, new: Json) -> Iterator[str]:
     if _canonical(old) == _canonical(new):
         return
     if isinstance(old, list) and isinstance(new, list) and not any(map(_is_nested, old + new)):
-        yield _said(path, _list_change(old, new))
+        yield _joined(path, _list_change(old, new))
     elif isinstance(old, dict) and isinstance(new, dict):
         yield from _mapping_differences(path, old, new)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _mapping_differences(path, _numbered(old), _numbered(new))
-    elif _is_digest(old) and _is_digest(new) or _shown(old) == _shown(new):
-        yield _said(path, "changed")
+    elif _is_digest(old) and _is_digest(new) or _brief(old) == _brief(new):
+        yield _joined(path, "changed")
     else:
-        yield _said(path, f"{_shown(old)} -> {_shown(new)}")
+        yield _joined(path, f"{_brief(old)} -> {_brief(new)}")
 
 
-def _mapping_differences(path: str, old: dict, new: dict) -> Iterator[str]:
+def _mapping_differences(path: str, old: dict[str, Json], new: dict[str, Json]) -> Iterator[str]:
     for key in sorted(old.keys() | new.keys()):
-        below = _said(path, key)
+        below = _joined(path, key)
         if key not in new:
             yield f"{below} is gone"
         elif key not in old:
-            yield f"{below} is new" + ("" if _is_nested(new[key]) or _is_digest(new[key]) else f" ({_shown(new[key])})")
+            yield f"{below} is new" + ("" if _is_nested(new[key]) or _is_digest(new[key]) else f" ({_brief(new[key])})")
         else:
             yield from _differences(below, old[key], new[key])
 
 
-def _list_change(old: list, new: list) -> str:
-    before, after = Counter(map(_shown, old)), Counter(map(_shown, new))
+def _list_change(old: list[Json], new: list[Json]) -> str:
+    before, after = Counter(map(_brief, old)), Counter(map(_brief, new))
     gained, lost = ", ".join(after - before), ", ".join(before - after)
     parts = [f"gained {gained}"] if gained else []
     parts += [f"lost {lost}"] if lost else []
     return " and ".join(parts) or "are in another order"
 
 
-def _said(path: str, words: str) -> str:
+def _joined(path: str, words: str) -> str:
     return f"{path} {words}".strip()
 
 
-def _numbered(items: list) -> dict[str, Any]:
+def _numbered(items: list[Json]) -> dict[str, Json]:
     return {f"#{position}": item for position, item in enumerate(items, start=1)}
 
 
-def _is_nested(value: Any) -> bool:
+def _is_nested(value: Json) -> bool:
     return isinstance(value, dict | list)
 
 
@@ -104,16 +105,16 @@ def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
-def _shown(value: Any) -> str:
-    text = value[:8] if _is_digest(value) else _canonical(value)
+def _brief(value: Json) -> str:
+    text = value[:8] if isinstance(value, str) and _is_digest(value) else _canonical(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _plain(value: Any, where: str) -> Any:
+def _plain(value: object, where: str) -> Json:
     """`value` as JSON would give it back: tuples are lists, subclasses of str are str."""
     if isinstance(value, Mapping):
         for key in value:

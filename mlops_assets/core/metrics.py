@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlops_assets.core.types import FloatArray, IntArray
 from mlops_assets.errors import DataError
 
 BLOCKS = 20_000
@@ -27,7 +28,7 @@ class Interval:
     high: float
 
 
-def score(y: np.ndarray, prediction: np.ndarray) -> Scores:
+def score(y: FloatArray, prediction: FloatArray) -> Scores:
     """Scores of `prediction` against the truth `y`, both of shape (n,).
 
     R2 of a constant `y` is 1 for a perfect prediction and 0 otherwise, as in scikit-learn.
@@ -45,20 +46,20 @@ def score(y: np.ndarray, prediction: np.ndarray) -> Scores:
     return Scores(rmse=float(np.sqrt(unexplained / len(y))), mae=float(np.abs(error).mean()), r2=r2, n=len(y))
 
 
-def rmse_interval(squared_errors: np.ndarray, *, confidence: float, seed: int, resamples: int = 1000) -> Interval:
+def rmse_interval(squared_errors: FloatArray, *, confidence: float, seed: int, resamples: int = 1000) -> Interval:
     """Bootstrap interval of the RMSE of rows with these squared errors, shape (n,)."""
     means = bootstrap_means(np.atleast_2d(squared_errors), seed=seed, resamples=resamples)
     return percentile_interval(np.sqrt(means[:, 0]), confidence)
 
 
-def percentile_interval(values: np.ndarray, confidence: float) -> Interval:
+def percentile_interval(values: FloatArray, confidence: float) -> Interval:
     """The middle share `confidence` of bootstrapped values."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
-def bootstrap_means(values: np.ndarray, *, seed: int, resamples: int) -> np.ndarray:
+def bootstrap_means(values: FloatArray, *, seed: int, resamples: int) -> FloatArray:
     """Means of rows drawn with replacement: (k, n) values -> (resamples, k) means, the same draws for all k.
 
     More than 20,000 rows are first put into that many random blocks of equal size, and blocks are drawn: the
@@ -77,17 +78,17 @@ def bootstrap_means(values: np.ndarray, *, seed: int, resamples: int) -> np.ndar
     return means
 
 
-def mean_baseline(y_train: np.ndarray, n: int) -> np.ndarray:
+def mean_baseline(y_train: FloatArray, n: int) -> FloatArray:
     """Predicts the mean of the training target for each of `n` rows."""
     return np.full(n, np.mean(y_train, dtype=np.float64))
 
 
-def group_mean_baseline(codes_train: np.ndarray, y_train: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def group_mean_baseline(codes_train: IntArray, y_train: FloatArray, codes: IntArray) -> FloatArray:
     """Predicts the mean training target of a row's group; the overall mean where training lacks the group.
 
     Codes are integers of shape (n,), or (n, k) where k columns together name the group, such as two zones.
     """
-    groups = _group_ids(np.concatenate([_columns(codes_train), _columns(codes)]))
+    groups = _group_ids(np.concatenate([_as_table(codes_train), _as_table(codes)]))
     train, new = groups[: len(y_train)], groups[len(y_train) :]
     n_groups = int(groups.max(initial=-1)) + 1
     counts = np.bincount(train, minlength=n_groups)
@@ -97,14 +98,15 @@ def group_mean_baseline(codes_train: np.ndarray, y_train: np.ndarray, codes: np.
     return means[new]
 
 
-def _columns(codes: np.ndarray) -> np.ndarray:
+def _as_table(codes: IntArray) -> IntArray:
+    """(n,) or (n, k) codes -> (n, k)."""
     codes = np.asarray(codes)
     return codes[:, np.newaxis] if codes.ndim == 1 else codes
 
 
-def _group_ids(codes: np.ndarray) -> np.ndarray:
+def _group_ids(codes: IntArray) -> IntArray:
     """(n, k) codes -> (n,) ids 0..groups-1; column by column, which is faster than sorting whole rows."""
-    ids = np.zeros(len(codes), dtype=np.int64)
+    ids: IntArray = np.zeros(len(codes), dtype=np.int64)
     for column in codes.T:
         levels, level = np.unique(column, return_inverse=True)
         ids = np.unique(ids * len(levels) + level, return_inverse=True)[1]

@@ -1,6 +1,8 @@
 """The shared training set: both matrices of every split, the target, and the encoder that made them, on disk.
 
-Arrays are memory-mapped, so that several processes that tune on one training set share its pages.
+Clean rows are divided into splits, the encoder learns from those of training, and every row is encoded and appended to
+the files of its split, a batch at a time. Arrays are read memory-mapped, so that several processes that tune on one
+training set share its pages.
 """
 
 from __future__ import annotations
@@ -10,35 +12,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, concatenate, from_table, take
-from mlops_assets.core.features.encoder import Encoder, FittedEncoder, MatrixKind, fit_encoder
+from mlops_assets.core.columns import Columns, concatenate, evenly_spread, from_table, take
+from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encoder
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.intervals import learn_levels
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Months, SplitName, split_by_hash, split_by_time
 from mlops_assets.core.state import DAMAGE
+from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, MatrixKind, SingleArray, TimeArray
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import DataError, ModelError, StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from scipy.sparse import csr_matrix
+
+    from mlops_assets.core.types import Matrix, SparseMatrix
 
 
 class ArrayFile:
     """An .npy file to which rows (n,) or (n, width) are appended; closed, it is one that `np.save` would write."""
 
-    def __init__(self, path: Path, dtype: type, width: int | None = None) -> None:
+    def __init__(self, path: Path, dtype: type[np.generic], width: int | None = None) -> None:
         self.rows = 0
         self._file, self._dtype = path.open("wb"), np.dtype(dtype)
         self._tail = () if width is None else (width,)
         self._write_header()
 
-    def append(self, rows: np.ndarray) -> None:
+    def append(self, rows: Array) -> None:
         self._file.write(np.ascontiguousarray(rows, self._dtype).data.cast("B") if rows.size else b"")
         self.rows += len(rows)
 
@@ -60,7 +64,12 @@ class SplitFiles:
     """Files of one split: `y`, `dense`, and `data`, `indices` and `indptr` of the CSR matrix `one_hot`."""
 
     def __init__(self, folder: Path, name: str, dense_width: int) -> None:
-        kinds = {"y": np.float64, "data": np.float64, "indices": np.int32, "indptr": np.int64}
+        kinds: dict[str, type[np.generic]] = {
+            "y": np.float64,
+            "data": np.float64,
+            "indices": np.int32,
+            "indptr": np.int64,
+        }
         self._open = ExitStack()
         self._files = {
             part: self._open.enter_context(ArrayFile(folder / f"{name}_{part}.npy", dtype))
@@ -73,7 +82,7 @@ class SplitFiles:
     def rows(self) -> int:
         return self._dense.rows
 
-    def append(self, y: np.ndarray, dense: np.ndarray, one_hot: csr_matrix) -> None:
+    def append(self, y: FloatArray, dense: SingleArray, one_hot: SparseMatrix) -> None:
         self._files["indptr"].append(one_hot.indptr[1:].astype(np.int64) + self._files["data"].rows)
         self._files["data"].append(one_hot.data)
         self._files["indices"].append(one_hot.indices)
@@ -92,13 +101,13 @@ class Rows:
     """Clean rows of one split: a model's inputs, the target (n,) and, where rows have a time, their months (n,)."""
 
     columns: Columns
-    y: np.ndarray
-    months: np.ndarray | None = None
+    y: FloatArray
+    months: TimeArray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, rows: np.ndarray) -> Rows:
+    def take(self, rows: IntArray | BoolArray) -> Rows:
         return Rows(take(self.columns, rows), self.y[rows], None if self.months is None else self.months[rows])
 
 
@@ -132,22 +141,27 @@ def gather(batches: Iterable[Parts], months: Months, share: float = 1.0) -> Part
 
     Raises DataError where a split that the window asks for has no row.
     """
-    evenly, found = {name: Evenly(share) for name in SPLITS}, {name: [] for name in SPLITS}
+    evenly = {name: Evenly(share) for name in SPLITS}
+    chosen: dict[SplitName, list[Rows]] = {name: [] for name in SPLITS}
     for parts in batches:
         for name, rows in parts.items():
-            found[name].append(rows if share >= 1 else rows.take(evenly[name].choose(len(rows))))
-    parts = {name: join(rows) for name, rows in found.items()}
-    for name, rows in parts.items():
+            chosen[name].append(rows if share >= 1 else rows.take(evenly[name].choose(len(rows))))
+    gathered = {name: join(rows) for name, rows in chosen.items()}
+    for name, rows in gathered.items():
         if not len(rows) and getattr(months, name):
             raise DataError(f"no row falls into the {name} split ({', '.join(getattr(months, name))})")
-    return parts
+    return gathered
 
 
 def join(parts: Sequence[Rows]) -> Rows:
     """Rows of several splits or batches as one, in their order."""
     parts = [part for part in parts if len(part)] or parts[:1]
-    months = None if any(part.months is None for part in parts) else np.concatenate([part.months for part in parts])
-    return Rows(concatenate([part.columns for part in parts]), np.concatenate([part.y for part in parts]), months)
+    months = [part.months for part in parts if part.months is not None]
+    return Rows(
+        concatenate([part.columns for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        np.concatenate(months) if len(months) == len(parts) else None,
+    )
 
 
 def write_training_set(
@@ -158,14 +172,14 @@ def write_training_set(
     `batches` are gone through twice. Of their rows, the encoder learns from an even `share`, which is in memory; the
     others pass a batch at a time. The levels for intervals come from train and validation: no test row has a say.
     """
-    known = gather(batches, months, share)
-    train, held = known["train"], known["validation"]
+    learnt = gather(batches, months, share)
+    train, held = learnt["train"], learnt["validation"]
     fitted = fit_encoder(spec.features, train.columns, train.y, seed)
     encoder = fitted.encoder
     encoder.save(folder)
     Specimens.of(spec, train.columns, encoder.vocabularies, held.columns).save(folder)
-    comparable = [(fitted.one_hot, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
-    levels = learn_levels([(X, rows.y, rows.months) for X, rows in comparable if rows.months is not None])
+    matrices = [(fitted.one_hot, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
+    levels = learn_levels([(X, rows.y, rows.months) for X, rows in matrices if rows.months is not None])
     np.save(folder / "levels.npy", levels)
     with ExitStack() as opened:
         width = len(encoder.dense_names)
@@ -197,17 +211,18 @@ def encode_rows(
             if not len(rows):
                 continue
             learnt = evenly.choose(len(rows)) if name == "train" else np.zeros(len(rows), bool)
-            count = np.count_nonzero(learnt)
-            own = fitted.dense[done : done + count], fitted.one_hot[done : done + count]
+            count = int(np.count_nonzero(learnt))
+            matrices = fitted.dense[done : done + count], fitted.one_hot[done : done + count]
             done += count
             if count < len(rows):
-                own = _merged(learnt, own, fitted.encoder.both(spec.features, rows.take(~learnt).columns))
-            files[name].append(rows.y, *own)
+                others = fitted.encoder.both(spec.features, rows.take(~learnt).columns)
+                matrices = _merged(learnt, matrices, others)
+            files[name].append(rows.y, *matrices)
 
 
 def _merged(
-    learnt: np.ndarray, own: tuple[np.ndarray, csr_matrix], others: tuple[np.ndarray, csr_matrix]
-) -> tuple[np.ndarray, csr_matrix]:
+    learnt: BoolArray, own: tuple[SingleArray, SparseMatrix], others: tuple[SingleArray, SparseMatrix]
+) -> tuple[SingleArray, SparseMatrix]:
     """Matrices of rows in their order, from those of the rows that are `learnt` (n,) and of those that are not."""
     from scipy.sparse import vstack
 
@@ -215,7 +230,7 @@ def _merged(
         return others
     order = np.empty(len(learnt), np.int64)
     order[np.argsort(~learnt, kind="stable")] = np.arange(len(learnt))
-    return np.concatenate([own[0], others[0]])[order], vstack([own[1], others[1]], format="csr")[order]
+    return np.concatenate([own[0], others[0]])[order], vstack([own[1], others[1]])[order]
 
 
 @dataclass(frozen=True)
@@ -247,35 +262,45 @@ class TrainingSet:
         return self.encoder.dense_categorical
 
     @property
-    def levels(self) -> np.ndarray:
-        """What `levels.needed_levels` takes; without a row where the months are too few, or rows have no time."""
+    def levels(self) -> FloatArray:
+        """What `intervals.needed_levels` takes; without a row where the months are too few, or rows have no time."""
         return self._array("levels")
 
-    def target(self, split: SplitName, most: int | None = None) -> np.ndarray:
+    def target(self, split: SplitName, most: int | None = None) -> FloatArray:
         """Target (n,) float64; `most` gives at most so many rows, evenly spread over the split."""
-        y = self._array(f"{split}_y")
-        return y if self._spread(split, most) is None else y[self._spread(split, most)]
+        y, chosen = self._array(f"{split}_y"), self._chosen(split, most)
+        return y if chosen is None else y[chosen]
 
-    def matrix(self, kind: MatrixKind, split: SplitName, most: int | None = None) -> csr_matrix | np.ndarray:
+    @overload
+    def matrix(self, kind: Literal["one_hot"], split: SplitName, most: int | None = None) -> SparseMatrix: ...
+
+    @overload
+    def matrix(self, kind: Literal["dense"], split: SplitName, most: int | None = None) -> SingleArray: ...
+
+    @overload
+    def matrix(self, kind: MatrixKind, split: SplitName, most: int | None = None) -> Matrix: ...
+
+    def matrix(self, kind: MatrixKind, split: SplitName, most: int | None = None) -> Matrix:
         """CSR float64 (`one_hot`) or float32 array (`dense`) of (n, width); `most` as for the target."""
-        chosen = self._spread(split, most)
-        if kind == "dense":
-            whole = self._array(f"{split}_dense")
-        else:
-            from scipy.sparse import csr_matrix
-
-            parts = tuple(np.asarray(self._array(f"{split}_{part}")) for part in ("data", "indices", "indptr"))
-            whole = csr_matrix(parts, (self.rows[split], len(self.one_hot_names)))
+        whole = self._array(f"{split}_dense") if kind == "dense" else self._one_hot(split)
+        chosen = self._chosen(split, most)
         return whole if chosen is None else whole[chosen]
 
-    def _spread(self, split: SplitName, most: int | None) -> np.ndarray | None:
-        """Rows of every season and age: the newest alone would be tuned for their own months."""
-        count = self.rows[split]
-        return None if most is None or most >= count else np.arange(most) * count // most
+    def _one_hot(self, split: SplitName) -> SparseMatrix:
+        from scipy.sparse import csr_matrix
 
-    def _array(self, name: str) -> np.ndarray:
+        data, indices, indptr = (np.asarray(self._array(f"{split}_{part}")) for part in ("data", "indices", "indptr"))
+        return csr_matrix((data, indices, indptr), (self.rows[split], len(self.one_hot_names)))
+
+    def _chosen(self, split: SplitName, most: int | None) -> IntArray | None:
+        """Rows of every season and age: the newest alone would be tuned for their own months. None for all rows."""
+        count = self.rows[split]
+        return None if most is None or most >= count else evenly_spread(count, most)
+
+    def _array(self, name: str) -> Array:
         path = self.folder / f"{name}.npy"
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return array
         except DAMAGE as error:
             raise StorageError(f"{path.name} is damaged ({error}): materialise training_set again") from None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, name_and_width
+from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, name_and_width
 
 if TYPE_CHECKING:
     from mlops_assets.dataset.spec import DatasetSpec
 
 RESERVED = ("target", "row_id")  # columns of clean data
-_TYPES = {"time": ("time",), "number": ("number", "integer"), "category": ("integer", "text")}
+_TYPES: dict[InputKind, tuple[str, ...]] = {
+    "time": ("time",),
+    "number": ("number", "integer"),
+    "category": ("integer", "text"),
+}
+Item = TypeVar("Item", bound=Hashable)
 
 
 def problems(spec: DatasetSpec) -> Iterator[str]:
@@ -66,8 +71,8 @@ def _rows(spec: DatasetSpec) -> Iterator[str]:
         if values and kind == "time":
             yield f"{where}: a column of type time can only be tested by not_null"
         elif any(isinstance(value, str) != (kind == "text") for value in values):
-            wanted = "texts, in quotes" if kind == "text" else "numbers"
-            yield f"{where}: the values of '{rule.column}' must be {wanted}, for its type is {kind}"
+            form = "texts, in quotes" if kind == "text" else "numbers"
+            yield f"{where}: the values of '{rule.column}' must be {form}, for its type is {kind}"
 
 
 def _features(spec: DatasetSpec) -> Iterator[str]:
@@ -86,13 +91,14 @@ def _features(spec: DatasetSpec) -> Iterator[str]:
 def _feature_names(spec: DatasetSpec) -> Iterator[str]:
     """A name that stands for two things would let one silently replace the other."""
     features = spec.features
-    for where, given in {
+    lists: dict[str, Sequence[str | tuple[str, ...]]] = {
         "features.categorical": features.categorical,
         "features.pairs": features.pairs,
         "group_means.keys": features.group_means.keys if features.group_means else (),
         **{f"features.calendar.{name}.parts": calendar.parts for name, calendar in features.calendar.items()},
-    }.items():
-        for item in _repeated(given):
+    }
+    for where, items in lists.items():
+        for item in _repeated(items):
             yield f"{where}: {item if isinstance(item, str) else list(item)} is given twice"
     for name in features.derived:
         if name in spec.columns or name in RESERVED:
@@ -117,8 +123,8 @@ def _group_means(spec: DatasetSpec) -> Iterator[str]:
             if not width:
                 yield f"{where} is a number and needs the width of its steps, such as {name}/5"
         elif name not in features.calendar_names:
-            known = ", ".join([*features.categories, *features.numbers, *features.calendar_names])
-            yield f"{where} is not a feature (features: {known})"
+            names = ", ".join([*features.categories, *features.numbers, *features.calendar_names])
+            yield f"{where} is not a feature (features: {names})"
     if means.relative_to is not None:
         if means.relative_to not in features.numbers:
             yield f"features.group_means.relative_to: '{means.relative_to}' is not a number feature"
@@ -126,15 +132,15 @@ def _group_means(spec: DatasetSpec) -> Iterator[str]:
             yield "features.group_means.relative_to needs target.keep with a low end above 0"
 
 
-def _aliases(spec: DatasetSpec, where: str, aliases: Iterable[str], kind: str | None = None) -> Iterator[str]:
+def _aliases(spec: DatasetSpec, where: str, aliases: Iterable[str], kind: InputKind | None = None) -> Iterator[str]:
     """Aliases that are no columns, or whose type does not fit `kind`."""
     for alias in aliases:
         if alias not in spec.columns:
             yield f"{where}: '{alias}' is not a column (columns: {', '.join(spec.columns)})"
         elif kind and spec.columns[alias].type not in _TYPES[kind]:
-            wanted = " or ".join(_TYPES[kind])
-            yield f"{where}: '{alias}' has type {spec.columns[alias].type}, which must be {wanted}"
+            types = " or ".join(_TYPES[kind])
+            yield f"{where}: '{alias}' has type {spec.columns[alias].type}, which must be {types}"
 
 
-def _repeated(items: Iterable) -> list:
+def _repeated(items: Iterable[Item]) -> list[Item]:
     return [item for item, count in Counter(items).items() if count > 1]

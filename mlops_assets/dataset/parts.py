@@ -1,15 +1,20 @@
-"""The parts a dataset's YAML is made of, each checked by itself; `dataset_checks` looks at how they fit together."""
+"""The parts a dataset's YAML is made of, each checked by itself; `checks` looks at how they fit together."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
-CALENDAR_PARTS = ("hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday")
-DERIVATIONS = {
+CalendarPart = Literal["hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday"]
+CALENDAR_PARTS: tuple[CalendarPart, ...] = get_args(CalendarPart)
+InputKind = Literal["time", "number", "category"]  # what a place in a spec takes; columns of several types may do
+DerivedFunction = Literal["minutes_between", "clock_minutes_between", "clock_minutes", "difference", "ratio", "log"]
+# The kind of the inputs of each function, and how many it takes.
+DERIVATIONS: Mapping[DerivedFunction, tuple[InputKind, int]] = {
     "minutes_between": ("time", 2),
     "clock_minutes_between": ("number", 2),
     "clock_minutes": ("number", 1),
@@ -127,7 +132,7 @@ class Numeric(Part):
 
     @field_validator("clip")
     @classmethod
-    def _ordered(cls, clip):
+    def _ordered(cls, clip: tuple[float, float] | None) -> tuple[float, float] | None:
         if clip and clip[0] >= clip[1]:
             raise ValueError("clip must be [low, high] with low < high")
         return clip
@@ -136,7 +141,7 @@ class Numeric(Part):
 class Calendar(Part):
     """Parts of a time used as features, named `<column>_<part>`."""
 
-    parts: tuple[Literal[CALENDAR_PARTS], ...] = Field(min_length=1, description="Which parts.")
+    parts: tuple[CalendarPart, ...] = Field(min_length=1, description="Which parts.")
     country: str | None = Field(None, description="ISO code of the country whose holidays count; for `holiday`.")
 
     @model_validator(mode="after")
@@ -149,14 +154,14 @@ class Calendar(Part):
 class Derived(Part):
     """A number computed from other columns by a named function."""
 
-    function: Literal[tuple(DERIVATIONS)] = Field(description="Name of the function.")
+    function: DerivedFunction = Field(description="Name of the function.")
     of: tuple[Alias, ...] = Field(description="Its inputs, in order.", min_length=1)
 
     @model_validator(mode="after")
     def _count(self) -> "Derived":
-        wanted = DERIVATIONS[self.function][1]
-        if len(self.of) != wanted:
-            raise ValueError(f"{self.function} takes {wanted} input(s), not {len(self.of)}")
+        count = DERIVATIONS[self.function][1]
+        if len(self.of) != count:
+            raise ValueError(f"{self.function} takes {count} input(s), not {len(self.of)}")
         return self
 
 
@@ -176,7 +181,7 @@ class GroupMeans(Part):
 
     @field_validator("keys")
     @classmethod
-    def _widths(cls, keys):
+    def _widths(cls, keys: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         for token in (token for key in keys for token in key):
             _, slash, width = token.partition("/")
             if slash and not (_DECIMAL.fullmatch(width) and float(width) > 0):

@@ -26,3 +26,7 @@ def months_between(first: str, last: str) -> list[str]:
         months.append(first)
         first = month_of(month_end(first))
     return months
+
+
+def month_after(month: str) -> str:
+    return month_of(month_end(month))

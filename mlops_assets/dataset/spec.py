@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
@@ -25,6 +25,9 @@ from mlops_assets.dataset.parts import (
     Window,
 )
 from mlops_assets.errors import SpecError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 SHIPPED = Path(__file__).parent / "shipped"
 SNAPSHOT = "snapshot"
@@ -72,8 +75,8 @@ class DatasetSpec(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "DatasetSpec":
-        if found := "; ".join(problems(self)):
-            raise ValueError(found)
+        if text := "; ".join(problems(self)):
+            raise ValueError(text)
         return self
 
 
@@ -119,8 +122,8 @@ def _find(name_or_path: str) -> Path:
             raise SpecError(f"the dataset file {name_or_path} does not exist")
         return path
     if name_or_path not in shipped_datasets():
-        known = ", ".join(shipped_datasets())
-        raise SpecError(f"'{name_or_path}' is not a dataset: use one of {known}, or the path of a YAML file")
+        names = ", ".join(shipped_datasets())
+        raise SpecError(f"'{name_or_path}' is not a dataset: use one of {names}, or the path of a YAML file")
     return SHIPPED / f"{name_or_path}.yaml"
 
 
@@ -132,7 +135,7 @@ def _expand(value: Any, env: Mapping[str, str], hidden: dict[str, str], file: st
     if not isinstance(value, str):
         return value
 
-    def replace(match: re.Match) -> str:
+    def replace(match: re.Match[str]) -> str:
         name = match.group(1)
         if not env.get(name):
             raise SpecError(f"{file} needs the environment variable {name}, which is not set")
@@ -143,13 +146,13 @@ def _expand(value: Any, env: Mapping[str, str], hidden: dict[str, str], file: st
 
 
 def _move(source: Any, uri: str, file: str) -> Any:
-    place = {"files": "uri", "sql": "url"}.get(source.get("kind") if isinstance(source, dict) else None)
-    if place is None:
+    kind = source.get("kind") if isinstance(source, dict) else None
+    if kind not in ("files", "sql"):
         raise SpecError(f"MLOPS_SOURCE_URI cannot move {file}: its source is not of kind files or sql")
-    return source | {place: uri}
+    return source | {"uri" if kind == "files" else "url": uri}
 
 
-def _explain(problem) -> str:
+def _explain(problem: "ErrorDetails") -> str:
     where = ".".join(str(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":

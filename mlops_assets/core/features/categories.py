@@ -1,4 +1,8 @@
-"""Vocabularies: the distinct values of a categorical column, and the code of each."""
+"""Categories: the code of each value of a column, and the group of rows that several codes make together.
+
+A vocabulary numbers the distinct values of one column. A token of a key is such a code, or a number in steps. A key is
+the groups that its tokens make, with what was learnt for each; a lookup finds a row's groups of several keys at once.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ from math import prod
 import numpy as np
 
 from mlops_assets.core.columns import Columns, length
+from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset.parts import name_and_width
 
+Codes = dict[str, IntArray]
 UNKNOWN = -1
 _LOOKUP_LIMIT = 1 << 16
 _TABLE_PER_ROW = 16  # so many places a row, and a table is filled sooner than a sorted array is searched
@@ -22,10 +28,10 @@ _TABLE_ROWS = 256  # fewer rows are found sooner than any table is made
 class Vocabulary:
     """Sorted distinct values; the code of a value is its place. Unseen and missing values have code -1."""
 
-    values: np.ndarray  # float64 for integer columns, object for text
+    values: Array  # float64 for integer columns, object for text
 
     @classmethod
-    def fit(cls, column: np.ndarray) -> Vocabulary:
+    def fit(cls, column: Array) -> Vocabulary:
         if column.dtype == object:
             return cls(np.array(sorted(v for v in set(column) if v is not None), object))
         present = column[np.isfinite(column)]
@@ -36,7 +42,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.values)
 
-    def encode(self, column: np.ndarray) -> np.ndarray:
+    def encode(self, column: Array) -> IntArray:
         """Codes (n,) int64."""
         if self.values.dtype == object:
             index = self._index
@@ -49,11 +55,11 @@ class Vocabulary:
         return find(self.values, column)
 
     @cached_property
-    def _index(self) -> dict:
+    def _index(self) -> dict[str, int]:
         return {value: code for code, value in enumerate(self.values)}
 
     @cached_property
-    def _table(self) -> np.ndarray | None:
+    def _table(self) -> IntArray | None:
         """Code by value, where the values are small enough to index an array."""
         if not len(self.values) or self.values[0] < 0 or self.values[-1] >= _LOOKUP_LIMIT:
             return None
@@ -62,19 +68,21 @@ class Vocabulary:
         return table
 
 
-def find(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Places (n,) int64 of `wanted` in a sorted array without repeats; -1 where absent."""
+def find(ordered: Array, values: Array) -> IntArray:
+    """Places (n,) int64 of `values` in a sorted array without repeats; -1 where absent."""
     if not len(ordered):
-        return np.full(len(wanted), UNKNOWN, np.int64)
-    if ordered.dtype == wanted.dtype == np.int64 and ordered[0] >= 0 and _fits_a_table(ordered[-1], len(wanted)):
+        return np.full(len(values), UNKNOWN, np.int64)
+    if ordered.dtype == values.dtype == np.int64 and ordered[0] >= 0 and _fits_a_table(ordered[-1], len(values)):
         table = np.full(ordered[-1] + 2, UNKNOWN, np.int32)  # the last place answers for what is out of range
         table[ordered] = np.arange(len(ordered))
-        return table[np.clip(wanted, UNKNOWN, ordered[-1] + 1)].astype(np.int64)
-    place = np.minimum(ordered.searchsorted(wanted), len(ordered) - 1)
-    return np.where(ordered[place] == wanted, place, UNKNOWN)
+        within: IntArray = np.clip(values, UNKNOWN, ordered[-1] + 1)
+        return table[within].astype(np.int64)
+    place = np.minimum(ordered.searchsorted(values), len(ordered) - 1)
+    is_there: BoolArray = ordered[place] == values
+    return np.where(is_there, place, UNKNOWN)
 
 
-def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def distinct(ids: IntArray) -> tuple[IntArray, IntArray]:
     """Sorted distinct ids and the place (n,) of each row's id among them; ids are int64 and not negative."""
     if len(ids) and _fits_a_table(ids.max(), len(ids)):
         present = np.zeros(ids.max() + 1, bool)
@@ -113,13 +121,13 @@ class Token:
         """The name, with the width where it is not 1: two keys may differ in it alone."""
         return self.name if self.width in (0, 1) else f"{self.name}/{self.width:g}"
 
-    def encode(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+    def encode(self, features: Columns, codes: Codes) -> IntArray:
         """Codes (n,) int64 in 0..size."""
         if self.width == 0:
             return codes[self.name] + 1
         values = np.floor(features[self.name] / self.width) - self.low + 1
-        known = (values >= 1) & (values <= self.size)
-        return np.where(known, values, 0).astype(np.int64)
+        is_within = (values >= 1) & (values <= self.size)
+        return np.where(is_within, values, 0).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -127,9 +135,9 @@ class Key:
     """A group of rows by its tokens, with what was learnt for each group."""
 
     tokens: tuple[Token, ...]
-    ids: np.ndarray  # (groups,) int64, sorted
-    values: np.ndarray  # (groups, k) float64: per statistic the shrunk mean, then the log count
-    default: np.ndarray  # (k,) for a group that training did not have
+    ids: IntArray  # (groups,) int64, sorted
+    values: FloatArray  # (groups, k): per statistic the shrunk mean, then the log count
+    default: FloatArray  # (k,) for a group that training did not have
 
     @property
     def name(self) -> str:
@@ -141,10 +149,10 @@ class Lookup:
     """The groups of several keys in one numbering, so that a row is looked up once for all of them."""
 
     tokens: tuple[Token, ...]
-    steps: np.ndarray  # (tokens, keys) int64, what a token's code counts for in a key's ids
-    first: np.ndarray  # (keys,) int64, the first id of each key
-    ids: np.ndarray  # (groups,) int64, sorted
-    values: np.ndarray  # (groups + keys, k): of each group, then the default of each key
+    steps: IntArray  # (tokens, keys) int64, what a token's code counts for in a key's ids
+    first: IntArray  # (keys,) int64, the first id of each key
+    ids: IntArray  # (groups,) int64, sorted
+    values: FloatArray  # (groups + keys, k): of each group, then the default of each key
 
     @classmethod
     def of(cls, keys: Sequence[Key]) -> Lookup:
@@ -161,7 +169,7 @@ class Lookup:
         ids = np.concatenate([key.ids + start for key, start in zip(keys, first, strict=True)])
         return cls(tokens, steps, first, ids, np.vstack(values))
 
-    def __call__(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+    def __call__(self, features: Columns, codes: Codes) -> FloatArray:
         """Statistics (n, keys, k) of each row's groups."""
         encoded = np.empty((length(features), len(self.tokens)), np.int64)
         for number, token in enumerate(self.tokens):
@@ -172,15 +180,16 @@ class Lookup:
         return self.values.take(np.where(place == UNKNOWN, defaults, place), axis=0)
 
 
-def _widened(values: np.ndarray, width: int) -> np.ndarray:
+def _widened(values: FloatArray, width: int) -> FloatArray:
     return np.pad(values, ((0, 0), (0, width - values.shape[1])))
 
 
 def most_groups(tokens: tuple[Token, ...]) -> int:
+    """How many groups there can be, rows with unknown codes among them."""
     return prod(token.size + 1 for token in tokens)
 
 
-def group_ids(tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+def group_ids(tokens: tuple[Token, ...], features: Columns, codes: Codes) -> IntArray:
     """One number (n,) int64 for each combination of the tokens' codes."""
     ids = tokens[0].encode(features, codes)
     for token in tokens[1:]:

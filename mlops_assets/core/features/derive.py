@@ -1,17 +1,20 @@
 """Features from columns: the same stateless functions for training, batch, HTTP and form.
 
-What has to be learnt from data (vocabularies, means) lives in `encoding`.
+What has to be learnt from data (vocabularies, means) lives in `encoder`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import numpy as np
 
 from mlops_assets.core.columns import Columns
 from mlops_assets.core.features.categories import UNKNOWN, find
+from mlops_assets.core.types import BoolArray, FloatArray, IntArray, TimeArray
 from mlops_assets.dataset import Calendar, Features
+from mlops_assets.dataset.parts import CalendarPart, DerivedFunction
 from mlops_assets.errors import SpecError
 
 DAY = 1440
@@ -29,13 +32,13 @@ def derive(features: Features, columns: Columns) -> Columns:
             derived[name] = _DERIVE[item.function](*(columns[alias] for alias in item.of))
     for name in features.numbers:
         numeric = features.numeric.get(name)
-        derived[name] = _clip(derived.get(name, columns.get(name)), numeric.clip if numeric else None)
+        derived[name] = _clip(derived[name] if name in derived else columns[name], numeric.clip if numeric else None)
     for name, calendar in features.calendar.items():
-        derived |= {f"{name}_{part}": v for part, v in calendar_parts(columns[name], calendar).items()}
+        derived |= {f"{name}_{part}": values for part, values in calendar_parts(columns[name], calendar).items()}
     return derived | {name: columns[name] for name in features.categories}
 
 
-def calendar_parts(times: np.ndarray, calendar: Calendar) -> Columns:
+def calendar_parts(times: TimeArray, calendar: Calendar) -> dict[CalendarPart, FloatArray]:
     """Parts of datetime64[us] wall-clock times; Monday is weekday 0."""
     missing = np.isnat(times)
     some_missing = missing.any()
@@ -50,21 +53,26 @@ def calendar_parts(times: np.ndarray, calendar: Calendar) -> Columns:
     return values
 
 
-def _is_holiday(minutes: np.ndarray, days: np.ndarray, calendar: Calendar) -> np.ndarray:
+def _is_holiday(minutes: IntArray, days: IntArray, calendar: Calendar) -> BoolArray:
+    if calendar.country is None:
+        raise SpecError("features.calendar: the part holiday needs a country, such as US")
     first, last = _years(np.array([days.min(), days.max()])) if len(days) else (1970, 1970)
     if last - first > 200:  # a stray year: ask only for those that occur
         dates = np.concatenate([_holidays(calendar.country, year, year) for year in sorted(set(_years(days)))])
     else:
         dates = _holidays(calendar.country, first, last)
-    return find(dates, days) != UNKNOWN
+    is_holiday: BoolArray = find(dates, days) != UNKNOWN
+    return is_holiday
 
 
-def _years(days: np.ndarray) -> list[int]:
-    return (days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970).tolist()
+def _years(days: IntArray) -> list[int]:
+    years: list[int] = (days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970).tolist()
+    return years
 
 
 @lru_cache(maxsize=64)
-def _holidays(country: str, first: int, last: int) -> np.ndarray:
+def _holidays(country: str, first: int, last: int) -> IntArray:
+    """Days since 1970 of the holidays of these years, sorted."""
     import holidays
 
     try:
@@ -74,11 +82,11 @@ def _holidays(country: str, first: int, last: int) -> np.ndarray:
     return np.array(sorted(dates), "datetime64[D]").astype(np.int64)
 
 
-def _month(minutes: np.ndarray, days: np.ndarray, calendar: Calendar) -> np.ndarray:
+def _month(minutes: IntArray, days: IntArray, calendar: Calendar) -> IntArray:
     return days.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12 + 1
 
 
-_PART = {
+_PART: Mapping[CalendarPart, Callable[[IntArray, IntArray, Calendar], IntArray | BoolArray]] = {
     "hour": lambda minutes, days, _: minutes % DAY // 60,
     "weekday": lambda minutes, days, _: (days + 3) % 7,  # day 0, 1970-01-01, was a Thursday
     "month": _month,
@@ -88,40 +96,44 @@ _PART = {
 }
 
 
-def minutes_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def minutes_between(start: TimeArray, end: TimeArray) -> FloatArray:
     """Minutes from one datetime64[us] to another, NaN where either is missing."""
     missing = np.isnat(start) | np.isnat(end)
-    return np.where(missing, np.nan, (end.astype(np.int64) - start.astype(np.int64)) / 60e6)
+    minutes = (end.astype(np.int64) - start.astype(np.int64)) / 60e6
+    return np.where(missing, np.nan, minutes)
 
 
-def clock_minutes(hhmm: np.ndarray) -> np.ndarray:
+def clock_minutes(hhmm: FloatArray) -> FloatArray:
     """Minutes after midnight of a clock time written as the number hhmm, such as 1345."""
     return hhmm // 100 * 60 + hhmm % 100
 
 
-def _clock_minutes_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    return (clock_minutes(end) - clock_minutes(start)) % DAY
+def _clock_minutes_between(start: FloatArray, end: FloatArray) -> FloatArray:
+    minutes: FloatArray = (clock_minutes(end) - clock_minutes(start)) % DAY
+    return minutes
 
 
-def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.divide(a, b, out=np.full(len(a), np.nan), where=b != 0)
+def _ratio(a: FloatArray, b: FloatArray) -> FloatArray:
+    ratio: FloatArray = np.divide(a, b, out=np.full(len(a), np.nan), where=b != 0)
+    return ratio
 
 
-def _log(x: np.ndarray) -> np.ndarray:
-    return np.log(x, out=np.full(len(x), np.nan), where=x > 0)
+def log_number(number: FloatArray) -> FloatArray:
+    """Its log (n,), NaN where it is missing or not positive."""
+    return np.log(number, out=np.full(len(number), np.nan), where=number > 0)
 
 
-_DERIVE = {
+_DERIVE: Mapping[DerivedFunction, Callable[..., FloatArray]] = {
     "minutes_between": minutes_between,
     "clock_minutes_between": _clock_minutes_between,
     "clock_minutes": clock_minutes,
     "difference": np.subtract,
     "ratio": _ratio,
-    "log": _log,
+    "log": log_number,
 }
 
 
-def _clip(values: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
+def _clip(values: FloatArray, limits: tuple[float, float] | None) -> FloatArray:
     low, high = limits or (-LARGEST, LARGEST)
     finite = np.isfinite(values)
     usable = values if finite.all() else np.where(finite, values, np.nan)

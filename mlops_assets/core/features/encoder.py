@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
 from mlops_assets.core.columns import Columns, length
-from mlops_assets.core.features.categories import UNKNOWN, Key, Token, Vocabulary
+from mlops_assets.core.features.categories import UNKNOWN, Codes, Key, Token, Vocabulary
 from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, Scale, fit_one_hot
 from mlops_assets.core.features.target_encoding import Curve, GroupMeansEncoder, fit_group_means
 from mlops_assets.core.state import load_state, save_state
+from mlops_assets.core.types import FloatArray, MatrixKind, SingleArray
 from mlops_assets.dataset import Features
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
-MatrixKind = Literal["one_hot", "dense"]
-Codes = dict[str, np.ndarray]
+    from mlops_assets.core.types import Matrix, SparseMatrix
 
 
 @dataclass(frozen=True)
@@ -55,30 +53,43 @@ class Encoder:
     def one_hot_names(self) -> tuple[str, ...]:
         return self.one_hot_encoder.names(self.vocabularies)
 
-    def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> csr_matrix | np.ndarray:
+    @overload
+    def transform(self, spec: Features, columns: Columns, kind: Literal["one_hot"]) -> SparseMatrix: ...
+
+    @overload
+    def transform(self, spec: Features, columns: Columns, kind: Literal["dense"]) -> SingleArray: ...
+
+    @overload
+    def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> Matrix: ...
+
+    def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> Matrix:
         """The matrix (n, width) of rows that were not trained on: CSR float64, or float32."""
         features = derive(spec, columns)
         X = self.matrix(features, self.codes(features), kind)
         return X.csr() if isinstance(X, Entries) else X
 
-    def both(self, spec: Features, columns: Columns) -> tuple[np.ndarray, csr_matrix]:
+    def both(self, spec: Features, columns: Columns) -> tuple[SingleArray, SparseMatrix]:
         """The dense and the one-hot matrix of rows that were not trained on."""
         features = derive(spec, columns)
         codes = self.codes(features)
-        return self.matrix(features, codes, "dense"), self.matrix(features, codes, "one_hot").csr()
+        return self._dense(features, codes), self.one_hot_encoder.transform(features, codes).csr()
 
-    def matrix(self, features: Columns, codes: Codes, kind: MatrixKind) -> Entries | np.ndarray:
+    def matrix(self, features: Columns, codes: Codes, kind: MatrixKind) -> Entries | SingleArray:
         """The matrix (n, width) of derived features: sparse entries, or float32 with NaN where missing."""
         if kind == "one_hot":
             return self.one_hot_encoder.transform(features, codes)
-        means = self.group_means.transform(features, codes) if self.group_means else None
-        return self._dense(features, codes, means)
+        return self._dense(features, codes)
 
     def codes(self, features: Columns) -> Codes:
         """Codes (n,) of each categorical feature, -1 where it is missing or unseen."""
         return {name: vocabulary.encode(features[name]) for name, vocabulary in self.vocabularies.items()}
 
-    def _dense(self, features: Columns, codes: Codes, means: np.ndarray | None) -> np.ndarray:
+    def _dense(self, features: Columns, codes: Codes) -> SingleArray:
+        means = self.group_means.transform(features, codes) if self.group_means else None
+        return self.dense_of(features, codes, means)
+
+    def dense_of(self, features: Columns, codes: Codes, means: FloatArray | None) -> SingleArray:
+        """The dense matrix (n, width) with these encodings (n, k) of group means, which for training rows differ."""
         first, width = len(self.categorical), len(self.categorical) + len(self.numbers)
         dense = np.empty((length(features), width + (0 if means is None else means.shape[1])), np.float32)
         for number, name in enumerate(self.categorical):
@@ -105,11 +116,11 @@ class FittedEncoder:
     """An encoder with the matrices of the rows it was fitted on; their target encodings are out of fold."""
 
     encoder: Encoder
-    one_hot: csr_matrix
-    dense: np.ndarray
+    one_hot: SparseMatrix
+    dense: SingleArray
 
 
-def fit_encoder(spec: Features, columns: Columns, y: np.ndarray, seed: int) -> FittedEncoder:
+def fit_encoder(spec: Features, columns: Columns, y: FloatArray, seed: int) -> FittedEncoder:
     """Learn vocabularies, scales and means from training rows alone."""
     features = derive(spec, columns)
     vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.categories}
@@ -120,4 +131,4 @@ def fit_encoder(spec: Features, columns: Columns, y: np.ndarray, seed: int) -> F
         group_means, means = fit_group_means(spec.group_means, features, codes, vocabularies, y, seed)
     numbers = (*spec.numbers, *spec.calendar_names)
     encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, group_means)
-    return FittedEncoder(encoder, one_hot.transform(features, codes).csr(), encoder._dense(features, codes, means))
+    return FittedEncoder(encoder, one_hot.transform(features, codes).csr(), encoder.dense_of(features, codes, means))

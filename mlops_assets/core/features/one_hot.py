@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlops_assets.core.columns import Columns, length
-from mlops_assets.core.features.categories import UNKNOWN, Vocabulary, distinct, find
+from mlops_assets.core.features.categories import UNKNOWN, Codes, Vocabulary, distinct, find
+from mlops_assets.core.types import BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import Features
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+    from mlops_assets.core.types import SparseMatrix
 
 # Calendar parts with few values are categories to a linear model; the others are numbers.
 _AS_CATEGORY = ("_hour", "_weekday", "_month", "_holiday")
@@ -26,9 +27,9 @@ class Block:
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
-    ids: np.ndarray  # (columns,) int64, sorted ids of the values that training had
+    ids: IntArray  # (columns,) int64, sorted ids of the values that training had
 
-    def places(self, codes: dict[str, np.ndarray]) -> np.ndarray:
+    def places(self, codes: Codes) -> IntArray:
         """Column (n,) of each row, -1 for none."""
         ids = _ids(self.names, self.sizes, codes)
         return ids if self._has_every_id else find(self.ids, ids)
@@ -56,33 +57,36 @@ class Scale:
 class Entries:
     """A sparse matrix (n, width) by the k entries of each row; an entry without a column has the value 0."""
 
-    columns: np.ndarray  # (n, k) int32, -1 for none
-    values: np.ndarray  # (n, k) float64
+    columns: IntArray  # (n, k) int32, -1 for none
+    values: FloatArray  # (n, k)
     width: int
 
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.columns), self.width
 
-    def __matmul__(self, weights: np.ndarray) -> np.ndarray:
+    def __matmul__(self, weights: FloatArray) -> FloatArray:
         """Product (n,) with weights (width,); a matrix of SciPy takes longer to make than that."""
-        return (weights.take(self.columns, mode="wrap") * self.values).sum(axis=1)
+        products: FloatArray = (weights.take(self.columns, mode="wrap") * self.values).sum(axis=1)
+        return products
 
-    def csr(self) -> csr_matrix:
+    def csr(self) -> SparseMatrix:
         """The CSR matrix, float64 with int32 indices."""
         from scipy.sparse import csr_matrix
 
         present = self.columns != UNKNOWN
         indptr = np.zeros(len(self.columns) + 1, np.int32)
         np.cumsum(np.count_nonzero(present, axis=1), out=indptr[1:])
-        columns, values = (
-            (self.columns, self.values) if present.all() else (self.columns[present], self.values[present])
-        )
+        columns, values = self.columns, self.values
+        if not present.all():
+            columns, values = columns[present], values[present]
         return csr_matrix((values.ravel(), columns.ravel(), indptr), self.shape)
 
 
 @dataclass(frozen=True)
 class OneHotEncoder:
+    """What the matrix is made of: its columns by category, and its numbers; `calendar` is what it counts as category."""
+
     blocks: tuple[Block, ...]
     calendar: dict[str, Vocabulary]
     scales: tuple[Scale, ...]
@@ -93,17 +97,17 @@ class OneHotEncoder:
 
     def names(self, vocabularies: dict[str, Vocabulary]) -> tuple[str, ...]:
         """Names of the columns, in order: `feature=value`, `a=x,b=y` or the number's own name."""
-        known = vocabularies | self.calendar
+        vocabularies = vocabularies | self.calendar
         names = []
         for block in self.blocks:
             for parts in zip(*_split(block.ids, block.sizes), strict=True):
-                values = (known[name].values[code] for name, code in zip(block.names, parts, strict=True))
+                values = (vocabularies[name].values[code] for name, code in zip(block.names, parts, strict=True))
                 names.append(",".join(f"{name}={_label(v)}" for name, v in zip(block.names, values, strict=True)))
         for scale in self.scales:
             names += [scale.name, f"{scale.name} is missing"] if scale.has_missing else [scale.name]
         return tuple(names)
 
-    def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> Entries:
+    def transform(self, features: Columns, codes: Codes) -> Entries:
         """The matrix of rows: an entry a block, then one or two a number."""
         codes = codes | {name: vocabulary.encode(features[name]) for name, vocabulary in self.calendar.items()}
         layout = self._layout
@@ -137,12 +141,12 @@ class OneHotEncoder:
 class _Layout:
     """Where the entries of a row are: `columns` (k,) is the first column of each."""
 
-    columns: np.ndarray
-    numbers: np.ndarray  # entries of the numbers
-    missing: np.ndarray  # entries that say that a number is missing
-    has_missing: np.ndarray  # which of the numbers have one
-    means: np.ndarray
-    deviations: np.ndarray
+    columns: IntArray
+    numbers: IntArray  # entries of the numbers
+    missing: IntArray  # entries that say that a number is missing
+    has_missing: BoolArray  # which of the numbers have one
+    means: FloatArray
+    deviations: FloatArray
 
     @classmethod
     def of(cls, encoder: OneHotEncoder) -> _Layout:
@@ -160,18 +164,16 @@ class _Layout:
         )
 
 
-def fit_one_hot(
-    spec: Features, features: Columns, codes: dict[str, np.ndarray], vocabularies: dict[str, Vocabulary]
-) -> OneHotEncoder:
+def fit_one_hot(spec: Features, features: Columns, codes: Codes, vocabularies: dict[str, Vocabulary]) -> OneHotEncoder:
     """Learn the columns from training rows."""
     names = spec.calendar_names
     calendar = {name: Vocabulary.fit(features[name]) for name in names if name.endswith(_AS_CATEGORY)}
-    known = vocabularies | calendar
+    vocabularies = vocabularies | calendar
     codes = codes | {name: vocabulary.encode(features[name]) for name, vocabulary in calendar.items()}
-    groups = [(name,) for name in (*spec.categorical, *calendar)] + list(spec.pairs)
+    groups: list[tuple[str, ...]] = [*((name,) for name in (*spec.categorical, *calendar)), *spec.pairs]
     blocks = []
     for group in groups:
-        sizes = tuple(len(known[name]) for name in group)
+        sizes = tuple(len(vocabularies[name]) for name in group)
         ids = _ids(group, sizes, codes)
         present, _ = distinct(ids[ids != UNKNOWN])
         blocks.append(Block(group, sizes, present))
@@ -179,7 +181,7 @@ def fit_one_hot(
     return OneHotEncoder(tuple(blocks), calendar, tuple(_fit_scale(name, features[name]) for name in numbers))
 
 
-def _fit_scale(name: str, values: np.ndarray) -> Scale:
+def _fit_scale(name: str, values: FloatArray) -> Scale:
     present = values[~np.isnan(values)]
     mean = float(present.mean()) if len(present) else 0.0
     # The standard deviation of equal numbers is not always exactly zero.
@@ -187,7 +189,7 @@ def _fit_scale(name: str, values: np.ndarray) -> Scale:
     return Scale(name, mean, deviation, len(present) < len(values))
 
 
-def _ids(names: tuple[str, ...], sizes: tuple[int, ...], codes: dict[str, np.ndarray]) -> np.ndarray:
+def _ids(names: tuple[str, ...], sizes: tuple[int, ...], codes: Codes) -> IntArray:
     """One id (n,) for each combination of codes; -1 where any code is unknown."""
     ids = codes[names[0]]
     if len(names) == 1:
@@ -199,7 +201,8 @@ def _ids(names: tuple[str, ...], sizes: tuple[int, ...], codes: dict[str, np.nda
     return np.where(unknown, UNKNOWN, ids)
 
 
-def _split(ids: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]:
+def _split(ids: IntArray, sizes: tuple[int, ...]) -> list[IntArray]:
+    """The codes (n,) of each feature of which `_ids` made these ids."""
     parts = []
     for size in reversed(sizes[1:]):
         ids, code = np.divmod(ids, size)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns
-from mlops_assets.core.features.categories import UNKNOWN, Vocabulary
+from mlops_assets.core.columns import Columns, is_missing
+from mlops_assets.core.features.categories import UNKNOWN, Codes, Vocabulary
+from mlops_assets.core.types import Array, BoolArray
 from mlops_assets.dataset import DatasetSpec
 
 # Models are asked for what comes after their training rows; past one cycle of the seasons they are out of date.
@@ -35,8 +36,8 @@ class Limits:
     """The ranges of inputs of one kind, numbers or times, in the form in which columns are compared with them."""
 
     names: tuple[str, ...]
-    low: np.ndarray  # (inputs, 1) float64 or datetime64[us]
-    high: np.ndarray
+    low: Array  # (inputs, 1) float64 or datetime64[us]
+    high: Array
 
 
 def learn_signature(spec: DatasetSpec, columns: Columns, vocabularies: dict[str, Vocabulary]) -> tuple[Input, ...]:
@@ -53,18 +54,18 @@ def learn_signature(spec: DatasetSpec, columns: Columns, vocabularies: dict[str,
 def limits(inputs: Iterable[Input]) -> tuple[Limits, ...]:
     """The ranges of those inputs that have one; a time may lie AHEAD of the newest training row."""
     ranged = [item for item in inputs if item.low is not None]
-    found = []
+    kinds: list[Limits] = []
     for kind, ahead in (("datetime64[us]", AHEAD), ("float64", 0.0)):
         those = [item for item in ranged if (item.type == "time") == (kind != "float64")]
         if those:
             low, high = (np.array([[getattr(item, end)] for item in those], kind) for end in ("low", "high"))
-            found.append(Limits(tuple(item.name for item in those), low, high + ahead))
-    return tuple(found)
+            kinds.append(Limits(tuple(item.name for item in those), low, high + ahead))
+    return tuple(kinds)
 
 
-def out_of_range(columns: Columns, within: Iterable[Limits]) -> dict[str, np.ndarray]:
+def out_of_range(columns: Columns, within: Iterable[Limits]) -> dict[str, BoolArray]:
     """Rows (n,) whose value lies outside the range, for each input that has any; a missing value is not outside."""
-    flags = {}
+    flags: dict[str, BoolArray] = {}
     for limit in within:
         values = np.array([columns[name] for name in limit.names])
         outside = (values < limit.low) | (values > limit.high)
@@ -73,15 +74,15 @@ def out_of_range(columns: Columns, within: Iterable[Limits]) -> dict[str, np.nda
     return flags
 
 
-def unseen(columns: Columns, codes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def unseen(columns: Columns, codes: Codes) -> dict[str, BoolArray]:
     """Rows (n,) whose category the training rows did not have, for each input that has any."""
     flags = {}
     for name, code in codes.items():
         unknown = code == UNKNOWN
         if unknown.any():
-            strange = unknown & ~_missing(columns[name])
-            if strange.any():
-                flags[name] = strange
+            is_new = unknown & ~is_missing(columns[name])
+            if is_new.any():
+                flags[name] = is_new
     return flags
 
 
@@ -92,7 +93,7 @@ def _has_range(spec: DatasetSpec, name: str) -> bool:
     return spec.columns[name].type != "text" and (name in counted or name not in features.categories)
 
 
-def _range(spec: DatasetSpec, name: str, values: np.ndarray) -> tuple[float | str | None, float | str | None]:
+def _range(spec: DatasetSpec, name: str, values: Array) -> tuple[float | str | None, float | str | None]:
     present = values[np.isfinite(values)]
     if not len(present):
         return None, None
@@ -102,10 +103,6 @@ def _range(spec: DatasetSpec, name: str, values: np.ndarray) -> tuple[float | st
     numeric = spec.features.numeric.get(name)
     clip = numeric.clip if numeric and numeric.clip else (-np.inf, np.inf)
     return float(np.clip(low, *clip)), float(np.clip(high, *clip))
-
-
-def _missing(values: np.ndarray) -> np.ndarray:
-    return np.equal(values, None) if values.dtype == object else np.isnan(values)
 
 
 def _label(value: float | str) -> str:

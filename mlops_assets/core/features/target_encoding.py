@@ -1,7 +1,14 @@
 """Target encodings: what the target was, on average, for the group a row belongs to.
 
-Training rows get what the other folds say (out of fold), so that a row's own target never reaches its features;
-later rows get what all training rows say. Means are shrunk towards the overall mean (Micci-Barreca, 2001).
+Means are shrunk towards the overall mean, the more so the fewer rows a group has (Micci-Barreca, "A preprocessing scheme
+for high-cardinality categorical attributes in classification and prediction problems", SIGKDD Explorations, 2001).
+
+Training rows get what the other folds say: by this cross-fitting (Chernozhukov et al., "Double/debiased machine
+learning for treatment and structural parameters", Econometrics Journal, 2018; as scikit-learn's TargetEncoder does)
+a row's own target never reaches its features. Later rows get what all training rows say.
+
+Where the target grows with a number, such as a distance, means are taken beyond what that number explains as well: the
+log target is compared with a curve, its mean along the log of the number.
 """
 
 from __future__ import annotations
@@ -12,46 +19,54 @@ from functools import cached_property
 import numpy as np
 
 from mlops_assets.core.columns import Columns
-from mlops_assets.core.features.categories import Key, Lookup, Token, Vocabulary, distinct, group_ids, most_groups
+from mlops_assets.core.features.categories import (
+    Codes,
+    Key,
+    Lookup,
+    Token,
+    Vocabulary,
+    distinct,
+    group_ids,
+    most_groups,
+)
+from mlops_assets.core.features.derive import log_number
+from mlops_assets.core.types import FloatArray, IntArray
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.errors import DataError
 
-BINS = 200
-
-
-def log_number(number: np.ndarray) -> np.ndarray:
-    """Its log, NaN where it is missing or not positive."""
-    return np.log(number, out=np.full(len(number), np.nan), where=number > 0)
+BINS = 200  # of a number, along its curve
+FOLDS = 10
+SHRINKAGE = 30.0  # so many rows with the overall mean stand beside those of a group
 
 
 @dataclass(frozen=True)
 class BinnedLog:
     """Distinct logs of a number and their bins: found once for all folds, since no target has a say in them."""
 
-    logs: np.ndarray  # (distinct,) sorted; the last is NaN where some are
-    bins: np.ndarray  # (distinct,) 0..size; `size` is that of NaN
+    logs: FloatArray  # (distinct,) sorted; the last is NaN where some are
+    bins: IntArray  # (distinct,) 0..size; `size` is that of NaN
     size: int
-    place: np.ndarray  # (n,) of each row's log in `logs`
+    place: IntArray  # (n,) of each row's log in `logs`
 
     @classmethod
-    def of(cls, number: np.ndarray) -> BinnedLog:
+    def of(cls, number: FloatArray) -> BinnedLog:
         logs, place, count = np.unique(log_number(number), return_inverse=True, return_counts=True)
-        known = ~np.isnan(logs)
-        cuts = np.linspace(0, count[known].sum(), BINS + 1)[1:-1]
+        is_number = ~np.isnan(logs)
+        cuts = np.linspace(0, count[is_number].sum(), BINS + 1)[1:-1]
         bins = np.searchsorted(cuts, np.cumsum(count) - count / 2)
-        return cls(logs, np.where(known, bins, BINS), BINS, place)
+        return cls(logs, np.where(is_number, bins, BINS), BINS, place)
 
 
 @dataclass(frozen=True)
 class Curve:
     """Mean of the log target along a positive number: what the number alone explains."""
 
-    x: np.ndarray  # (bins,) log of the number
-    y: np.ndarray  # (bins,) mean log target
+    x: FloatArray  # (bins,) log of the number
+    y: FloatArray  # (bins,) mean log target
     default: float  # where the number is missing or not positive
 
     @classmethod
-    def fit(cls, number: BinnedLog, rows: np.ndarray | slice, log_target: np.ndarray) -> Curve:
+    def fit(cls, number: BinnedLog, rows: IntArray | slice, log_target: FloatArray) -> Curve:
         place = number.place[rows]
         bins = number.bins[place]
         count = np.bincount(bins, minlength=number.size + 1)
@@ -60,14 +75,11 @@ class Curve:
         filled = np.flatnonzero(count[:-1])
         return cls(x[filled] / count[filled], y[filled] / count[filled], float(default))
 
-    def __call__(self, log_number: np.ndarray) -> np.ndarray:
+    def __call__(self, logs: FloatArray) -> FloatArray:
+        """Mean log targets (n,) at logs (n,) of the number."""
         if not len(self.x):
-            return np.full(len(log_number), self.default)
-        return np.where(np.isnan(log_number), self.default, np.interp(log_number, self.x, self.y))
-
-
-FOLDS = 10
-SHRINKAGE = 30.0
+            return np.full(len(logs), self.default)
+        return np.where(np.isnan(logs), self.default, np.interp(logs, self.x, self.y))
 
 
 @dataclass(frozen=True)
@@ -90,15 +102,15 @@ class GroupMeansEncoder:
             ]
         return tuple(names)
 
-    def transform(self, features: Columns, codes: dict[str, np.ndarray]) -> np.ndarray:
+    def transform(self, features: Columns, codes: Codes) -> FloatArray:
         """Encodings (n, len(names)) of rows that were not trained on."""
-        found = self._lookup(features, codes)
-        count, keys = len(found), len(self.keys)
-        own = found[:, :keys].reshape(count, keys * found.shape[2])
-        if not self.scale:
-            return own
-        mean = found[:, keys, :1]
-        return np.concatenate([own, mean, log_number(features[self.relative_to])[:, None] - mean], axis=1)
+        statistics = self._lookup(features, codes)
+        count, keys = len(statistics), len(self.keys)
+        encodings = statistics[:, :keys].reshape(count, keys * statistics.shape[2])
+        if not self.scale or self.relative_to is None:
+            return encodings
+        mean = statistics[:, keys, :1]
+        return np.concatenate([encodings, mean, log_number(features[self.relative_to])[:, None] - mean], axis=1)
 
     @cached_property
     def _lookup(self) -> Lookup:
@@ -108,11 +120,11 @@ class GroupMeansEncoder:
 def fit_group_means(
     spec: GroupMeans,
     features: Columns,
-    codes: dict[str, np.ndarray],
+    codes: Codes,
     vocabularies: dict[str, Vocabulary],
-    y: np.ndarray,
+    y: FloatArray,
     seed: int,
-) -> tuple[GroupMeansEncoder, np.ndarray]:
+) -> tuple[GroupMeansEncoder, FloatArray]:
     """The encoder, and the out-of-fold encodings (n, k) of the rows it was fitted on.
 
     Raises DataError for a single row, and where a key has more groups than can be numbered.
@@ -125,36 +137,36 @@ def fit_group_means(
     groups = [_Groups.find(key, features, codes, most) for key in tokens]
     everything = _Statistics.of(y, number, slice(None))
     keys = tuple(group.key(everything) for group in groups)
-    own = _out_of_fold(groups, y, number, seed)
+    encodings = _out_of_fold(groups, y, number, seed)
     if not spec.relative_to:
-        return GroupMeansEncoder(keys, None, None, None), own
+        return GroupMeansEncoder(keys, None, None, None), encodings
     logs = log_number(features[spec.relative_to])
     scale = groups[0].scale(logs)
     mean = scale.values[groups[0].place, 0]
     encoder = GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale)
-    return encoder, np.column_stack([own, mean, logs - mean])
+    return encoder, np.column_stack([encodings, mean, logs - mean])
 
 
-def _out_of_fold(groups: list[_Groups], y: np.ndarray, number: BinnedLog | None, seed: int) -> np.ndarray:
+def _out_of_fold(groups: list[_Groups], y: FloatArray, number: BinnedLog | None, seed: int) -> FloatArray:
     """Values (n, k) of each row's groups, learnt from the rows of all other folds."""
     folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
-    own = np.empty((len(y), len(groups) * (2 if number is None else 3)))
+    encodings = np.empty((len(y), len(groups) * (2 if number is None else 3)))
     for fold in range(FOLDS):
-        mine, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        inside, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         statistics = _Statistics.of(y, number, others)
-        own[mine] = np.hstack([group.values(statistics, others)[group.place[mine]] for group in groups])
-    return own
+        encodings[inside] = np.hstack([group.values(statistics, others)[group.place[inside]] for group in groups])
+    return encodings
 
 
 @dataclass(frozen=True)
 class _Statistics:
     """What is averaged over each group: the target and, relative to a number, its log beyond the curve."""
 
-    values: tuple[np.ndarray, ...]
+    values: tuple[FloatArray, ...]
     curve: Curve | None
 
     @classmethod
-    def of(cls, y: np.ndarray, number: BinnedLog | None, rows: np.ndarray | slice) -> _Statistics:
+    def of(cls, y: FloatArray, number: BinnedLog | None, rows: IntArray | slice) -> _Statistics:
         if number is None:
             return cls((y[rows],), None)
         log_y = np.log(y[rows])
@@ -167,11 +179,11 @@ class _Groups:
     """The groups of one key among the training rows, and the `place` (n,) of each row's group in `ids`."""
 
     tokens: tuple[Token, ...]
-    ids: np.ndarray
-    place: np.ndarray
+    ids: IntArray
+    place: IntArray
 
     @classmethod
-    def find(cls, tokens: tuple[Token, ...], features: Columns, codes: dict[str, np.ndarray], most: int) -> _Groups:
+    def find(cls, tokens: tuple[Token, ...], features: Columns, codes: Codes, most: int) -> _Groups:
         if most_groups(tokens) > most:
             names = ", ".join(token.label for token in tokens)
             raise DataError(
@@ -184,7 +196,7 @@ class _Groups:
         default = np.array([*(values.mean() for values in statistics.values), 0.0])
         return Key(self.tokens, self.ids, self.values(statistics, slice(None)), default)
 
-    def values(self, statistics: _Statistics, rows: np.ndarray | slice) -> np.ndarray:
+    def values(self, statistics: _Statistics, rows: IntArray | slice) -> FloatArray:
         """For each group (groups, k): the shrunk mean of each statistic of these rows, then the log count."""
         place = self.place[rows]
         count = np.bincount(place, minlength=len(self.ids))
@@ -194,11 +206,11 @@ class _Groups:
         ]
         return np.column_stack([*means, np.log1p(count)])
 
-    def scale(self, logs: np.ndarray) -> Key:
+    def scale(self, logs: FloatArray) -> Key:
         """The shrunk mean for each group of the log of a number, NaN where it is not positive."""
-        known = ~np.isnan(logs)
-        prior = float(logs[known].mean()) if known.any() else 0.0
-        sums = np.bincount(self.place[known], logs[known], len(self.ids))
-        count = np.bincount(self.place[known], minlength=len(self.ids))
+        is_number = ~np.isnan(logs)
+        prior = float(logs[is_number].mean()) if is_number.any() else 0.0
+        sums = np.bincount(self.place[is_number], logs[is_number], len(self.ids))
+        count = np.bincount(self.place[is_number], minlength=len(self.ids))
         means = (sums + SHRINKAGE * prior) / (count + SHRINKAGE)
         return Key(self.tokens, self.ids, means[:, None], np.array([prior]))

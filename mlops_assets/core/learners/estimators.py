@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -20,16 +20,16 @@ from mlops_assets.core.features.one_hot import Entries
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.out_of_core import external_matrix, fit_line
 from mlops_assets.core.learners.tree_arrays import tree_arrays
+from mlops_assets.core.types import Estimator, FloatArray, LinearModel
 from mlops_assets.errors import ModelError
+
+if TYPE_CHECKING:
+    from xgboost import Booster, DMatrix, XGBRegressor
+
+    from mlops_assets.core.types import Matrix
 
 FEW_ROWS = 64
 _LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model.Ridge")
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-    from xgboost import DMatrix
-
-    Matrix = csr_matrix | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,9 @@ class FitData:
     """
 
     X: Matrix
-    y: np.ndarray
+    y: FloatArray
     categorical: Sequence[bool] = ()
-    validation: tuple[Matrix, np.ndarray] | None = None
+    validation: tuple[Matrix, FloatArray] | None = None
     spill: Path | None = None
     _binned: dict[int | None, list[DMatrix]] = field(default_factory=dict, init=False, repr=False)
 
@@ -57,14 +57,15 @@ class FitData:
             from xgboost import DMatrix, QuantileDMatrix
 
             kinds = feature_kinds(self.categories)
-            common = {"feature_types": kinds, "enable_categorical": True}
+            matrices: list[DMatrix] = []
             if self.spill:
-                matrices = [external_matrix(self.X, self.y, kinds, max_bin, self.spill)]
+                matrices.append(external_matrix(self.X, self.y, kinds, max_bin, self.spill))
             else:
-                matrices = [QuantileDMatrix(self.X, self.y, max_bin=max_bin, **common)]
+                binned = QuantileDMatrix(self.X, self.y, max_bin=max_bin, feature_types=kinds, enable_categorical=True)
+                matrices.append(binned)
             if self.validation:
                 # Not binned: each round's tree goes over plain numbers three times as fast, to the same leaves.
-                matrices.append(DMatrix(*self.validation, **common))
+                matrices.append(DMatrix(*self.validation, feature_types=kinds, enable_categorical=True))
             self._binned.clear()  # one set of bins at a time, or a search over max_bin would hold them all
             self._binned[max_bin] = matrices
         return self._binned[max_bin]
@@ -77,7 +78,7 @@ class Fitted:
     `shares`: over how many processes its rows were divided.
     """
 
-    estimator: Any
+    estimator: Estimator
     params: dict[str, Any]
     rounds: int | None
     seconds: float
@@ -102,18 +103,18 @@ def build(
     Raises ModelError where the model type has no such parameter.
     """
     cls = model_type.load_class()
-    known = cls().get_params(deep=False)
+    defaults = cls().get_params(deep=False)
     for name in params:
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(known)}"
+        if name not in defaults:
+            close = get_close_matches(name, defaults, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(defaults)}"
             raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
-    given = {"random_state": seed, "n_jobs": threads}
+    ours: dict[str, Any] = {"random_state": seed, "n_jobs": threads}
     if model_type.is_xgboost:
-        given["tree_method"] = "hist"
+        ours["tree_method"] = "hist"
     elif any(categorical):
-        given["categorical_features"] = list(categorical)
-    return cls(**{name: value for name, value in given.items() if name in known} | dict(params))
+        ours["categorical_features"] = list(categorical)
+    return cls(**{name: value for name, value in ours.items() if name in defaults} | dict(params))
 
 
 def fit(
@@ -135,18 +136,19 @@ def fit(
 
     started = time.perf_counter()
     # BLAS sums in an order that depends on its threads; OpenMP here does not.
+    fitted: Estimator
     with threadpool_limits({"openmp": threads, "blas": 1}), warnings.catch_warnings():
         # A fit that ran out of iterations is judged by its loss, like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         if model_type.is_xgboost:
-            estimator = _fit_xgboost(build(model_type, params, seed=seed, threads=threads), data, rounds)
-            rounds = estimator.num_boosted_rounds()
+            fitted = booster = _fit_xgboost(build(model_type, params, seed=seed, threads=threads), data, rounds)
+            rounds = booster.num_boosted_rounds()
         else:
             categorical = _few_values(data, params.get("max_bins", 255))
             estimator = build(model_type, params, seed=seed, threads=threads, categorical=categorical)
-            estimator = fit_line(estimator, data.X, data.y) if data.spill else _fit_sklearn(estimator, data)
+            fitted = fit_line(estimator, data.X, data.y) if data.spill else _fit_sklearn(estimator, data)
             rounds = None
-    return Fitted(estimator, dict(params), rounds, time.perf_counter() - started)
+    return Fitted(fitted, dict(params), rounds, time.perf_counter() - started)
 
 
 def learns_from_disk(model_type: ModelType, params: Mapping[str, Any]) -> bool:
@@ -155,10 +157,11 @@ def learns_from_disk(model_type: ModelType, params: Mapping[str, Any]) -> bool:
     return model_type.is_xgboost or (is_line and params.keys() <= {"alpha", "fit_intercept"})
 
 
-def predict(estimator: Any, X: Matrix | Entries) -> np.ndarray:
+def predict(estimator: Estimator, X: Matrix | Entries) -> FloatArray:
     """Predictions (n,) float64 of a matrix of the kind the estimator was fitted on."""
+    prediction: Any
     if is_linear(estimator):
-        prediction = X @ estimator.coef_ + estimator.intercept_  # scikit-learn would check a row for longer
+        prediction = np.asarray(X @ estimator.coef_) + estimator.intercept_  # scikit-learn would check a row for longer
     else:
         rows = X.csr() if isinstance(X, Entries) else X
         if is_booster(estimator):
@@ -169,13 +172,13 @@ def predict(estimator: Any, X: Matrix | Entries) -> np.ndarray:
     return np.asarray(prediction, np.float64).reshape(X.shape[0])
 
 
-def is_booster(estimator: Any) -> bool:
+def is_booster(estimator: Estimator) -> TypeGuard[Booster]:
     return hasattr(estimator, "inplace_predict")
 
 
-def is_linear(estimator: Any) -> bool:
+def is_linear(estimator: Estimator) -> TypeGuard[LinearModel]:
     """Whether its prediction is known to be X @ coef_ + intercept_ and nothing else."""
-    return _is_line(type(estimator)) and estimator.coef_.ndim == 1
+    return _is_line(type(estimator)) and np.ndim(getattr(estimator, "coef_", 0.0)) == 1
 
 
 @cache
@@ -185,7 +188,7 @@ def _is_line(cls: type) -> bool:
     return issubclass(cls, linear.LinearRegression | linear.Ridge | linear.ElasticNet | linear.Lars)
 
 
-def for_few_rows(estimator: Any, categories: Mapping[int, int] | None) -> Any:
+def for_few_rows(estimator: Estimator, categories: Mapping[int, int] | None) -> Estimator:
     """An estimator with equal predictions that answers up to FEW_ROWS sooner.
 
     `categories`: how many a categorical column has, by its place in the dense matrix; None for a sparse one.
@@ -200,12 +203,12 @@ def for_few_rows(estimator: Any, categories: Mapping[int, int] | None) -> Any:
     return single
 
 
-def booster_settings(regressor: Any) -> dict[str, Any]:
+def booster_settings(regressor: XGBRegressor) -> dict[str, Any]:
     """What `xgboost.train` takes of a regressor of XGBoost."""
     return {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
 
 
-def _fit_xgboost(regressor: Any, data: FitData, rounds: int | None) -> Any:
+def _fit_xgboost(regressor: XGBRegressor, data: FitData, rounds: int | None) -> Booster:
     """A Booster with exactly the trees that predict: those of the best round, or `rounds`."""
     import xgboost
 
@@ -224,25 +227,29 @@ def _fit_xgboost(regressor: Any, data: FitData, rounds: int | None) -> Any:
     return booster[: booster.best_iteration + 1] if stops else booster
 
 
-def _fit_sklearn(estimator: Any, data: FitData) -> Any:
+def _fit_sklearn(estimator: Any, data: FitData) -> Estimator:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.utils import get_tags
 
     takes_missing = get_tags(estimator).input_tags.allow_nan or not isinstance(data.X, np.ndarray)
-    fitted = estimator if takes_missing else make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
+    fitted: Any = estimator if takes_missing else make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
     fitted.fit(_writable(data.X), data.y)
     if hasattr(estimator, "n_jobs"):
         # A forest adds its trees up in the order in which threads finish: one thread predicts.
         estimator.n_jobs = None
-    return fitted
+    regressor: Estimator = fitted
+    return regressor
 
 
 def _few_values(data: FitData, most: int) -> list[bool]:
     """The categorical columns, without those of more values than scikit-learn takes as categories."""
+    X = data.X
+    if not isinstance(X, np.ndarray):
+        return []
     return [
-        is_category and len(np.unique(data.X[~np.isnan(data.X[:, place]), place])) <= most
-        for place, is_category in enumerate(data.categories)
+        is_category and len(np.unique(X[~np.isnan(X[:, place]), place])) <= most
+        for place, is_category in enumerate(data.categorical)
     ]
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from mlops_assets.core.learners.search_spaces import ModelTypeSpec, Space, load_search_spaces
+from mlops_assets.core.types import MatrixKind
 from mlops_assets.errors import ModelError
 
 SHIPPED = Path(__file__).with_name("search_spaces.yaml")
@@ -25,7 +26,7 @@ class ModelType:
 
     name: str
     import_path: str
-    matrix: Literal["one_hot", "dense"]
+    matrix: MatrixKind
     space: Space
 
     @property
@@ -34,7 +35,8 @@ class ModelType:
 
     def load_class(self) -> type:
         """The estimator's class; imports its library."""
-        return _import(self.import_path)
+        estimator_class: type = _import(self.import_path)
+        return estimator_class
 
 
 @lru_cache(maxsize=1)
@@ -52,14 +54,16 @@ def resolve_model_type(name: str, extra: Mapping[str, ModelTypeSpec] | None = No
     shipped = shipped_model_types()
     by_path = {entry.import_path: entry for entry in shipped.values()}
     own = (extra or {}).get(name) or ModelTypeSpec()
-    path = own.import_path or (shipped[name].import_path if name in shipped else name)
+    entry = shipped.get(name) or ModelTypeSpec()
+    path = own.import_path or entry.import_path or name
     path = path if path in by_path or path.startswith("sklearn.") else f"sklearn.{path}"
     base = by_path.get(path) or ModelTypeSpec(matrix=_default_matrix(name, path))
+    matrix = own.matrix or base.matrix or _default_matrix(name, path)
     space = own if "parameters" in own.model_fields_set else base
-    return ModelType(name, path, own.matrix or base.matrix, Space(parameters=space.parameters, start=space.start))
+    return ModelType(name, path, matrix, Space(parameters=space.parameters, start=space.start))
 
 
-def _default_matrix(name: str, path: str) -> Literal["one_hot", "dense"]:
+def _default_matrix(name: str, path: str) -> MatrixKind:
     """One-hot for linear models and support vectors that take sparse matrices.
 
     Raises ModelError where `path` leads to no regressor, or to one that cannot be used here.
@@ -68,13 +72,13 @@ def _default_matrix(name: str, path: str) -> Literal["one_hot", "dense"]:
     from sklearn.utils import get_tags
 
     try:
-        found = _import(path)
+        regressor = _import(path)
     except (ImportError, AttributeError):
-        found = None
-    if not inspect.isclass(found) or not issubclass(found, RegressorMixin):
+        regressor = None
+    if not inspect.isclass(regressor) or not issubclass(regressor, RegressorMixin):
         raise ModelError(f"'{name}' is not a model type: {_advice(path)}")
     try:
-        tags = get_tags(found())
+        tags = get_tags(regressor())
     except TypeError as error:
         raise ModelError(f"'{name}' cannot be built without arguments ({error}): use another regressor") from None
     if not tags.target_tags.single_output:
@@ -82,7 +86,8 @@ def _default_matrix(name: str, path: str) -> Literal["one_hot", "dense"]:
     return "one_hot" if tags.input_tags.sparse and path.startswith(_SPARSE_BY_NATURE) else "dense"
 
 
-def _import(path: str) -> type:
+def _import(path: str) -> Any:
+    """What a path names, which may be no class."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
@@ -90,8 +95,8 @@ def _import(path: str) -> type:
 def _advice(path: str) -> str:
     from sklearn.utils import all_estimators
 
-    public = (f"{cls.__module__.split('._')[0]}.{known}" for known, cls in all_estimators(type_filter="regressor"))
-    by_class = {path.rpartition(".")[2]: path for path in public} | {known: known for known in shipped_model_types()}
+    public = (f"{cls.__module__.split('._')[0]}.{name}" for name, cls in all_estimators(type_filter="regressor"))
+    by_class = {path.rpartition(".")[2]: path for path in public} | {name: name for name in shipped_model_types()}
     close = get_close_matches(path.rpartition(".")[2], by_class, n=3)
     if close:
         return f"did you mean {' or '.join(by_class[match] for match in close)}?"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
+from mlops_assets.core.learners.estimators import is_booster
+from mlops_assets.core.types import Estimator
 from mlops_assets.errors import ModelError
 
 SKLEARN_FILE = "estimator.skops"
@@ -42,14 +43,14 @@ TRUSTED_TYPES = (
 )
 
 
-def save_estimator(estimator: Any, folder: Path) -> Path:
+def save_estimator(estimator: Estimator, folder: Path) -> Path:
     """Write a fitted estimator into `folder`; raises ModelError where it holds a type that is not trusted."""
-    path = folder / (XGBOOST_FILE if _is_booster(estimator) else SKLEARN_FILE)
+    path = folder / (XGBOOST_FILE if is_booster(estimator) else SKLEARN_FILE)
     path.write_bytes(dump_estimator(estimator))
     return path
 
 
-def load_estimator(folder: Path) -> Any:
+def load_estimator(folder: Path) -> Estimator:
     """Read what `save_estimator` wrote; raises ModelError where it is missing, damaged or not trusted."""
     for path in (folder / SKLEARN_FILE, folder / XGBOOST_FILE):
         if path.is_file():
@@ -57,19 +58,19 @@ def load_estimator(folder: Path) -> Any:
     raise ModelError(f"the saved model has neither {SKLEARN_FILE} nor {XGBOOST_FILE}: train and save it again")
 
 
-def dump_estimator(estimator: Any) -> bytes:
+def dump_estimator(estimator: Estimator) -> bytes:
     """A fitted estimator as bytes; raises ModelError where it holds a type that is not trusted."""
-    if _is_booster(estimator):
+    if is_booster(estimator):
         return bytes(estimator.save_raw("ubj"))
     import skops.io
 
     # Level 1: a third of the size for a second of work on a large forest.
-    data = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+    data: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
     _refuse_foreign(skops.io.get_untrusted_types(data=data))
     return data
 
 
-def parse_estimator(data: bytes) -> Any:
+def parse_estimator(data: bytes) -> Estimator:
     """The estimator that `dump_estimator` turned into bytes; same predictions, bit for bit."""
     if data.startswith(b"PK"):  # skops writes a zip
         return _parse_skops(data)
@@ -83,12 +84,13 @@ def parse_estimator(data: bytes) -> Any:
     return booster
 
 
-def _parse_skops(data: bytes) -> Any:
+def _parse_skops(data: bytes) -> Estimator:
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        return skops.io.loads(data, trusted=TRUSTED_TYPES)
+        estimator: Estimator = skops.io.loads(data, trusted=TRUSTED_TYPES)
+        return estimator
     except UntrustedTypesFoundException:
         _refuse_foreign(skops.io.get_untrusted_types(data=data))
         raise
@@ -101,9 +103,5 @@ def _refuse_foreign(types: list[str]) -> None:
     if foreign := sorted(set(types) - set(TRUSTED_TYPES)):
         raise ModelError(
             f"the estimator holds types that are not on the list of trusted types: {', '.join(foreign)}; "
-            "use another model type, or review them and add them to core/persistence.py"
+            "use another model type, or review them and add them to core/learners/persistence.py"
         )
-
-
-def _is_booster(estimator: Any) -> bool:
-    return hasattr(estimator, "save_raw")

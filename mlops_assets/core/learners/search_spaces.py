@@ -1,7 +1,8 @@
 """Search spaces: named parameters of a model type, written in YAML, drawn from by hyperopt.
 
 hyperopt works with raw numbers: an index for a choice, a float for an integer. A space turns them into a
-typed point, constants included, so that what is sampled is what is logged and what is fitted.
+typed point, constants included, so that what is sampled is what is logged and what is fitted. A parameter is one
+distribution, a space is the parameters of a model type, and a YAML file holds spaces by the name of their model type.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -24,10 +25,28 @@ from pydantic import (
     model_validator,
 )
 
+from mlops_assets.core.types import MatrixKind
 from mlops_assets.errors import SpecError
 
-DISTRIBUTIONS = ("uniform", "loguniform", "integer", "integer_log", "choice", "fixed")
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Distribution = Literal["uniform", "loguniform", "integer", "integer_log", "choice", "fixed"]
+DISTRIBUTIONS: tuple[Distribution, ...] = get_args(Distribution)
+SET_ELSEWHERE = {
+    "random_state": "MLOPS_SEED",
+    "seed": "MLOPS_SEED",
+    "n_jobs": "MLOPS_THREADS",
+    "nthread": "MLOPS_THREADS",
+}
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+
+
+def read_exponents(value: Any) -> Any:
+    """YAML 1.1 reads 1e-4 as text; here it is the number it looks like."""
+    if isinstance(value, list | tuple):
+        return [read_exponents(item) for item in value]
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
 class Parameter(BaseModel):
@@ -50,11 +69,12 @@ class Parameter(BaseModel):
 
     @model_validator(mode="after")
     def _one_distribution(self) -> Parameter:
-        given = self.model_fields_set - {"step"}
-        if len(given) != 1:
+        if len(self.model_fields_set - {"step"}) != 1:
             raise ValueError(f"give exactly one of {', '.join(DISTRIBUTIONS)}")
         if "step" in self.model_fields_set and self.kind != "integer":
             raise ValueError("step goes with integer")
+        if self.kind == "choice" and self.choice is None:
+            raise ValueError("choice must be a list of values")
         if self.kind in ("choice", "fixed"):
             return self
         low, high = self.bounds
@@ -65,12 +85,20 @@ class Parameter(BaseModel):
         return self
 
     @property
-    def kind(self) -> str:
-        return next(iter(self.model_fields_set - {"step"}))
+    def kind(self) -> Distribution:
+        """The one that is given."""
+        return next(name for name in DISTRIBUTIONS if name in self.model_fields_set)
 
     @property
     def bounds(self) -> tuple[float, float]:
-        return getattr(self, self.kind)
+        """Both ends of a number; raises ValueError where there are none."""
+        return self.uniform or self.loguniform or self._whole_bounds
+
+    @property
+    def _whole_bounds(self) -> tuple[int, int]:
+        if bounds := self.integer or self.integer_log:
+            return bounds
+        raise ValueError(f"{self.kind} must be [low, high]")
 
     @property
     def count(self) -> int | None:
@@ -82,8 +110,8 @@ class Parameter(BaseModel):
         if self.kind == "fixed":
             return [self.fixed]
         if self.kind == "choice":
-            return self.choice
-        low, high = self.bounds
+            return self.choice or ()
+        low, high = self._whole_bounds
         return range(low, high + 1, self.step)
 
     def value(self, raw: float) -> JsonValue:
@@ -99,48 +127,34 @@ class Parameter(BaseModel):
     def raw(self, value: JsonValue) -> float:
         """hyperopt's number for a typed value; raises ValueError where the parameter never takes it."""
         if self.kind == "choice":
-            for place, known in enumerate(self.choice):
-                if type(known) is type(value) and known == value:  # to Python, True is 1
+            for place, item in enumerate(self.values()):
+                if type(item) is type(value) and item == value:  # to Python, True is 1
                     return place
-            raise ValueError(f"{value!r} is none of {', '.join(map(repr, self.choice))}")
+            raise ValueError(f"{value!r} is none of {', '.join(map(repr, self.values()))}")
         low, high = self.bounds
         if self.kind in ("integer", "integer_log"):
             if type(value) is not int or value not in self.values():
                 raise ValueError(f"{value!r} is no integer of {low}..{high} in steps of {self.step}")
             return value if self.kind == "integer_log" else self.values().index(value)
-        if type(value) not in (int, float) or not low <= value <= high:
+        if not (type(value) is int or type(value) is float) or not low <= value <= high:
             raise ValueError(f"{value!r} lies outside {low:g}..{high:g}")
         return float(value)
 
     def to_hyperopt(self, label: str) -> Any:
+        """The parameter as a hyperopt expression."""
         from hyperopt import hp
 
         if self.kind == "choice":
-            return hp.randint(label, self.count)
+            return hp.randint(label, len(self.values()))
         if self.kind == "integer":
             # Places, widened by a half: rounding would give both ends half the weight of the others.
-            return hp.quniform(label, -0.5, self.count - 0.5, 1)
+            return hp.quniform(label, -0.5, len(self.values()) - 0.5, 1)
         low, high = self.bounds
         if self.kind == "integer_log":
             return hp.qloguniform(label, math.log(low - 0.5), math.log(high + 0.5), 1)
         if self.kind == "loguniform":
             return hp.loguniform(label, math.log(low), math.log(high))
         return hp.uniform(label, low, high)
-
-
-def read_exponents(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 as text; here it is the number it looks like."""
-    if isinstance(value, list | tuple):
-        return [read_exponents(item) for item in value]
-    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
-
-
-SET_ELSEWHERE = {
-    "random_state": "MLOPS_SEED",
-    "seed": "MLOPS_SEED",
-    "n_jobs": "MLOPS_THREADS",
-    "nthread": "MLOPS_THREADS",
-}
 
 
 class Space(BaseModel):
@@ -181,8 +195,12 @@ class Space(BaseModel):
     @property
     def size(self) -> int | None:
         """How many points there are; None where they are not countable."""
-        counts = [parameter.count for parameter in self.parameters.values()]
-        return None if None in counts else math.prod(counts)
+        size = 1
+        for parameter in self.parameters.values():
+            if (count := parameter.count) is None:
+                return None
+            size *= count
+        return size
 
     def points(self) -> list[dict[str, JsonValue]]:
         """All points of a countable space."""
@@ -216,7 +234,7 @@ class ModelTypeSpec(Space):
     """One entry of a search-space YAML; what it leaves out comes from the shipped entry of that name."""
 
     import_path: str | None = Field(None, description="Path of a regressor; the name where left out.")
-    matrix: Literal["one_hot", "dense"] | None = Field(None, description="Which matrix it learns from.")
+    matrix: MatrixKind | None = Field(None, description="Which matrix it learns from.")
 
 
 def load_search_spaces(path: Path) -> dict[str, ModelTypeSpec]:
@@ -244,9 +262,9 @@ def _entry(file: str, name: str, value: Any) -> ModelTypeSpec:
         raise SpecError(f"{file}: {'; '.join(_explain(name, problem) for problem in problems)}") from None
 
 
-def _explain(name: str, problem: Mapping[str, Any]) -> str:
+def _explain(name: str, problem: ErrorDetails) -> str:
     where = ".".join([name, *(str(part) for part in problem["loc"])])
     if problem["type"] == "extra_forbidden":
-        known = DISTRIBUTIONS if problem["loc"][0] == "parameters" else ModelTypeSpec.model_fields
-        return f"{where} is not a key (keys: {', '.join(known)})"
+        keys = DISTRIBUTIONS if problem["loc"][0] == "parameters" else ModelTypeSpec.model_fields
+        return f"{where} is not a key (keys: {', '.join(keys)})"
     return f"{where}: {problem['msg'].removeprefix('Value error, ')}"

@@ -9,10 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
+from mlops_assets.core.types import BoolArray, IntArray, SingleArray
+
+if TYPE_CHECKING:
+    from xgboost import Booster
+
+Number = TypeVar("Number", np.int64, np.float32)
 LARGEST = np.finfo(np.float32).max
 MOST_BYTES = 100_000_000  # of categories by nodes; beyond that XGBoost answers every row
 # Objectives whose prediction is the sum over the trees as it is.
@@ -27,17 +34,17 @@ class TreeArrays:
     its numbers with high values for missing ones, then for each split by category 1 where the row goes right.
     """
 
-    roots: np.ndarray  # (trees,) int64
+    roots: IntArray  # (trees,) int64
     depth: int
-    compared: np.ndarray  # (nodes,) int64, place in the widened row
-    thresholds: np.ndarray  # (nodes,) float32
-    left: np.ndarray  # (nodes,) int64
-    leaves: np.ndarray  # (nodes,) float32
+    compared: IntArray  # (nodes,) int64, place in the widened row
+    thresholds: SingleArray  # (nodes,) float32
+    left: IntArray  # (nodes,) int64
+    leaves: SingleArray  # (nodes,) float32
     base: np.float32
-    categorical: np.ndarray  # (k,) int64, columns of which there are splits by category
-    goes_right: tuple[np.ndarray, ...]  # for each of them (categories + 1, splits) float32, missing last
+    categorical: IntArray  # (k,) int64, columns of which there are splits by category
+    goes_right: tuple[SingleArray, ...]  # for each of them (categories + 1, splits) float32, missing last
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
+    def predict(self, X: SingleArray) -> SingleArray:
         """Predictions (n,) float32 of rows (n, width) float32 with NaN where missing."""
         missing = np.isnan(X)
         codes = np.where(missing, -1, X).take(self.categorical, axis=1).astype(np.int64)
@@ -45,7 +52,7 @@ class TreeArrays:
         rows = np.concatenate([np.where(missing, -LARGEST, X), np.where(missing, LARGEST, X), *splits], axis=1)
         start = np.arange(len(X))[:, None] * rows.shape[1]
         values = rows.reshape(-1)
-        node = np.broadcast_to(self.roots, (len(X), len(self.roots)))
+        node: IntArray = np.broadcast_to(self.roots, (len(X), len(self.roots)))
         for _ in range(self.depth):
             place = self.compared.take(node)
             place += start
@@ -57,7 +64,7 @@ class TreeArrays:
         return np.add.accumulate(terms, axis=1)[:, -1]
 
 
-def tree_arrays(booster: Any, categories: Mapping[int, int]) -> TreeArrays | None:
+def tree_arrays(booster: Booster, categories: Mapping[int, int]) -> TreeArrays | None:
     """The trees of a Booster; None where its predictions are more than their sum, or would take too much memory.
 
     `categories`: how many a categorical column has, by its place in the matrix.
@@ -79,7 +86,8 @@ def tree_arrays(booster: Any, categories: Mapping[int, int]) -> TreeArrays | Non
     goes_right_if_missing = _joined(trees, "default_left", np.int64) == 0
     compared = _joined(trees, "split_indices", np.int64) + width * goes_right_if_missing
     thresholds = np.where(is_leaf, np.float32(np.inf), conditions)
-    tables, place = {}, 2 * width
+    tables: dict[int, SingleArray] = {}
+    place = 2 * width
     for column, splits in _splits_by_category(trees, roots, categories).items():
         if (categories[column] + 1) * len(splits) * 4 > MOST_BYTES:
             return None
@@ -87,8 +95,8 @@ def tree_arrays(booster: Any, categories: Mapping[int, int]) -> TreeArrays | Non
         compared[nodes], thresholds[nodes] = place + np.arange(len(nodes)), 0.5
         place += len(nodes)
         table = np.zeros((categories[column] + 1, len(nodes)), np.float32)
-        for number, known in enumerate(splits.values()):
-            table[known, number] = 1
+        for number, going_right in enumerate(splits.values()):
+            table[going_right, number] = 1
         table[-1] = goes_right_if_missing[nodes]
         tables[column] = table
     return TreeArrays(
@@ -104,12 +112,12 @@ def tree_arrays(booster: Any, categories: Mapping[int, int]) -> TreeArrays | Non
     )
 
 
-def _joined(trees: list[dict[str, Any]], name: str, dtype: type) -> np.ndarray:
+def _joined(trees: list[dict[str, Any]], name: str, dtype: type[Number]) -> npt.NDArray[Number]:
     return np.concatenate([np.array(tree[name], dtype) for tree in trees])
 
 
 def _splits_by_category(
-    trees: list[dict[str, Any]], roots: np.ndarray, columns: Iterable[int]
+    trees: list[dict[str, Any]], roots: IntArray, columns: Iterable[int]
 ) -> dict[int, dict[int, list[int]]]:
     """For each column that is split by category: its nodes, and the categories that go right there."""
     splits: dict[int, dict[int, list[int]]] = {column: {} for column in columns}
@@ -120,7 +128,7 @@ def _splits_by_category(
     return {column: nodes for column, nodes in splits.items() if nodes}
 
 
-def _depth(roots: np.ndarray, left: np.ndarray, is_leaf: np.ndarray) -> int:
+def _depth(roots: IntArray, left: IntArray, is_leaf: BoolArray) -> int:
     depth, level = 0, roots
     while len(inner := level[~is_leaf[level]]):
         depth, level = depth + 1, np.concatenate([left[inner], left[inner] + 1])

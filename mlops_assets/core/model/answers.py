@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlops_assets.core.types import BoolArray, FloatArray
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -20,11 +22,11 @@ class Answers:
     The flags hold only inputs by alias of which some row is flagged, each with bool (n,).
     """
 
-    prediction: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    out_of_range: dict[str, np.ndarray]
-    unseen: dict[str, np.ndarray]
+    prediction: FloatArray
+    low: FloatArray
+    high: FloatArray
+    out_of_range: dict[str, BoolArray]
+    unseen: dict[str, BoolArray]
 
     def __len__(self) -> int:
         return len(self.prediction)

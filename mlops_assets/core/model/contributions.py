@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.features.encoder import Encoder, MatrixKind
+from mlops_assets.core.columns import evenly_spread
+from mlops_assets.core.features.encoder import Encoder
 from mlops_assets.core.learners.estimators import feature_kinds, is_booster, is_linear, predict
 from mlops_assets.core.state import load_state, save_state
+from mlops_assets.core.types import Array, BoolArray, Estimator, FloatArray, IntArray, LinearModel, MatrixKind
 from mlops_assets.dataset import Features
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+    from xgboost import Booster
 
-    Matrix = csr_matrix | np.ndarray
+    from mlops_assets.core.types import Matrix
 
 PERMUTATIONS = 8  # and the reverse of each, which halves the error for smooth models
 SEED = 0
@@ -33,15 +35,15 @@ class Contributions:
     """Of n predictions: `values` (n, m) of the features `names`, and `base` (n,), in the target's unit."""
 
     names: tuple[str, ...]
-    values: np.ndarray
-    base: np.ndarray
+    values: FloatArray
+    base: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Background:
     """What a row is compared with, a row (width,) of the matrix: the training mean, or a typical training row."""
 
-    row: np.ndarray
+    row: Array
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "background")
@@ -51,28 +53,33 @@ class Background:
         return load_state(folder, "background", (cls,))
 
 
-def learn_background(estimator: Any, X: Matrix) -> Background | None:
+def learn_background(estimator: Estimator, X: Matrix) -> Background | None:
     """From the training matrix (n, width); XGBoost needs none, its trees know how rows were spread over them."""
     if is_booster(estimator):
         return None
     if is_linear(estimator):
         return Background(_mean(X))
-    rows = X.shape[0]
-    some = X[np.arange(min(rows, TYPICAL_OF)) * rows // min(rows, TYPICAL_OF)]
-    prediction = predict(estimator, some)
+    sample = X[evenly_spread(X.shape[0], TYPICAL_OF)]
+    prediction = predict(estimator, sample)
     typical = int(np.abs(prediction - prediction.mean()).argmin())
-    return Background(_dense(some[[typical]])[0])
+    return Background(_dense(sample[[typical]])[0])
 
 
-def _mean(X: Matrix) -> np.ndarray:
+def _mean(X: Matrix) -> FloatArray:
     """The mean row (width,); SciPy's own would copy a sparse matrix, which may be larger than memory."""
     if isinstance(X, np.ndarray):
-        return X.mean(axis=0, dtype=np.float64)
-    return X.T @ np.full(X.shape[0], 1 / X.shape[0])
+        mean: FloatArray = X.mean(axis=0, dtype=np.float64)
+        return mean
+    return np.asarray(X.T @ np.full(X.shape[0], 1 / X.shape[0]))
 
 
 def explain(
-    estimator: Any, X: Matrix, encoder: Encoder, kind: MatrixKind, features: Features, background: Background | None
+    estimator: Estimator,
+    X: Matrix,
+    encoder: Encoder,
+    kind: MatrixKind,
+    features: Features,
+    background: Background | None,
 ) -> Contributions:
     """Contributions to the predictions of the rows of a matrix.
 
@@ -87,11 +94,11 @@ def explain(
     if background is None:
         raise ModelError("this model was saved without what explains its answers: use the version of a final model")
     if is_linear(estimator):
-        return _of_line(estimator, X, names, groups, background.row)
+        return _of_linear(estimator, X, names, groups, background.row)
     return _of_any(estimator, X, names, groups, background.row)
 
 
-def _of_trees(booster: Any, X: np.ndarray, encoder: Encoder, names: tuple[str, ...], groups: np.ndarray):
+def _of_trees(booster: Booster, X: Matrix, encoder: Encoder, names: tuple[str, ...], groups: IntArray) -> Contributions:
     from xgboost import DMatrix
 
     kinds = feature_kinds(encoder.dense_categorical) if isinstance(X, np.ndarray) else None
@@ -102,38 +109,45 @@ def _of_trees(booster: Any, X: np.ndarray, encoder: Encoder, names: tuple[str, .
     return Contributions(names, values, predict(booster, X) - values.sum(axis=1))
 
 
-def _of_line(estimator: Any, X: Matrix, names: tuple[str, ...], groups: np.ndarray, mean: np.ndarray):
+def _of_linear(
+    estimator: LinearModel, X: Matrix, names: tuple[str, ...], groups: IntArray, mean: FloatArray
+) -> Contributions:
     weights = _membership(groups, len(names)) * estimator.coef_[:, None]
     base = float(estimator.intercept_ + mean @ estimator.coef_)
-    return Contributions(names, X @ weights - mean @ weights, np.full(X.shape[0], base))
+    return Contributions(names, np.asarray(X @ weights) - mean @ weights, np.full(X.shape[0], base))
 
 
-def _of_any(estimator: Any, X: Matrix, names: tuple[str, ...], groups: np.ndarray, reference: np.ndarray):
+def _of_any(
+    estimator: Estimator, X: Matrix, names: tuple[str, ...], groups: IntArray, reference: Array
+) -> Contributions:
     """Features go from the reference row's value to the row's own in a random order; each is given its step."""
     rng = np.random.default_rng(SEED)
-    some = [rng.permutation(len(names)) for _ in range(PERMUTATIONS)]
-    orders = np.array([*some, *(order[::-1] for order in some)])
-    own = np.arange(len(names) + 1)[:, None] > orders.argsort(axis=1)[:, None, :]  # (orders, steps, names)
-    own = own.reshape(-1, len(names))[:, groups]
+    drawn = [rng.permutation(len(names)) for _ in range(PERMUTATIONS)]
+    orders = np.array([*drawn, *(order[::-1] for order in drawn)])
+    # Whether a feature has the row's own value: (orders, steps, names), then (orders * steps, width).
+    is_own: BoolArray = np.arange(len(names) + 1)[:, None] > orders.argsort(axis=1)[:, None, :]
+    is_own = is_own.reshape(-1, len(names))[:, groups]
     values = np.empty((X.shape[0], len(names)))
     for number in range(X.shape[0]):
-        path = np.where(own, _dense(X[[number]])[0], reference)
+        path = np.where(is_own, _dense(X[[number]])[0], reference)
         steps = np.diff(predict(estimator, _like(X, path)).reshape(len(orders), -1), axis=1)
         values[number] = np.take_along_axis(steps, orders.argsort(axis=1), axis=1).mean(axis=0)
     base = predict(estimator, _like(X, reference[None, :]))[0]
     return Contributions(names, values, np.full(X.shape[0], base))
 
 
-def _membership(groups: np.ndarray, count: int) -> np.ndarray:
+def _membership(groups: IntArray, count: int) -> FloatArray:
     """(width, count): 1 where a matrix column belongs to a feature."""
-    return np.equal.outer(groups, np.arange(count)).astype(np.float64)
+    belongs: BoolArray = np.equal.outer(groups, np.arange(count))
+    return belongs.astype(np.float64)
 
 
-def _dense(X: Matrix) -> np.ndarray:
+def _dense(X: Matrix) -> Array:
     return X if isinstance(X, np.ndarray) else X.toarray()
 
 
-def _like(X: Matrix, rows: np.ndarray) -> Matrix:
+def _like(X: Matrix, rows: Array) -> Matrix:
+    """Rows (n, width) as a matrix of the kind of X."""
     return rows.astype(X.dtype) if isinstance(X, np.ndarray) else type(X)(rows)
 
 
@@ -142,7 +156,7 @@ def _dense_labels(encoder: Encoder, features: Features) -> list[str]:
     means = encoder.group_means
     for key in means.keys if means else ():
         labels += [_label([token.name for token in key.tokens], features)] * len(key.default)
-    if means and means.scale:
+    if means and means.scale and means.relative_to:
         labels += [_label([means.relative_to, *(token.name for token in means.scale.tokens)], features)] * 2
     return labels
 

@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, concatenate, length, take
+from mlops_assets.core.columns import Columns, concatenate, evenly_spread, length, take
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.features.signature import Input, learn_signature
 from mlops_assets.core.model.answers import NUMBERS, Answers
 from mlops_assets.core.state import DAMAGE, load_state, save_state
+from mlops_assets.core.types import Array, FloatArray, IntArray
 from mlops_assets.dataset import Column, DatasetSpec
 from mlops_assets.errors import ModelError
 
@@ -59,7 +60,7 @@ class Golden:
     """Rows as a JSON caller sends them, and the expected outputs (n,) by name."""
 
     rows: tuple[dict[str, Any], ...]
-    expected: dict[str, np.ndarray]
+    expected: dict[str, FloatArray]
 
     @classmethod
     def of(cls, spec: DatasetSpec, specimens: Columns, answers: Answers) -> Golden:
@@ -68,23 +69,23 @@ class Golden:
     def check(self, answer: Callable[[Sequence[dict[str, Any]]], Answers]) -> None:
         """Answer the rows together and some alone; ModelError naming the worst where a number is not as expected."""
         together = answer(self.rows)
-        found = {name: getattr(together, name).copy() for name in NUMBERS}
-        self._compare(found)
+        numbers = {name: getattr(together, name).copy() for name in NUMBERS}
+        self._compare(numbers)
         for row in range(0, len(self.rows), ALONE_EVERY):
             alone = answer([self.rows[row]])
             for name in NUMBERS:
-                found[name][row] = getattr(alone, name)[0]
-        self._compare(found)
+                numbers[name][row] = getattr(alone, name)[0]
+        self._compare(numbers)
 
-    def _compare(self, found: dict[str, np.ndarray]) -> None:
-        apart = np.max([difference(found[name], self.expected[name]) for name in NUMBERS], axis=0)
+    def _compare(self, numbers: dict[str, FloatArray]) -> None:
+        apart = np.max([difference(numbers[name], self.expected[name]) for name in NUMBERS], axis=0)
         if not (wrong := int((apart > TOLERANCE).sum())):
             return
         row = int(apart.argmax())
-        told = ", ".join(f"{name} {found[name][row]:.10g} for {self.expected[name][row]:.10g}" for name in NUMBERS)
+        pairs = ", ".join(f"{name} {numbers[name][row]:.10g} for {self.expected[name][row]:.10g}" for name in NUMBERS)
         raise ModelError(
             f"the model does not answer as it did in training: {wrong} of {len(self.rows)} golden rows differ, "
-            f"most of all row {row} ({told}): train it again with this version of the code"
+            f"most of all row {row} ({pairs}): train it again with this version of the code"
         )
 
     def save(self, folder: Path) -> None:
@@ -102,50 +103,48 @@ class Golden:
             raise ModelError(f"the saved golden rows are damaged: {error}") from None
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+def difference(numbers: FloatArray, expected: FloatArray) -> FloatArray:
     """How far numbers (n,) are from what was expected, relative where that is above 1; infinite where one is NaN."""
-    apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-    equal = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    apart = np.abs(numbers - expected) / np.maximum(1.0, np.abs(expected))
+    equal = (numbers == expected) | (np.isnan(numbers) & np.isnan(expected))
     return np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
 
 
 def choose_rows(spec: DatasetSpec, tables: Sequence[Columns], vocabularies: dict[str, Vocabulary]) -> Columns:
     """Some 200 rows: spread over each table, the ends of every vocabulary, then values missing and never seen."""
     first = tables[0]
-    ends = [place for name, known in vocabularies.items() for place in _ends(known.encode(first[name]))]
+    ends = [place for name, vocabulary in vocabularies.items() for place in _ends(vocabulary.encode(first[name]))]
     odd = _odd_rows(spec, take(first, slice(1)), vocabularies)
     share = max(ROWS - len(ends) - length(odd), ROWS // 2) // len(tables)
-    spread = [take(table, _spread(length(table), share)) for table in tables]
+    spread = [take(table, evenly_spread(length(table), share)) for table in tables]
     return concatenate([*spread, take(first, np.array(ends, np.int64)), odd])
 
 
-def _spread(count: int, most: int) -> np.ndarray:
-    return np.arange(count) if count <= most else np.arange(most) * count // most
-
-
-def _ends(codes: np.ndarray) -> list[int]:
+def _ends(codes: IntArray) -> list[int]:
     """A row of the first and one of the last category, where there are any."""
-    known = np.flatnonzero(codes >= 0)
-    return [known[codes[known].argmin()], known[codes[known].argmax()]] if len(known) else []
+    rows = np.flatnonzero(codes >= 0)
+    return [int(rows[codes[rows].argmin()]), int(rows[codes[rows].argmax()])] if len(rows) else []
 
 
 def _odd_rows(spec: DatasetSpec, row: Columns, vocabularies: dict[str, Vocabulary]) -> Columns:
     """Copies of a row: each with one input missing or of a category that never was, the last without any."""
     missing = {name: _nothing(values) for name, values in row.items()}
     odd = [row | {name: nothing} for name, nothing in missing.items()]
-    odd += [row | {name: _never_seen(known)} for name, known in vocabularies.items()]
+    odd += [row | {name: _never_seen(vocabulary)} for name, vocabulary in vocabularies.items()]
     return concatenate([*odd, missing])
 
 
-def _nothing(values: np.ndarray) -> np.ndarray:
+def _nothing(values: Array) -> Array:
+    """As many missing values."""
     nothing = {"M": np.datetime64("NaT"), "f": np.nan, "O": None}[values.dtype.kind]
     return np.full(len(values), nothing, values.dtype)
 
 
-def _never_seen(known: Vocabulary) -> np.ndarray:
-    if known.values.dtype == object:
-        return np.array([f"{max(known.values, default='')}?"], object)
-    return np.array([known.values.max(initial=0) + 1])
+def _never_seen(vocabulary: Vocabulary) -> Array:
+    """One value that is not in the vocabulary."""
+    if vocabulary.values.dtype == object:
+        return np.array([f"{max(vocabulary.values, default='')}?"], object)
+    return np.array([vocabulary.values.max(initial=0) + 1])
 
 
 def to_rows(spec: DatasetSpec, columns: Columns) -> tuple[dict[str, Any], ...]:

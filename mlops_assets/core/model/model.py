@@ -17,7 +17,7 @@ import numpy as np
 
 from mlops_assets.core.columns import Columns, from_frame, from_rows, length
 from mlops_assets.core.features.derive import derive
-from mlops_assets.core.features.encoder import Encoder, MatrixKind
+from mlops_assets.core.features.encoder import Encoder
 from mlops_assets.core.features.signature import Input, Limits, limits, out_of_range, unseen
 from mlops_assets.core.learners.estimators import FEW_ROWS, for_few_rows, predict
 from mlops_assets.core.model.answers import Answers
@@ -25,14 +25,17 @@ from mlops_assets.core.model.contributions import Background, Contributions, exp
 from mlops_assets.core.model.golden_rows import Golden, Specimens
 from mlops_assets.core.model.intervals import Intervals
 from mlops_assets.core.state import DAMAGE
+from mlops_assets.core.types import Estimator, FloatArray, MatrixKind
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from scipy.sparse import csr_matrix
+    from typing_extensions import TypeIs
 
+    from mlops_assets.core.types import Matrix
+
+    Row = Mapping[str, Any]
 
 FORMAT = 2
 
@@ -46,7 +49,7 @@ class Model:
 
     spec: DatasetSpec
     encoder: Encoder
-    estimator: Any
+    estimator: Estimator
     model_type: str
     matrix: MatrixKind
     signature: tuple[Input, ...] = ()
@@ -59,19 +62,19 @@ class Model:
         """The share of truths that the intervals are made to hold, such as 0.9."""
         return self.intervals.coverage if self.intervals else None
 
-    def predict(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> np.ndarray:
+    def predict(self, rows: pd.DataFrame | Sequence[Row]) -> FloatArray:
         """Predictions (n,) float64, in the target's unit, of a DataFrame or a list of mappings.
 
         Raises InputError naming the column or value that cannot be used.
         """
-        convert = from_rows if isinstance(rows, list | tuple) else from_frame
-        return self.predict_columns(convert(rows, self.spec))
+        columns = from_rows(rows, self.spec) if _are_mappings(rows) else from_frame(rows, self.spec)
+        return self.predict_columns(columns)
 
-    def predict_columns(self, columns: Columns) -> np.ndarray:
+    def predict_columns(self, columns: Columns) -> FloatArray:
         """Predictions (n,) of checked columns; kept within the target's range where the spec gives one."""
         return self.answer(columns).prediction
 
-    def answer_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
+    def answer_rows(self, rows: Sequence[Row]) -> Answers:
         """Answers to a list of mappings, such as JSON objects; raises InputError as `predict` does."""
         return self.answer(from_rows(rows, self.spec))
 
@@ -85,7 +88,7 @@ class Model:
         X = self.encoder.matrix(features, codes, self.matrix)
         raw = predict(self._for_few_rows if count <= FEW_ROWS else self.estimator, X)
         prediction = self.within(raw)
-        low, high = self._ends(prediction)
+        low, high = self._interval(prediction)
         return Answers(prediction, low, high, out_of_range(columns, self._limits), unseen(columns, codes))
 
     def contributions(self, columns: Columns) -> Contributions:
@@ -108,21 +111,22 @@ class Model:
             raise ModelError(f"the model cannot answer its golden rows: {type(error).__name__}: {error}") from error
 
     @cached_property
-    def _for_few_rows(self) -> Any:
+    def _for_few_rows(self) -> Estimator:
         return for_few_rows(self.estimator, self.encoder.dense_sizes if self.matrix == "dense" else None)
 
     @cached_property
     def _limits(self) -> tuple[Limits, ...]:
         return limits(self.signature)
 
-    def _ends(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _interval(self, prediction: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Low and high ends (n,); NaN without intervals."""
         if self.intervals is None:
             unknown = np.full(len(prediction), np.nan)
             return unknown, unknown
         low, high = self.intervals.around(prediction)
         return self.within(low), self.within(high)
 
-    def within(self, values: np.ndarray) -> np.ndarray:
+    def within(self, values: FloatArray) -> FloatArray:
         """Values kept within what the target may be."""
         if not (keep := self.spec.target.keep):
             return values
@@ -150,6 +154,10 @@ class Model:
         (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
+def _are_mappings(rows: pd.DataFrame | Sequence[Row]) -> TypeIs[Sequence[Row]]:
+    return isinstance(rows, list | tuple)
+
+
 def load_model(folder: Path) -> Model:
     """Read a saved model; raises ModelError where it is damaged, foreign or of another format."""
     from mlops_assets.core.learners.persistence import load_estimator
@@ -167,13 +175,13 @@ def load_model(folder: Path) -> Model:
         spec = DatasetSpec.model_validate(about["dataset"])
         names = about["model_type"], about["matrix"]
         signature = tuple(_input(item) for item in about["inputs"])
-        parts = {name: _PARTS[name].load(folder) for name in about["parts"]}
+        intervals = Intervals.load(folder) if "intervals" in about["parts"] else None
+        background = Background.load(folder) if "background" in about["parts"] else None
+        golden = Golden.load(folder) if "golden" in about["parts"] else None
     except DAMAGE as error:
         raise ModelError(f"the saved model is damaged: {error}") from None
-    return Model(spec, Encoder.load(folder), load_estimator(folder), *names, signature, **parts)
-
-
-_PARTS = {"intervals": Intervals, "background": Background, "golden": Golden}
+    encoder, estimator = Encoder.load(folder), load_estimator(folder)
+    return Model(spec, encoder, estimator, *names, signature, intervals, background, golden)
 
 
 def _input(saved: dict[str, Any]) -> Input:
@@ -199,11 +207,11 @@ class PyfuncModel:
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> np.ndarray:
+    def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> FloatArray:
         return self.model.predict(rows)
 
 
-def finish(model: Model, X: csr_matrix | np.ndarray, specimens: Specimens, intervals: Intervals | None) -> Model:
+def finish(model: Model, X: Matrix, specimens: Specimens, intervals: Intervals | None) -> Model:
     """`model` with all its parts; X (n, width) is the matrix on which its estimator was fitted."""
     background = learn_background(model.estimator, X)
     model = replace(model, signature=specimens.signature, intervals=intervals, background=background)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, from_table, slices
+from mlops_assets.core.columns import Columns, from_table, is_missing, slices
 from mlops_assets.core.features.derive import minutes_between
+from mlops_assets.core.types import Array, BoolArray, FloatArray, TimeArray
 from mlops_assets.dataset import DatasetSpec, RowRule
 from mlops_assets.errors import DataError
 
@@ -47,7 +49,7 @@ class Cleaner:
         self.dropped: dict[str, int] = {}
         self.kept = 0
         self._spec, self._partition = spec, partition
-        self._rows = self._known = 0
+        self._rows = self._with_target = 0
 
     def clean(self, raw: pa.Table) -> pa.Table:
         """What is left of these rows."""
@@ -64,7 +66,7 @@ class Cleaner:
         table = raw.select(kept_columns(spec)).filter(pa.array(keep))
         table = table.add_column(0, ROW_ID, pa.array(self._rows + np.flatnonzero(keep)))
         self._rows += len(y)
-        self._known += len(y) - int(np.count_nonzero(np.isnan(y)))
+        self._with_target += len(y) - int(np.count_nonzero(np.isnan(y)))
         self.kept += table.num_rows
         return table.append_column(TARGET, pa.array(y[keep]))
 
@@ -72,7 +74,7 @@ class Cleaner:
         """Raises DataError as `clean` does."""
         if not self._rows:
             raise DataError(f"{self._partition} has no rows: check the source")
-        if not self._known:
+        if not self._with_target:
             empty = ", ".join(self._spec.target.columns)
             raise DataError(f"{self._partition} has no row with a target ({empty} all empty)")
         if not self.kept:
@@ -80,21 +82,23 @@ class Cleaner:
             raise DataError(f"{self._partition} has no row that passes the rules (dropped: {counts})")
 
 
-def passes_all(spec: DatasetSpec, columns: Columns, y: np.ndarray, partition: str) -> np.ndarray:
+def passes_all(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: str) -> BoolArray:
     """Whether cleaning keeps each row (n,): of those a model is made for, the truth is known."""
-    return np.logical_and.reduce([passes for _, passes in _rules(spec, columns, y, partition)])
+    keep: BoolArray = np.logical_and.reduce([passes for _, passes in _rules(spec, columns, y, partition)])
+    return keep
 
 
-def in_month(times: np.ndarray, month: str) -> np.ndarray:
+def in_month(times: TimeArray, month: str) -> BoolArray:
     """Whether each time (n,) lies in the month; a missing one does not."""
     start = np.datetime64(month, "M")
-    return (times >= start.astype(times.dtype)) & (times < (start + 1).astype(times.dtype))
+    is_within: BoolArray = (times >= start.astype(times.dtype)) & (times < (start + 1).astype(times.dtype))
+    return is_within
 
 
 def kept_columns(spec: DatasetSpec) -> list[str]:
     """Aliases in clean data: a model's inputs, the time column and the key; nothing known only after the event."""
-    wanted = {*spec.inputs(), *spec.key} | ({spec.time.column} if spec.time else set())
-    return [alias for alias in spec.used_columns() if alias in wanted]
+    kept = {*spec.inputs(), *spec.key} | ({spec.time.column} if spec.time else set())
+    return [alias for alias in spec.used_columns() if alias in kept]
 
 
 def _judged(spec: DatasetSpec) -> set[str]:
@@ -102,16 +106,18 @@ def _judged(spec: DatasetSpec) -> set[str]:
     return {*spec.target.columns, *(rule.column for rule in spec.rows)} | ({spec.time.column} if spec.time else set())
 
 
-def target(spec: DatasetSpec, columns: Columns) -> np.ndarray:
+def target(spec: DatasetSpec, columns: Columns) -> FloatArray:
     """The target (n,) float64, NaN where it is not known or not finite."""
     if spec.target.minutes_between:
         start, end = spec.target.minutes_between
         return minutes_between(columns[start], columns[end])
-    values = columns[spec.target.column]
+    (alias,) = spec.target.columns
+    values = columns[alias]
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _rules(spec: DatasetSpec, columns: Columns, y: np.ndarray, partition: str):
+def _rules(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: str) -> Iterator[tuple[str, BoolArray]]:
+    """The name of each rule, in order, and whether each row (n,) passes it."""
     if spec.time:
         times = columns[spec.time.column]
         yield "time is known", ~np.isnat(times)
@@ -125,8 +131,8 @@ def _rules(spec: DatasetSpec, columns: Columns, y: np.ndarray, partition: str):
         yield rule.name, _passes(rule, columns[rule.column])
 
 
-def _passes(rule: RowRule, values: np.ndarray) -> np.ndarray:
-    missing = np.equal(values, None) if values.dtype == object else np.isnan(values)
+def _passes(rule: RowRule, values: Array) -> BoolArray:
+    missing = is_missing(values)
     passes = np.ones(len(values), bool)
     if rule.min is not None:
         passes &= ~(values < rule.min)

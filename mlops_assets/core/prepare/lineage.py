@@ -20,7 +20,7 @@ def clean_lineage(spec: DatasetSpec) -> Lineage:
 def dense_lineage(spec: DatasetSpec, encoder: Encoder) -> Lineage:
     """Columns of the dense matrix, and the target, from those of clean data."""
     origins = _origins(spec.features) | {TARGET: (TARGET,)}
-    made_of = {name: (name,) for name in (*encoder.categorical, *encoder.numbers)}
+    made_of: dict[str, tuple[str, ...]] = {name: (name,) for name in (*encoder.categorical, *encoder.numbers)}
     made_of |= _means(encoder.group_means) if encoder.group_means else {}
     made_of[TARGET] = (TARGET,)
     return {
@@ -29,23 +29,23 @@ def dense_lineage(spec: DatasetSpec, encoder: Encoder) -> Lineage:
     }
 
 
-def _origins(features: Features) -> Lineage:
+def _origins(features: Features) -> dict[str, tuple[str, ...]]:
     """The aliases behind each feature."""
-    origins = {name: (name,) for name in (*features.categories, *features.numbers)}
+    origins: dict[str, tuple[str, ...]] = {name: (name,) for name in (*features.categories, *features.numbers)}
     origins |= {name: derived.of for name, derived in features.derived.items()}
     calendar = features.calendar.items()
     return origins | {f"{alias}_{part}": (alias,) for alias, parts in calendar for part in parts.parts}
 
 
-def _means(encoder: GroupMeansEncoder) -> Lineage:
+def _means(encoder: GroupMeansEncoder) -> dict[str, tuple[str, ...]]:
     """The features that group means are made from; the target too, where they are means of it."""
-    found = []
+    sources: list[tuple[str, ...]] = []
     for key in encoder.keys:
         names = tuple(token.name for token in key.tokens)
-        found.append((*names, TARGET))
+        sources.append((*names, TARGET))
         if encoder.relative_to:
-            found.append((*names, encoder.relative_to, TARGET))
-        found.append(names)
-    if encoder.scale:
-        found += [(encoder.relative_to, *(token.name for token in encoder.scale.tokens))] * 2
-    return dict(zip(encoder.names, found, strict=True))
+            sources.append((*names, encoder.relative_to, TARGET))
+        sources.append(names)
+    if encoder.scale and encoder.relative_to:
+        sources += [(encoder.relative_to, *(token.name for token in encoder.scale.tokens))] * 2
+    return dict(zip(encoder.names, sources, strict=True))

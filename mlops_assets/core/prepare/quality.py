@@ -15,6 +15,7 @@ import numpy as np
 from mlops_assets.core.columns import slices
 from mlops_assets.core.prepare.row_statistics import CleanRows, RawRows
 from mlops_assets.core.prepare.schemas import required_columns
+from mlops_assets.core.types import FloatArray
 from mlops_assets.dataset import DatasetSpec
 
 if TYPE_CHECKING:
@@ -70,29 +71,29 @@ CLEAN_CHECKS = (
 
 def check_raw(spec: DatasetSpec, table: pa.Table, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
     """Outcomes of RAW_CHECKS, in their order, for rows as they came; see `judge_raw`."""
-    seen = RawRows(spec, partition)
+    raw = RawRows(spec, partition)
     for part in _parts(table):
-        seen.add(part)
-    return judge_raw(spec, seen, partition, rows_before)
+        raw.add(part)
+    return judge_raw(spec, raw, partition, rows_before)
 
 
-def judge_raw(spec: DatasetSpec, seen: RawRows, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
-    """Outcomes of RAW_CHECKS, in their order, for rows that were seen.
+def judge_raw(spec: DatasetSpec, raw: RawRows, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
+    """Outcomes of RAW_CHECKS, in their order, for rows that were counted.
 
     `rows_before`: rows by partition, as far as known; only months before `partition` count.
     """
     outcomes = [
-        _schema(spec, seen.problems),
-        _rows_present(seen.rows, partition),
-        _row_count(seen.rows, partition, rows_before),
+        _schema(spec, raw.problems),
+        _rows_present(raw.rows, partition),
+        _row_count(raw.rows, partition, rows_before),
     ]
-    if seen.problems or not seen.rows:
+    if raw.problems or not raw.rows:
         return outcomes + [_not_judged(check) for check in RAW_CHECKS[len(outcomes) :]]
     return outcomes + [
-        _empty_values(spec, seen),
-        _target_range(spec, seen.y),
-        _duplicates(seen),
-        _month(spec, seen, partition),
+        _empty_values(spec, raw),
+        _target_range(spec, raw.y),
+        _duplicates(raw),
+        _month(spec, raw, partition),
     ]
 
 
@@ -100,21 +101,21 @@ def check_clean(
     spec: DatasetSpec, table: pa.Table, partition: str, dropped: Mapping[str, int], raw_rows: int
 ) -> list[CheckOutcome]:
     """Outcomes of CLEAN_CHECKS, in their order, for a clean table; see `judge_clean`."""
-    seen = CleanRows(spec)
+    cleaned = CleanRows(spec)
     for part in _parts(table):
-        seen.add(part)
-    return judge_clean(spec, seen, partition, dropped, raw_rows)
+        cleaned.add(part)
+    return judge_clean(spec, cleaned, partition, dropped, raw_rows)
 
 
 def judge_clean(
-    spec: DatasetSpec, seen: CleanRows, partition: str, dropped: Mapping[str, int], raw_rows: int
+    spec: DatasetSpec, cleaned: CleanRows, partition: str, dropped: Mapping[str, int], raw_rows: int
 ) -> list[CheckOutcome]:
     """Outcomes of CLEAN_CHECKS, in their order; `dropped` is how many of the `raw_rows` each rule dropped."""
-    problems = seen.problems
-    outcomes = [_schema(spec, problems), _rows_kept(spec, seen.rows, partition, dropped, raw_rows)]
-    if problems or not seen.rows:
+    problems = cleaned.problems
+    outcomes = [_schema(spec, problems), _rows_kept(spec, cleaned.rows, partition, dropped, raw_rows)]
+    if problems or not cleaned.rows:
         return outcomes + [_not_judged(check) for check in CLEAN_CHECKS[len(outcomes) :]]
-    return outcomes + [_target_values(spec, seen.y)]
+    return outcomes + [_target_values(spec, cleaned.y)]
 
 
 def _parts(table: pa.Table) -> Iterable[pa.Table]:
@@ -122,9 +123,14 @@ def _parts(table: pa.Table) -> Iterable[pa.Table]:
 
 
 def _outcome(
-    name: str, description: str, *, warns: bool = False, stops: bool = False, **numbers: float | int | str
+    name: str,
+    description: str,
+    numbers: Mapping[str, float | int | str] | None = None,
+    *,
+    warns: bool = False,
+    stops: bool = False,
 ) -> CheckOutcome:
-    return CheckOutcome(name, not (warns or stops), stops, description, numbers)
+    return CheckOutcome(name, not (warns or stops), stops, description, dict(numbers or {}))
 
 
 def _not_judged(check: QualityCheck) -> CheckOutcome:
@@ -133,33 +139,33 @@ def _not_judged(check: QualityCheck) -> CheckOutcome:
 
 def _schema(spec: DatasetSpec, problems: tuple[str, ...]) -> CheckOutcome:
     if not problems:
-        return _outcome("schema", "the table is as the dataset describes it", problems=0)
+        return _outcome("schema", "the table is as the dataset describes it", {"problems": 0})
     untold = len(problems) - PROBLEMS_TOLD
     description = "; ".join(problems[:PROBLEMS_TOLD]) + (f"; and {untold} more" if untold > 0 else "")
-    return _outcome("schema", spec.redact(description), stops=True, problems=len(problems))
+    return _outcome("schema", spec.redact(description), {"problems": len(problems)}, stops=True)
 
 
 def _rows_present(rows: int, partition: str) -> CheckOutcome:
     description = f"{partition} has {rows:,} row(s)" if rows else f"{partition} has no rows: check the source"
-    return _outcome("rows_present", description, stops=not rows, rows=rows)
+    return _outcome("rows_present", description, {"rows": rows}, stops=not rows)
 
 
 def _row_count(rows: int, partition: str, rows_before: Mapping[str, int]) -> CheckOutcome:
     months = [month for month in sorted(rows_before) if month < partition and rows_before[month]][-HISTORY:]
     if not months:
-        return _outcome("row_count", "no month before it to compare with", rows=rows, months_compared=0)
+        return _outcome("row_count", "no month before it to compare with", {"rows": rows, "months_compared": 0})
     median = float(np.median([rows_before[month] for month in months]))
     ratio = rows / median
     numbers = {"rows": rows, "median_before": median, "ratio": ratio, "months_compared": len(months)}
     description = f"{ratio:.2f} times the median of {len(months)} month(s) before: {rows:,} and {median:,.0f} rows"
-    return _outcome("row_count", description, warns=not FEWEST_ROWS <= ratio <= MOST_ROWS, **numbers)
+    return _outcome("row_count", description, numbers, warns=not FEWEST_ROWS <= ratio <= MOST_ROWS)
 
 
-def _empty_values(spec: DatasetSpec, seen: RawRows) -> CheckOutcome:
+def _empty_values(spec: DatasetSpec, raw: RawRows) -> CheckOutcome:
     required = required_columns(spec)
     judged = {*spec.inputs(), *spec.target.columns, *required}
-    shares = {alias: seen.empty[alias] / seen.rows for alias in spec.used_columns() if alias in judged}
-    unknown = float(np.isnan(seen.y).mean())
+    shares = {alias: raw.empty[alias] / raw.rows for alias in spec.used_columns() if alias in judged}
+    unknown = float(np.isnan(raw.y).mean())
     unusable = [f"{alias} is empty in every row" for alias in shares if alias in required and shares[alias] == 1]
     mostly = [f"{alias} is {share:.1%} empty" for alias, share in shares.items() if share > MOST_EMPTY]
     if unknown == 1:
@@ -169,37 +175,37 @@ def _empty_values(spec: DatasetSpec, seen: RawRows) -> CheckOutcome:
     emptiest = max(shares, key=shares.__getitem__)
     description = "; ".join(unusable or mostly) or f"the emptiest column is {emptiest}: {shares[emptiest]:.1%}"
     numbers = {f"empty {alias}": share for alias, share in shares.items()} | {"without a target": unknown}
-    return _outcome("empty_values", description, warns=bool(mostly), stops=bool(unusable), **numbers)
+    return _outcome("empty_values", description, numbers, warns=bool(mostly), stops=bool(unusable))
 
 
-def _target_range(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
+def _target_range(spec: DatasetSpec, y: FloatArray) -> CheckOutcome:
     known = np.sort(y)[: np.count_nonzero(~np.isnan(y))]  # NaN comes last
     if spec.target.keep is None or not len(known):
         reason = "no row has a target" if spec.target.keep else "the dataset keeps every target"
-        return _outcome("target_range", f"not judged: {reason}", known=len(known))
+        return _outcome("target_range", f"not judged: {reason}", {"known": len(known)})
     low, high = spec.target.keep
     inside = np.searchsorted(known, high, "right") - np.searchsorted(known, low, "left")
     share = float((len(known) - inside) / len(known))
     numbers = {"known": len(known), "share_outside": share, "median": float(np.median(known))}
     description = f"{share:.1%} of targets lie outside {low:g}..{high:g} {spec.target.unit}".rstrip()
-    return _outcome("target_range", description, warns=share > MOST_OUTSIDE, **numbers)
+    return _outcome("target_range", description, numbers, warns=share > MOST_OUTSIDE)
 
 
-def _duplicates(seen: RawRows) -> CheckOutcome:
-    repeated = seen.repeated
-    share = repeated / seen.rows
+def _duplicates(raw: RawRows) -> CheckOutcome:
+    repeated = raw.repeated
+    share = repeated / raw.rows
     description = f"{repeated:,} row(s) ({share:.2%}) are equal to another one"
-    return _outcome("duplicates", description, warns=share > MOST_DUPLICATES, rows=repeated, share=share)
+    return _outcome("duplicates", description, {"rows": repeated, "share": share}, warns=share > MOST_DUPLICATES)
 
 
-def _month(spec: DatasetSpec, seen: RawRows, partition: str) -> CheckOutcome:
+def _month(spec: DatasetSpec, raw: RawRows, partition: str) -> CheckOutcome:
     if spec.time is None or spec.time.keep_other_months:
         reason = "keeps rows of other months" if spec.time else "has no time column"
         return _outcome("month", f"not judged: the dataset {reason}")
-    share, rows = seen.elsewhere / seen.rows, seen.elsewhere
-    description = f"{rows:,} row(s) ({share:.2%}) lie outside {partition}"
-    stops = share > WRONG_MONTH
-    return _outcome("month", description, warns=share > MOST_ELSEWHERE, stops=stops, rows=rows, share=share)
+    elsewhere, share = raw.elsewhere, raw.elsewhere / raw.rows
+    description = f"{elsewhere:,} row(s) ({share:.2%}) lie outside {partition}"
+    numbers = {"rows": elsewhere, "share": share}
+    return _outcome("month", description, numbers, warns=share > MOST_ELSEWHERE, stops=share > WRONG_MONTH)
 
 
 def _rows_kept(spec: DatasetSpec, rows: int, partition: str, dropped: Mapping[str, int], raw_rows: int) -> CheckOutcome:
@@ -210,13 +216,13 @@ def _rows_kept(spec: DatasetSpec, rows: int, partition: str, dropped: Mapping[st
         description += f"; most were dropped by '{spec.redact(rule)}': {dropped[rule]:,}"
     numbers = {"rows": rows, "share": share}
     numbers |= {f"dropped by '{spec.redact(rule)}'": count for rule, count in dropped.items()}
-    return _outcome("rows_kept", description, warns=share < FEWEST_KEPT, stops=not rows, **numbers)
+    return _outcome("rows_kept", description, numbers, warns=share < FEWEST_KEPT, stops=not rows)
 
 
-def _target_values(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
+def _target_values(spec: DatasetSpec, y: FloatArray) -> CheckOutcome:
     broken = len(y) - int(np.count_nonzero(np.isfinite(y)))
     if broken:
-        return _outcome("target_values", f"{broken:,} target(s) are not finite", stops=True, not_finite=broken)
+        return _outcome("target_values", f"{broken:,} target(s) are not finite", {"not_finite": broken}, stops=True)
     quantiles = {"min": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
     ordered = np.sort(y)  # which makes quantiles a third as dear
     numbers = dict(zip(quantiles, map(float, np.quantile(ordered, list(quantiles.values()))), strict=True))
@@ -224,4 +230,4 @@ def _target_values(spec: DatasetSpec, y: np.ndarray) -> CheckOutcome:
     same = numbers["min"] == numbers["max"]
     spread = f"9 in 10 targets lie in {numbers['p05']:.4g}..{numbers['p95']:.4g} {spec.target.unit}".rstrip()
     description = f"every target is {y[0]:g}: nothing can be learnt" if same else spread
-    return _outcome("target_values", description, warns=same, **numbers)
+    return _outcome("target_values", description, numbers, warns=same)

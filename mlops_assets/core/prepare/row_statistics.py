@@ -1,26 +1,32 @@
-"""What one pass over a month's rows finds, a batch at a time, so that no month has to fit into memory."""
+"""What one pass over a month's rows finds, a batch at a time, so that no month has to fit into memory.
+
+It counts raw and clean rows for the judgements of `quality`. Rows that are equal are found by a key of 64 bits each.
+"""
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops_assets.core.columns import from_table
 from mlops_assets.core.prepare.cleaning import TARGET, in_month, target
 from mlops_assets.core.prepare.schemas import clean_schema, raw_schema, surely_fits, validate
+from mlops_assets.core.types import FloatArray, KeyArray
 from mlops_assets.dataset import DatasetSpec
 
 if TYPE_CHECKING:
+    import pandera.pandas as pandera
     import pyarrow as pa
 
-
+Number = TypeVar("Number", np.float64, np.uint64)
 _NONE = 0x7FF8_5EED_0000_0001  # no time or whole number of any data, and as a number not the NaN that is computed with
 _ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
-def row_keys(table: pa.Table) -> np.ndarray:
+def row_keys(table: pa.Table) -> KeyArray:
     """A key (n,) uint64 a row: equal rows have equal ones, and two others by chance one time in 2**64.
 
     Columns are int64, float64, string or timestamp. Each is folded in by a xor, a product with an odd number and a
@@ -39,35 +45,38 @@ def row_keys(table: pa.Table) -> np.ndarray:
     return keys
 
 
-def repeated(keys: np.ndarray) -> int:
+def repeated(keys: KeyArray) -> int:
     """How many keys are equal to an earlier one; they are put in order, since a month's are many."""
     keys.sort()
     return int(np.count_nonzero(keys[1:] == keys[:-1]))
 
 
-def _bits(array: pa.Array) -> np.ndarray:
+def _bits(array: pa.Array) -> KeyArray:
     import pyarrow as pa
 
+    bits: KeyArray
     if not pa.types.is_string(array.type):
         whole = array.view(pa.int64())
-        return (whole.fill_null(_NONE) if whole.null_count else whole).to_numpy().view(np.uint64)
+        bits = (whole.fill_null(_NONE) if whole.null_count else whole).to_numpy().view(np.uint64)
+        return bits
     texts = array.dictionary_encode()
-    known = [int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) for text in texts.dictionary.to_pylist()]
+    digests = [int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) for text in texts.dictionary.to_pylist()]
     codes = texts.indices
-    codes = (codes.fill_null(len(known)) if codes.null_count else codes).to_numpy()
-    return np.array([*known, _NONE], np.uint64)[codes]
+    codes = (codes.fill_null(len(digests)) if codes.null_count else codes).to_numpy()
+    bits = np.array([*digests, _NONE], np.uint64)[codes]
+    return bits
 
 
-class _Growing:
+class _Growing(Generic[Number]):
     """Numbers that come in parts, in one array (n,): a list of parts, joined in the end, would be there twice."""
 
-    def __init__(self, dtype: type) -> None:
-        self.values = np.empty(0, dtype)
+    def __init__(self, dtype: type[Number]) -> None:
+        self.values: npt.NDArray[Number] = np.empty(0, dtype)
 
-    def add(self, part: np.ndarray) -> None:
-        known = len(self.values)
-        self.values.resize(known + len(part), refcheck=False)  # in place: nobody else has seen it yet
-        self.values[known:] = part
+    def add(self, part: npt.NDArray[Number]) -> None:
+        count = len(self.values)
+        self.values.resize(count + len(part), refcheck=False)  # in place: nobody else has seen it yet
+        self.values[count:] = part
 
 
 class RawRows:
@@ -80,14 +89,15 @@ class RawRows:
         self.rows = self.elsewhere = 0
         self.empty = dict.fromkeys(spec.used_columns(), 0)
         self.problems: tuple[str, ...] = ()
-        self._spec, self._partition, self._fits = spec, partition, None
+        self._spec, self._partition = spec, partition
+        self._schema: pandera.DataFrameSchema | None = None
         self._targets, self._keys = _Growing(np.float64), _Growing(np.uint64)
 
     def add(self, table: pa.Table) -> None:
         spec = self._spec
-        if self._fits is None:  # types alone, which all batches share
-            self._fits = raw_schema(spec)
-            self.problems = validate(self._fits, table.slice(0, 1))
+        if self._schema is None:  # types alone, which all batches share
+            self._schema = raw_schema(spec)
+            self.problems = validate(self._schema, table.slice(0, 1))
         self.rows += table.num_rows
         if self.problems or not table.num_rows:
             return
@@ -99,11 +109,11 @@ class RawRows:
             self.empty[alias] += _missing(column)
         if spec.time and not spec.time.keep_other_months:
             times = columns[spec.time.column]
-            known = table.num_rows - table.column(spec.time.column).null_count
-            self.elsewhere += known - int(np.count_nonzero(in_month(times, self._partition)))
+            with_time = table.num_rows - table.column(spec.time.column).null_count
+            self.elsewhere += with_time - int(np.count_nonzero(in_month(times, self._partition)))
 
     @property
-    def y(self) -> np.ndarray:
+    def y(self) -> FloatArray:
         """Targets (n,), NaN where not known."""
         return self._targets.values
 
@@ -118,26 +128,26 @@ class CleanRows:
 
     def __init__(self, spec: DatasetSpec) -> None:
         self.rows = 0
-        self._spec, self._fits = spec, clean_schema(spec)
-        self._wrong: list[pa.Table] = []
+        self._spec, self._schema = spec, clean_schema(spec)
+        self._unfit: list[pa.Table] = []
         self._targets = _Growing(np.float64)
 
     def add(self, table: pa.Table) -> None:
         self.rows += table.num_rows
-        if surely_fits(self._spec, table) or not validate(self._fits, table):
+        if surely_fits(self._spec, table) or not validate(self._schema, table):
             self._targets.add(table.column(TARGET).to_numpy())
         else:
-            self._wrong.append(table)
+            self._unfit.append(table)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What does not fit the schema, counted over all batches."""
         import pyarrow as pa
 
-        return validate(self._fits, pa.concat_tables(self._wrong)) if self._wrong else ()
+        return validate(self._schema, pa.concat_tables(self._unfit)) if self._unfit else ()
 
     @property
-    def y(self) -> np.ndarray:
+    def y(self) -> FloatArray:
         """Targets (n,)."""
         return self._targets.values
 
@@ -147,4 +157,4 @@ def _missing(column: pa.ChunkedArray) -> int:
     import pyarrow.compute as pc
 
     nan = pc.sum(pc.is_nan(column)).as_py() if pa.types.is_floating(column.type) else 0
-    return column.null_count + (nan or 0)
+    return int(column.null_count + (nan or 0))

@@ -1,17 +1,18 @@
 """Pandera schemas of raw and clean tables, made from a dataset's spec, and what breaks them in plain words.
 
 They describe the pandas form of a normalised Arrow table: whole numbers stay whole where some are missing,
-and times keep their microseconds.
+and times keep their microseconds. Most clean tables fit theirs, which is seen sooner on the Arrow table itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET, kept_columns
+from mlops_assets.core.types import FloatArray, IntArray
 from mlops_assets.dataset import DatasetSpec, RowRule
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pandera.pandas as pandera
     import pyarrow as pa
     from pandera.errors import SchemaError
-
 
 EXAMPLES = 2
 EXAMPLE_LENGTH = 40
@@ -57,7 +57,7 @@ def clean_schema(spec: DatasetSpec) -> pandera.DataFrameSchema:
     return pandera.DataFrameSchema(columns, strict=True, name=f"{spec.name}_clean", description=about)
 
 
-def _column(spec: DatasetSpec, alias: str, nullable: bool, checks: list | None = None) -> pandera.Column:
+def _column(spec: DatasetSpec, alias: str, nullable: bool, checks: list[pandera.Check] | None = None) -> pandera.Column:
     import pandera.pandas as pandera
 
     column = spec.columns[alias]
@@ -69,18 +69,18 @@ def _rule_checks(spec: DatasetSpec, rule: RowRule) -> Iterator[pandera.Check]:
     """Bounds of one rule; pandera lets empty values pass them, as cleaning does."""
     from pandera.pandas import Check
 
-    def told(text: str, *values: str | float) -> dict[str, str]:
+    def description(text: str, *values: str | float) -> str:
         words = (value if isinstance(value, str) else f"{value:.15g}" for value in values)
-        return {"description": spec.redact(f"{rule.name}: {text} {', '.join(words)}")}
+        return spec.redact(f"{rule.name}: {text} {', '.join(words)}")
 
     if rule.min is not None:
-        yield Check.ge(rule.min, **told("at least", rule.min))
+        yield Check.ge(rule.min, description=description("at least", rule.min))
     if rule.max is not None:
-        yield Check.le(rule.max, **told("at most", rule.max))
+        yield Check.le(rule.max, description=description("at most", rule.max))
     if rule.one_of:
-        yield Check.isin(rule.one_of, **told("one of", *rule.one_of))
+        yield Check.isin(rule.one_of, description=description("one of", *rule.one_of))
     if rule.none_of:
-        yield Check.notin(rule.none_of, **told("none of", *rule.none_of))
+        yield Check.notin(rule.none_of, description=description("none of", *rule.none_of))
 
 
 def validate(schema: pandera.DataFrameSchema, table: pa.Table) -> tuple[str, ...]:
@@ -102,7 +102,8 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
 
     types = _pandas_types()
     arrow = {pa.int64(): types["integer"], pa.string(): types["text"], pa.timestamp("us"): types["time"]}
-    return table.to_pandas(types_mapper=arrow.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=arrow.get)
+    return frame
 
 
 def _pandas_types() -> dict[str, Any]:
@@ -114,7 +115,7 @@ def _pandas_types() -> dict[str, Any]:
     return {"integer": pd.Int64Dtype(), "number": "float64", "text": pd.StringDtype("pyarrow"), "time": times}
 
 
-def _problems(schema: pandera.DataFrameSchema, errors: list[SchemaError]) -> Iterator[str]:
+def _problems(schema: pandera.DataFrameSchema, errors: Sequence[SchemaError]) -> Iterator[str]:
     from pandera.errors import SchemaErrorReason as Reason
 
     unknown = sum(error.reason_code is Reason.COLUMN_NOT_IN_SCHEMA for error in errors)
@@ -163,11 +164,11 @@ def _types(spec: DatasetSpec) -> dict[str, pa.DataType]:
     return {ROW_ID: pa.int64(), **kept, TARGET: pa.float64()}
 
 
-def _is_ascending(places: np.ndarray) -> bool:
-    return places[0] >= 0 and bool((places[1:] > places[:-1]).all())
+def _is_ascending(places: IntArray) -> bool:
+    return bool(places[0] >= 0 and (places[1:] > places[:-1]).all())
 
 
-def _are_kept(spec: DatasetSpec, y: np.ndarray) -> bool:
+def _are_kept(spec: DatasetSpec, y: FloatArray) -> bool:
     low, high = spec.target.keep or (-np.inf, np.inf)
     return bool(low <= y.min() and y.max() <= high)  # neither is so of NaN
 
@@ -178,12 +179,12 @@ def _keeps(rule: RowRule, values: pa.ChunkedArray) -> bool:
     import pyarrow.compute as pc
 
     if rule.one_of or rule.none_of:
-        found = set(pc.unique(values).drop_null().to_pylist())
-        if not found.isdisjoint(rule.none_of or ()) or (rule.one_of and not found.issubset(rule.one_of)):
+        distinct = set(pc.unique(values).drop_null().to_pylist())
+        if not distinct.isdisjoint(rule.none_of or ()) or (rule.one_of and not distinct.issubset(rule.one_of)):
             return False
     if (rule.min is None and rule.max is None) or values.null_count == len(values):
         return True
     if pa.types.is_floating(values.type) and pc.any(pc.is_nan(values)).as_py():
         return False
     low, high = (end.as_py() for end in pc.min_max(values).values())
-    return (rule.min is None or low >= rule.min) and (rule.max is None or high <= rule.max)
+    return bool((rule.min is None or low >= rule.min) and (rule.max is None or high <= rule.max))

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mlops_assets.core.columns import Columns, row_hash
+from mlops_assets.core.types import BoolArray, IntArray, TimeArray
 from mlops_assets.dataset import SNAPSHOT, Window
 from mlops_assets.errors import DataError
 
@@ -49,13 +50,13 @@ def choose_months(available: Sequence[str], window: Window) -> Months:
     return Months(tuple(train), tuple(validation), tuple(held_months[window.validation_months :]))
 
 
-def split_by_time(times: np.ndarray, validation_from: np.datetime64, test_from: np.datetime64 | None) -> np.ndarray:
+def split_by_time(times: TimeArray, validation_from: np.datetime64, test_from: np.datetime64 | None) -> IntArray:
     """Split of each row (n,) int8: 0 before `validation_from`, 2 from `test_from` on, else 1."""
     split = (times >= validation_from).astype(np.int8)
     return split if test_from is None else split + (times >= test_from)
 
 
-def split_by_hash(key: Columns, window: Window, seed: int) -> np.ndarray:
+def split_by_hash(key: Columns, window: Window, seed: int) -> IntArray:
     """Split of each row (n,) int8, fixed by its key and the seed: a row never changes sides when others come."""
     place = row_hash(key, seed)
     return (place >= 1 - window.test_share - window.validation_share).astype(np.int8) + (place >= 1 - window.test_share)
@@ -65,10 +66,11 @@ class Evenly:
     """Chooses an even share of rows that come in batches."""
 
     def __init__(self, share: float) -> None:
-        self._share, self._seen = min(share, 1.0), 0
+        self._share, self._count = min(share, 1.0), 0
 
-    def choose(self, count: int) -> np.ndarray:
+    def choose(self, count: int) -> BoolArray:
         """Whether each of the next rows (count,) is chosen."""
-        steps = np.ceil(np.arange(self._seen, self._seen + count + 1) * self._share)  # the first one always is
-        self._seen += count
-        return steps[1:] > steps[:-1]
+        steps = np.ceil(np.arange(self._count, self._count + count + 1) * self._share)  # the first one always is
+        self._count += count
+        is_chosen: BoolArray = steps[1:] > steps[:-1]
+        return is_chosen
