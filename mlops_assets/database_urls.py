@@ -26,8 +26,8 @@ def in_schema(url: str, schema: str) -> str:
 def schema_of(url: str) -> str | None:
     """The schema that `in_schema` has put into it."""
     options = dict(parse_qsl(url.partition("?")[2])).get("options", "")
-    found = re.findall(r"-c\s*search_path=(\w+)", options)
-    return found[-1] if found else None
+    schemas = re.findall(r"-c\s*search_path=(\w+)", options)
+    return schemas[-1] if schemas else None
 
 
 def without_credentials(url: str) -> str:

@@ -22,10 +22,10 @@ def prepare_dagster_home(project: Project) -> Path:
 
     Each dataset has one of its own: its assets have the same names as those of another.
     """
-    given = os.environ.get("DAGSTER_HOME")
-    home = Path(given) if given else project.home / "dagster"
+    from_env = os.environ.get("DAGSTER_HOME")
+    home = Path(from_env) if from_env else project.home / "dagster"
     if not home.is_absolute():
-        raise SettingsError(f"DAGSTER_HOME must be an absolute path, not {given}")
+        raise SettingsError(f"DAGSTER_HOME must be an absolute path, not {from_env}")
     try:
         home.mkdir(parents=True, exist_ok=True)
         config, shipped = home / "dagster.yaml", project_root() / "dagster.yaml"
@@ -55,7 +55,7 @@ def open_instance(project: Project) -> Iterator[dg.DagsterInstance]:
         failure = error if isinstance(error, SQLAlchemyError) else error.__cause__  # as dagster-postgres wraps it
         if not isinstance(failure, SQLAlchemyError):
             raise
-        told = " ".join(str(getattr(failure, "orig", None) or failure).split())
+        reason = " ".join(str(getattr(failure, "orig", None) or failure).split())
         url = project.settings.postgres
         where = "the database of MLOPS_DATABASE_URL" if url else str(home)
-        raise StorageError(f"Dagster's storage in {where} cannot be used: {redact(url or '', told)}") from None
+        raise StorageError(f"Dagster's storage in {where} cannot be used: {redact(url or '', reason)}") from None

@@ -77,7 +77,7 @@ class Project:
         """The same of one that was opened on this machine, and checked then."""
         from mlops_assets.resources.artefacts.remote import StoredFolder
 
-        return StoredFolder(local, path, self.spec.name, self.objects and self.objects.url)
+        return StoredFolder(local, path, self.spec.name, self.objects.url if self.objects else None)
 
     def trial_store(self, name: str, identity: str) -> TrialStore:
         """The trials of a search for a model type; `identity` names all that they depend on."""

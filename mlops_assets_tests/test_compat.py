@@ -95,7 +95,7 @@ def test_each_private_attribute_that_is_relied_on_is_named_here():
 
 
 def test_the_module_exports_what_it_says():
-    only_types = {"ConfigurableClassData", "DagsterGrpcClient"}
+    only_types = {"AssetJob", "ConfigurableClassData", "DagsterGrpcClient"}
     assert all(hasattr(compat, name) for name in set(compat.__all__) - only_types)
     with pytest.raises(AttributeError, match="has no attribute 'DagsterCloud'"):
         _ = compat.DagsterCloud

@@ -105,7 +105,7 @@ def failed(refusal):
 
 def test_a_documented_prediction_is_answered(prediction, home):
     assert prediction.succeeded
-    made = prediction.made["requested_predictions"]
+    made = prediction.metadata["requested_predictions"]
     champion = home.project().registry.champion()
     assert (made["dagster/row_count"], made["model_version"]) == (1, champion.number)
     (answer,) = made["answers"]
@@ -120,12 +120,12 @@ def test_its_status_and_its_answers_are_read_as_documented(curl, prediction):
     assert curl(STATUS, prediction.run_id)["data"]["runOrError"]["status"] == "SUCCESS"
     entries = curl(ANSWERS, prediction.run_id)["data"]["runOrError"]["assetMaterializations"][0]["metadataEntries"]
     (told,) = [entry["jsonString"] for entry in entries if entry["label"] == "answers"]
-    assert json.loads(told) == prediction.made["requested_predictions"]["answers"]
+    assert json.loads(told) == prediction.metadata["requested_predictions"]["answers"]
 
 
 def test_its_answers_are_read_from_the_backend_as_documented(curl, prediction):
     page = curl(PAGE, prediction.run_id)
-    assert page["rows"] == prediction.made["requested_predictions"]["answers"]
+    assert page["rows"] == prediction.metadata["requested_predictions"]["answers"]
     assert (page["total"], page["unit"]) == (1, "minutes")
 
 
@@ -152,7 +152,7 @@ def test_a_documented_retraining_runs_to_its_end(curl, client):
 def test_a_documented_search_tunes_one_model_type(curl, client):
     run = client.wait(launched(curl(TUNE)))
     assert run.succeeded
-    assert run.made["hyperparameters"]["trials"] == 4
+    assert run.metadata["hyperparameters"]["trials"] == 4
 
 
 def test_the_launchpad_shows_a_row_to_change(dagster):

@@ -69,14 +69,14 @@ def launch_run(request: Request, url: str | None, *, wait: bool) -> int:
 
 def _show(run: Run) -> None:
     """Answers as JSON lines; of other assets how good they are, and why they were made."""
-    if answered := run.made.get(_ANSWERED):
+    if answered := run.metadata.get(_ANSWERED):
         for answer in answered["answers"]:
             print(json.dumps(answer))
         if left := answered["dagster/row_count"] - len(answered["answers"]):
             print(f"and {left} more: {answered['read_back']}", file=sys.stderr)
         return
     print(f"{run.job_name} succeeded")
-    for asset, metadata in run.made.items():
+    for asset, metadata in run.metadata.items():
         print(f"{asset}: {', '.join(f'{name} {metadata[name]}' for name in _TOLD if name in metadata)}")
 
 

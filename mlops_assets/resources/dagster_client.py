@@ -1,4 +1,7 @@
-"""A client of Dagster's launch API: GraphQL over HTTP, as any other program uses it."""
+"""What a Dagster that runs elsewhere is asked: whether its daemon is alive, and, as any program does, for runs.
+
+Heartbeats are read from the instance; runs are launched and looked up by GraphQL over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +17,12 @@ import dagster as dg
 
 from mlops_assets.errors import LaunchError
 
-# One comes every 30 s; a daemon that is busy may miss a few.
+# A heartbeat comes every 30 s; a daemon that is busy may miss a few.
 SILENT_SECONDS = 300
-
-
-def heartbeat_ages(instance: dg.DagsterInstance, now: datetime) -> dict[str, float | None]:
-    """Seconds since the last heartbeat of each part of the daemon that the instance needs; None for never."""
-    heard = instance.get_daemon_heartbeats()
-    ages = {part: now.timestamp() - beat.timestamp for part, beat in heard.items()}
-    return {part: ages.get(part) for part in sorted(instance.get_required_daemon_types())}
-
-
-def silent(ages: dict[str, float | None]) -> list[str]:
-    """Parts that were not heard of for too long."""
-    return [part for part, age in ages.items() if age is None or age > SILENT_SECONDS]
-
-
 LOCATION, REPOSITORY = "mlops", "__repository__"  # as workspace.yaml names them
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds between looks at a run
 MOST_FAILURES = 5  # looks in a row: a webserver may be started anew while a run goes on
-
 _LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
@@ -104,14 +92,26 @@ _VALUES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def heartbeat_ages(instance: dg.DagsterInstance, now: datetime) -> dict[str, float | None]:
+    """Seconds since the last heartbeat of each part of the daemon that the instance needs; None for never."""
+    heard = instance.get_daemon_heartbeats()
+    ages = {part: now.timestamp() - beat.timestamp for part, beat in heard.items()}
+    return {part: ages.get(part) for part in sorted(instance.get_required_daemon_types())}
+
+
+def silent(ages: dict[str, float | None]) -> list[str]:
+    """Parts that were not heard of for too long."""
+    return [part for part, age in ages.items() if age is None or age > SILENT_SECONDS]
+
+
 @dataclass(frozen=True)
 class Run:
-    """A run as Dagster tells it. `made`: metadata by asset, of what it has materialised so far."""
+    """A run as Dagster tells it. `metadata`: by asset, of what it has materialised so far."""
 
     run_id: str
     status: str
     job_name: str
-    made: dict[str, dict[str, Any]] = field(repr=False)
+    metadata: dict[str, dict[str, Any]] = field(repr=False)
 
     @property
     def ended(self) -> bool:
@@ -135,15 +135,16 @@ class LaunchClient:
     def launch(self, job: str, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Launch a job of our code location; gives the run's id."""
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
-        given = [{"key": key, "value": value} for key, value in tags.items()]
-        params = {"selector": selector, "runConfigData": run_config, "executionMetadata": {"tags": given}}
+        run_tags = [{"key": key, "value": value} for key, value in tags.items()]
+        params = {"selector": selector, "runConfigData": run_config, "executionMetadata": {"tags": run_tags}}
         answer = self._ask(_LAUNCH, params=params)["launchRun"]
         if "run" in answer:
             return answer["run"]["runId"]
         if answer["__typename"] == "UnauthorizedError":
             raise LaunchError(f"{self._name} launches nothing: it was started with --read-only")
-        told = [error["message"] for error in answer.get("errors", ())] or [answer.get("message", answer["__typename"])]
-        raise LaunchError(f"{self._name} does not launch the job '{job}': {_one_line('; '.join(told))}")
+        messages = [error["message"] for error in answer.get("errors", ())]
+        reason = "; ".join(messages) or answer.get("message", answer["__typename"])
+        raise LaunchError(f"{self._name} does not launch the job '{job}': {_one_line(reason)}")
 
     def find(self, run_id: str) -> Run | None:
         """The run, or None where Dagster does not know it."""
@@ -152,11 +153,11 @@ class LaunchClient:
             return None
         if "status" not in answer:
             raise LaunchError(f"{self._name} cannot tell of run {run_id}: {_one_line(answer['message'])}")
-        made = {
+        metadata = {
             "/".join(event["assetKey"]["path"]): dict(_metadata(event["metadataEntries"]))
             for event in answer["assetMaterializations"]
         }
-        return Run(answer["runId"], answer["status"], answer["jobName"], made)
+        return Run(answer["runId"], answer["status"], answer["jobName"], metadata)
 
     def wait(self, run_id: str, wait: Callable[[float], None] = time.sleep) -> Run:
         """The run once it has ended, looked at after waits that grow; a few looks in a row may fail."""
@@ -179,11 +180,11 @@ class LaunchClient:
 
     def failure(self, run_id: str) -> str:
         """Why a run ended early, in one line: its first failed step by its own message."""
-        told = {event["__typename"]: event for event in reversed(list(self._events(run_id)))}
-        if step := told.get("ExecutionStepFailureEvent"):
+        first_of_kind = {event["__typename"]: event for event in reversed(list(self._events(run_id)))}
+        if step := first_of_kind.get("ExecutionStepFailureEvent"):
             described = (step["failureMetadata"] or {}).get("description")
             return _one_line(described or (step["error"] or {}).get("message") or "a step failed without saying why")
-        ends = [event["message"] for event in told.values() if event.get("message")]
+        ends = [event["message"] for event in first_of_kind.values() if event.get("message")]
         return _one_line(ends[0]) if ends else "the run ended without saying why"
 
     def version(self) -> str:
@@ -195,13 +196,13 @@ class LaunchClient:
         answer = self._ask(_LOCATIONS)["workspaceOrError"]
         if "locationEntries" not in answer:
             raise LaunchError(f"{self._name} has no workspace: {_one_line(answer['message'])}")
-        found = {entry["name"]: entry for entry in answer["locationEntries"]}
-        if LOCATION not in found:
+        locations = {entry["name"]: entry for entry in answer["locationEntries"]}
+        if LOCATION not in locations:
             raise LaunchError(f"{self._name} does not know the code location '{LOCATION}': see workspace.yaml")
-        loaded = found[LOCATION]["locationOrLoadError"] or {}
+        loaded = locations[LOCATION]["locationOrLoadError"] or {}
         if "message" in loaded:
             raise LaunchError(f"the code location '{LOCATION}' is not loaded: {_last_line(loaded['message'])}")
-        return found[LOCATION]["loadStatus"].lower()
+        return locations[LOCATION]["loadStatus"].lower()
 
     def run_url(self, run_id: str) -> str:
         return f"{self._url}/runs/{run_id}"
@@ -233,10 +234,10 @@ class LaunchClient:
             document = answer.json()
             if document.get("data"):
                 return document["data"]
-            told = "; ".join(error["message"] for error in document.get("errors", ()))
+            reason = "; ".join(error["message"] for error in document.get("errors", ()))
         except (ValueError, AttributeError):  # no JSON, or no object
-            told = ""
-        raise LaunchError(f"{self._name} does not answer as Dagster does: {_one_line(told) or answer.status_code}")
+            reason = ""
+        raise LaunchError(f"{self._name} does not answer as Dagster does: {_one_line(reason) or answer.status_code}")
 
     @property
     def _name(self) -> str:

@@ -1,6 +1,6 @@
-"""Where rows come from: files (local, HTTP, any fsspec URL), SQL, Python packages.
+"""Where rows come from: files (local, HTTP, any fsspec URL), SQL, Python packages, and what callers hand in.
 
-Every source gives the same: typed tables under the spec's aliases, a month at a time.
+In: a dataset's spec. Out: typed tables under the spec's aliases, a month at a time; no hidden name in an error.
 """
 
 import time
@@ -70,6 +70,6 @@ def open_source(
             return OneFile(spec, file, LocalPlace(), format_of(source, source.path), today)
         case FilesSource(uri=uri) as source:
             place = open_place(uri, spec, cache, timeout, retry)
-            if "{month}" in uri:
-                return MonthlyFiles(spec, uri, place, format_of(source, uri), today)
+            if "{month}" in uri and spec.time:
+                return MonthlyFiles(spec, spec.time, uri, place, format_of(source, uri), today)
             return OneFile(spec, File(uri, "the file of source.uri"), place, format_of(source, uri), today)

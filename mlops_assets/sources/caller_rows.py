@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 from urllib.parse import urlsplit
 
 from mlops_assets.core.columns import Columns, from_rows, from_table
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 
 CHUNK_ROWS = 50_000
+LABEL = "the query"  # what messages call the rows of a database
 Form = Literal["json", "csv", "parquet"]
+_FORMS: tuple[Form, ...] = get_args(Form)
 _CONTENT = re.compile(r"(got \d+): .*")  # where a parser quotes a line, which may be of any file
 
 
@@ -76,13 +78,13 @@ class ChunkReader:
 
     def _of_table(self, table: pa.Table, label: str) -> Chunk:
         inputs, present = self._inputs.columns, set(table.column_names)
-        found = {alias: next((n for n in (alias, self._names.get(alias)) if n in present), None) for alias in inputs}
-        if absent := [alias for alias, name in found.items() if name is None]:
+        sources = {alias: next((n for n in (alias, self._names.get(alias)) if n in present), None) for alias in inputs}
+        if absent := [alias for alias, name in sources.items() if name is None]:
             raise InputError(f"{label}: missing column(s): {', '.join(absent)} (needed: {', '.join(inputs)})")
-        typed = normalise({alias: table[name] for alias, name in found.items()}, self._inputs, label)
+        typed = normalise({alias: table[name] for alias, name in sources.items()}, self._inputs, label)
         columns = from_table(typed, inputs)
         for name in table.column_names:
-            if name not in found.values():
+            if name not in sources.values():
                 typed = typed.append_column(name, table[name])
         return Chunk(columns, typed)
 
@@ -142,9 +144,6 @@ def _parquet_tables(stream: BinaryIO) -> Generator[pa.Table, None, None]:
 _READ = {"csv": _csv_tables, "parquet": _parquet_tables}
 
 
-_FORM = re.compile(r"\.(json|csv|parquet)$", re.IGNORECASE)
-
-
 @without_chain
 def rows_of_file(
     uri: str, reader: ChunkReader, spec: DatasetSpec, cache: Path, *, timeout: float, retries: int
@@ -153,8 +152,9 @@ def rows_of_file(
 
     Raises InputError or BadTable where the file is not such rows, and SourceError where it cannot be had.
     """
-    form = _FORM.search(urlsplit(uri).path if "://" in uri else uri)
-    if not form:
+    name = (urlsplit(uri).path if "://" in uri else uri).lower()
+    form = next((form for form in _FORMS if name.endswith(f".{form}")), None)
+    if form is None:
         raise InputError("the file's name must end in .json, .csv or .parquet")
     if "@" in urlsplit(uri).netloc:
         raise InputError("the file's URL must hold no user and no password: it would be kept with the run")
@@ -162,15 +162,12 @@ def rows_of_file(
     version = place.version(file)
     if isinstance(version, Absent):
         raise SourceError(f"{file.label} is {version.value}: correct its path, as the run sees it")
-    return stepwise_without_chain(_chunks(place, file, version, reader, form[1].lower()))
+    return stepwise_without_chain(_chunks(place, file, version, reader, form))
 
 
-def _chunks(place: Place, file: File, version: str, reader: ChunkReader, form: str) -> Generator[Chunk, None, None]:
+def _chunks(place: Place, file: File, version: str, reader: ChunkReader, form: Form) -> Generator[Chunk, None, None]:
     with place.open(file, version) as stream:
         yield from reader.file(stream, form, file.label)
-
-
-LABEL = "the query"
 
 
 def stream_query(database: Database, query: str, chunk_rows: int) -> Generator[pa.Table, None, None]:
@@ -186,7 +183,7 @@ def stream_table(database: Database, name: str, chunk_rows: int) -> Generator[pa
     import sqlalchemy as sa
 
     schema, _, table = name.rpartition(".")
-    statement = sa.select(sa.literal_column("*")).select_from(sa.table(table, schema=schema or None))
+    statement: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(sa.table(table, schema=schema or None))
     return stepwise_without_chain(_query_chunks(database, statement, chunk_rows))
 
 

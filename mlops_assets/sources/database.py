@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Refused(Exception):
     """The database answered that it cannot run a statement. `reason`: the name of the driver's error."""
 
-    def __init__(self, reason: str):
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -30,7 +30,7 @@ class Database:
     `name` is what messages call the URL.
     """
 
-    def __init__(self, url: str, timeout: float, retry: Retry, name: str = "source.url"):
+    def __init__(self, url: str, timeout: float, retry: Retry, name: str = "source.url") -> None:
         self._url = url
         self._timeout = timeout
         self._retry = retry
@@ -54,7 +54,7 @@ class Database:
         return self._retry.call(attempt, f"{label}: the database", self._advice)
 
     @contextmanager
-    def stream(self, statement: "sa.Select", chunk_rows: int, label: str) -> Iterator[Iterator[Sequence["sa.Row"]]]:
+    def stream(self, statement: "sa.Executable", chunk_rows: int, label: str) -> Iterator[Iterator[Sequence["sa.Row"]]]:
         """The rows of a statement, so many at a time: read once, so only the connection is tried anew.
 
         Raises as `ask` does.

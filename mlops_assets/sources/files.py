@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, PackageSource
+from mlops_assets.dataset.parts import Time
 from mlops_assets.dataset.periods import month_end, month_of, month_start, months_between
 from mlops_assets.errors import NotPublished, SourceError
 from mlops_assets.sources.formats import Format, read_rows, stream_rows
@@ -25,12 +26,12 @@ def package_file(spec: DatasetSpec, source: PackageSource) -> Path:
     """
     name = spec.redact(source.package)
     try:
-        found = find_spec(source.package)
+        package = find_spec(source.package)
     except (ModuleNotFoundError, ValueError):
-        found = None
-    if found is None or not found.submodule_search_locations:
+        package = None
+    if package is None or not package.submodule_search_locations:
         raise SourceError(f"the package {name} of source.package is not installed: install it with pip")
-    for folder in found.submodule_search_locations:
+    for folder in package.submodule_search_locations:
         path = Path(folder) / source.path
         if path.is_file():
             return path
@@ -43,8 +44,12 @@ class MonthlyFiles:
     A month is its whole file, with the few rows of other months that real files hold.
     """
 
-    def __init__(self, spec: DatasetSpec, uri: str, place: Place, form: Format, today: Callable[[], date]):
+    def __init__(
+        self, spec: DatasetSpec, time: Time, uri: str, place: Place, form: Format, today: Callable[[], date]
+    ) -> None:
+        """`time`: that of `spec`, which months need. `uri` holds `{month}`."""
         self._spec = spec
+        self._time = time
         self._uri = uri
         self._place = place
         self._form = form
@@ -52,17 +57,18 @@ class MonthlyFiles:
 
     @without_chain
     def partitions(self) -> dict[str, str]:
-        time = self._spec.time
-        months = months_between(time.first_month, time.last_month or month_of(self._today()))
+        months = months_between(self._time.first_month, self._time.last_month or month_of(self._today()))
         with ThreadPoolExecutor(PARALLEL) as threads:
             versions = list(threads.map(self._place.version, map(self._file, months)))
-        found = {month: version for month, version in zip(months, versions, strict=True) if isinstance(version, str)}
-        if not found and Absent.DENIED in versions:
+        published = {
+            month: version for month, version in zip(months, versions, strict=True) if isinstance(version, str)
+        }
+        if not published and Absent.DENIED in versions:
             raise SourceError(
                 f"the source denies access to every month from {months[0]} to {months[-1]}: "
                 "check its address (source.uri or MLOPS_SOURCE_URI) and credentials"
             )
-        return found
+        return published
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
@@ -93,7 +99,7 @@ class OneFile:
     time belong to no month.
     """
 
-    def __init__(self, spec: DatasetSpec, file: File, place: Place, form: Format, today: Callable[[], date]):
+    def __init__(self, spec: DatasetSpec, file: File, place: Place, form: Format, today: Callable[[], date]) -> None:
         self._spec = spec
         self._file = file
         self._place = place
@@ -104,7 +110,7 @@ class OneFile:
     @without_chain
     def partitions(self) -> dict[str, str]:
         version, rows = self._rows()
-        months = self._months(rows) if self._spec.time else [SNAPSHOT]
+        months = self._months(rows, self._spec.time) if self._spec.time else [SNAPSHOT]
         return dict.fromkeys(months, version)
 
     @without_chain
@@ -126,10 +132,9 @@ class OneFile:
                 self._held = version, read_rows(stream, self._form, self._spec, self._file.label)
         return self._held
 
-    def _months(self, rows: "pa.Table") -> list[str]:
+    def _months(self, rows: "pa.Table", time: Time) -> list[str]:
         import pyarrow.compute as pc
 
-        time = self._spec.time
         starts = pc.unique(pc.floor_temporal(rows[time.column], unit="month")).drop_null().to_pylist()
         last = time.last_month or month_of(self._today())
         return sorted(month for month in map(month_of, starts) if time.first_month <= month <= last)

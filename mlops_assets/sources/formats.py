@@ -4,9 +4,9 @@ import gzip
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import IO, TYPE_CHECKING, BinaryIO, Literal, get_args
 from urllib.parse import urlsplit
 
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource
@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 
 
 STREAM_ROWS = 2**16
+Kind = Literal["parquet", "csv"]
+Packing = Literal["zip", "gz"]
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+_PACKINGS: tuple[Packing, ...] = get_args(Packing)
 
 
 @dataclass(frozen=True)
 class Format:
     """How a file's bytes become rows."""
 
-    kind: Literal["parquet", "csv"]
+    kind: Kind
     delimiter: str = ","
-    packed: Literal["zip", "gz"] | None = None
+    packed: Packing | None = None
 
     def __str__(self) -> str:
         kind = "Parquet" if self.kind == "parquet" else f"UTF-8 CSV with delimiter '{self.delimiter}'"
@@ -36,9 +40,9 @@ class Format:
 def format_of(source: FilesSource | PackageSource, name: str) -> Format:
     """The format that the source states, or that the name ends in. Raises SpecError where neither tells."""
     name = (urlsplit(name).path if "://" in name else name).lower()
-    packed = next((ending for ending in ("zip", "gz") if name.endswith(f".{ending}")), None)
+    packed = next((ending for ending in _PACKINGS if name.endswith(f".{ending}")), None)
     inner = name.removesuffix(f".{packed}")
-    kind = source.format or next((kind for kind in ("parquet", "csv") if inner.endswith(f".{kind}")), None)
+    kind = source.format or next((kind for kind in _KINDS if inner.endswith(f".{kind}")), None)
     if kind is None:
         raise SpecError("the name of the source's file tells no format: set source.format to parquet or csv")
     return Format(kind, source.delimiter, packed)
@@ -93,7 +97,7 @@ def _read_csv(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> 
     parse = csv.ParseOptions(delimiter=form.delimiter)
     types = csv_types(spec)
 
-    def parsed(column_types) -> "pa.Table":
+    def parsed(column_types: "dict[str, pa.DataType]") -> "pa.Table":
         stream.seek(0)
         options = csv.ConvertOptions(include_columns=list(types), column_types=column_types, null_values=list(MISSING))
         with _unpacked(stream, form, label) as inner:
@@ -110,14 +114,20 @@ def _read_csv(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> 
         return parsed(dict.fromkeys(types, pa.string()))
 
 
-def _unpacked(stream: BinaryIO, form: Format, label: str) -> AbstractContextManager[BinaryIO]:
+@contextmanager
+def _unpacked(stream: BinaryIO, form: Format, label: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
     if form.packed == "zip":
-        return _only_member(stream, label)
-    return gzip.open(stream) if form.packed == "gz" else nullcontext(stream)
+        with _only_member(stream, label) as member:
+            yield member
+    elif form.packed == "gz":
+        with gzip.open(stream) as inner:
+            yield inner
+    else:
+        yield stream
 
 
 @contextmanager
-def _only_member(stream: BinaryIO, label: str):
+def _only_member(stream: BinaryIO, label: str) -> Iterator[IO[bytes]]:
     with zipfile.ZipFile(stream) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         if len(names) != 1:

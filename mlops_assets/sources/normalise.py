@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MISSING = ("", "#N/A", "N/A", "n/a", "NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
 _OFFSET = r":\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)$"
 _MOST_COUNTED = 1_000
+Convert = Callable[["pa.ChunkedArray"], "pa.ChunkedArray"]
 
 
 def schema(spec: DatasetSpec) -> "pa.Schema":
@@ -28,11 +29,11 @@ def schema(spec: DatasetSpec) -> "pa.Schema":
 
 def csv_types(spec: DatasetSpec) -> dict[str, "pa.DataType"]:
     """Types to parse a CSV file's columns as, by real name; times come as text, for their offsets."""
-    wanted: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for alias, column in spec.columns.items():
         name, kind = spec.source_name(alias), "text" if column.type == "time" else column.type
-        wanted[name] = kind if wanted.get(name, kind) == kind else "text"
-    types = _schema(wanted)
+        kinds[name] = kind if kinds.get(name, kind) == kind else "text"
+    types = _schema(kinds)
     return dict(zip(types.names, types.types, strict=True))
 
 
@@ -78,12 +79,13 @@ def _schema(kinds: Mapping[str, str]) -> "pa.Schema":
 def _typed(values: "pa.ChunkedArray", column: Column, alias: str, label: str) -> "pa.ChunkedArray":
     import pyarrow as pa
 
-    convert: Callable[[pa.ChunkedArray], pa.ChunkedArray] = {
+    converters: dict[str, Convert] = {
         "integer": _integers,
         "number": _numbers,
         "text": _texts,
         "time": partial(_times, zone=column.timezone),
-    }[column.type]
+    }
+    convert = converters[column.type]
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     try:
@@ -97,7 +99,7 @@ def _typed(values: "pa.ChunkedArray", column: Column, alias: str, label: str) ->
         ) from None
 
 
-def _count_bad(values: "pa.ChunkedArray", convert: Callable) -> int:
+def _count_bad(values: "pa.ChunkedArray", convert: Convert) -> int:
     """How many values do not convert, by halving; stops at _MOST_COUNTED."""
     import pyarrow as pa
 
@@ -115,7 +117,7 @@ def _count_bad(values: "pa.ChunkedArray", convert: Callable) -> int:
     return bad
 
 
-def _integers(values):
+def _integers(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -124,7 +126,7 @@ def _integers(values):
     return _without_nan(_no_times(values)).cast(pa.int64())
 
 
-def _numbers(values):
+def _numbers(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
 
     if _is_text(values):
@@ -133,7 +135,7 @@ def _numbers(values):
     return _without_nan(_no_times(values).cast(pa.float64(), safe=_is_text(values)))
 
 
-def _texts(values):
+def _texts(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -146,7 +148,7 @@ def _texts(values):
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
-def _times(values, zone: str | None):
+def _times(values: "pa.ChunkedArray", zone: str | None) -> "pa.ChunkedArray":
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -163,7 +165,7 @@ def _times(values, zone: str | None):
     raise pa.ArrowTypeError("neither times nor texts")
 
 
-def _wall_clock(aware, zone: str | None):
+def _wall_clock(aware: "pa.ChunkedArray", zone: str | None) -> "pa.ChunkedArray":
     """Naive times that a clock of the zone, else of UTC, showed.
 
     Not Arrow's own conversion: that reads the system's zones alone, which slim images lack. Offsets change at
@@ -177,19 +179,19 @@ def _wall_clock(aware, zone: str | None):
     if zone is None:
         return utc
     quarters = pc.floor_temporal(utc, multiple=15, unit="minute")
-    known = pc.unique(quarters)
+    moments = pc.unique(quarters)
     clock = ZoneInfo(zone)
-    offsets = [moment and moment.replace(tzinfo=UTC).astimezone(clock).utcoffset() for moment in known.to_pylist()]
-    return pc.add(utc, pa.array(offsets, pa.duration("us")).take(pc.index_in(quarters, value_set=known)))
+    offsets = [moment and moment.replace(tzinfo=UTC).astimezone(clock).utcoffset() for moment in moments.to_pylist()]
+    return pc.add(utc, pa.array(offsets, pa.duration("us")).take(pc.index_in(quarters, value_set=moments)))
 
 
-def _is_text(values) -> bool:
+def _is_text(values: "pa.ChunkedArray") -> bool:
     import pyarrow as pa
 
     return pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
 
 
-def _no_times(values):
+def _no_times(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """The same values; Arrow would cast a time to its count of microseconds, which no one means."""
     import pyarrow as pa
 
@@ -198,7 +200,7 @@ def _no_times(values):
     return values
 
 
-def _without_missing(texts):
+def _without_missing(texts: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -206,7 +208,7 @@ def _without_missing(texts):
     return pc.if_else(pc.is_in(trimmed, value_set=pa.array(MISSING)), None, trimmed)
 
 
-def _without_nan(values):
+def _without_nan(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -57,8 +57,8 @@ class LocalPlace:
     def version(self, file: File) -> str | Absent:
         path = _local_path(file.uri)
         try:
-            found = path.stat()
-            return _bytes_hash(path.absolute(), found.st_size, found.st_mtime_ns)
+            state = path.stat()
+            return _bytes_hash(path.absolute(), state.st_size, state.st_mtime_ns)
         except (FileNotFoundError, NotADirectoryError):
             return Absent.MISSING
         except PermissionError:
@@ -79,7 +79,7 @@ class LocalPlace:
 class Copies:
     """Copies of remote files in a folder, one a URI, named by the hash of the URI and the version."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager

@@ -1,7 +1,7 @@
-"""Which place a path or URL belongs to."""
+"""Files elsewhere: on a web server or in an object store, copied once a version; and which place a URI belongs to."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +14,33 @@ from mlops_assets.sources.places import PARALLEL, Absent, Copies, File, LocalPla
 from mlops_assets.sources.retries import Retry, Temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import requests
     from fsspec import AbstractFileSystem
 
 
 T = TypeVar("T")
 _BLOCK = 1 << 20
+# What object stores call a checksum, and a time of change.
+_CHECKSUMS = ("ETag", "etag", "md5Hash", "content_md5", "checksum")
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 _ABSENT = {403: Absent.DENIED, 404: Absent.MISSING, 410: Absent.MISSING}
 _ADVICE = "check the address (source.uri or MLOPS_SOURCE_URI), or allow more time (MLOPS_HTTP_TIMEOUT)"
+
+
+def open_place(uri: str, spec: DatasetSpec, cache: Path, timeout: float, retry: Retry) -> Place:
+    """The place that a URI or path belongs to."""
+    scheme = urlsplit(uri).scheme if "://" in uri else "file"
+    if scheme == "file":
+        return LocalPlace()
+    copies = Copies(cache)
+    if scheme in ("http", "https"):
+        return HttpPlace(_host(spec.redact(uri)), copies, timeout, retry)
+    return ObjectStore(scheme, copies)
+
+
+def _host(uri: str) -> str:
+    """What messages may call a server: its host, without user and password, or the URI's `${NAME}`."""
+    return urlsplit(uri).netloc.rpartition("@")[2] or uri
 
 
 class HttpPlace:
@@ -32,17 +49,17 @@ class HttpPlace:
     A version is the ETag, else Last-Modified and length, else the hash of the bytes.
     """
 
-    def __init__(self, host: str, copies: Copies, timeout: float, retry: Retry):
+    def __init__(self, host: str, copies: Copies, timeout: float, retry: Retry) -> None:
         self._host = host
         self._copies = copies
         self._timeout = timeout
         self._retry = retry
 
     def version(self, file: File) -> str | Absent:
-        answer = self._ask("HEAD", file, _version)
+        answer = self._ask("HEAD", file, _response_version)
         if answer is Absent.DENIED or answer is None:
             # Some servers refuse HEAD; the headers of a GET tell the same, and its body is not fetched.
-            answer = self._ask("GET", file, _version)
+            answer = self._ask("GET", file, _response_version)
         return answer or self._copies.store(file.uri, lambda into: self._download(file, into))
 
     def open(self, file: File, version: str) -> AbstractContextManager[BinaryIO]:
@@ -54,14 +71,14 @@ class HttpPlace:
             into.truncate()
             for block in response.iter_content(_BLOCK):  # raises where the body ends before Content-Length
                 into.write(block)
-            return _version(response)
+            return _response_version(response)
 
         version = self._ask("GET", file, write)
         if isinstance(version, Absent):
             raise SourceError(f"{file.label}: {self._host} does not give it ({version.value})")
         return version
 
-    def _ask(self, method: str, file: File, use: "Callable[[requests.Response], T]") -> T | Absent:
+    def _ask(self, method: str, file: File, use: Callable[["requests.Response"], T]) -> T | Absent:
         import requests
 
         what = f"{file.label}: {self._host}"
@@ -105,7 +122,7 @@ class HttpPlace:
         return session
 
 
-def _version(response: "requests.Response") -> str | None:
+def _response_version(response: "requests.Response") -> str | None:
     headers = response.headers
     if response.status_code >= 400:
         return None
@@ -116,17 +133,13 @@ def _version(response: "requests.Response") -> str | None:
     return None
 
 
-_CHECKSUMS = ("ETag", "etag", "md5Hash", "content_md5", "checksum")
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-
-
 class ObjectStore:
     """Files of one fsspec file system; its credentials and retries are those of its own package.
 
     A version is the store's checksum, else its time of change and the size, else the hash of the bytes.
     """
 
-    def __init__(self, scheme: str, copies: Copies):
+    def __init__(self, scheme: str, copies: Copies) -> None:
         import fsspec
 
         self._copies = copies
@@ -181,20 +194,3 @@ def _object_version(facts: dict[str, Any]) -> str | None:
         if facts.get(name):
             return short_hash(f"{facts[name]} {facts.get('size')}")
     return None
-
-
-def open_place(uri: str, spec: DatasetSpec, cache: Path, timeout: float, retry: Retry) -> Place:
-    """The place that a URI or path belongs to."""
-    scheme = urlsplit(uri).scheme if "://" in uri else "file"
-    if scheme == "file":
-        return LocalPlace()
-    copies = Copies(cache)
-    if scheme in ("http", "https"):
-        return HttpPlace(_host(spec.redact(uri)), copies, timeout, retry)
-
-    return ObjectStore(scheme, copies)
-
-
-def _host(shown: str) -> str:
-    """What messages may call a server: its host, without user and password, or the URI's `${NAME}`."""
-    return urlsplit(shown).netloc.rpartition("@")[2] or shown

@@ -6,18 +6,19 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import wraps
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from mlops_assets.errors import MlopsError, SourceError, SourceUnreachable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 
 
 class Temporary(Exception):
     """An attempt failed in a way that may pass. `after`: seconds that the server asks to wait."""
 
-    def __init__(self, reason: str, after: float = 0.0):
+    def __init__(self, reason: str, after: float = 0.0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after = after
@@ -43,7 +44,7 @@ class Retry:
         raise SourceUnreachable(f"{what} {reason} (tries: {self.retries + 1}): {advice}")
 
 
-def without_chain(function):
+def without_chain(function: Callable[P, T]) -> Callable[P, T]:
     """Raise the function's errors without the errors behind them.
 
     The texts of drivers and parsers hold URLs, table names and real column names, and whatever prints an
@@ -51,7 +52,8 @@ def without_chain(function):
     """
 
     @wraps(function)
-    def call(*args, **options):
+    def call(*args: P.args, **options: P.kwargs) -> T:
+        failure: MlopsError
         try:
             return function(*args, **options)
         except MlopsError as error:

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from datetime import date, datetime, timedelta
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, SqlSource
+from mlops_assets.dataset.parts import Time
 from mlops_assets.dataset.periods import month_end, month_of, month_start, months_between
 from mlops_assets.errors import BadTable, NotPublished
 from mlops_assets.sources.database import Database, Refused
@@ -45,7 +46,7 @@ class SqlRows:
     go, not values that are corrected in place.
     """
 
-    def __init__(self, spec: DatasetSpec, source: SqlSource, timeout: float, retry: Retry):
+    def __init__(self, spec: DatasetSpec, source: SqlSource, timeout: float, retry: Retry) -> None:
         self._spec = spec
         self._source = source
         self._database = Database(source.url, timeout, retry)
@@ -57,7 +58,7 @@ class SqlRows:
             rows = self._read(SNAPSHOT)
             return {SNAPSHOT: f"{rows.num_rows}-{_content_hash(rows)}"}
         months: dict[str, _Span] = {}
-        for span in self._spans():
+        for span in self._spans(time):
             for month in months_between(month_of(span.oldest), month_of(span.newest)):
                 months[month] = months[month] + span if month in months else span
         last = time.last_month or max(months, default="")
@@ -65,16 +66,17 @@ class SqlRows:
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
-        if self._spec.time is None:
+        time = self._spec.time
+        if time is None:
             return self._read(SNAPSHOT)
         start, end = month_start(partition), month_end(partition)
-        if self._zone_matters:
+        if self._zone_matters(time):
             # The database compares in its own zone. A day more on both sides covers every zone; the exact
             # month is cut out once the times are wall clock.
             start, end = start - timedelta(days=1), end + timedelta(days=1)
-        time = self._column(self._spec.time.column)
-        rows = self._read(f"month {partition}", time >= self._bound(start), time < self._bound(end))
-        rows = month_rows(rows, self._spec.time.column, partition)
+        moment = self._column(time.column)
+        rows = self._read(f"month {partition}", moment >= self._bound(start), moment < self._bound(end))
+        rows = month_rows(rows, time.column, partition)
         if not rows.num_rows:
             raise NotPublished(f"month {partition} has no rows in the database")
         return rows
@@ -98,11 +100,11 @@ class SqlRows:
         rows = pa.concat_tables([schema(self._spec).empty_table(), *self._ask(fetch, label)])
         return rows.sort_by([(alias, "ascending") for alias in aliases])
 
-    def _table(self, chunk: Sequence, label: str) -> "pa.Table":
+    def _table(self, chunk: "Sequence[sa.Row[Any]]", label: str) -> "pa.Table":
         columns = dict(zip(self._spec.used_columns(), map(arrow_array, zip(*chunk, strict=True)), strict=True))
         return normalise(columns, self._spec, label)
 
-    def _spans(self) -> list[_Span]:
+    def _spans(self, time: Time) -> list[_Span]:
         """Count, oldest and newest time of groups of rows that lie within a month, in one query.
 
         The database groups by its own calendar, in UTC. Where the wall clock is another, groups are hours,
@@ -110,26 +112,28 @@ class SqlRows:
         """
         import sqlalchemy as sa
 
-        time = self._column(self._spec.time.column)
+        moment = self._column(time.column)
+        keys: list[sa.ColumnElement[Any]]
         if self._database.dialect == "sqlite":  # times are texts there
-            keys = [sa.func.substr(time, 1, len("2024-02-01 10"))]
+            keys = [sa.func.substr(moment, 1, len("2024-02-01 10"))]
         else:
-            parts = ("year", "month", "day", "hour") if self._zone_matters else ("year", "month")
-            keys = [sa.extract(part, time) for part in parts]
-        statement = sa.select(sa.func.count(time), sa.func.min(time), sa.func.max(time)).group_by(*keys)
+            parts = ("year", "month", "day", "hour") if self._zone_matters(time) else ("year", "month")
+            keys = [sa.extract(part, moment) for part in parts]
+        statement = sa.select(sa.func.count(moment), sa.func.min(moment), sa.func.max(moment)).group_by(*keys)
 
-        def fetch(connection: "sa.Connection") -> list["sa.Row"]:
+        def fetch(connection: "sa.Connection") -> list["sa.Row[Any]"]:
             return list(connection.execute(statement))
 
         groups = self._ask(fetch, "the list of months")
-        return [_Span(rows, self._moment(oldest), self._moment(newest)) for rows, oldest, newest in groups if rows]
+        clock = partial(self._wall_clock, time.column)
+        return [_Span(rows, clock(oldest), clock(newest)) for rows, oldest, newest in groups if rows]
 
-    def _moment(self, value: object) -> datetime:
+    def _wall_clock(self, alias: str, value: object) -> datetime:
         """The wall-clock time of a value of the time column."""
-        alias = self._spec.time.column
+        text = value.isoformat() if isinstance(value, date) else value
         try:
-            moment = datetime.fromisoformat(value if isinstance(value, str) else value.isoformat())
-        except (AttributeError, ValueError):
+            moment = datetime.fromisoformat(text if isinstance(text, str) else "no time")
+        except ValueError:
             raise BadTable(
                 f"column {alias} holds values that are no times: store them as timestamps or ISO texts"
             ) from None
@@ -137,16 +141,15 @@ class SqlRows:
             moment = moment.astimezone(ZoneInfo(self._spec.columns[alias].timezone or "UTC"))
         return moment.replace(tzinfo=None)
 
-    @property
-    def _zone_matters(self) -> bool:
+    def _zone_matters(self, time: Time) -> bool:
         """Whether the month on the wall clock may differ from the database's."""
-        return self._database.dialect == "sqlite" or bool(self._spec.columns[self._spec.time.column].timezone)
+        return self._database.dialect == "sqlite" or bool(self._spec.columns[time.column].timezone)
 
     def _bound(self, limit: datetime) -> datetime | str:
         """A limit that compares with the time column; the texts of SQLite sort after their own day."""
         return limit.date().isoformat() if self._database.dialect == "sqlite" else limit
 
-    def _column(self, alias: str) -> "sa.ColumnClause":
+    def _column(self, alias: str) -> "sa.ColumnElement[Any]":
         # Qualified by its table: alone, SQLite takes a quoted name that does not exist for a text.
         return self._rows.c[self._spec.source_name(alias)]
 
@@ -155,11 +158,11 @@ class SqlRows:
         import sqlalchemy as sa
 
         names = dict.fromkeys(map(self._spec.source_name, self._spec.used_columns()))
-        columns = [sa.column(name) for name in names]
+        columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
         if self._source.table:
             schema_name, _, name = self._source.table.rpartition(".")
             return sa.table(name, *columns, schema=schema_name or None)
-        query = self._source.query.strip().rstrip(";").replace(":", r"\:")  # a colon would start a parameter
+        query = (self._source.query or "").strip().rstrip(";").replace(":", r"\:")  # a colon would start a parameter
         return sa.text(query).columns(*columns).subquery("source")
 
     def _ask(self, work: Callable[["sa.Connection"], T], label: str) -> T:
@@ -172,17 +175,17 @@ class SqlRows:
         """Why the database refused to read: no rows at all, columns that are not there, or something else."""
         import sqlalchemy as sa
 
-        nothing = sa.select(sa.literal_column("*")).select_from(self._rows).limit(0)
+        no_rows: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(self._rows).limit(0)
         place = "source.table" if self._source.table else "source.query"
         try:
-            present = self._database.ask(lambda connection: list(connection.execute(nothing).keys()), label)
+            present = self._database.ask(lambda connection: list(connection.execute(no_rows).keys()), label)
         except Refused as refusal:
             return BadTable(f"{label}: the database cannot read {place} ({refusal.reason}): correct it or its rights")
         check_names(present, self._spec, label)
         return BadTable(f"{label}: the database cannot read the columns of {place} by time ({reason})")
 
 
-def arrow_array(values: Sequence) -> "pa.ChunkedArray":
+def arrow_array(values: Sequence[Any]) -> "pa.ChunkedArray":
     """A column of fetched values; what Arrow has no type for becomes text, for `normalise` to judge."""
     import pyarrow as pa
 

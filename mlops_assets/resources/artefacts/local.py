@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 DIGITS = 12
+TEMPORARY = ".tmp-"
+LEFTOVER_SECONDS = 24 * 3600
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 
 
@@ -37,7 +39,7 @@ def check_path(path: str) -> str:
     return path
 
 
-def artefact_pattern(name: str) -> re.Pattern:
+def artefact_pattern(name: str) -> re.Pattern[str]:
     """What the artefacts of a name are called, without their folder."""
     return re.compile(re.escape(check_path(name)) + rf"-[0-9a-f]{{{DIGITS}}}(\.parquet)?")
 
@@ -55,10 +57,6 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-TEMPORARY = ".tmp-"
-LEFTOVER_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -146,9 +144,9 @@ class Storage:
             check_digest(path, file_digest(target))
             try:
                 with pq.ParquetFile(target) as parquet:
-                    known = parquet.schema_arrow.names
-                    if missing := [name for name in columns or () if name not in known]:
-                        raise StorageError(f"{path} has no column {', '.join(missing)} (it has {', '.join(known)})")
+                    names = parquet.schema_arrow.names
+                    if missing := [name for name in columns or () if name not in names]:
+                        raise StorageError(f"{path} has no column {', '.join(missing)} (it has {', '.join(names)})")
                     yield parquet
             except pa.ArrowException as error:
                 raise StorageError(f"{path} is not a Parquet file that can be read: {error}") from None

@@ -67,10 +67,10 @@ class ObjectFolder:
         """Names of what lies right below a key, objects and folders; none where there is nothing."""
         try:
             with self._asked("list") as system:
-                found = system.ls(self._key(folder), detail=False)
+                paths = system.ls(self._key(folder), detail=False)
         except FileNotFoundError:
             return ()
-        return tuple(sorted({posixpath.basename(path.rstrip("/")) for path in found}))
+        return tuple(sorted({posixpath.basename(path.rstrip("/")) for path in paths}))
 
     def newest(self, folder: str) -> datetime | None:
         """When the newest object below a key was written; none where there is nothing."""
@@ -81,8 +81,8 @@ class ObjectFolder:
         """Remove objects, and all below those keys that are folders; what is gone already is no error."""
         with self._asked("remove") as system:
             for key in map(self._key, keys):
-                if found := system.find(key):
-                    system.rm(found)
+                if objects := system.find(key):
+                    system.rm(objects)
 
     def check(self) -> str:
         """One line for people; writes, reads and removes an object to be sure."""

@@ -3,6 +3,7 @@
 What a table is called is its only key, so a store shows it whole or not at all. A folder has a list of its files,
 `<folder>/<name>-<digest>.files`, written after them: without it there is no such folder.
 Names say what is in an artefact, so a copy never goes stale, and reads are those of a local file, mapped ones too.
+Below: a folder that can be sent to other machines, and the trials of a search that all machines see.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class RemoteStorage:
         self._copies.prune(folder, name, keep)
         names = self.objects.names(check_path(folder))
         artefact = artefact_pattern(name)
-        for item in sorted({found.removesuffix(_LIST) for found in names}):
+        for item in sorted({stored.removesuffix(_LIST) for stored in names}):
             path = f"{folder}/{item}"
             if not artefact.fullmatch(item) or path in keep:
                 continue
@@ -139,7 +140,7 @@ def _mark(path: str) -> str:
 
 
 @dataclass(frozen=True)
-class StoredFolder(os.PathLike):
+class StoredFolder(os.PathLike[str]):
     """A path-like that can be sent to other processes.
 
     `local`: where the folder is for who sends it. A machine that does not have that fetches `path` from the store at

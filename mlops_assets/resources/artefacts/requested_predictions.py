@@ -91,8 +91,8 @@ class RequestedAnswers:
             finally:
                 unfinished.unlink(missing_ok=True)
         except (OSError, pa.ArrowException) as error:
-            told = getattr(error, "strerror", None) or error
-            raise StorageError(f"the answers of run {about.run_id} cannot be written: {told}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise StorageError(f"the answers of run {about.run_id} cannot be written: {reason}") from None
         return rows
 
     def read(self, run_id: str, offset: int, limit: int) -> Page | None:
@@ -117,7 +117,8 @@ class RequestedAnswers:
         """Answers that were written before a moment: their bytes by run id, as far as they lie on this machine."""
         if self._objects:
             names = [name for name in self._objects.names("") if name.endswith(".parquet")]
-            return {Path(name).stem: 0 for name in names if self._objects.newest(name) < moment}
+            written_at = {name: self._objects.newest(name) for name in names}
+            return {Path(name).stem: 0 for name, at in written_at.items() if at and at < moment}
         written = {path.stem: path.stat() for path in sorted(self._root.glob("*.parquet"))}
         return {run_id: stat.st_size for run_id, stat in written.items() if stat.st_mtime < moment.timestamp()}
 
@@ -143,16 +144,15 @@ def _as_json(row: dict[str, Any]) -> dict[str, Any]:
 
 def _slice(file: Any, offset: int, limit: int) -> pa.Table:
     """The rows asked for, from the row groups that hold them."""
-    wanted, first = [], 0
-    skipped = 0
+    groups, first, skipped = [], 0, 0
     for number in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(number).num_rows
         if first + rows <= offset:
             skipped += rows
         elif first < offset + limit:
-            wanted.append(number)
+            groups.append(number)
         first += rows
-    return file.read_row_groups(wanted).slice(offset - skipped, limit)
+    return file.read_row_groups(groups).slice(offset - skipped, limit)
 
 
 def _table(columns: Columns, answers: Answers, first: int) -> pa.Table:

@@ -25,24 +25,28 @@ if TYPE_CHECKING:
     from distributed import Future as DaskFuture
 
 
+CONNECT_SECONDS = 20
+WORKERLESS_SECONDS = 120  # for which workers that died may take to come back
+_LOOK_SECONDS = 5
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost", "xgboost-cpu", "distributed")
+_SAME_CODE = "install the same version on the scheduler and on all workers, and start them anew"
 
 
 @cache
 def code_identity() -> Mapping[str, str]:
     """Python's version, those of the packages that fit models, and a digest of this package's own code."""
-    found = {"python": ".".join(map(str, sys.version_info[:2]))}
+    versions = {"python": ".".join(map(str, sys.version_info[:2]))}
     for name in _PACKAGES:
         try:
-            found[name.removesuffix("-cpu")] = version(name)
+            versions[name.removesuffix("-cpu")] = version(name)
         except PackageNotFoundError:  # XGBoost comes from one of two
             continue
-    return found | {"mlops_assets": _digest(Path(mlops_assets.__file__).parent)}
+    return versions | {"mlops_assets": _digest(Path(mlops_assets.__file__).parent)}
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
     """What they run that we do not, in words; empty where nothing differs."""
-    names = [name for name in ours | theirs if theirs.get(name) != ours.get(name)]
+    names = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
     return ", ".join(f"{name} {theirs.get(name, 'absent')} instead of {ours.get(name, 'none')}" for name in names)
 
 
@@ -54,14 +58,12 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-CONNECT_SECONDS = 20
-WORKERLESS_SECONDS = 120  # for which workers that died may take to come back
-_LOOK_SECONDS = 5
-_SAME_CODE = "install the same version on the scheduler and on all workers, and start them anew"
-
-
 class NotHere(Exception):
     """A call that this worker could not run, and another may."""
+
+    def __init__(self, worker: str, reason: str) -> None:
+        super().__init__(worker, reason)
+        self.worker, self.reason = worker, reason
 
 
 class DaskCluster:
@@ -87,7 +89,7 @@ class DaskCluster:
 
     def wait(self, future: "DaskFuture") -> Any:
         """The result of a call that was sent; raises what it raised."""
-        seen = time.monotonic()
+        last_worker = time.monotonic()
         while True:
             with _Translated(self.address):
                 try:
@@ -96,8 +98,8 @@ class DaskCluster:
                     if future.done():
                         continue
             if self.addresses():
-                seen = time.monotonic()
-            elif time.monotonic() - seen > WORKERLESS_SECONDS:
+                last_worker = time.monotonic()
+            elif time.monotonic() - last_worker > WORKERLESS_SECONDS:
                 raise ClusterUnreachable(f"the Dask cluster at {self.address} has lost all its workers")
 
     def wait_together(self, calls: Mapping[str, "DaskFuture"]) -> dict[str, Any]:
@@ -160,9 +162,9 @@ class DaskCluster:
                 self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
             except TimeoutError:
                 raise ClusterUnreachable(f"the Dask cluster at {self.address} has no worker: start some") from None
-            found = {"the scheduler": self._client.run_on_scheduler(code_identity)}
+            scheduler = {"the scheduler": self._client.run_on_scheduler(code_identity)}
             workers = self._client.run(code_identity)
-        for where, theirs in (found | {f"the worker {address}": run for address, run in workers.items()}).items():
+        for where, theirs in (scheduler | {f"the worker {address}": run for address, run in workers.items()}).items():
             check_code(where, theirs)
         return workers
 
@@ -180,11 +182,13 @@ class ClusterCall:
             try:
                 return self._cluster.wait(self._future)
             except NotHere as error:
-                worker, told = error.args
-                self._avoided.add(worker)
+                last = error
+                self._avoided.add(error.worker)
                 others = set(self._cluster.addresses()) - self._avoided
                 self._future = self._cluster.send(self._function, self._args, others)
-        raise ClusterUnreachable(f"{LOST_WORKERS} tries of the same trial failed, the last on {worker}: {told}")
+        raise ClusterUnreachable(
+            f"{LOST_WORKERS} tries of the same trial failed, the last on {last.worker}: {last.reason}"
+        )
 
 
 def run_here(sent_by: Mapping[str, str], function: Callable, args: tuple) -> Any:
@@ -201,8 +205,8 @@ def run_here(sent_by: Mapping[str, str], function: Callable, args: tuple) -> Any
 
 def check_code(where: str, theirs: Mapping[str, str], ours: Mapping[str, str] | None = None) -> None:
     """Raises TuningError where others run code that is not ours."""
-    if told := differences(theirs, code_identity() if ours is None else ours):
-        raise TuningError(f"{where} runs other code: {told}; {_SAME_CODE}")
+    if other := differences(theirs, code_identity() if ours is None else ours):
+        raise TuningError(f"{where} runs other code: {other}; {_SAME_CODE}")
 
 
 def _connect(address: str) -> "Client":
@@ -241,8 +245,10 @@ class _Translated:
             raise ClusterUnreachable(
                 f"the Dask cluster at {self._address} does not answer ({type(error).__name__}): does its scheduler run?"
             ) from None
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise TuningError(f"the Dask cluster at {self._address} cannot run this code ({told}): {_SAME_CODE}") from None
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise TuningError(
+            f"the Dask cluster at {self._address} cannot run this code ({reason}): {_SAME_CODE}"
+        ) from None
 
 
 def open_executor(setting: str) -> Executor:

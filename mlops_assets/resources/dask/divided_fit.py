@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 
 MEETING_SECONDS = 300  # a worker whose partners never come is free again after them
+RETURN_SECONDS = 30  # for which a worker that died may take to come back
+SLOW_SECONDS = 3_600  # for which a slow machine may keep the others waiting; one that is lost is known much sooner
+_FIT = "mlops-assets: a fit with divided rows"  # two at once would wait for each other's workers
 _trackers: "dict[int, RabitTracker]" = {}  # of the scheduler's process, by port
 
 
@@ -48,7 +51,7 @@ def start_tracker(workers: int, dask_scheduler: "Scheduler") -> dict[str, Any]:
 
     threading.Thread(target=attend, daemon=True).start()
     link = tracker.worker_args()
-    _trackers[link["dmlc_tracker_port"]] = tracker
+    _trackers[int(link["dmlc_tracker_port"])] = tracker
     return link
 
 
@@ -56,18 +59,13 @@ def end_tracker(link: Mapping[str, Any]) -> None:
     """Have no tracker for them any more; it may take a while where one was lost, and the scheduler must not wait."""
     from xgboost.core import XGBoostError
 
-    tracker = _trackers.pop(link["dmlc_tracker_port"])
+    tracker = _trackers.pop(int(link["dmlc_tracker_port"]))
 
     def free() -> None:
         with suppress(XGBoostError):
             tracker.free()
 
     threading.Thread(target=free, daemon=True).start()
-
-
-RETURN_SECONDS = 30  # for which a worker that died may take to come back
-SLOW_SECONDS = 3_600  # for which a slow machine may keep the others waiting; one that is lost is known much sooner
-_FIT = "mlops-assets: a fit with divided rows"  # two at once would wait for each other's workers
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class DividedFit:
     takes those it was started with.
     """
 
-    training_set: PathLike
+    training_set: PathLike[str]
     model_type: ModelType
     params: Mapping[str, Any]
     rounds: int
@@ -132,10 +130,10 @@ def fit_divided(address: str, fit: DividedFit) -> Fitted:
                 estimator = parse_estimator(_grown(cluster, fit, workers))
                 return Fitted(estimator, dict(fit.params), fit.rounds, time.perf_counter() - started, before)
             except NotHere as error:
-                worker, told = error.args
+                last = error
     raise ClusterUnreachable(
-        f"{LOST_WORKERS} tries of the final fit over the cluster failed, the last on {worker}: {told}; code -9, and "
-        "workers that leave, often mean want of memory: give them more, or start more of them"
+        f"{LOST_WORKERS} tries of the final fit over the cluster failed, the last on {last.worker}: {last.reason}; "
+        "code -9, and workers that leave, often mean want of memory: give them more, or start more of them"
     )
 
 

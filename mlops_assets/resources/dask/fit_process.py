@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from mlops_assets.errors import MlopsError
 from mlops_assets.resources.dask.cluster import NotHere
@@ -32,8 +32,7 @@ def run_share(function: Callable, *args: Any) -> Any:
         command = [sys.executable, "-m", __name__]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=outcome) as process:
             try:
-                pickle.dump((function, args), process.stdin)
-                process.stdin.flush()
+                _send(process.stdin, (function, args))
                 while process.poll() is None and _is_asked_for(worker, key):
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(_LOOK_SECONDS)
@@ -48,6 +47,14 @@ def run_share(function: Callable, *args: Any) -> Any:
     if error:
         raise error
     return result
+
+
+def _send(pipe: IO[bytes] | None, call: tuple[Callable[..., Any], tuple[Any, ...]]) -> None:
+    """Write a call to the standard input of a process, which stays open."""
+    if pipe is None:
+        raise ValueError("the process was started without a pipe")
+    pickle.dump(call, pipe)
+    pipe.flush()
 
 
 def _is_asked_for(worker: Any, key: Any) -> bool:

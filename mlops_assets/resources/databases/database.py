@@ -20,6 +20,7 @@ from mlops_assets.resources.databases.schema import migrate, revision_of
 # Any number that others do not use. One for all: whoever waits does so for a few seconds, once.
 LOCK = 0x6D6C6F7073
 CONNECT_SECONDS = 15
+BUSY_SECONDS = 15  # of waiting for another writer, or for a server to answer
 
 
 @contextmanager
@@ -28,8 +29,6 @@ def one_at_a_time(url: str, schema: str | None) -> Iterator[None]:
 
     `url`: in the schema or not. Raises SQLAlchemyError where the database does not answer.
     """
-    import sqlalchemy as sa
-
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_SECONDS})
     with engine.connect() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_lock(LOCK)))  # given up when the connection ends
@@ -38,10 +37,6 @@ def one_at_a_time(url: str, schema: str | None) -> Iterator[None]:
             connection.execute(sa.schema.CreateSchema(schema))
         connection.commit()
         yield
-
-
-BUSY_SECONDS = 15  # of waiting for another writer, or for a server to answer
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Database:
@@ -71,17 +66,16 @@ class Database:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        url = self._parsed_url
-        is_file = url.get_backend_name() == "sqlite"
-        wait = {"timeout": BUSY_SECONDS} if is_file else {"connect_timeout": BUSY_SECONDS}
+        url, file = self._parsed_url, self._file
+        wait = {"timeout": BUSY_SECONDS} if file else {"connect_timeout": BUSY_SECONDS}
         # Without it psycopg2 sends each row of many by itself, and waits.
         batches = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
         engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=wait, **batches)
         try:
-            if is_file:
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
             # Two that make the same tables at once would fail.
-            with FileLock(f"{url.database}.lock", timeout=BUSY_SECONDS) if is_file else nullcontext():
+            with FileLock(f"{file}.lock", timeout=BUSY_SECONDS) if file else nullcontext():
                 _make_tables(engine)
         except OSError as error:  # a lock that is not given in time is one too
             raise StorageError(f"{self._name} cannot be opened: {error.strerror or type(error).__name__}") from None
@@ -92,13 +86,20 @@ class Database:
         try:
             return sa.make_url(self._url)
         except (sa.exc.ArgumentError, ValueError):
-            wanted = "expected one such as postgresql://user:password@host/name"
-            raise SettingsError(f"MLOPS_DATABASE_URL is no SQLAlchemy URL ({wanted})") from None
+            raise SettingsError(
+                "MLOPS_DATABASE_URL is no SQLAlchemy URL (expected one such as postgresql://user:password@host/name)"
+            ) from None
+
+    @property
+    def _file(self) -> Path | None:
+        """The file of SQLite; none where a server is asked."""
+        url = self._parsed_url
+        return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
     @property
     def _name(self) -> str:
-        if self._parsed_url.get_backend_name() == "sqlite":
-            return f"the database {Path(self._parsed_url.database).name} (set MLOPS_HOME or MLOPS_DATABASE_URL)"
+        if self._file:
+            return f"the database {self._file.name} (set MLOPS_HOME or MLOPS_DATABASE_URL)"
         return "the database of MLOPS_DATABASE_URL"
 
     def _reason(self, error: SQLAlchemyError) -> str:
@@ -110,14 +111,18 @@ class Database:
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> sa.Insert:
     """An INSERT that leaves out the rows that are there already, maybe by another process."""
-    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()
+    return _insert(connection, table).on_conflict_do_nothing()
 
 
 def put(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
     """Insert a row, or replace the one with its primary key, in one statement: another process may do the same."""
-    insert, keys = _INSERT[connection.dialect.name](table).values(row), table.primary_key.columns.keys()
+    insert, keys = _insert(connection, table).values(row), table.primary_key.columns.keys()
     changed = {name: insert.excluded[name] for name in row if name not in keys}
     connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _make_tables(engine: sa.Engine) -> None:

@@ -84,7 +84,7 @@ class PredictionLog:
         """How many rows there are, or how many of them were asked before a time."""
         old = _C.at < before if before else sa.true()
         with self._database.transaction() as connection:
-            return connection.scalar(sa.select(sa.func.count()).where(self._mine, old))
+            return connection.execute(sa.select(sa.func.count()).where(self._mine, old)).scalar_one()
 
     def forget(self, before: datetime) -> int:
         """Remove rows asked before a time; how many they were."""
@@ -112,8 +112,8 @@ class PredictionLog:
         asked = [row.at.astimezone(zone).replace(tzinfo=None) for row in rows]
         if not time or time.column not in self._spec.inputs():
             return asked
-        told = array_of([row.inputs.get(time.column) for row in rows], column).tolist()
-        return [event or moment for event, moment in zip(told, asked, strict=True)]
+        events = array_of([row.inputs.get(time.column) for row in rows], column).tolist()
+        return [event or moment for event, moment in zip(events, asked, strict=True)]
 
     def _packed(self, row: LoggedRow, event_at: datetime) -> dict[str, Any]:
         return {

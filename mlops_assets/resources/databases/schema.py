@@ -1,4 +1,4 @@
-"""Brings the project's own tables to their newest form, whatever form they are in."""
+"""The project's own tables, and how they come to this form from whatever form they are in."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import sqlalchemy as sa
 from mlops_assets.errors import StorageError
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from alembic.script import ScriptDirectory
-
 
 METADATA = sa.MetaData()
 REVISION = "0003"  # of the newest file in migrations/
+# MLflow's and Dagster's own are called `alembic_version`; all three may lie in one database.
+VERSION_TABLE = "mlops_version"
 
 
-class Moment(sa.TypeDecorator):
+class Moment(sa.TypeDecorator[datetime]):
     """A time in UTC: `timestamptz` in PostgreSQL, a text that sorts by time in SQLite, always aware in Python."""
 
     impl = sa.DateTime(timezone=True)
@@ -85,10 +87,6 @@ DASHBOARD_LAYOUTS = sa.Table(
 )
 
 
-# MLflow's and Dagster's own are called `alembic_version`; all three may lie in one database.
-VERSION_TABLE = "mlops_version"
-
-
 def revision_of(connection: sa.Connection) -> str | None:
     """The revision that the tables are at; None where there are none, or none that was written down."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
@@ -101,20 +99,21 @@ def migrate(connection: sa.Connection, to: str = REVISION) -> None:
 
     Raises StorageError where a newer release has been at work: there is no way back.
     """
-    found = revision_of(connection)
-    if found == to:
+    applied = revision_of(connection)
+    if applied == to:
         return
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
 
     script = steps()
-    if found and found not in {step.revision for step in script.walk_revisions()}:
+    if applied and applied not in {step.revision for step in script.walk_revisions()}:
         raise StorageError(
-            f"the project's tables are of a newer release (revision {found}, this one knows {to}): update mlops-assets"
+            f"the project's tables are of a newer release (revision {applied}, this one knows {to}): "
+            "update mlops-assets"
         )
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "transactional_ddl": True})
     with Operations.context(context):
-        for step in reversed(list(script.iterate_revisions(to, found or "base"))):
+        for step in reversed(list(script.iterate_revisions(to, applied or "base"))):
             step.module.upgrade()
             context.stamp(script, step.revision)
 
@@ -126,7 +125,7 @@ def steps() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
 
 
-def _config():
+def _config() -> Config:
     from alembic.config import Config
 
     config = Config()

@@ -85,11 +85,11 @@ def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = (
         if not isinstance(error, (*kinds, *_store_errors())):
             raise
         cause = error.__cause__ or error
-        told = redact(uri, str(getattr(cause, "orig", None) or cause))  # a driver's own words, without the SQL
-        told = " ".join(told.split())
-        if len(told) > _LONGEST_MESSAGE:  # the end of such a message says most
-            told = f"{told[: _LONGEST_MESSAGE // 2]} … {told[-_LONGEST_MESSAGE // 2 :]}"
-        raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {told}") from None
+        reason = redact(uri, str(getattr(cause, "orig", None) or cause))  # a driver's own words, without the SQL
+        reason = " ".join(reason.split())
+        if len(reason) > _LONGEST_MESSAGE:  # the end of such a message says most
+            reason = f"{reason[: _LONGEST_MESSAGE // 2]} … {reason[-_LONGEST_MESSAGE // 2 :]}"
+        raise TrackingError(f"MLflow at {redact(uri, uri)} cannot {doing}: {reason}") from None
 
 
 def _store_errors() -> tuple[type[Exception], ...]:

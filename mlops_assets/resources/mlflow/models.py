@@ -1,4 +1,7 @@
-"""A saved model as an artefact in MLflow, and back as a folder; MLflow's own pyfunc tools can load it too."""
+"""A saved model as an artefact in MLflow, back as a folder, and the runs that it came from.
+
+MLflow's own pyfunc tools can load it too.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,15 @@ if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.tracking import TrackedRun, Tracking
 
 
+CHAMPION = "champion"
+RECIPE_TAG = "recipe"
 PROMOTED, ROLLED_BACK, PENDING = "promoted/", "rolled_back/", "pending/"
 _STAMP = "%Y-%m-%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A reign: `version` was champion from `since` to `until`, which is None for the present one."""
+    """A time as champion: `version` was it from `since` to `until`, which is None for the present one."""
 
     version: int
     model_type: str
@@ -55,15 +56,15 @@ def pending_keys(tags: Mapping[str, str]) -> list[str]:
 
 def changes_of(tags_by_version: Mapping[int, Mapping[str, str]], champion: int | None) -> list[Change]:
     """Changes of champion, oldest first; one that is pending counts where its version holds the alias."""
-    found = set()
+    changes = set()
     for version, tags in tags_by_version.items():
         for key, reason in tags.items():
             done = key.removeprefix(PENDING) if version == champion else key
             for kind in (PROMOTED, ROLLED_BACK):
                 if done.startswith(kind):
                     at = datetime.strptime(done.removeprefix(kind), _STAMP).replace(tzinfo=UTC)
-                    found.add(Change(version, at, reason, kind == ROLLED_BACK))
-    return sorted(found, key=lambda change: change.at)
+                    changes.add(Change(version, at, reason, kind == ROLLED_BACK))
+    return sorted(changes, key=lambda change: change.at)
 
 
 def line_of_champions(changes: Iterable[Change]) -> list[int]:
@@ -77,13 +78,9 @@ def line_of_champions(changes: Iterable[Change]) -> list[int]:
     return line
 
 
-CHAMPION = "champion"
-RECIPE_TAG = "recipe"
-
-
 @dataclass(frozen=True)
 class Version:
-    """A registered version of the model."""
+    """A registered version of the model; `run_id` is empty where it was registered by hand, without a run."""
 
     number: int
     run_id: str
@@ -122,13 +119,13 @@ class Registry:
         with self.tracking.errors(doing):
             self._create_model()
             logged = log_model(run.run_id, model_folder, example, prediction_name)
-            made = run.client.create_model_version(
+            registered = run.client.create_model_version(
                 self.model_name, logged.model_uri, run.run_id, tags=dict(tags), model_id=logged.model_id
             )
             # What MLflow's pages follow from a logged model to its registered version.
-            link = [{"name": self.model_name, "version": int(made.version)}]
+            link = [{"name": self.model_name, "version": int(registered.version)}]
             run.client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": json.dumps(link)})
-        return self.version(int(made.version))
+        return self.version(int(registered.version))
 
     def attach(self, run: "TrackedRun", run_id: str, model: "Model") -> None:
         """Log a model to another run, such as a trial of `run`, without registering it."""
@@ -153,25 +150,26 @@ class Registry:
     def newest(self, count: int) -> tuple[Version, ...]:
         """The versions registered last, newest first."""
         with self.tracking.errors(f"list the versions of '{self.model_name}'"):
-            filters = {"filter_string": f"name = '{self.model_name}'", "order_by": ["version_number DESC"]}
-            page = self.tracking.client.search_model_versions(**filters, max_results=count)
+            page = self.tracking.client.search_model_versions(
+                f"name = '{self.model_name}'", order_by=["version_number DESC"], max_results=count
+            )
             return tuple(map(self._version, page))
 
     def made_from(self, recipe: str) -> Version | None:
         """The newest version with this recipe, such as one whose run was killed before it could record it."""
         with self.tracking.errors(f"look for a version of '{self.model_name}'"):
-            wanted = f"name = '{self.model_name}' and tags.{RECIPE_TAG} = '{recipe}'"
-            found = self.tracking.client.search_model_versions(wanted)
-            return max(map(self._version, found), key=lambda version: version.number, default=None)
+            query = f"name = '{self.model_name}' and tags.{RECIPE_TAG} = '{recipe}'"
+            versions = self.tracking.client.search_model_versions(query)
+            return max(map(self._version, versions), key=lambda version: version.number, default=None)
 
     def folder(self, number: int) -> Path:
         """Where a version's saved model lies on this machine; fetched once if it lies elsewhere. Read-only."""
         from mlops_assets.resources.mlflow.models import local_folder
 
         with self.tracking.errors(f"fetch version {number} of '{self.model_name}'"):
-            made = self.tracking.client.get_model_version(self.model_name, str(number))
+            registered = self.tracking.client.get_model_version(self.model_name, str(number))
             location = self.tracking.client.get_model_version_download_uri(self.model_name, str(number))
-            name = made.source.rpartition("/")[2]
+            name = (registered.source or str(number)).rpartition("/")[2]
             return local_folder(location, self.tracking.artifact_root / "fetched" / name)
 
     def load(self, number: int) -> "Model":
@@ -202,11 +200,12 @@ class Registry:
         """Who was champion when, newest first."""
         model_types = {version.number: version.model_type for version in self._versions()}
         changes = self._changes(self.champion())
-        reigns = [
-            Promotion(change.version, model_types[change.version], change.at, after and after.at, change.reason)
-            for change, after in zip_longest(changes, changes[1:])
+        ends = [*(change.at for change in changes[1:]), None]
+        promotions = [
+            Promotion(change.version, model_types[change.version], change.at, end, change.reason)
+            for change, end in zip(changes, ends, strict=False)  # without any change there is one end too many
         ]
-        return tuple(reversed(reigns))
+        return tuple(reversed(promotions))
 
     def _crown(self, number: int, reason: str, at: datetime, *, is_rollback: bool) -> None:
         self.version(number)
@@ -267,21 +266,22 @@ class Registry:
         return int(aliases[CHAMPION]) if CHAMPION in aliases else None
 
     def _versions(self) -> list[Version]:
-        found, token = [], None
+        versions: list[Version] = []
+        token = None
         with self.tracking.errors(f"list the versions of '{self.model_name}'"):
             while True:
                 page = self.tracking.client.search_model_versions(f"name = '{self.model_name}'", page_token=token)
-                found += [self._version(made) for made in page]
+                versions += map(self._version, page)
                 if not (token := page.token):
-                    return found
+                    return versions
 
-    def _version(self, made: "ModelVersion") -> Version:
-        number = int(made.version)
+    def _version(self, registered: "ModelVersion") -> Version:
+        number = int(registered.version)
         return Version(
             number=number,
-            run_id=made.run_id,
-            model_type=made.tags.get("model_type", "unknown"),
-            tags=dict(made.tags),
+            run_id=registered.run_id or "",
+            model_type=registered.tags.get("model_type", "unknown"),
+            tags=dict(registered.tags),
             url=self.tracking.model_version_url(self.model_name, number),
-            created=datetime.fromtimestamp(made.creation_timestamp / 1000, UTC),
+            created=datetime.fromtimestamp(registered.creation_timestamp / 1000, UTC),
         )

@@ -33,15 +33,15 @@ class MlflowRemoval:
         """Runs that ended before a time, in seconds since 1970."""
         from mlops_assets.resources.mlflow.connection import search_runs
 
-        wanted = f"attributes.end_time < {int(before * 1000)} and attributes.status != 'RUNNING'"
+        query = f"attributes.end_time < {int(before * 1000)} and attributes.status != 'RUNNING'"
         with self._tracking.errors("list old runs"):
-            yield from search_runs(self._tracking.client, self._tracking.experiment_id, wanted)
+            yield from search_runs(self._tracking.client, self._tracking.experiment_id, query)
 
     def logged_model(self, name: str, number: int) -> LoggedModel | None:
         """What a registered version is the version of."""
         with self._tracking.errors(f"find what version {number} of '{name}' is"):
             source = self._tracking.client.get_model_version(name, str(number)).source
-            scheme, _, model_id = source.partition(":/")  # its `model_id` is not filled in
+            scheme, _, model_id = (source or "").partition(":/")  # its `model_id` is not filled in
             return self._tracking.client.get_logged_model(model_id) if scheme == "models" else None
 
     def size(self, run: Run) -> int:
@@ -68,8 +68,8 @@ class MlflowRemoval:
 
     def _models(self, run: Run) -> list[LoggedModel]:
         """Models that it has logged and that are still there; it goes on listing those that are not."""
-        wanted = f"source_run_id = '{run.info.run_id}'"
-        return list(self._tracking.client.search_logged_models([run.info.experiment_id], wanted))
+        query = f"source_run_id = '{run.info.run_id}'"
+        return list(self._tracking.client.search_logged_models([run.info.experiment_id], query))
 
     def _remove_model(self, model: LoggedModel) -> None:
         self._tracking.client.delete_logged_model(model.model_id)

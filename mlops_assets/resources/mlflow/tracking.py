@@ -88,13 +88,13 @@ class Tracking:
         """The id of the experiment, which is created if need be; TrackingError where it is deleted."""
         client = self.client
         with self.errors(f"open the experiment '{self.experiment}'"):
-            found = client.get_experiment_by_name(self.experiment) or self._create_experiment()
-        if found.lifecycle_stage == "deleted":
+            experiment = client.get_experiment_by_name(self.experiment) or self._create_experiment()
+        if experiment.lifecycle_stage == "deleted":
             raise TrackingError(
                 f"the MLflow experiment '{self.experiment}' is deleted: restore it with "
-                f"`mlflow experiments restore --experiment-id {found.experiment_id}`"
+                f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`"
             )
-        return found.experiment_id
+        return experiment.experiment_id
 
     def check(self) -> str:
         """One line for people on where runs are tracked; raises TrackingError where they cannot be."""
@@ -173,7 +173,10 @@ class Tracking:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process, a moment ago
                 raise
-        return self.client.get_experiment_by_name(self.experiment)
+        experiment = self.client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            raise TrackingError(f"the MLflow experiment '{self.experiment}' was removed while it was made: try again")
+        return experiment
 
     def _links(self, context: dg.AssetExecutionContext) -> dict[str, str]:
         url = f"{self.dagster_url}/runs/{context.run.run_id}"

@@ -138,10 +138,10 @@ class TrialLogger:
 
     def _logged(self) -> "dict[int, Run]":
         """Runs of this search's trials by number; of two with one number, the complete one."""
-        found: dict[int, Run] = {}
+        runs: dict[int, Run] = {}
         for run in search_runs(self._client, self._experiment_id, f"tags.{SEARCH_TAG} = '{self._search}'"):
             if TRIAL_TAG in run.data.tags:
                 number = int(run.data.tags[TRIAL_TAG]) - 1
-                if number not in found or run.info.status in _ENDED:
-                    found[number] = run
-        return found
+                if number not in runs or run.info.status in _ENDED:
+                    runs[number] = run
+        return runs
