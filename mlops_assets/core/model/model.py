@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -159,29 +159,39 @@ def _are_mappings(rows: pd.DataFrame | Sequence[Row]) -> TypeIs[Sequence[Row]]:
 
 
 def load_model(folder: Path) -> Model:
-    """Read a saved model; raises ModelError where it is damaged, foreign or of another format."""
-    from mlops_assets.core.learners.persistence import load_estimator
-
+    """Read a saved model; raises ModelError where it is damaged, foreign or of a format that has no reader."""
     try:
         about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
+        read = _READERS.get(about["format"])
+        if read is None:
             raise ModelError(
-                f"the saved model has format {about['format']}; this version reads {FORMAT}: train it again, or "
+                f"the saved model has format {about['format']}; this version reads "
+                f"{' and '.join(map(str, _READERS))}: train it again, or "
                 "answer with the version of mlops-assets that saved it"
             )
         for name, digest in about["files"].items():
             if _digest(folder / name) != digest:  # XGBoost ends the process over a damaged file
                 raise ModelError(f"the saved model is damaged: {name} is not what was written")
-        spec = DatasetSpec.model_validate(about["dataset"])
-        names = about["model_type"], about["matrix"]
-        signature = tuple(_input(item) for item in about["inputs"])
-        intervals = Intervals.load(folder) if "intervals" in about["parts"] else None
-        background = Background.load(folder) if "background" in about["parts"] else None
-        golden = Golden.load(folder) if "golden" in about["parts"] else None
+        return read(folder, about)
     except DAMAGE as error:
         raise ModelError(f"the saved model is damaged: {error}") from None
+
+
+def _read_2(folder: Path, about: dict[str, Any]) -> Model:
+    from mlops_assets.core.learners.persistence import load_estimator
+
+    spec = DatasetSpec.model_validate(about["dataset"])
+    names = about["model_type"], about["matrix"]
+    signature = tuple(_input(item) for item in about["inputs"])
+    intervals = Intervals.load(folder) if "intervals" in about["parts"] else None
+    background = Background.load(folder) if "background" in about["parts"] else None
+    golden = Golden.load(folder) if "golden" in about["parts"] else None
     encoder, estimator = Encoder.load(folder), load_estimator(folder)
     return Model(spec, encoder, estimator, *names, signature, intervals, background, golden)
+
+
+# By format. A reader stays when FORMAT is raised: the champion was saved before.
+_READERS: dict[int, Callable[[Path, dict[str, Any]], Model]] = {2: _read_2}
 
 
 def _input(saved: dict[str, Any]) -> Input:
