@@ -100,7 +100,8 @@ def read_and_write(folder: str) -> dict[str, Any]:
 
 def prepare(folder: str) -> dict[str, Any]:
     """What `raw_data` and `clean_data` do with their rows, month after month in one process, without Dagster."""
-    from mlops_assets.assets.row_batches import store_clean, store_raw
+    from mlops_assets.assets.clean_data import store_clean
+    from mlops_assets.assets.raw_data import store_raw
     from mlops_assets.core.prepare.cleaning import Cleaner
     from mlops_assets.core.prepare.quality import judge_clean, judge_raw
     from mlops_assets.core.prepare.row_statistics import CleanRows, RawRows
@@ -127,7 +128,7 @@ def train(folder: str, clean: list[str], rows: int, memory_rows: int) -> dict[st
     """
     import numpy as np
 
-    from mlops_assets.assets.row_batches import WindowRows
+    from mlops_assets.assets.training_set import WindowRows
     from mlops_assets.core.learners.estimators import FitData, fit, predict
     from mlops_assets.core.learners.model_types import resolve_model_type
     from mlops_assets.core.prepare.splitting import Months

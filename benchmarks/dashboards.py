@@ -48,7 +48,8 @@ def open_pages() -> dict[str, Any]:
     import dagster as dg
     from plotly.utils import PlotlyJSONEncoder
 
-    from mlops_assets.dashboards.context import Catalogue, open_dashboards
+    from mlops_assets.dashboards.catalogue import Catalogue
+    from mlops_assets.dashboards.context import open_dashboards
     from mlops_assets.dashboards.sources.serving import Sampler
     from mlops_assets.project import open_project
 

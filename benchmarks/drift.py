@@ -121,7 +121,7 @@ def _plant(
 ) -> tuple[str, str, str, bool]:
     report = _compare(history, change(history.months[month]), history.before(month))
     named = {shift.name for shift in report.drifted}
-    told = "; ".join(shift.strongest.told for shift in report.drifted)
+    told = "; ".join(shift.strongest.words for shift in report.drifted)
     return what, ", ".join(sorted(named)) or "–", told, expected[0] in named and named <= {*expected}
 
 

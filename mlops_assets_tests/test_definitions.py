@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_assets.assets.jobs import JOB_OF
-from mlops_assets.assets.plan import ORDER, UPSTREAM
-from mlops_assets.assets.recipes import CODE_VERSIONS
+from mlops_assets.assets.registry import ENTRIES
 from mlops_assets.definitions import build_definitions
 from mlops_assets.project import open_project
 from mlops_assets_tests.homes import ROOT, UNSET
@@ -18,6 +16,7 @@ from mlops_assets_tests.homes import ROOT, UNSET
 SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
 SETTINGS = {"MLOPS_MODEL_TYPES": "LinearRegression,Ridge,XGBoost"}
 ON_REQUEST = {"requested_predictions"}  # recorded by the job `predict`, and no part of the pipeline
+PIPELINE = {entry.name for entry in ENTRIES}
 BY_HAND = {"backtest_report"}  # made by a job of its own, and by no run of the pipeline
 
 
@@ -80,12 +79,11 @@ def test_every_check_and_every_job_says_what_it_is_for(definitions):
     assert all(job.description for job in definitions.resolve_all_job_defs() if not job.name.startswith("__"))
 
 
-def test_the_plan_knows_the_assets_and_their_edges(specs):
-    assert set(specs) - ON_REQUEST - BY_HAND == set(ORDER) == set(CODE_VERSIONS)
-    for name in ORDER:
-        spec = specs[name]
-        assert {dep.asset_key.to_user_string() for dep in spec.deps} == set(UPSTREAM[name])
-        assert all(ORDER.index(parent) < ORDER.index(name) for parent in UPSTREAM[name])
+def test_the_registry_has_the_pipelines_assets_and_no_other(specs):
+    assert set(specs) - ON_REQUEST - BY_HAND == PIPELINE
+    assert {name: specs[name].code_version for name in PIPELINE} == {
+        entry.name: entry.code_version for entry in ENTRIES
+    }
 
 
 def test_what_is_made_on_request_is_made_by_no_run_of_assets(definitions):
@@ -94,9 +92,9 @@ def test_what_is_made_on_request_is_made_by_no_run_of_assets(definitions):
 
 
 def test_every_asset_has_a_job_that_makes_it_alone(definitions):
-    for asset in ORDER:
-        job = definitions.resolve_job_def(JOB_OF[asset])
-        assert [key.to_user_string() for key in job.asset_layer.executable_asset_keys] == [asset]
+    for entry in ENTRIES:
+        job = definitions.resolve_job_def(entry.job)
+        assert [key.to_user_string() for key in job.asset_layer.executable_asset_keys] == [entry.name]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +104,7 @@ def test_every_asset_has_a_job_that_makes_it_alone(definitions):
 def test_a_kind_of_model_that_is_not_asked_for_is_no_asset(model_types, absent):
     specs = build_definitions(open_project({"MLOPS_MODEL_TYPES": model_types})).resolve_all_asset_specs()
     names = {spec.key.to_user_string() for spec in specs}
-    assert names - ON_REQUEST - BY_HAND == set(ORDER) - absent
+    assert names - ON_REQUEST - BY_HAND == PIPELINE - absent
     assert {spec.key.to_user_string(): len(spec.deps) for spec in specs}["champion_model"] == 2
 
 

@@ -1,4 +1,4 @@
-"""The backtest as an asset: policies of retraining walked forward over all clean months. No run makes it by itself."""
+"""`backtest_report`: policies of retraining walked forward over all clean months. No run makes it by itself."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets.memo import OWNERS, Made, begin, clear_failures
+from mlops_assets.assets.entry import OWNERS
+from mlops_assets.assets.memo import Made, begin, clear_failures
+from mlops_assets.assets.recipes import same_settings
 from mlops_assets.assets.records import Record, all_latest, latest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from mlops_assets.core.judge.backtest import Step
     from mlops_assets.core.judge.backtest_models import Month
 
-ASSET, CODE_VERSION, JOB = "backtest_report", "1", "backtest"
+NAME, CODE_VERSION, JOB = "backtest_report", "1", "backtest"
+DASHBOARD = "backtest"
 
 
 class BacktestConfig(dg.Config):
@@ -37,7 +40,7 @@ def backtest_asset() -> dg.AssetsDefinition:
     """`backtest_report`."""
 
     @dg.asset(
-        name=ASSET,
+        name=NAME,
         deps=["clean_data"],
         group_name="monitoring",
         owners=OWNERS,
@@ -60,7 +63,7 @@ def backtest_asset() -> dg.AssetsDefinition:
 def backtest_job():
     """The job that makes it, from the UI or by `mlops-assets backtest`."""
     about = "Walk policies of retraining over the clean months."
-    return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(ASSET), description=about)
+    return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(NAME), description=about)
 
 
 def _backtest(
@@ -77,7 +80,7 @@ def _backtest(
     shared = _shared_recipe(project, config, model_type.name, cleaned)
     parts = {name: dict(shared.parts[name]) for name in ("settings", "data")}
     parts["settings"] |= {"policies": [policy.name for policy in policies], "margin": settings.performance_margin}
-    making = begin(context, project, Recipe({"code": CODE_VERSION} | parts))
+    making = begin(context, project, Recipe({"code": CODE_VERSION} | parts), DASHBOARD)
     if making.unchanged:
         return making.again()
     rules = LabRules(
@@ -97,8 +100,8 @@ def _backtest(
     for policy in policies:
         for step in walk(policy, months, config.start, lab, settings.performance_margin):
             steps.append(step)
-            told = f"{step.policy}, {step.month}: RMSE {step.score.rmse:.4g}"
-            progress.step(context.log, len(steps), total, told)
+            line = f"{step.policy}, {step.month}: RMSE {step.score.rmse:.4g}"
+            progress.step(context.log, len(steps), total, line)
     return making.done(_made(project, steps, model_type.name, lab.recipe().params))
 
 
@@ -107,12 +110,10 @@ def _clean_months(instance: dg.DagsterInstance) -> dict[str, Record]:
     cleaned = all_latest(instance, "clean_data")
     if SNAPSHOT in cleaned:
         raise DataError("a snapshot has no months to walk over: a backtest needs a dataset with a time")
-    newest = cleaned[max(cleaned)] if cleaned else None
-    return {
-        month: record
-        for month, record in cleaned.items()
-        if record.recipe.parts["settings"] == newest.recipe.parts["settings"]
-    }
+    if not cleaned:
+        return {}
+    newest = cleaned[max(cleaned)].recipe
+    return {month: record for month, record in cleaned.items() if same_settings(record.recipe, newest)}
 
 
 def _model_type(instance: dg.DagsterInstance, project: Project, config: BacktestConfig) -> str:
@@ -157,8 +158,8 @@ def _read(project: Project, record: Record) -> "Month":
     from mlops_assets.core.monitor.drift import Dropped
     from mlops_assets.core.prepare.cleaning import TARGET
 
-    wanted = [*project.spec.inputs(), TARGET]
-    columns = from_table(project.storage.read_table(record.path, wanted), wanted)
+    names = [*project.spec.inputs(), TARGET]
+    columns = from_table(project.storage.read_table(record.stored_path, names), names)
     y = columns.pop(TARGET)
     dropped = Dropped(len(y) + record.value("rows_dropped"), record.value("dropped_by_rule"))
     return Month(columns, y, dropped)
@@ -170,18 +171,18 @@ def _made(project: Project, steps: "Sequence[Step]", model_type: str, params: Ma
     from mlops_assets.core.judge.backtest import by_month, rows, summarise, table
     from mlops_assets.core.report.plots import markdown_image
 
-    told = rows(steps)
-    stored = project.storage.write_table("backtest_report", "backtest_report", pa.Table.from_pylist(told))
+    step_rows = rows(steps)
+    stored = project.storage.write_table("backtest_report", "backtest_report", pa.Table.from_pylist(step_rows))
     ranked = summarise(steps)
     plot = by_month(steps, project.spec.target.unit)
-    shown = {
+    metadata = {
         "best_policy": ranked[0].policy.name,
         "best_rmse": ranked[0].rmse,
         "model_type": model_type,
         "parameters": dg.MetadataValue.json(dict(params)),
         "months": f"{min(step.month for step in steps)} to {max(step.month for step in steps)}",
         "policies": dg.MetadataValue.md(table(steps)),
-        "backtest_rows": dg.MetadataValue.json(told),
+        "backtest_rows": dg.MetadataValue.json(step_rows),
         "backtest_plot": dg.MetadataValue.md(markdown_image(plot, "error and cost by month")),
     }
-    return Made(stored.digest, stored.path, shown)
+    return Made(stored.digest, stored.path, metadata)

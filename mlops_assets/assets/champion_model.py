@@ -1,4 +1,4 @@
-"""The champion: replaced only by a challenger that is provably better, and then refitted on the whole window."""
+"""`champion_model`: replaced only by a challenger that is provably better, and then refitted on the whole window."""
 
 import json
 import tempfile
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.assets import recipes
+from mlops_assets.assets import models, training_set
+from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State, freshness_policy
 from mlops_assets.assets.final_fit import refit
-from mlops_assets.assets.memo import OWNERS, RETRY, Made, Making, begin, clear_failures
+from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.model_card import carded
 from mlops_assets.assets.models import example_rows
-from mlops_assets.assets.records import REIGNS, Record, newest, reigns
-from mlops_assets.assets.row_batches import WindowRows
+from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning
+from mlops_assets.assets.records import REIGNS, Record, latest, newest, reigns
+from mlops_assets.assets.training_set import WindowRows
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
@@ -27,21 +29,60 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.mlflow.registry import Version
 
+NAME, CODE_VERSION = "champion_model", "2"
 # Tags of a champion's version: what the gate measured on rows that its candidate had not learnt from.
 PROMISED_RMSE, PROMISED_INTERVAL = "promised_rmse", "promised_interval"
 
 
-def champion_asset(models: list[str], freshness: dg.FreshnessPolicy) -> dg.AssetsDefinition:
-    """`champion_model`, downstream of every final model."""
+def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Recipe:
+    """What the gate asks for, the candidates, and the libraries that refit the winner."""
+    settings = project.settings
+    gate = {"confidence": settings.confidence, "minimum_gain": settings.minimum_gain, "seed": settings.seed}
+    return Recipe(
+        {
+            "code": CODE_VERSION,
+            "settings": gate | thinning(project, built.value("dagster/row_count")),
+            "data": {name: record.content for name, record in fitted.items()},
+            "upstream": {"training_set": built.content},
+            "libraries": libraries(*LIBRARIES),
+        }
+    )
 
+
+def _recipe_now(state: State, partition: str | None) -> Recipe:
+    built = newest(state.instance, "training_set")
+    return recipe(state.project, built, candidates(state.instance, state.project, built))
+
+
+def candidates(instance: dg.DagsterInstance, project: Project, built: Record) -> dict[str, Record]:
+    """The final model of each type that was fitted on this very training set; DataError where there is none."""
+    records = {name: latest(instance, models.SKLEARN_NAME, name) for name in project.sklearn_types}
+    records |= {name: latest(instance, models.XGBOOST_NAME) for name in project.xgboost_types}
+    fitted = {
+        name: record
+        for name, record in records.items()
+        if record and record.recipe.parts["upstream"]["training_set"] == built.content
+    }
+    if not fitted:
+        raise DataError("no model is fitted on the present training set: materialise the models first")
+    return fitted
+
+
+def answered_then(champion: Record, period: str) -> int | None:
+    """The champion of the time before the truth of a period was known: the last that had learnt from none so new."""
+    history = champion.value(REIGNS) or ()
+    return next((reign["version"] for reign in history if reign["learnt_until"] < period), None)
+
+
+def build(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
-        deps=["training_set", *models],
+        deps=["training_set", *(entry.name for entry in (models.SKLEARN, models.XGBOOST) if entry.is_wanted(project))],
         group_name="champion",
         owners=OWNERS,
         kinds={"python", "mlflow"},
-        code_version=recipes.CODE_VERSIONS["champion_model"],
+        code_version=CODE_VERSION,
         retry_policy=RETRY,
-        freshness_policy=freshness,
+        freshness_policy=freshness_policy(project.settings),
     )
     def champion_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
         """The gate's verdict on the best candidate, and the version that holds the alias `champion`."""
@@ -51,22 +92,34 @@ def champion_asset(models: list[str], freshness: dg.FreshnessPolicy) -> dg.Asset
     return champion_model
 
 
+ENTRY = AssetEntry(
+    name=NAME,
+    code_version=CODE_VERSION,
+    job="promote",
+    about="Let the best candidate challenge the champion.",
+    build=build,
+    recipe=_recipe_now,
+    goes_on_without_parents=True,
+    made_in_every_retraining=True,
+)
+
+
 def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:
     from mlops_assets.assets.leaderboard import hold_contest
     from mlops_assets.core.training_set import TrainingSet, gather
 
     built = newest(context.instance, "training_set")
-    fitted = recipes.candidates(context.instance, project, built)
-    making = begin(context, project, recipes.champion_model(project, built, fitted))
+    fitted = candidates(context.instance, project, built)
+    making = begin(context, project, recipe(project, built, fitted), ENTRY.dashboard)
     if making.unchanged:
         return making.again()
-    months, cleaned = recipes.chosen_months(context.instance, project)
-    if recipes.training_set(project, months, cleaned) != built.recipe:
+    months, cleaned = training_set.chosen_months(context.instance, project)
+    if training_set.recipe(project, months, cleaned) != built.recipe:
         raise DataError("clean data or settings have changed since training_set: materialise training_set first")
     window = WindowRows.of(project, months, cleaned)
     parts = gather(window, months, window.share)
-    training_set = TrainingSet.load(project.storage.local_folder(built.path))
-    contest = hold_contest(project, parts, months, training_set.encoder.vocabularies, fitted)
+    encoder = TrainingSet.load(project.storage.local_folder(built.stored_path)).encoder
+    contest = hold_contest(project, parts, months, encoder.vocabularies, fitted)
     champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
     if champion and _was_cut_off(making, champion):
         decision, reason = "promoted", champion.tags["verdict"]
@@ -81,9 +134,9 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     context.log.info(reason)
     content = Recipe({"champion": champion.number if champion else 0})
     missing = [name for name in project.model_types if name not in fitted]
-    shown = _shown(project, contest, champion, missing) | {"decision": decision, "verdict": reason}
-    shown |= carded(context.instance, project, champion, contest, parts, months)
-    return making.done(Made(content.digest, None, shown))
+    metadata = _metadata(project, contest, champion, missing) | {"decision": decision, "verdict": reason}
+    metadata |= carded(context.instance, project, champion, contest, parts, months)
+    return making.done(Made(content.digest, None, metadata))
 
 
 def _was_cut_off(making: Making, champion: "Version") -> bool:
@@ -133,7 +186,7 @@ def _refit(
             )
 
 
-def _shown(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:
+def _metadata(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:
     from mlops_assets.assets.leaderboard import as_markdown, leaderboard
     from mlops_assets.core.report.plots import bootstrap_histogram, leaderboard_bars, markdown_image
 
@@ -148,7 +201,7 @@ def _shown(project: Project, contest: "Contest", champion: "Version | None", mis
         unit,
     )
     rival = verdict.champion or min(verdict.baselines, key=lambda baseline: baseline.gain, default=None)
-    shown = {
+    metadata = {
         "champion_version": champion.number if champion else 0,
         "champion_type": champion.model_type if champion else "none",
         "defended_by": contest.champion_note,
@@ -162,16 +215,15 @@ def _shown(project: Project, contest: "Contest", champion: "Version | None", mis
         "leaderboard_plot": dg.MetadataValue.md(markdown_image(bars, "leaderboard")),
     }
     if verdict.champion:
-        low, high = verdict.interval.low, verdict.interval.high
-        shown |= {
-            "champion_rmse": verdict.champion_rmse,
-            "gain": verdict.gain,
-            "gain_low": low,
-            "gain_high": high,
+        metadata |= {
+            "champion_rmse": verdict.champion.rmse,
+            "gain": verdict.champion.gain,
+            "gain_low": verdict.champion.interval.low,
+            "gain_high": verdict.champion.interval.high,
         }
     if rival:
         plot = bootstrap_histogram(rival.differences, rival.rival)
-        shown["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "bootstrap of the gain"))
+        metadata["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "bootstrap of the gain"))
     if champion:
-        shown["registered_model"] = dg.MetadataValue.url(champion.url)
-    return shown
+        metadata["registered_model"] = dg.MetadataValue.url(champion.url)
+    return metadata

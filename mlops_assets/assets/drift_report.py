@@ -1,13 +1,15 @@
-"""Drift by month: what of its rows is no longer like those that the model of its time has learnt from."""
+"""`drift_report`: what of its rows is no longer like those that the model of its time has learnt from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlops_assets.assets import recipes
-from mlops_assets.assets.memo import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.champion_model import answered_then
+from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin, clear_failures
+from mlops_assets.assets.recipes import tracking_place
 from mlops_assets.assets.records import REIGNS, Record, latest, materialised, newest
 from mlops_assets.core.columns import concatenate, from_table, take
 from mlops_assets.core.fingerprint import Recipe
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.registry import Version
 
 
-ASSET = "drift_report"
+NAME, CODE_VERSION = "drift_report", "1"
+CHECK = "no_drift"
+STRENGTH = "strength/"  # of a variable, a number that Dagster plots over time
 # Of a month and of what it is compared with, spread evenly: chance moves a KS distance by 0.016 then.
 ROWS = 30_000
 
@@ -38,14 +42,16 @@ class Basis:
     last_year: Record | None
 
     def recipe(self, project: Project) -> Recipe:
-        months = self.reference | ({self.last_year.partition: self.last_year} if self.last_year else {})
+        months = dict(self.reference)
+        if self.last_year:
+            months[self.last_year.partition_key] = self.last_year
         settings = {
             "features": project.spec.features.model_dump(mode="json"),
-            "tracking": _tracking(project),
+            "tracking": tracking_place(project),
         }
         return Recipe(
             {
-                "code": recipes.CODE_VERSIONS[ASSET],
+                "code": CODE_VERSION,
                 "settings": settings,
                 "data": {month: record.content for month, record in months.items()},
                 "upstream": {"clean_data": self.cleaned.content, "version": self.version},
@@ -78,10 +84,10 @@ def _reigning(instance: dg.DagsterInstance, project: Project, month: str) -> tup
     champion = latest(instance, "champion_model")
     if champion is None or not champion.value("champion_version"):
         return 0, month
-    if version := recipes.answered_then(champion, month):
+    if version := answered_then(champion, month):
         return version, next(r["learnt_until"] for r in champion.value(REIGNS) if r["version"] == version)
-    previous = latest(instance, ASSET, month)
-    if previous and previous.recipe.parts["settings"]["tracking"] == _tracking(project):
+    previous = latest(instance, NAME, month)
+    if previous and previous.recipe.parts["settings"]["tracking"] == tracking_place(project):
         return previous.recipe.parts["upstream"]["version"] or champion.value("champion_version"), month
     return champion.value("champion_version"), month
 
@@ -91,10 +97,6 @@ def _alike(instance: dg.DagsterInstance, cleaned: Record, month: str) -> Record 
     record = latest(instance, "clean_data", month)
     same = record and record.recipe.parts["settings"] == cleaned.recipe.parts["settings"]
     return record if same else None
-
-
-def _tracking(project: Project) -> str:
-    return Recipe({"uri": project.settings.tracking}).digest
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def read_sample(project: Project, records: Sequence[Record], model: "Model | Non
     step = -(-sum(record.value("dagster/row_count") for record in records) // ROWS)
     parts = []
     for record in records:
-        table = project.storage.read_table(record.path, [*spec.inputs(), TARGET])
+        table = project.storage.read_table(record.stored_path, [*spec.inputs(), TARGET])
         parts.append(take(from_table(table, [*spec.inputs(), TARGET]), slice(None, None, step)))
     columns = concatenate(parts)
     y = columns.pop(TARGET)
@@ -153,25 +155,22 @@ def _dropped(record: Record) -> Dropped:
     return Dropped(rows, record.value("dropped_by_rule"))
 
 
-CHECK = "no_drift"
-STRENGTH = "strength/"  # of a variable, a number that Dagster plots over time
+def _recipe_now(state: State, month: str | None) -> Recipe:
+    return find_basis(state.instance, state.project, month or "").recipe(state.project)
 
 
-def drift_asset(months: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """`drift_report` by month."""
-
+def build(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
-        name=ASSET,
         deps=["clean_data", "training_set", "predictions"],
-        partitions_def=months,
+        partitions_def=ENTRY.partitions(project),
         group_name="monitoring",
         owners=OWNERS,
         kinds={"python"},
-        code_version=recipes.CODE_VERSIONS[ASSET],
+        code_version=CODE_VERSION,
         retry_policy=RETRY,
         check_specs=[
             dg.AssetCheckSpec(
-                CHECK, asset=ASSET, description="Features, predictions and target are like those learnt from."
+                CHECK, asset=NAME, description="Features, predictions and target are like those learnt from."
             )
         ],
     )
@@ -183,24 +182,39 @@ def drift_asset(months: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     return drift_report
 
 
+ENTRY = AssetEntry(
+    name=NAME,
+    code_version=CODE_VERSION,
+    job="report_drift",
+    about="Compare one month with those that the model of its time had learnt from.",
+    build=build,
+    recipe=_recipe_now,
+    partitioned_by="period",
+    dashboard="data",
+    # What the champion of that time had learnt from stays the same.
+    unmoved_by=frozenset({"predictions", "training_set"}),
+    goes_on_without_parents=True,
+)
+
+
 def _report(
     context: dg.AssetExecutionContext, project: Project
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     basis = find_basis(context.instance, project, context.partition_key)
-    making = begin(context, project, basis.recipe(project))
+    making = begin(context, project, basis.recipe(project), ENTRY.dashboard)
     if making.unchanged:
-        yield _check(making.record.value("drifted_count"), making.record.value("judgement"))
+        yield _check(making.newest.value("drifted_count"), making.newest.value("judgement"))
         yield making.again()
         return
-    shown = _shown(project, basis)
-    yield _check(shown["drifted_count"], shown["judgement"])
-    content = Recipe({"rows": shown["drift_rows"].data, "judgement": shown["judgement"]}).digest
-    yield making.done(Made(content, None, shown))
+    metadata = _metadata(project, basis)
+    yield _check(metadata["drifted_count"], metadata["judgement"])
+    content = Recipe({"rows": metadata["drift_rows"].data, "judgement": metadata["judgement"]}).digest
+    yield making.done(Made(content, None, metadata))
 
 
 def _check(drifted: int, judgement: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        asset_key=ASSET,
+        asset_key=NAME,
         check_name=CHECK,
         passed=not drifted,
         severity=dg.AssetCheckSeverity.WARN,
@@ -208,11 +222,11 @@ def _check(drifted: int, judgement: str) -> dg.AssetCheckResult:
     )
 
 
-def _shown(project: Project, basis: Basis) -> dict:
+def _metadata(project: Project, basis: Basis) -> dict[str, Any]:
     from mlops_assets.core.monitor.drift import DriftReport, compare
 
     asked, note = _asked(project, basis)
-    shown = {
+    facts: dict[str, Any] = {
         "dagster/row_count": basis.cleaned.value("dagster/row_count"),
         "reference_months": ", ".join(basis.reference) or "none",
         "last_year": basis.last_year.partition if basis.last_year else "none",
@@ -220,14 +234,14 @@ def _shown(project: Project, basis: Basis) -> dict:
         "held_out": bool(asked and asked.held_out),
     }
     if not basis.reference:
-        return shown | _told(project, DriftReport(()), f"no month before it to compare with{note}")
+        return facts | _judged(project, DriftReport(()), f"no month before it to compare with{note}")
     model = asked.model if asked else None
     current, reference = (
         read_sample(project, records, model) for records in ([basis.cleaned], list(basis.reference.values()))
     )
     last_year = read_sample(project, [basis.last_year], model) if basis.last_year else None
-    report = compare(current, reference, last_year, held_out=shown["held_out"])
-    return shown | _told(project, report, note) | _plots(project, basis, report, current, reference)
+    report = compare(current, reference, last_year, held_out=facts["held_out"])
+    return facts | _judged(project, report, note) | _plots(project, basis, report, current, reference)
 
 
 def _asked(project: Project, basis: Basis) -> tuple[Asked | None, str]:
@@ -238,22 +252,22 @@ def _asked(project: Project, basis: Basis) -> tuple[Asked | None, str]:
         return None, f"; predictions are not compared: {error}"
 
 
-def _told(project: Project, report: "DriftReport", note: str) -> dict:
+def _judged(project: Project, report: "DriftReport", note: str) -> dict[str, Any]:
     from mlops_assets.core.monitor.drift_views import rows, sentence, table
 
     redact = project.spec.redact
     judgement = f"{sentence(report)}{note}" if report.shifts else note
-    told = [row | {"told": redact(row["told"])} for row in rows(report)]
+    public_rows = [row | {"told": redact(row["told"])} for row in rows(report)]
     return {
         "drifted": ", ".join(shift.name for shift in report.drifted) or "none",
         "drifted_count": len(report.drifted),
         "judgement": redact(judgement),
         "drift": dg.MetadataValue.md(redact(table(report))),
-        "drift_rows": dg.MetadataValue.json(told),
+        "drift_rows": dg.MetadataValue.json(public_rows),
     } | {f"{STRENGTH}{shift.name}": shift.strongest.strength for shift in report.shifts}
 
 
-def _plots(project: Project, basis: Basis, report: "DriftReport", current: Sample, reference: Sample) -> dict:
+def _plots(project: Project, basis: Basis, report: "DriftReport", current: Sample, reference: Sample) -> dict[str, Any]:
     from mlops_assets.core.monitor.drift_views import distributions, strengths
     from mlops_assets.core.report.plots import markdown_image
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -17,10 +17,14 @@ FOLDER, FILE = "explanation", "explanation.json"
 TOP = 10
 
 
-def explained(instance: dg.DagsterInstance, project: Project, version: "Version", month: str) -> dict:
+def explained(instance: dg.DagsterInstance, project: Project, version: "Version", month: str) -> dict[str, Any]:
     """Metadata on what a version goes by. Where its MLflow run has no explanation yet, rows of `month` give it one."""
-    explanation = stored_explanation(project, version) or _explain(instance, project, version, month)
-    return _shown(project, explanation)
+    return _metadata(project, explanation_of(instance, project, version, month))
+
+
+def explanation_of(instance: dg.DagsterInstance, project: Project, version: "Version", month: str) -> "Explanation":
+    """The explanation that is kept with a version's run, or one that is made of rows of `month`, and kept there."""
+    return stored_explanation(project, version) or _explain(instance, project, version, month)
 
 
 def stored_explanation(project: Project, version: "Version") -> "Explanation | None":
@@ -54,12 +58,12 @@ def _explain(instance: dg.DagsterInstance, project: Project, version: "Version",
     from mlops_assets.core.explain.importance import Explanation, explain_model
     from mlops_assets.core.prepare.cleaning import TARGET
 
-    wanted = [*project.spec.inputs(), TARGET]
-    table = project.storage.read_table(newest(instance, "clean_data", month).path, wanted)
-    columns = from_table(table, wanted)
+    columns_to_read = [*project.spec.inputs(), TARGET]
+    table = project.storage.read_table(newest(instance, "clean_data", month).stored_path, columns_to_read)
+    columns = from_table(table, columns_to_read)
     y = columns.pop(TARGET)
-    found = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)
-    text = project.spec.redact(found.to_json())
+    explained_now = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)
+    text = project.spec.redact(explained_now.to_json())
     files, explanation = {FILE: text.encode()}, Explanation.from_json(text)
     files |= {f"{name}.png": picture for name, picture in _pictures(explanation, project.spec.target.unit).items()}
     write_artefacts(project, version.run_id, FOLDER, files)
@@ -80,7 +84,7 @@ def _pictures(explanation: "Explanation", unit: str) -> dict[str, bytes]:
     return pictures
 
 
-def _shown(project: Project, explanation: "Explanation") -> dict:
+def _metadata(project: Project, explanation: "Explanation") -> dict:
     from mlops_assets.core.report.plots import markdown_image
 
     unit = project.spec.target.unit

@@ -22,7 +22,7 @@ from mlops_assets.resources.artefacts.local import TEMPORARY
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from mlops_assets.assets.row_batches import WindowRows
+    from mlops_assets.assets.training_set import WindowRows
     from mlops_assets.core.features.encoder import Encoder
     from mlops_assets.core.learners.estimators import Fitted
     from mlops_assets.core.model.golden_rows import Specimens
@@ -80,7 +80,7 @@ def fit_final(project: Project, training_set: TrainingSet, tuned: Record, name: 
     from mlops_assets.core.learners.estimators import FitData, fit, learns_from_disk
 
     settings, model_type, params = project.settings, project.model_types[name], tuned.value("best_parameters")
-    if is_divided(project, name):
+    if is_divided(project, name) and rounds:
         fitted = fit_divided(project, training_set, name, params, rounds)
         return FinalFit(fitted, training_set.matrix(model_type.matrix, "train"))
     beyond_memory = sum(training_set.rows.values()) > settings.memory_rows

@@ -1,16 +1,19 @@
-"""Tuning: one hyperopt search a model type, each trial a run in MLflow, resumed where it was stopped."""
+"""`hyperparameters`: one hyperopt search a model type, each trial a run in MLflow, resumed where it was stopped."""
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets import recipes
-from mlops_assets.assets.memo import OWNERS, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin, clear_failures
+from mlops_assets.assets.recipes import LIBRARIES, libraries
 from mlops_assets.assets.records import Record, latest, newest
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.errors import ModelError, SettingsError
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 from mlops_assets.settings import Settings
@@ -20,7 +23,17 @@ if TYPE_CHECKING:
     from mlops_assets.core.search.trials import Trial
     from mlops_assets.core.search.tuning import SearchResult
 
-GROUP = "training"
+NAME, CODE_VERSION = "hyperparameters", "1"
+CLUSTER_WIDTH = 4
+_BUDGET = ("max_trials", "tuning_seconds")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may spend."""
+
+    max_trials: int
+    seconds: float
 
 
 class TuningConfig(dg.Config):
@@ -31,21 +44,72 @@ class TuningConfig(dg.Config):
         0, ge=0, description="Seconds after which no further trial starts; 0 takes MLOPS_TUNING_SECONDS."
     )
 
-    def budget(self, settings: Settings) -> recipes.Budget:
+    def budget(self, settings: Settings) -> Budget:
         seconds = self.tuning_seconds or settings.tuning_seconds
-        return recipes.Budget(self.max_trials or settings.max_trials, seconds)
+        return Budget(self.max_trials or settings.max_trials, seconds)
 
 
-def tuning_assets(model_types: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """`hyperparameters` by model type."""
+def recipe(
+    project: Project, model_type: str, built: Record, previous: Record | None, budget: Budget | None = None
+) -> Recipe:
+    """The recipe of a search; a budget already spent on the same search is not asked for again."""
+    settings = project.settings
+    budget = budget or Budget(settings.max_trials, settings.tuning_seconds)
+    if model_type not in project.model_types:
+        raise SettingsError(f"'{model_type}' is none of MLOPS_MODEL_TYPES ({', '.join(project.model_types)})")
+    kind = project.model_types[model_type]
+    search = {
+        "estimator": kind.import_path,
+        "matrix": kind.matrix,
+        "search space": kind.space.model_dump(mode="json", exclude_unset=True),
+        "patience": settings.patience,
+        "tuning_rows": settings.tuning_rows,
+        "trial_width": trial_width(project),
+        "seed": settings.seed,
+    }
 
+    def with_budget(budget: Budget) -> Recipe:
+        return Recipe(
+            {
+                "code": CODE_VERSION,
+                "settings": search | {"max_trials": budget.max_trials, "tuning_seconds": budget.seconds},
+                "upstream": {"training_set": built.content},
+                "libraries": libraries(*LIBRARIES),
+            }
+        )
+
+    if previous and search_identity(previous.recipe) == search_identity(with_budget(budget)):
+        before = previous.recipe.parts["settings"]
+        budget = Budget(max(budget.max_trials, before["max_trials"]), max(budget.seconds, before["tuning_seconds"]))
+    return with_budget(budget)
+
+
+def _recipe_now(state: State, model_type: str | None) -> Recipe:
+    built = newest(state.instance, "training_set")
+    return recipe(state.project, model_type or "", built, latest(state.instance, NAME, model_type))
+
+
+def search_identity(recipe: Recipe) -> str:
+    """Digest of a search apart from its budget: a larger one goes on where the smaller ended."""
+    parts = dict(recipe.parts)
+    settings = {name: value for name, value in parts["settings"].items() if name not in _BUDGET}
+    return Recipe(parts | {"settings": settings}).digest
+
+
+def trial_width(project: Project) -> int:
+    """Trials in flight: as set, or one for each process. It fixes a search, so no cluster's size may decide on it."""
+    kind, _, processes = project.settings.trials.partition(":")
+    return project.settings.trial_width or (CLUSTER_WIDTH if kind == "dask" else int(processes or 1))
+
+
+def build(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
         deps=["training_set"],
-        partitions_def=model_types,
-        group_name=GROUP,
+        partitions_def=ENTRY.partitions(project),
+        group_name="training",
         owners=OWNERS,
         kinds={"python", "hyperopt", "mlflow"},
-        code_version=recipes.CODE_VERSIONS["hyperparameters"],
+        code_version=CODE_VERSION,
         retry_policy=RETRY,
     )
     def hyperparameters(
@@ -58,17 +122,29 @@ def tuning_assets(model_types: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         name = context.partition_key
         with clear_failures(project):
             built = newest(context.instance, "training_set")
-            previous = latest(context.instance, "hyperparameters", name)
-            recipe = recipes.hyperparameters(project, name, built, previous, config.budget(project.settings))
-            making = begin(context, project, recipe)
+            previous = latest(context.instance, NAME, name)
+            search = recipe(project, name, built, previous, config.budget(project.settings))
+            making = begin(context, project, search, ENTRY.dashboard)
             if making.unchanged:
                 return making.again()
-            result, url = _search(context, project, progress, built, recipe, previous)
+            result, url = _search(context, project, progress, built, search, previous)
             best = result.best
             content = Recipe({"params": best.params, "rounds": best.rounds, "upstream": built.content}).digest
-            return making.done(Made(content, None, _shown(result) | {"mlflow": dg.MetadataValue.url(url)}))
+            return making.done(Made(content, None, _metadata(result) | {"mlflow": dg.MetadataValue.url(url)}))
 
-    return [hyperparameters]
+    return hyperparameters
+
+
+ENTRY = AssetEntry(
+    name=NAME,
+    code_version=CODE_VERSION,
+    job="tune",
+    about="Search the hyperparameters of one model type.",
+    build=build,
+    recipe=_recipe_now,
+    partitioned_by="model type",
+    dashboard="model",
+)
 
 
 def _search(
@@ -92,28 +168,28 @@ def _search(
         seconds=budget["tuning_seconds"],
         patience=settings.patience,
         seed=settings.seed,
-        width=recipes.trial_width(project),
+        width=trial_width(project),
     )
     executor = open_executor(settings.trials)
     objective = FitTrial(
-        training_set=project.stored_folder(built.path),
+        training_set=project.stored_folder(built.stored_path),
         model_type=model_type,
         seed=settings.seed,
         threads=threads_of_a_trial(settings, executor),
         most_rows=settings.tuning_rows,
     )
-    identity = recipes.search_identity(recipe)
+    identity = search_identity(recipe)
     store = project.trial_store(name, identity)
     warm_start = [previous.value("best_parameters")] if previous else []
     about = {"model_type": name, "training_set": built.content, "search": identity}
     with executor, project.tracking.run(context, f"tune {name}", about) as run:
-        seen: list[Trial] = []
+        trials: list[Trial] = []
         with run.start_trials(identity, name) as logger:
 
             def on_trial(trial: "Trial", *, resumed: bool) -> None:
                 logger.log(trial)
-                seen.append(trial)
-                losses = [t.loss for t in seen if t.loss is not None]
+                trials.append(trial)
+                losses = [t.loss for t in trials if t.loss is not None]
                 progress.trial(context.log, name, trial, min(losses, default=None), plan.max_trials)
 
             result = search(
@@ -136,11 +212,13 @@ def _best_model(project: Project, built: Record, name: str, result: "SearchResul
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.training_set import TrainingSet
 
-    encoder = TrainingSet.load(project.storage.local_folder(built.path)).encoder
+    if result.estimator is None:
+        raise ModelError(f"the search for {name} has kept no estimator")
+    encoder = TrainingSet.load(project.storage.local_folder(built.stored_path)).encoder
     return Model(project.spec, encoder, parse_estimator(result.estimator), name, project.model_types[name].matrix)
 
 
-def _shown(result: "SearchResult") -> dict:
+def _metadata(result: "SearchResult") -> dict[str, Any]:
     from mlops_assets.core.report.plots import markdown_image, search_history
 
     best = result.best
@@ -161,6 +239,7 @@ def _shown(result: "SearchResult") -> dict:
 
 
 def _table(trials: "Sequence[Trial]", rows: int = 10) -> str:
-    ranked = sorted((t for t in trials if t.loss is not None), key=lambda trial: trial.loss)[:rows]
-    lines = [f"| {t.number + 1} | {t.loss:.4g} | {t.seconds:.1f} | `{json.dumps(t.params)}` |" for t in ranked]
+    scored = [(trial.loss, trial) for trial in trials if trial.loss is not None]
+    ranked = sorted(scored, key=lambda pair: pair[0])[:rows]
+    lines = [f"| {t.number + 1} | {loss:.4g} | {t.seconds:.1f} | `{json.dumps(t.params)}` |" for loss, t in ranked]
     return "\n".join(["| trial | validation RMSE | seconds | parameters |", "|---|---|---|---|", *lines])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,19 +23,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model in the contest, and its squared errors (n,) on the judged rows."""
+    """A model on the leaderboard, and its squared errors (n,) on the judged rows. Baselines have no version."""
 
     name: str
-    version: int | None
     squared_errors: np.ndarray
     interval: Interval
-    validation_rmse: float | None = None
-    trials: int | None = None
-    fit_seconds: float | None = None
+    version: int | None
 
     @property
     def rmse(self) -> float:
         return float(np.sqrt(self.squared_errors.mean()))
+
+
+@dataclass(frozen=True)
+class Candidate(Entry):
+    """A registered model that could become champion, and what it was found and fitted with."""
+
+    version: int
+    validation_rmse: float
+    trials: int
+    fit_seconds: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Contest:
     """
 
     judged_on: SplitName
-    candidates: tuple[Entry, ...]  # best validation RMSE first
+    candidates: tuple[Candidate, ...]  # best validation RMSE first
     reigning: Version | None
     champion: Entry | None
     champion_note: str
@@ -54,7 +61,7 @@ class Contest:
     verdict: Verdict
 
     @property
-    def challenger(self) -> Entry:
+    def challenger(self) -> Candidate:
         return self.candidates[0]
 
 
@@ -71,7 +78,7 @@ def hold_contest(
     entries = [_candidate(project, name, record, rows) for name, record in fitted.items()]
     candidates = tuple(sorted(entries, key=lambda entry: entry.validation_rmse))
     baselines = tuple(
-        _entry(project, name, None, (prediction - rows.y) ** 2)
+        _entry(project, name, (prediction - rows.y) ** 2)
         for name, prediction in baseline_predictions(project, parts["train"], rows, vocabularies).items()
     )
     reigning = project.registry.champion()
@@ -92,7 +99,7 @@ def baseline_predictions(
     project: Project, train: Rows, rows: Rows, vocabularies: Mapping[str, Vocabulary]
 ) -> dict[str, np.ndarray]:
     """What one would say without a model: the mean, and the mean of the main categories."""
-    found = {"mean": mean_baseline(train.y, len(rows))}
+    predictions = {"mean": mean_baseline(train.y, len(rows))}
     features = project.spec.features
     group = features.pairs[0] if features.pairs else features.categorical[:1]
     if group:
@@ -100,18 +107,19 @@ def baseline_predictions(
         def codes(part: Rows) -> np.ndarray:
             return np.column_stack([vocabularies[name].encode(part.columns[name]) for name in group])
 
-        found[f"mean of {' and '.join(group)}"] = group_mean_baseline(codes(train), train.y, codes(rows))
-    return found
+        predictions[f"mean of {' and '.join(group)}"] = group_mean_baseline(codes(train), train.y, codes(rows))
+    return predictions
 
 
-def _candidate(project: Project, name: str, record: Record, rows: Rows) -> Entry:
+def _candidate(project: Project, name: str, record: Record, rows: Rows) -> Candidate:
     version = record.value("version")
     model = project.registry.load(version)
-    return _entry(
-        project,
+    squared_errors = (model.predict_columns(rows.columns) - rows.y) ** 2
+    return Candidate(
         name,
+        squared_errors,
+        _interval(project, squared_errors),
         version,
-        (model.predict_columns(rows.columns) - rows.y) ** 2,
         validation_rmse=record.value("validation_rmse"),
         trials=record.value("trials"),
         fit_seconds=record.value("fit_seconds"),
@@ -137,37 +145,40 @@ def _champion(project: Project, reigning: Version | None, rows: Rows, judged: se
     if gone := [alias for alias in model.spec.inputs() if alias not in rows.columns]:
         return None, f"version {number} needs {', '.join(gone)}, which clean data no longer has: it is not defended"
     prediction = model.predict_columns(rows.columns)
-    return _entry(project, reigning.model_type, number, (prediction - rows.y) ** 2), note
+    return _entry(project, reigning.model_type, (prediction - rows.y) ** 2, number), note
 
 
-def _entry(project: Project, name: str, version: int | None, squared_errors: np.ndarray, **told) -> Entry:
+def _entry(project: Project, name: str, squared_errors: np.ndarray, version: int | None = None) -> Entry:
+    return Entry(name, squared_errors, _interval(project, squared_errors), version)
+
+
+def _interval(project: Project, squared_errors: np.ndarray) -> Interval:
     settings = project.settings
-    interval = rmse_interval(squared_errors, confidence=settings.confidence, seed=settings.seed)
-    return Entry(name, version, squared_errors, interval, **told)
+    return rmse_interval(squared_errors, confidence=settings.confidence, seed=settings.seed)
 
 
-def leaderboard(contest: Contest) -> list[dict]:
+def leaderboard(contest: Contest) -> list[dict[str, Any]]:
     """The contest as rows: candidates by validation RMSE, the reigning champion, the baselines."""
     champion = [("champion", contest.champion)] if contest.champion else []
-    entries = [("candidate", entry) for entry in contest.candidates] + champion
-    entries += [("baseline", entry) for entry in contest.baselines]
+    entries: list[tuple[str, Entry]] = [("candidate", entry) for entry in contest.candidates]
+    entries += [*champion, *(("baseline", entry) for entry in contest.baselines)]
     return [
         {
             "role": role,
             "model": entry.name,
             "version": entry.version,
-            "trials": entry.trials,
-            "validation_rmse": entry.validation_rmse,
+            "trials": getattr(entry, "trials", None),
+            "validation_rmse": getattr(entry, "validation_rmse", None),
             "rmse": entry.rmse,
             "low": entry.interval.low,
             "high": entry.interval.high,
-            "fit_seconds": entry.fit_seconds,
+            "fit_seconds": getattr(entry, "fit_seconds", None),
         }
         for role, entry in entries
     ]
 
 
-def as_markdown(rows: list[dict], judged_on: str, unit: str, confidence: float) -> str:
+def as_markdown(rows: list[dict[str, Any]], judged_on: str, unit: str, confidence: float) -> str:
     """Leaderboard rows as a Markdown table."""
     held = f"{judged_on} RMSE ({unit or 'target'})"
     lines = [

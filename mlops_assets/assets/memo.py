@@ -26,26 +26,9 @@ if TYPE_CHECKING:
     from mlops_assets.resources.artefacts.local import Stored
 
 
-FRONT = "overview"  # shows what has no page of its own
-BOARD_OF = {
-    "raw_data": "data",
-    "clean_data": "data",
-    "training_set": "data",
-    "hyperparameters": "model",
-    "sklearn_model": "model",
-    "xgboost_model": "model",
-    "champion_model": FRONT,
-    "predictions": "predictions",
-    "requested_predictions": "predictions",
-    "model_performance": "predictions",
-    "drift_report": "data",
-    "backtest_report": "backtest",
-}
-
-
-def dashboard_link(project: Project, asset: str) -> dict[str, dg.MetadataValue]:
+def dashboard_link(project: Project, board: str) -> dict[str, dg.MetadataValue]:
     """The dashboard that shows an asset over time."""
-    address = f"{project.settings.pages_url}/dashboards/?board={BOARD_OF.get(asset, FRONT)}"
+    address = f"{project.settings.pages_url}/dashboards/?board={board}"
     return {"dashboard": dg.MetadataValue.url(address)}
 
 
@@ -56,9 +39,6 @@ def column_lineage(upstream: str, lineage: Lineage) -> dict[str, dg.MetadataValu
     return {"dagster/column_lineage": dg.MetadataValue.column_lineage(dg.TableColumnLineage(columns))}
 
 
-OWNERS = ["team:mlops"]
-# What a network or a server did may pass; what a file or a setting says will not.
-RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 _WORTH_A_RETRY = (SourceUnreachable, StorageUnreachable, ClusterUnreachable, TrackingError)
 INTERRUPTED = "interrupted"
 
@@ -109,18 +89,26 @@ class Making:
     recipe: Recipe
     record: Record | None
     reasons: tuple[str, ...]
+    dashboard: str
 
     @property
     def unchanged(self) -> bool:
         return not self.reasons
 
+    @property
+    def newest(self) -> Record:
+        """The newest materialisation, which is there where nothing has changed."""
+        if self.record is None:
+            raise DataError("it was never made")
+        return self.record
+
     def again(self) -> dg.MaterializeResult:
         """The newest materialisation once more: nothing was computed, and it says so."""
-        record = self.record
+        record = self.newest
         reason = f"nothing changed since {record.made_at:%Y-%m-%d %H:%M} UTC"
         self.context.log.info(f"{record.asset}: {reason}; not computed again")
-        told = dict(record.metadata) | {"recomputed": False, "reason": reason}
-        return dg.MaterializeResult(metadata=told, data_version=dg.DataVersion(record.content))
+        metadata: dict[str, Any] = {**record.metadata, "recomputed": False, "reason": reason}
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.content))
 
     @contextmanager
     def discarding(self, stored: Stored | None) -> Iterator[None]:
@@ -137,7 +125,7 @@ class Making:
         metadata = dict(made.metadata) | {"recomputed": True, "reason": "; ".join(self.reasons)}
         metadata |= {RECIPE: self.recipe.to_json(), CONTENT: made.content}
         asset, partition = _identity(self.context)
-        metadata |= dashboard_link(self.project, asset)
+        metadata |= dashboard_link(self.project, self.dashboard)
         if made.path:
             metadata[PATH] = made.path
             keep = {made.path} | ({self.record.path} if self.record and self.record.path else set())
@@ -145,11 +133,14 @@ class Making:
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
 
 
-def begin(context: dg.AssetExecutionContext, project: Project, recipe: Recipe) -> Making:
-    """Compare the recipe with that of the newest materialisation, and log what has changed."""
+def begin(context: dg.AssetExecutionContext, project: Project, recipe: Recipe, dashboard: str) -> Making:
+    """Compare the recipe with that of the newest materialisation, and log what has changed.
+
+    `dashboard`: the one that shows the asset.
+    """
     asset, partition = _identity(context)
     record = latest(context.instance, asset, partition)
-    making = Making(context, project, recipe, record, why_stale(project, record, recipe))
+    making = Making(context, project, recipe, record, why_stale(project, record, recipe), dashboard)
     if not making.unchanged:
         context.log.info(f"{asset}: {'; '.join(making.reasons)}")
     return making

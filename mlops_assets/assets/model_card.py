@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.assets import recipes
-from mlops_assets.assets.explanations import explained, read_artefact, stored_explanation, write_artefacts
+from mlops_assets.assets import clean_data, hyperparameters, models, raw_data, training_set
+from mlops_assets.assets.explanations import explained, explanation_of, read_artefact, write_artefacts
 from mlops_assets.assets.records import newest
 from mlops_assets.project import Project
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.mlflow.registry import Version
 
+_MADE_BY = (raw_data.ENTRY, clean_data.ENTRY, training_set.ENTRY, hyperparameters.ENTRY, models.SKLEARN, models.XGBOOST)
 FOLDER, MARKDOWN, PAGE = "model_card", "model_card.md", "model_card.html"
 
 
@@ -64,7 +65,7 @@ def _make_card(
         rows_by_month={month: record.value("dagster/row_count") for month, record in records.items()},
         inputs=project.registry.load(champion.number).signature,
         judged=_judged(project, contest, parts, months),
-        explanation=stored_explanation(project, champion),
+        explanation=explanation_of(instance, project, champion, months.all[-1]),
         origin=_origin(project, champion),
     )
     redact = project.spec.redact
@@ -110,7 +111,7 @@ def _origin(project: Project, champion: "Version") -> "Origin":
         "training set": tags["training_set"],
         "recipe": tags["recipe"],
         "won as": f"version {tags['candidate']}",
-        "code versions": ", ".join(f"{asset} {number}" for asset, number in recipes.CODE_VERSIONS.items()),
+        "code versions": ", ".join(f"{entry.name} {entry.code_version}" for entry in _MADE_BY),
         "seed": str(settings.seed),
         "packages": ", ".join([f"python=={python_version()}", *requirements()]),
     }
@@ -119,5 +120,5 @@ def _origin(project: Project, champion: "Version") -> "Origin":
         "MLOPS_SEED": settings.seed,
         "MLOPS_MODEL_TYPES": ",".join(settings.model_types),
     }
-    given = " ".join(f"{name}={value}" for name, value in names.items())
-    return Origin(facts, parameters, f"{given} mlops-assets run")
+    settings_of_the_run = " ".join(f"{name}={value}" for name, value in names.items())
+    return Origin(facts, parameters, f"{settings_of_the_run} mlops-assets run")

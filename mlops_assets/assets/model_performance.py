@@ -1,35 +1,72 @@
-"""Realised performance: a month's predictions beside what came true, and beside what the gate had promised."""
+"""`model_performance`: a month's predictions beside what came true, and beside what the gate had promised."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
+from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets import recipes
-from mlops_assets.assets.memo import OWNERS, RETRY, Made, begin, clear_failures
-from mlops_assets.assets.realised import Found, Line, find_outcomes
-from mlops_assets.assets.records import latest, newest
+from mlops_assets.assets.champion_model import answered_then
+from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin, clear_failures
+from mlops_assets.assets.realised import Line, RealisedMonth, event_limits, realised_month
+from mlops_assets.assets.recipes import tracking_place
+from mlops_assets.assets.records import Record, latest, newest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.performance import Realised, Segment, by_category, by_prediction, main_category
+from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
-ASSET, CHECK = "model_performance", "performance_as_promised"
+NAME, CODE_VERSION = "model_performance", "1"
+CHECK = "performance_as_promised"
 
 
-def performance_asset(months: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """`model_performance` by month."""
+def recipe(project: Project, month: str, cleaned: Record, champion: Record, previous: Record | None) -> Recipe:
+    """A month's truth, the version that answered then, and the online rows about events of this month alone.
 
+    A later champion does not change who answered, and what the prediction log has forgotten was still asked.
+    """
+    if not champion.value("champion_version"):
+        raise DataError("there is no champion whose predictions could be judged: no candidate has beaten the baselines")
+    settings = {
+        "confidence": project.settings.confidence,
+        "margin": project.settings.performance_margin,
+        "tracking": tracking_place(project),
+    }
+    before = previous.recipe.parts if previous else {"settings": {}, "data": {}, "upstream": {}}
+    stand_in = champion.value("champion_version")
+    if before["settings"].get("tracking") == settings["tracking"]:
+        stand_in = before["upstream"]["version"]
+    log = project.prediction_log.extent(*event_limits(month))
+    recorded = before["data"].get("newest online row", ""), before["data"].get("online rows", 0)
+    newest_row, rows = max((log.newest, log.rows), recorded)
+    return Recipe(
+        {
+            "code": CODE_VERSION,
+            "settings": settings,
+            "data": {"newest online row": newest_row, "online rows": rows},
+            "upstream": {"clean_data": cleaned.content, "version": answered_then(champion, month) or stand_in},
+        }
+    )
+
+
+def _recipe_now(state: State, partition: str | None) -> Recipe:
+    instance, month = state.instance, partition or ""
+    champion = newest(instance, "champion_model")
+    return recipe(state.project, month, newest(instance, "clean_data", month), champion, latest(instance, NAME, month))
+
+
+def build(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
-        name=ASSET,
         deps=["clean_data", "predictions"],
-        partitions_def=months,
+        partitions_def=ENTRY.partitions(project),
         group_name="monitoring",
         owners=OWNERS,
         kinds={"python"},
-        code_version=recipes.CODE_VERSIONS[ASSET],
+        code_version=CODE_VERSION,
         retry_policy=RETRY,
         check_specs=[
-            dg.AssetCheckSpec(CHECK, asset=ASSET, description="Errors are about those that the gate had measured.")
+            dg.AssetCheckSpec(CHECK, asset=NAME, description="Errors are about those that the gate had measured.")
         ],
     )
     def model_performance(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
@@ -40,33 +77,48 @@ def performance_asset(months: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     return model_performance
 
 
+ENTRY = AssetEntry(
+    name=NAME,
+    code_version=CODE_VERSION,
+    job="measure_performance",
+    about="Compare one month's predictions with what came true.",
+    build=build,
+    recipe=_recipe_now,
+    partitioned_by="period",
+    dashboard="predictions",
+    # A month that is scored again has not been answered by another champion then.
+    unmoved_by=frozenset({"predictions"}),
+    once_in_a_retraining=True,  # the log of online predictions goes on growing meanwhile
+)
+
+
 def _measure(
     context: dg.AssetExecutionContext, project: Project
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     month, instance = context.partition_key, context.instance
     cleaned, champion = newest(instance, "clean_data", month), newest(instance, "champion_model")
-    previous = latest(instance, ASSET, month)
-    making = begin(context, project, recipes.model_performance(project, month, cleaned, champion, previous))
+    previous = latest(instance, NAME, month)
+    making = begin(context, project, recipe(project, month, cleaned, champion, previous), ENTRY.dashboard)
     if making.unchanged:
-        yield _check(*(making.record.value(name) for name in ("kept", "beyond_doubt", "judgement")))
+        yield _check(*(making.newest.value(name) for name in ("kept", "beyond_doubt", "judgement")))
         yield making.again()
         return
-    found = find_outcomes(instance, project, cleaned, making.recipe.parts["upstream"]["version"])
-    judged = [line.judgement for line in found.lines if line.judgement]
-    verdict = {
+    realised = realised_month(instance, project, cleaned, making.recipe.parts["upstream"]["version"])
+    judged = [line.judgement for line in realised.lines if line.judgement]
+    verdict: dict[str, Any] = {
         "kept": all(judgement.kept for judgement in judged),
         "beyond_doubt": any(judgement.beyond_doubt for judgement in judged),
-        "judgement": "; ".join([*(f"{line.name}: {line.verdict}" for line in found.lines), *found.notes]),
+        "judgement": "; ".join([*(f"{line.name}: {line.verdict}" for line in realised.lines), *realised.notes]),
     }
-    yield _check(**verdict)
-    content = Recipe({line.name: list(astuple(line.realised)) for line in found.lines}).digest
-    yield making.done(Made(content, None, _shown(project, found, month) | verdict))
+    yield _check(verdict["kept"], verdict["beyond_doubt"], verdict["judgement"])
+    content = Recipe({line.name: list(astuple(line.realised)) for line in realised.lines}).digest
+    yield making.done(Made(content, None, _metadata(project, realised, month) | verdict))
 
 
 def _check(kept: bool, beyond_doubt: bool, judgement: str) -> dg.AssetCheckResult:
     """A failure is an error where chance does not explain it, else a warning."""
     return dg.AssetCheckResult(
-        asset_key=ASSET,
+        asset_key=NAME,
         check_name=CHECK,
         passed=kept,
         severity=dg.AssetCheckSeverity.ERROR if beyond_doubt else dg.AssetCheckSeverity.WARN,
@@ -74,14 +126,14 @@ def _check(kept: bool, beyond_doubt: bool, judgement: str) -> dg.AssetCheckResul
     )
 
 
-def _shown(project: Project, found: Found, month: str) -> dict:
+def _metadata(project: Project, realised: RealisedMonth, month: str) -> dict[str, Any]:
     """Numbers of the batch, or of what was asked online where there is none; the same and more as a table."""
-    if not found.lines:
-        return {"dagster/row_count": 0, "online_rows_asked": found.asked_online}
-    line, unit = found.lines[0], project.spec.target.unit
-    segments = _segments(project, found, line)
-    shown = {
-        "performance": dg.MetadataValue.md(_table(found.lines, segments, unit)),
+    if not realised.lines:
+        return {"dagster/row_count": 0, "online_rows_asked": realised.asked_online}
+    line, unit = realised.lines[0], project.spec.target.unit
+    segments = _segments(project, realised, line)
+    metadata = {
+        "performance": dg.MetadataValue.md(_table(realised.lines, segments, unit)),
         "performance_plot": dg.MetadataValue.md(_plot(line, segments, unit, month)),
         "dagster/row_count": line.realised.rows,
         "model_version": line.version.number,
@@ -89,28 +141,28 @@ def _shown(project: Project, found: Found, month: str) -> dict:
         "registered_model": dg.MetadataValue.url(line.version.url),
         "learnt_from_it": line.learnt,
         **_numbers("realised", line.realised),
-        "online_rows_asked": found.asked_online,
+        "online_rows_asked": realised.asked_online,
     }
     if line.promise:
         low, high = line.promise.interval.low, line.promise.interval.high
-        shown |= {"promised_rmse": line.promise.rmse, "promised_low": low, "promised_high": high}
-    online = [line for line in found.lines if line.way == "online"]
+        metadata |= {"promised_rmse": line.promise.rmse, "promised_low": low, "promised_high": high}
+    online = [line for line in realised.lines if line.way == "online"]
     if online:
-        shown |= _numbers("online", max(online, key=lambda line: line.realised.rows).realised)
-        shown["online_rows"] = sum(line.realised.rows for line in online)
-    return shown
+        metadata |= _numbers("online", max(online, key=lambda line: line.realised.rows).realised)
+        metadata["online_rows"] = sum(line.realised.rows for line in online)
+    return metadata
 
 
 def _numbers(prefix: str, realised: Realised) -> dict[str, float]:
-    told = {name: getattr(realised, name) for name in ("rmse", "mae", "bias", "coverage")}
-    return {f"{prefix}_{name}": value for name, value in told.items() if value is not None}
+    values = {name: getattr(realised, name) for name in ("rmse", "mae", "bias", "coverage")}
+    return {f"{prefix}_{name}": value for name, value in values.items() if value is not None}
 
 
-def _segments(project: Project, found: Found, line: Line) -> list[Segment]:
+def _segments(project: Project, realised: RealisedMonth, line: Line) -> list[Segment]:
     """Of the batch, thirds of what was predicted and the main category; of other lines the thirds alone."""
     segments, category = by_prediction(line.outcomes), main_category(project.spec)
     if line.way == "batch" and category:
-        segments += by_category(line.outcomes, found.truth.columns[category], category)
+        segments += by_category(line.outcomes, realised.truth.columns[category], category)
     return [replace(segment, name=project.spec.redact(segment.name)) for segment in segments]
 
 
@@ -121,8 +173,8 @@ def _table(lines: Sequence[Line], segments: Sequence[Segment], unit: str) -> str
     ]
     for line in lines:
         promise = line.promise
-        told = f"{promise.rmse:.4g} ({promise.interval.low:.4g} to {promise.interval.high:.4g})" if promise else ""
-        rows.append(_row(f"**{line.name}**", line.realised, told))
+        promised = f"{promise.rmse:.4g} ({promise.interval.low:.4g} to {promise.interval.high:.4g})" if promise else ""
+        rows.append(_row(f"**{line.name}**", line.realised, promised))
     rows += [_row(segment.name, segment.realised, "") for segment in segments]
     return "\n".join(rows)
 

@@ -1,40 +1,69 @@
-"""Final models: each type fitted with its best parameters on the train split, logged and registered."""
+"""`sklearn_model` and `xgboost_model`: each type fitted with its best parameters on the train split, and registered."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlops_assets.assets import recipes
+from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.explanations import explained
 from mlops_assets.assets.final_fit import fit_final
-from mlops_assets.assets.memo import OWNERS, RETRY, Made, Making, begin, clear_failures
-from mlops_assets.assets.partitions import model_type_mapping
+from mlops_assets.assets.memo import Made, Making, begin, clear_failures
+from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning, tracking_place
 from mlops_assets.assets.records import Record, newest
+from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import RECIPE_TAG
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.registry import Version
 
-GROUP = "training"
+SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "2"
+DASHBOARD = "model"
 
 
-def training_assets(sklearn_types: tuple[str, ...], xgboost_types: tuple[str, ...]) -> list[dg.AssetsDefinition]:
-    """`sklearn_model` by type and `xgboost_model`, each only where the settings list such a type."""
-    assets = []
-    if sklearn_types:
-        partitions = dg.StaticPartitionsDefinition(list(sklearn_types))
-        assets.append(_model_asset("sklearn_model", "sklearn", model_type_mapping(sklearn_types), partitions))
-    if xgboost_types:
-        mapping = dg.SpecificPartitionsPartitionMapping(list(xgboost_types))
-        assets.append(_model_asset("xgboost_model", "xgboost", mapping, None, xgboost_types[0]))
-    return assets
+def recipe(asset: str, project: Project, built: Record, tuned: Record) -> Recipe:
+    """The training set, the best parameters, the coverage of intervals, and the libraries that fit."""
+    settings: dict[str, Any] = {"seed": project.settings.seed, "tracking": tracking_place(project)}
+    settings |= {"coverage": project.settings.coverage} | thinning(project, built.value("dagster/row_count"))
+    if asset == XGBOOST_NAME and project.settings.final_fit != "local":
+        settings["final_fit"] = "divided"  # wherever the cluster is
+    return Recipe(
+        {
+            "code": CODE_VERSION,
+            "settings": settings,
+            "upstream": {"training_set": built.content, "hyperparameters": tuned.content},
+            "libraries": libraries(*LIBRARIES),
+        }
+    )
 
 
-def _model_asset(
+def _recipe_now(asset: str) -> Callable[[State, str | None], Recipe]:
+    def recipe_now(state: State, partition: str | None) -> Recipe:
+        built = newest(state.instance, "training_set")
+        model_type = partition or state.project.xgboost_types[0]
+        return recipe(asset, state.project, built, newest(state.instance, "hyperparameters", model_type))
+
+    return recipe_now
+
+
+def _build_sklearn(project: Project) -> dg.AssetsDefinition:
+    types = project.sklearn_types
+    mapping = dg.StaticPartitionMapping({name: name for name in types})  # each takes the search of its own type
+    return _build(SKLEARN_NAME, "sklearn", mapping, SKLEARN.partitions(project))
+
+
+def _build_xgboost(project: Project) -> dg.AssetsDefinition:
+    mapping = dg.SpecificPartitionsPartitionMapping(list(project.xgboost_types))
+    return _build(XGBOOST_NAME, "xgboost", mapping, None, project.xgboost_types[0])
+
+
+def _build(
     asset: str,
     kind: str,
     mapping: dg.PartitionMapping,
@@ -45,19 +74,41 @@ def _model_asset(
         name=asset,
         deps=["training_set", dg.AssetDep("hyperparameters", partition_mapping=mapping)],
         partitions_def=partitions,
-        group_name=GROUP,
+        group_name="training",
         owners=OWNERS,
         kinds={"python", kind, "mlflow"},
-        code_version=recipes.CODE_VERSIONS[asset],
+        code_version=CODE_VERSION,
         retry_policy=RETRY,
         description=f"The final {kind} model with its best parameters, fitted on the train split and registered.",
     )
     def model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
-        name = only_type or context.partition_key
         with clear_failures(project):
-            return _fit(context, project, asset, name)
+            return _fit(context, project, asset, only_type or context.partition_key)
 
     return model
+
+
+SKLEARN = AssetEntry(
+    name=SKLEARN_NAME,
+    code_version=CODE_VERSION,
+    job="fit_sklearn",
+    about="Fit the final model of one scikit-learn type.",
+    build=_build_sklearn,
+    recipe=_recipe_now(SKLEARN_NAME),
+    partitioned_by="scikit-learn type",
+    dashboard=DASHBOARD,
+    is_wanted=lambda project: bool(project.sklearn_types),
+)
+XGBOOST = AssetEntry(
+    name=XGBOOST_NAME,
+    code_version=CODE_VERSION,
+    job="fit_xgboost",
+    about="Fit the final XGBoost model.",
+    build=_build_xgboost,
+    recipe=_recipe_now(XGBOOST_NAME),
+    dashboard=DASHBOARD,
+    is_wanted=lambda project: bool(project.xgboost_types),
+)
 
 
 def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: str) -> dg.MaterializeResult:
@@ -67,18 +118,18 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
 
     built = newest(context.instance, "training_set")
     tuned = newest(context.instance, "hyperparameters", name)
-    making = begin(context, project, recipes.model(asset, project, built, tuned))
+    making = begin(context, project, recipe(asset, project, built, tuned), DASHBOARD)
     if making.unchanged:
         return making.again()
-    training_set = TrainingSet.load(project.storage.local_folder(built.path))
+    training_set = TrainingSet.load(project.storage.local_folder(built.stored_path))
     version = project.registry.made_from(making.recipe.digest)  # by a run that was killed before it could say so
     version = version or _register(context, project, making, training_set, tuned)
     matrix = training_set.matrix(project.model_types[name].matrix, "validation")
     prediction = predict(project.registry.load(version.number).estimator, matrix)
     plot = predicted_against_true(training_set.target("validation"), prediction, project.spec.target.unit)
     rounds = {"rounds": tuned.value("rounds")} if tuned.value("rounds") else {}  # only XGBoost counts them
-    shown = project.tracking.metrics(version.run_id) | rounds
-    shown |= {
+    metadata = project.tracking.metrics(version.run_id) | rounds
+    metadata |= {
         "model_type": name,
         "version": version.number,
         "trials": tuned.value("trials"),
@@ -87,8 +138,8 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         "mlflow": dg.MetadataValue.url(project.tracking.run_url(version.run_id)),
         "registered_model": dg.MetadataValue.url(version.url),
     }
-    shown |= explained(context.instance, project, version, training_set.months.validation[-1])
-    return making.done(Made(making.recipe.digest, None, shown))
+    metadata |= explained(context.instance, project, version, training_set.months.validation[-1])
+    return making.done(Made(making.recipe.digest, None, metadata))
 
 
 def _register(
@@ -100,7 +151,7 @@ def _register(
     from mlops_assets.core.model.intervals import calibrate, needed_levels
     from mlops_assets.core.model.model import Model, finish
 
-    name, settings = tuned.partition, project.settings
+    name, settings = tuned.partition_key, project.settings
     kind = project.model_types[name].matrix
     final = fit_final(project, training_set, tuned, name, tuned.value("rounds"))
     fitted = final.fitted
@@ -112,10 +163,10 @@ def _register(
     levels = needed_levels(training_set.levels, settings.coverage)
     intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels)
     model = finish(model, final.X, training_set.specimens, intervals)
-    about = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
-    about |= {"months": ",".join(training_set.months.all), RECIPE_TAG: making.recipe.digest}
-    about |= {"code_version": making.recipe.parts["code"]}
-    with project.tracking.run(context, f"fit {name}", about) as run, tempfile.TemporaryDirectory() as folder:
+    tags = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
+    tags |= {"months": ",".join(training_set.months.all), RECIPE_TAG: making.recipe.digest}
+    tags |= {"code_version": making.recipe.parts["code"]}
+    with project.tracking.run(context, f"fit {name}", tags) as run, tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
         return project.registry.log(
             run,
@@ -125,12 +176,12 @@ def _register(
             params=fitted.params,
             metrics=metrics
             | {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares},
-            tags=about,
+            tags=tags,
         )
 
 
-def example_rows(context: dg.AssetExecutionContext, project: Project, month: str, count: int = 5):
+def example_rows(context: dg.AssetExecutionContext, project: Project, month: str, count: int = 5) -> "pd.DataFrame":
     """The first clean rows of a month as a DataFrame of a model's inputs."""
     cleaned = newest(context.instance, "clean_data", month)
-    table = project.storage.read_table(cleaned.path, list(project.spec.inputs()))
+    table = project.storage.read_table(cleaned.stored_path, list(project.spec.inputs()))
     return table.slice(0, count).to_pandas()

@@ -6,13 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
 
-from mlops_assets.assets import recipes
+from mlops_assets.assets import predictions
 from mlops_assets.assets.champion_model import PROMISED_INTERVAL, PROMISED_RMSE
 from mlops_assets.assets.records import Record, latest
 from mlops_assets.core.columns import Columns, concatenate, from_rows, from_table
@@ -20,6 +21,8 @@ from mlops_assets.core.metrics import Interval
 from mlops_assets.core.model.answers import NUMBERS, Answers
 from mlops_assets.core.monitor.performance import Judgement, Outcomes, Promise, Realised, identity, join, judge, realise
 from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET
+from mlops_assets.dataset import SNAPSHOT
+from mlops_assets.dataset.periods import month_end, month_start
 from mlops_assets.errors import InputError, ModelError
 from mlops_assets.project import Project
 
@@ -67,7 +70,7 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class RealisedMonth:
     """All lines of a month, batch first; notes on what could not be used."""
 
     lines: tuple[Line, ...]
@@ -76,9 +79,9 @@ class Found:
     notes: tuple[str, ...]
 
 
-def find_outcomes(instance: dg.DagsterInstance, project: Project, cleaned: Record, number: int) -> Found:
+def realised_month(instance: dg.DagsterInstance, project: Project, cleaned: Record, number: int) -> RealisedMonth:
     """The outcomes of a month's clean rows: those of the batch by version `number`, and of what was asked online."""
-    table = project.storage.read_table(cleaned.path)
+    table = project.storage.read_table(cleaned.stored_path)
     columns = from_table(table, project.spec.inputs())
     truth = Truth(columns, table.column(ROW_ID).to_numpy(), table.column(TARGET).to_numpy())
     lines, notes, versions = [], [], project.registry.versions()
@@ -87,19 +90,19 @@ def find_outcomes(instance: dg.DagsterInstance, project: Project, cleaned: Recor
     else:
         try:
             outcomes = _batch(instance, project, cleaned, truth, versions[number])
-            lines.append(_line(project, "batch", versions[number], outcomes, cleaned.partition))
+            lines.append(_line(project, "batch", versions[number], outcomes, cleaned.partition_key))
         except (ModelError, InputError) as error:
             notes.append(f"version {number} cannot answer: {error}")
-    asked, unfit = _asked_online(project, cleaned.partition)
+    asked, unfit = _asked_online(project, cleaned.partition_key)
     if unfit:
         notes.append(f"{unfit} row(s) that were asked online do not have the inputs that the dataset has now")
     for number, (rows, answers) in sorted(asked.items()):
         if number not in versions:
             notes.append(f"version {number}, which answered {len(answers)} row(s) online, is no longer registered")
         elif len(outcomes := join(truth.columns, truth.y, rows, answers, identity(project.spec))):
-            lines.append(_line(project, "online", versions[number], outcomes, cleaned.partition))
+            lines.append(_line(project, "online", versions[number], outcomes, cleaned.partition_key))
     count = unfit + sum(len(answers) for _, answers in asked.values())
-    return Found(tuple(lines), truth, count, tuple(notes))
+    return RealisedMonth(tuple(lines), truth, count, tuple(notes))
 
 
 def _line(project: Project, way: str, version: Version, outcomes: Outcomes, month: str) -> Line:
@@ -122,7 +125,7 @@ def _batch(instance: dg.DagsterInstance, project: Project, cleaned: Record, trut
     """From the month's predictions where they are of this version and these rows; else it is asked again."""
     made = latest(instance, "predictions", cleaned.partition)
     if made and _is_of(project, made, version, cleaned):
-        table = project.storage.read_table(made.path, [ROW_ID, *NUMBERS])
+        table = project.storage.read_table(made.stored_path, [ROW_ID, *NUMBERS])
         rows = np.searchsorted(table.column(ROW_ID).to_numpy(), truth.row_id)
         return Outcomes(truth.y, *(table.column(name).to_numpy()[rows] for name in NUMBERS))
     model = project.registry.load(version.number)
@@ -136,10 +139,15 @@ def _is_of(project: Project, made: Record, version: Version, cleaned: Record) ->
     parts = made.recipe.parts
     return (
         made.value("model_version") == version.number
-        and parts["code"] == recipes.CODE_VERSIONS["predictions"]
+        and parts["code"] == predictions.CODE_VERSION
         and parts["upstream"]["raw_data"] == cleaned.recipe.parts["upstream"]["raw_data"]
-        and project.storage.exists(made.path)
+        and project.storage.exists(made.stored_path)
     )
+
+
+def event_limits(month: str) -> tuple[datetime | None, datetime | None]:
+    """The start of a month and of the next; none for a snapshot."""
+    return (None, None) if month == SNAPSHOT else (month_start(month), month_end(month))
 
 
 def _asked_online(project: Project, month: str) -> tuple[dict[int, tuple[Columns, Answers]], int]:
@@ -147,7 +155,7 @@ def _asked_online(project: Project, month: str) -> tuple[dict[int, tuple[Columns
     columns: dict[int, list[Columns]] = defaultdict(list)
     numbers: dict[int, list[np.ndarray]] = defaultdict(list)
     unfit = 0
-    for chunk in project.prediction_log.read_events(*recipes.event_limits(month)):
+    for chunk in project.prediction_log.read_events(*event_limits(month)):
         for version in {row.model_version for row in chunk}:
             rows = [row for row in chunk if row.model_version == version]
             usable = _usable(project, rows)
@@ -156,10 +164,16 @@ def _asked_online(project: Project, month: str) -> tuple[dict[int, tuple[Columns
                 columns[version].append(from_rows([row.inputs for row in usable], project.spec))
                 numbers[version].append(np.array([[getattr(row, name) for row in usable] for name in NUMBERS]))
     asked = {
-        version: (concatenate(columns[version]), Answers(*np.concatenate(numbers[version], axis=1), {}, {}))
+        version: (concatenate(columns[version]), _answers(np.concatenate(numbers[version], axis=1)))
         for version in columns
     }
     return asked, unfit
+
+
+def _answers(numbers: np.ndarray) -> Answers:
+    """Of predictions and the ends of their intervals, (3, n)."""
+    prediction, low, high = numbers
+    return Answers(prediction, low, high, {}, {})
 
 
 def _usable(project: Project, rows: Sequence[LoggedRow]) -> list[LoggedRow]:

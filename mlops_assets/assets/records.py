@@ -32,6 +32,20 @@ class Record:
     run_id: str
     made_at: datetime
 
+    @property
+    def partition_key(self) -> str:
+        """The partition that it is of; raises DataError for an asset without partitions."""
+        if self.partition is None:
+            raise DataError(f"{self.asset} has no partitions")
+        return self.partition
+
+    @property
+    def stored_path(self) -> str:
+        """Where its rows or files are; raises DataError for an asset that keeps none."""
+        if self.path is None:
+            raise DataError(f"{self.asset} keeps nothing in the storage")
+        return self.path
+
     def value(self, name: str) -> Any:
         """A metadata value as plain Python; None where it is absent."""
         return self.metadata[name].value if name in self.metadata else None
@@ -42,15 +56,16 @@ def latest(instance: dg.DagsterInstance, asset: str, partition: str | None = Non
     partitions = None if partition is None else [partition]
     selection = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=partitions)
     for entry in instance.fetch_materializations(selection, limit=1).records:
-        metadata = entry.asset_materialization.metadata
-        if RECIPE not in metadata or CONTENT not in metadata:
+        event = entry.asset_materialization
+        if event is None or RECIPE not in event.metadata or CONTENT not in event.metadata:
             return None
+        metadata = event.metadata
         return Record(
             asset=asset,
             partition=partition,
-            recipe=Recipe.from_json(metadata[RECIPE].value),
+            recipe=Recipe.from_json(str(metadata[RECIPE].value)),
             content=str(metadata[CONTENT].value),
-            path=metadata[PATH].value if PATH in metadata else None,
+            path=str(metadata[PATH].value) if PATH in metadata else None,
             metadata=metadata,
             run_id=entry.run_id,
             made_at=datetime.fromtimestamp(entry.timestamp, UTC),
@@ -91,7 +106,7 @@ def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version,
     if record is None:  # made by another Dagster instance: nothing here was predicted with it
         return
     content = Recipe({"champion": now.number}).digest
-    told = {
+    metadata: dict[str, Any] = {
         "champion_version": now.number,
         "champion_type": now.model_type,
         "decision": "rolled back",
@@ -100,5 +115,6 @@ def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version,
         REIGNS: dg.MetadataValue.json(reigned),
         CONTENT: content,
     }
-    metadata, tags = dict(record.metadata) | told, {"dagster/data_version": content}
+    metadata = {**record.metadata, **metadata}
+    tags = {"dagster/data_version": content}
     instance.report_runless_asset_event(dg.AssetMaterialization("champion_model", metadata=metadata, tags=tags))

@@ -1,4 +1,4 @@
-"""Predictions on request: the job `predict` answers the rows that its run config holds or names.
+"""`requested_predictions`: the job `predict` answers the rows that its run config holds or names.
 
 Its answers are kept under the run's id, and recorded as a materialisation of `requested_predictions`. They are
 no part of the pipeline: nothing is made from them, and nothing makes them stale.
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets.memo import OWNERS, clear_failures, dashboard_link
+from mlops_assets.assets.entry import OWNERS
+from mlops_assets.assets.memo import clear_failures, dashboard_link
 from mlops_assets.dataset import DatasetSpec, SqlSource
 from mlops_assets.errors import InputError, TrackingError
 from mlops_assets.project import Project
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.registry import Version
     from mlops_assets.sources.database import Database
 
-ASSET, JOB, OP = "requested_predictions", "predict", "answer"
+NAME, JOB, OP = "requested_predictions", "predict", "answer"
 MOST_SHOWN = 100
 _SOURCES = ("rows", "file", "table", "query")
-_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -52,7 +53,7 @@ class PredictConfig(dg.Config):
 def requested_predictions() -> dg.AssetSpec:
     """What the asset's page says; its materialisations come from the job."""
     return dg.AssetSpec(
-        ASSET,
+        NAME,
         deps=["champion_model"],
         description="Answers to rows that were sent with a run of the job `predict`, by run.",
         group_name="prediction",
@@ -91,7 +92,9 @@ def _example(spec: DatasetSpec, alias: str) -> Any:
     if kind == "time":
         return f"{spec.time.first_month if spec.time else '2024-01'}-15T08:00:00"
     if kind == "text":
-        return next((spec.redact(rule.one_of[0]) for rule in spec.rows if rule.column == alias and rule.one_of), "?")
+        return next(
+            (spec.redact(str(rule.one_of[0])) for rule in spec.rows if rule.column == alias and rule.one_of), "?"
+        )
     numeric = spec.features.numeric.get(alias)
     middle = sum(numeric.clip) / 2 if numeric and numeric.clip else 1
     return round(middle) if kind == "integer" else middle
@@ -102,27 +105,27 @@ def _answer(context: dg.OpExecutionContext, project: Project, config: PredictCon
 
     version = _version(project, config.version)
     model = project.registry.load(version.number)
-    chunks = ((columns, model.answer(columns)) for columns in _given(project, model, config))
+    chunks = ((columns, model.answer(columns)) for columns in _rows_to_predict(project, model, config))
     now, unit = datetime.now(UTC).isoformat(), project.spec.target.unit
     about = About(context.run_id, now, version.number, version.model_type, unit)
     answers = project.requested_answers
     count = answers.write(about, chunks)
     if not count:
         raise InputError("there is no row to predict: what was named is empty")
-    shown = answers.read(context.run_id, 0, MOST_SHOWN)
+    first = answers.read(context.run_id, 0, MOST_SHOWN)
     context.log.info(f"{count:,} answers of version {version.number} ({version.model_type})")
     return dg.AssetMaterialization(
-        ASSET,
+        NAME,
         metadata={
             "dagster/row_count": count,
             "model_version": version.number,
             "model_type": version.model_type,
             "unit": unit,
-            "answers": dg.MetadataValue.json(shown.as_rows()),
+            "answers": dg.MetadataValue.json(first.as_rows() if first else []),
             "path": f"{FOLDER}/{context.run_id}.parquet",
             "read_back": f"GET /runs/{context.run_id}/predictions",
             "registered_model": dg.MetadataValue.url(version.url),
-            **dashboard_link(project, ASSET),
+            **dashboard_link(project, "predictions"),
         },
     )
 
@@ -134,7 +137,7 @@ def _version(project: Project, number: int) -> "Version":
     return version
 
 
-def _given(project: Project, model: "Model", config: PredictConfig) -> Iterator["Columns"]:
+def _rows_to_predict(project: Project, model: "Model", config: PredictConfig) -> Iterator["Columns"]:
     """The rows that the config holds or names, a chunk at a time."""
     from mlops_assets.core.columns import from_rows
     from mlops_assets.sources.caller_rows import (
@@ -146,10 +149,10 @@ def _given(project: Project, model: "Model", config: PredictConfig) -> Iterator[
         stream_table,
     )
 
-    given = [name for name in _SOURCES if getattr(config, name)]
-    if len(given) != 1:
-        raise InputError(f"give exactly one of {', '.join(_SOURCES)} (given: {', '.join(given) or 'none'})")
-    if config.url_variable and given[0] not in ("table", "query"):
+    named = [name for name in _SOURCES if getattr(config, name)]
+    if len(named) != 1:
+        raise InputError(f"give exactly one of {', '.join(_SOURCES)} (given: {', '.join(named) or 'none'})")
+    if config.url_variable and named[0] not in ("table", "query"):
         raise InputError("url_variable is for a table or a query")
     if config.rows:
         return iter([from_rows(config.rows, model.spec)])
@@ -161,8 +164,8 @@ def _given(project: Project, model: "Model", config: PredictConfig) -> Iterator[
         chunks = rows_of_file(config.file, reader, spec, project.home / "downloads", **reach)
     else:
         stream = stream_table if config.table else stream_query
-        named = _VARIABLE.sub(lambda found: _variable(found[1]), config.table or config.query)
-        chunks = reader.tables(stream(_database(project, config.url_variable), named, CHUNK_ROWS), LABEL)
+        text = _VARIABLE.sub(lambda match: _variable(match[1]), config.table or config.query)
+        chunks = reader.tables(stream(_database(project, config.url_variable), text, CHUNK_ROWS), LABEL)
     return (chunk.columns for chunk in chunks)
 
 
@@ -171,9 +174,12 @@ def _database(project: Project, variable: str) -> "Database":
     from mlops_assets.sources.retries import Retry
 
     source, settings = project.spec.source, project.settings
-    if not variable and not isinstance(source, SqlSource):
+    if variable:
+        url, name = _variable(variable), f"the variable {variable}"
+    elif isinstance(source, SqlSource):
+        url, name = source.url, "source.url"
+    else:
         raise InputError("the dataset's own source is no database: give url_variable")
-    url, name = (_variable(variable), f"the variable {variable}") if variable else (source.url, "source.url")
     return Database(url, settings.http_timeout, Retry(settings.http_retries), name)
 
 
@@ -181,5 +187,5 @@ def _variable(name: str) -> str:
     if value := environment().get(name):
         return value
     # Whoever gave a value instead of a name shall not find it in the event log.
-    told = f"the environment variable {name}" if _NAME.fullmatch(name) else "what is named"
-    raise InputError(f"{told} is not set where runs are made: give the name of a variable that is")
+    what = f"the environment variable {name}" if _VARIABLE_NAME.fullmatch(name) else "what is named"
+    raise InputError(f"{what} is not set where runs are made: give the name of a variable that is")

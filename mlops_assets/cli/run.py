@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from mlops_assets.assets import recipes
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest
+from mlops_assets.assets.training_set import chosen_months
 from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
 from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
@@ -105,7 +105,7 @@ def _show_example(instance: dg.DagsterInstance, project: Project, console: Conso
     """One real row of the newest month, what the champion says, and what it was."""
     from mlops_assets.core.prepare.cleaning import TARGET
 
-    months, cleaned = recipes.chosen_months(instance, project)
+    months, cleaned = chosen_months(instance, project)
     row = project.storage.read_table(cleaned[months.all[-1]].path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
     inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import dagster as dg
 from filelock import FileLock, Timeout
 
-from mlops_assets.assets.jobs import JOB_OF
 from mlops_assets.assets.memo import INTERRUPTED
 from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.definitions import build_definitions
@@ -26,16 +25,6 @@ _ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-_TRACKED = (
-    "hyperparameters",
-    "sklearn_model",
-    "xgboost_model",
-    "champion_model",
-    "predictions",
-    "model_performance",
-    "drift_report",
-)
 
 
 @dataclass(frozen=True)
@@ -64,7 +53,7 @@ class Runner:
         """
         if not task.stale or task.waits_for:
             return Outcome(task)
-        job = self._definitions.resolve_job_def(JOB_OF[task.asset])
+        job = self._definitions.resolve_job_def(self.plan.graph.entries[task.asset].job)
         result = job.execute_in_process(
             instance=self._instance,
             partition_key=task.partition,
@@ -83,7 +72,7 @@ class Runner:
     def _ask_services(self, task: Task) -> None:
         if task.asset == "raw_data":
             self._project.source.partitions()
-        elif task.asset in _TRACKED:
+        elif self.plan.graph.entries[task.asset].uses_mlflow:
             self._project.tracking.check()
 
 

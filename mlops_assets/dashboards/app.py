@@ -14,9 +14,10 @@ from urllib.parse import parse_qs
 from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, no_update, set_props
 from plotly.utils import PlotlyJSONEncoder
 
-from mlops_assets.dashboards import editor, grid, pages
+from mlops_assets.dashboards import editor_callbacks, grid, pages
+from mlops_assets.dashboards.cards import message, part
 from mlops_assets.dashboards.context import Dashboards
-from mlops_assets.dashboards.pages import frame, message, part
+from mlops_assets.dashboards.pages import frame
 from mlops_assets.dashboards.theme import CSS, DASHBOARDS, new_app
 from mlops_assets.errors import MlopsError
 
@@ -181,7 +182,7 @@ def build_app(dashboards: Dashboards) -> Dash:
     app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
     app.layout = lambda: frame(dashboards.sources)
     add_callbacks(app, dashboards)
-    editor.add_callbacks(app, dashboards)
+    editor_callbacks.add_callbacks(app, dashboards)
     return app
 
 

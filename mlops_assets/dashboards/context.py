@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.evidence import Evidence
 from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.grid import moved_in
@@ -28,35 +29,6 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from mlops_assets.project import Project
-
-
-@dataclass(frozen=True)
-class Automation:
-    """A schedule with its cron, or a sensor with the seconds between its ticks."""
-
-    name: str
-    cron: str | None = None
-    timezone: str | None = None
-    seconds: float | None = None
-
-    @property
-    def kind(self) -> str:
-        return "schedule" if self.cron else "sensor"
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """Names of what the code location holds.
-
-    `jobs`: the assets that each makes. `checks`: pairs of asset and check. `fresh_days`: by asset, the days after
-    which it warns and fails.
-    """
-
-    jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
-    checks: tuple[tuple[str, str], ...] = ()
-    automations: tuple[Automation, ...] = ()
-    fresh_days: Mapping[str, tuple[float | None, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, ctx, html, no_update
+from dash import html
 
-from mlops_assets.dashboards.boards import BoardFile, Page
-from mlops_assets.dashboards.context import Dashboards
+from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.grid import GAP, ROW_HEIGHT, places_of
-from mlops_assets.dashboards.pages import address_of
 from mlops_assets.dashboards.render import Drawn
 from mlops_assets.dashboards.sources.source import Source
-from mlops_assets.errors import SpecError
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -111,85 +107,3 @@ def described(sources: Iterable[Source]) -> str:
         lines = [f"  {column.name} ({column.kind}): {column.description}" for column in columns]
         parts.append("\n".join([f"{source.name}: {source.description}", *lines]))
     return "\n\n".join(parts)
-
-
-def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
-    library = dashboards.library
-
-    @app.callback(
-        Output("editor", "opened"),
-        Output("name", "value"),
-        Output("name", "disabled"),
-        Output("yaml", "value"),
-        Output("reset", "children"),
-        Output("reset", "disabled"),
-        Input("edit", "n_clicks"),
-        Input("new", "n_clicks"),
-        State("page", "data"),
-        prevent_initial_call=True,
-    )
-    def open_editor(edits: int | None, news: int | None, slug: str | None):
-        page = library.shelf().page(slug) if slug else None
-        if ctx.triggered_id == "new" or page is None:
-            return True, "my-dashboard", False, NEW, "Back to the file", True
-        file = library.file(page.file)
-        way_back = "Delete" if library.is_own(file.name) else "Back to the file"
-        return True, file.name, True, file.text, way_back, not library.is_edited(file.name)
-
-    @app.callback(
-        Output("editor", "opened", allow_duplicate=True), Input("cancel", "n_clicks"), prevent_initial_call=True
-    )
-    def close_editor(clicks: int | None) -> bool:
-        return False
-
-    @app.callback(
-        Output("verdict", "children"),
-        Output("preview", "children"),
-        Output("save", "disabled"),
-        Input("yaml", "value"),
-        Input("name", "value"),
-        State("editor", "opened"),
-        State("range", "value"),
-        State("shade", "data"),
-        prevent_initial_call=True,
-    )
-    def check(text: str | None, name: str | None, opened: bool, time_range: str | None, scheme: str | None):
-        if not opened:
-            return no_update, no_update, no_update
-        try:
-            found = library.check(BoardFile(name or "", text or ""))
-        except SpecError as error:
-            return wrong(str(error)), no_update, True
-        board = found[0].board
-        view = dashboards.view(scheme, time_range or board.time_range, datetime.now(UTC))
-        drawn = {name: dashboards.artist.drawn(chart, view) for name, chart in board.charts.items()}
-        return verdict(found), preview(found[0], drawn), False
-
-    @app.callback(
-        Output("editor", "opened", allow_duplicate=True),
-        Output("revision", "data", allow_duplicate=True),
-        Output("address", "search"),
-        Output("verdict", "children", allow_duplicate=True),
-        Input("save", "n_clicks"),
-        Input("reset", "n_clicks"),
-        State("name", "value"),
-        State("yaml", "value"),
-        State("page", "data"),
-        State("revision", "data"),
-        prevent_initial_call=True,
-    )
-    def finish(saves: int | None, resets: int | None, name: str, text: str, slug: str | None, revision: int):
-        if ctx.triggered_id == "reset":
-            library.reset(name)
-            return False, revision + 1, _stay_or_leave(library.shelf().page(slug)), ""
-        try:
-            saved = library.save(BoardFile(name, text))
-        except SpecError as error:
-            return True, no_update, no_update, wrong(str(error))
-        here = any(page.slug == slug for page in saved)
-        return False, revision + 1, no_update if here else address_of(saved[0].slug), ""
-
-
-def _stay_or_leave(page: object | None) -> Mapping | str:
-    """A page that was deleted is left for the first one."""
-    return no_update if page else ""

@@ -14,6 +14,7 @@ import dash_mantine_components as dmc
 import numpy as np
 from dash import html
 
+from mlops_assets.dashboards.cards import graph, message, outdated
 from mlops_assets.dashboards.chart_data import ChartData, data_of, rows_of
 from mlops_assets.dashboards.charts import Figure, draw, unit_of
 from mlops_assets.dashboards.format import (
@@ -26,7 +27,6 @@ from mlops_assets.dashboards.format import (
     number_text,
     time_text,
 )
-from mlops_assets.dashboards.pages import graph, message, outdated
 from mlops_assets.dashboards.plots.registry import PLOTS, Empty, PlotRequest, read_options
 from mlops_assets.dashboards.sources.source import Reading, Source
 from mlops_assets.dashboards.spec import Chart

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from mlops_assets.serving.batch import PATH as BATCH
@@ -16,142 +14,12 @@ from mlops_assets.serving.json_rows import JSON
 from mlops_assets.serving.keys import SECURITY
 from mlops_assets.serving.predict import PATH as PREDICT
 from mlops_assets.serving.predictor import Champion
+from mlops_assets.serving.schemas import BatchAnswer, ErrorAnswer, ListAnswer, OneAnswer
 from mlops_assets.serving.status import example_rows
 from mlops_assets.serving.table_formats import FORMATS
 
 if TYPE_CHECKING:
     from mlops_assets.core.features.signature import Input
-
-
-class Schema(BaseModel):
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
-
-
-class Error(Schema):
-    """What is wrong with a request."""
-
-    code: str = Field(description="For programs, such as invalid_input.")
-    message: str = Field(description="For people: what is wrong, which one, and what to do.")
-    row: int | None = Field(description="The row that is to blame, from 0.")
-    field: str | None = Field(description="The field that is to blame.")
-    request_id: str = Field(description="The same id is in the server's log.")
-
-
-class ErrorAnswer(Schema):
-    error: Error
-
-
-class ModelCard(Schema):
-    """The model that answered."""
-
-    name: str
-    version: int = Field(description="Version in the registry.")
-    type: str = Field(description="Model type, such as XGBoost.")
-    training_set: str | None = Field(description="Version of the training set: a digest of its content.")
-    mlflow_run: str = Field(description="Link to the run that made it, in MLflow.")
-    dagster_run: str | None = Field(description="Link to the run that made it, in Dagster.")
-
-
-class Interval(Schema):
-    low: float
-    high: float
-
-
-class FeatureContributions(Schema):
-    """`base` and all contributions sum to the prediction, before it is kept within the target's range."""
-
-    base: float
-    features: dict[str, float] = Field(description="In the target's unit, the largest first.")
-
-
-class RowAnswer(Schema):
-    """What is said of one row."""
-
-    prediction: float | None
-    interval: Interval | None = Field(description="Holds the truth with the probability `coverage`.")
-    out_of_range: list[str] = Field(description="Inputs outside the range of the rows that the model learnt from.")
-    unseen: list[str] = Field(description="Inputs whose category those rows did not have.")
-    contributions: FeatureContributions | None = Field(None, description="Only with explain=true.")
-
-
-class Shared(Schema):
-    unit: str = Field(description="Of predictions, intervals and contributions.")
-    coverage: float | None = Field(description="Probability that an interval holds the truth.")
-    model: ModelCard
-    request_id: str
-
-
-class OneAnswer(RowAnswer, Shared):
-    """The answer to one row."""
-
-
-class ListAnswer(Shared):
-    """The answers to a list of rows, in their order."""
-
-    predictions: list[RowAnswer]
-
-
-class BatchAnswer(Shared):
-    """The answers to a table of rows, column by column."""
-
-    rows: int
-    prediction: list[float | None]
-    low: list[float | None]
-    high: list[float | None]
-    out_of_range: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
-    unseen: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
-
-
-class InputField(Schema):
-    """One input of the model; range and categories are those of the rows that it learnt from."""
-
-    name: str
-    type: Literal["number", "integer", "text", "time"]
-    categories: list[str] | None
-    low: float | str | None
-    high: float | str | None
-    timezone: str | None = Field(description="Of times that are sent without an offset.")
-
-
-class ModelPage(Schema):
-    """All about the model that answers."""
-
-    model: ModelCard
-    unit: str
-    coverage: float | None
-    loaded_at: datetime
-    registered_at: datetime
-    registry_page: str
-    verdict: str | None = Field(description="Why it became champion.")
-    months: list[str] = Field(description="The months that it learnt from.")
-    metrics: dict[str, float]
-    signature: list[InputField]
-    examples: list[dict[str, Any]] = Field(description="Rows that can be sent as they are.")
-
-
-class LoadedModel(Schema):
-    version: int
-    type: str
-    loaded_at: datetime
-    age_seconds: float
-
-
-class Health(Schema):
-    """The process is alive; whether it can answer, `/ready` tells."""
-
-    status: Literal["alive"]
-    model: LoadedModel | None
-    last_look: datetime | None = Field(description="When the registry was last asked who is champion.")
-    last_reload_error: str | None = Field(description="Why the champion of the registry is not the model in use.")
-
-
-class Ready(Schema):
-    status: Literal["ready"]
-    model_version: int
-
-
-class Refresh(Schema):
-    status: Literal["looking"]
 
 
 _TYPES = {

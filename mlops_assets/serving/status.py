@@ -14,8 +14,8 @@ from fastapi import APIRouter, Request, Response
 from mlops_assets.serving.errors import ApiError
 from mlops_assets.serving.limits import Bodies
 from mlops_assets.serving.metrics import Metrics, PipelineMetrics
-from mlops_assets.serving.openapi import ErrorAnswer, Health, LoadedModel, ModelPage, Ready, Refresh
 from mlops_assets.serving.predictor import Champion, Predictor
+from mlops_assets.serving.schemas import ErrorAnswer, Health, LoadedModel, ModelPage, Ready, Refresh
 
 OLDEST = 300  # seconds; a message that was recorded cannot be played again for ever
 _VERSION = "v1"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.jobs import JOB_OF
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import Record, latest
+from mlops_assets.assets.registry import asset_graph
 from mlops_assets.definitions import build_definitions
 from mlops_assets_tests.homes import Home
 
@@ -27,7 +27,7 @@ class Workshop:
 
     def make(self, asset: str, partition: str | None = None, config: dict | None = None) -> dg.ExecuteInProcessResult:
         """Materialise one asset, as the UI does; a failure is in the result."""
-        job = build_definitions(self.project).resolve_job_def(JOB_OF[asset])
+        job = build_definitions(self.project).resolve_job_def(asset_graph(self.project).entries[asset].job)
         run_config = QUIET | ({"ops": {asset: {"config": config}}} if config else {})
         options = {"instance": self.instance, "run_config": run_config, "raise_on_error": False}
         return job.execute_in_process(partition_key=partition, **options)
@@ -38,7 +38,8 @@ class Workshop:
         for asset in plan.assets[: plan.assets.index(last) + 1]:
             for task in plan.tasks(asset):
                 if task.stale:
-                    assert self.make(asset, task.partition).success, task
+                    result = self.make(asset, task.partition)
+                    assert result.success, (task, failure_of(result))
         return self
 
     def record(self, asset: str, partition: str | None = None) -> Record | None:

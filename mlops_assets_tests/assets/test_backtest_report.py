@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlops_assets.assets.plan import ORDER
+from mlops_assets.assets.registry import ENTRIES
 from mlops_assets.definitions import build_definitions
 from mlops_assets_tests.assets.conftest import QUIET, failure_of
 
@@ -29,7 +29,7 @@ def test_it_is_made_from_clean_months_alone_and_is_no_part_of_a_run(cleaned):
         ("window-1", "2024-03"),
     ]
     assert "| never | one fit on the first months |" in record.value("policies")
-    assert "backtest_report" not in ORDER
+    assert "backtest_report" not in {entry.name for entry in ENTRIES}
 
 
 def test_equal_months_and_settings_are_not_walked_over_twice(cleaned):

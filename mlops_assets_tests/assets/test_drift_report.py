@@ -8,6 +8,7 @@ import yaml
 
 from mlops_assets.assets.jobs import build_jobs
 from mlops_assets.assets.plan import Plan
+from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation.retraining import STARTED_BY
 from mlops_assets.automation.triggers import build_monitoring_sensor
 from mlops_assets_tests.homes import write_month, write_yaml
@@ -145,7 +146,7 @@ def test_a_project_without_a_champion_still_compares_features_and_target(new_wor
 @pytest.mark.slow
 def test_a_month_that_was_scored_outside_a_retraining_is_measured_once(new_workshop):
     workshop = new_workshop().make_up_to("drift_report")
-    sensor = build_monitoring_sensor(workshop.project, build_jobs(workshop.project))
+    sensor = build_monitoring_sensor(workshop.project, build_jobs(asset_graph(workshop.project)))
 
     def ask():
         return sensor(dg.build_sensor_context(instance=workshop.instance))

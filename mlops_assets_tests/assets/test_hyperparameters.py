@@ -74,7 +74,7 @@ def test_a_smaller_budget_asks_for_nothing(lab):
 def test_another_search_tries_the_best_parameters_known_first(lab):
     lab.make("hyperparameters", "LinearRegression")
     best = lab.record("hyperparameters", "LinearRegression").value("best_parameters")
-    other = {"fit_intercept": not best["fit_intercept"]}
+    other = {"fit_intercept": False}  # not that of the space that ships; which is best hangs on the machine's rounding
     choice = {"choice": [True, False]}
     space = {"LinearRegression": {"parameters": {"fit_intercept": choice}, "start": other}}
     lab.change(MLOPS_SEARCH_SPACES=write_yaml(lab.home.folder / "spaces.yaml", space))

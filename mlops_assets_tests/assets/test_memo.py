@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.memo import INTERRUPTED, RETRY, Made, begin, clear_failures
+from mlops_assets.assets.entry import RETRY
+from mlops_assets.assets.memo import INTERRUPTED, Made, begin, clear_failures
 from mlops_assets.assets.records import CONTENT, RECIPE, latest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError, SourceError, SourceUnreachable, StorageError, TrackingError
@@ -71,7 +72,7 @@ def make(tmp_path):
         def make(parts, text="hello"):
             @dg.asset
             def note(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-                making = begin(context, project, Recipe(parts))
+                making = begin(context, project, Recipe(parts), "overview")
                 if making.unchanged:
                     return making.again()
                 computed.append(text)

@@ -5,8 +5,8 @@ from importlib import resources
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.memo import BOARD_OF
-from mlops_assets.assets.plan import BY_MONTH, ORDER
+from mlops_assets.assets import backtest_report
+from mlops_assets.assets.registry import ENTRIES
 from mlops_assets.core.training_set import TrainingSet
 from mlops_assets_tests.assets.conftest import failure_of
 from mlops_assets_tests.homes import write_month
@@ -154,15 +154,15 @@ def test_values_that_are_missing_are_counted(new_workshop):
 
 
 def test_every_asset_of_the_pipeline_leads_to_a_dashboard_and_shows_a_picture(workshop):
-    for asset in ORDER:
-        partition = {"hyperparameters": "Ridge", "sklearn_model": "Ridge"}.get(
-            asset, MONTH if asset in BY_MONTH else None
-        )
-        metadata = workshop.record(asset, partition).metadata
+    partitions = {"period": MONTH, "model type": "Ridge", "scikit-learn type": "Ridge"}
+    for entry in ENTRIES:
+        asset = entry.name
+        metadata = workshop.record(asset, partitions.get(entry.partitioned_by)).metadata
         assert metadata["dashboard"].value.startswith("http://127.0.0.1:8000/dashboards/?board=")
         assert any("data:image/png" in str(value.value) for value in metadata.values()), asset
 
 
 def test_the_dashboards_that_assets_lead_to_ship_with_the_project():
     boards = resources.files("mlops_assets.dashboards") / "boards"
-    assert all((boards / f"{name}.yaml").is_file() for name in BOARD_OF.values())
+    boards_named = {entry.dashboard for entry in ENTRIES} | {backtest_report.DASHBOARD}
+    assert all((boards / f"{name}.yaml").is_file() for name in boards_named)

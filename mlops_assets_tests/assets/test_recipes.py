@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from mlops_assets.assets import recipes
+from mlops_assets.assets import (
+    champion_model,
+    clean_data,
+    hyperparameters,
+    models,
+    predictions,
+    raw_data,
+    training_set,
+)
 from mlops_assets.assets.records import Record
 from mlops_assets.core.fingerprint import Recipe, changes
 from mlops_assets.core.prepare.splitting import Months
@@ -34,27 +42,27 @@ def record(asset, recipe=None, content="c" * 64, **metadata):
 
 
 def test_raw_data_depends_on_its_source_and_its_version_alone(project):
-    recipe = recipes.raw_data(project(), "v1")
-    assert recipe == recipes.raw_data(project(target={"column": "size"}, features={"categorical": ["zone"]}), "v1")
-    assert changes(recipe, recipes.raw_data(project(), "v2")) == ('data: source version "v1" -> "v2"',)
+    recipe = raw_data.recipe(project(), "v1")
+    assert recipe == raw_data.recipe(project(target={"column": "size"}, features={"categorical": ["zone"]}), "v1")
+    assert changes(recipe, raw_data.recipe(project(), "v2")) == ('data: source version "v1" -> "v2"',)
     moved = project(source=FILES | {"uri": "elsewhere/{month}.csv"})
-    assert changes(recipe, recipes.raw_data(moved, "v1")) == ("settings: source changed",)
+    assert changes(recipe, raw_data.recipe(moved, "v1")) == ("settings: source changed",)
 
 
 def test_a_real_column_name_is_in_a_recipe_as_a_digest_only(project):
     columns = SHOP["columns"] | {"price": {"from": "${REAL_NAME}"}}
-    recipe = recipes.raw_data(project(columns=columns), "v1")
+    recipe = raw_data.recipe(project(columns=columns), "v1")
     assert "zq_" not in recipe.to_json()
-    assert recipe != recipes.raw_data(project(), "v1")
+    assert recipe != raw_data.recipe(project(), "v1")
 
 
 def test_clean_data_depends_on_the_rules_and_its_raw_rows(project):
     raw = record("raw_data", content="a" * 64)
-    recipe = recipes.clean_data(project(), raw)
-    assert recipe == recipes.clean_data(project(env={"SEED": "8"}), raw)
+    recipe = clean_data.recipe(project(), raw)
+    assert recipe == clean_data.recipe(project(env={"SEED": "8"}), raw)
     kept = project(target=SHOP["target"] | {"keep": [2, 1000]})
-    assert [line for line in changes(recipe, recipes.clean_data(kept, raw)) if "keep" in line]
-    assert changes(recipe, recipes.clean_data(project(), record("raw_data", content="b" * 64))) == (
+    assert [line for line in changes(recipe, clean_data.recipe(kept, raw)) if "keep" in line]
+    assert changes(recipe, clean_data.recipe(project(), record("raw_data", content="b" * 64))) == (
         "upstream: raw_data changed",
     )
 
@@ -62,7 +70,7 @@ def test_clean_data_depends_on_the_rules_and_its_raw_rows(project):
 def test_a_rules_hidden_value_is_noticed_and_not_told(project):
     def recipe(customer):
         rules = [{"name": "not ${CUSTOMER}", "column": "zone", "none_of": [1]}]
-        return recipes.clean_data(project(customer=customer, rows=rules), record("raw_data"))
+        return clean_data.recipe(project(customer=customer, rows=rules), record("raw_data"))
 
     one, other = recipe("zq_one"), recipe("zq_other")
     assert "zq_" not in one.to_json() and "${CUSTOMER}" in one.to_json()
@@ -73,7 +81,7 @@ def test_a_search_is_asked_for_a_larger_budget_and_never_for_a_smaller_one(proje
     built = record("training_set")
 
     def recipe(trials, previous=None):
-        return recipes.hyperparameters(project(env={"MAX_TRIALS": str(trials)}), "Ridge", built, previous)
+        return hyperparameters.recipe(project(env={"MAX_TRIALS": str(trials)}), "Ridge", built, previous)
 
     ten = recipe(10)
     assert recipe(5, record("hyperparameters", ten)) == ten
@@ -82,10 +90,10 @@ def test_a_search_is_asked_for_a_larger_budget_and_never_for_a_smaller_one(proje
 
 def test_a_search_of_another_kind_has_a_budget_of_its_own(project):
     built, small = record("training_set"), {"MAX_TRIALS": "5"}
-    ten = record("hyperparameters", recipes.hyperparameters(project(), "Ridge", built, None))
-    other_seed = recipes.hyperparameters(project(env=small | {"SEED": "8"}), "Ridge", built, ten)
+    ten = record("hyperparameters", hyperparameters.recipe(project(), "Ridge", built, None))
+    other_seed = hyperparameters.recipe(project(env=small | {"SEED": "8"}), "Ridge", built, ten)
     assert other_seed.parts["settings"]["max_trials"] == 5
-    assert recipes.search_identity(other_seed) != recipes.search_identity(ten.recipe)
+    assert hyperparameters.search_identity(other_seed) != hyperparameters.search_identity(ten.recipe)
 
 
 @pytest.mark.parametrize(
@@ -99,76 +107,74 @@ def test_a_search_of_another_kind_has_a_budget_of_its_own(project):
 )
 def test_what_fixes_a_search_is_in_its_recipe(project, env, told):
     built = record("training_set")
-    one = recipes.hyperparameters(project(), "Ridge", built, None)
-    other = recipes.hyperparameters(project(env=env), "Ridge", built, None)
+    one = hyperparameters.recipe(project(), "Ridge", built, None)
+    other = hyperparameters.recipe(project(env=env), "Ridge", built, None)
     assert [line.split()[1] for line in changes(one, other)] == [told]
 
 
 def test_threads_and_time_outs_change_no_recipe(project):
     slow = project(env={"THREADS": "1", "HTTP_TIMEOUT": "5", "MLFLOW_URL": "http://elsewhere"})
     built, tuned = record("training_set"), record("hyperparameters")
-    assert recipes.model("sklearn_model", slow, built, tuned) == recipes.model("sklearn_model", project(), built, tuned)
-    assert recipes.hyperparameters(slow, "Ridge", built, None) == recipes.hyperparameters(
-        project(), "Ridge", built, None
-    )
+    assert models.recipe("sklearn_model", slow, built, tuned) == models.recipe("sklearn_model", project(), built, tuned)
+    assert hyperparameters.recipe(slow, "Ridge", built, None) == hyperparameters.recipe(project(), "Ridge", built, None)
 
 
 def test_a_model_in_another_mlflow_is_another_model_and_no_password_is_told(project):
     built, tuned = record("training_set"), record("hyperparameters")
-    here = recipes.model("sklearn_model", project(), built, tuned)
-    there = recipes.model("sklearn_model", project(env={"TRACKING_URI": "http://me:zq_word@host"}), built, tuned)
+    here = models.recipe("sklearn_model", project(), built, tuned)
+    there = models.recipe("sklearn_model", project(env={"TRACKING_URI": "http://me:zq_word@host"}), built, tuned)
     assert changes(here, there) == ("settings: tracking changed",)
     assert "zq_word" not in there.to_json()
 
 
 def test_the_gate_depends_on_its_candidates(project):
     built, one = record("training_set"), {"Ridge": record("sklearn_model", content="a" * 64)}
-    recipe = recipes.champion_model(project(), built, one)
+    recipe = champion_model.recipe(project(), built, one)
     both = one | {"XGBoost": record("xgboost_model", content="b" * 64)}
-    assert changes(recipe, recipes.champion_model(project(), built, both)) == ("data: XGBoost is new",)
+    assert changes(recipe, champion_model.recipe(project(), built, both)) == ("data: XGBoost is new",)
     strict = project(env={"MINIMUM_GAIN": "0.1"})
-    assert changes(recipe, recipes.champion_model(strict, built, one)) == ("settings: minimum_gain 0.002 -> 0.1",)
+    assert changes(recipe, champion_model.recipe(strict, built, one)) == ("settings: minimum_gain 0.002 -> 0.1",)
 
 
 def test_predictions_depend_on_the_champion_and_there_must_be_one(project):
     raw = record("raw_data")
-    five = recipes.predictions(project(), raw, record("champion_model", champion_version=5))
-    six = recipes.predictions(project(), raw, record("champion_model", champion_version=6))
+    five = predictions.recipe(project(), raw, record("champion_model", champion_version=5))
+    six = predictions.recipe(project(), raw, record("champion_model", champion_version=6))
     assert changes(five, six) == ("upstream: champion 5 -> 6",)
     with pytest.raises(DataError, match="there is no champion to predict with"):
-        recipes.predictions(project(), raw, record("champion_model", champion_version=0))
+        predictions.recipe(project(), raw, record("champion_model", champion_version=0))
 
 
 def test_the_width_of_a_search_is_as_set_or_one_for_each_process(project):
-    assert recipes.trial_width(project()) == 1
-    assert recipes.trial_width(project(env={"TRIALS": "local:3"})) == 3
-    assert recipes.trial_width(project(env={"TRIALS": "local:3", "TRIAL_WIDTH": "6"})) == 6
+    assert hyperparameters.trial_width(project()) == 1
+    assert hyperparameters.trial_width(project(env={"TRIALS": "local:3"})) == 3
+    assert hyperparameters.trial_width(project(env={"TRIALS": "local:3", "TRIAL_WIDTH": "6"})) == 6
 
 
 def test_candidates_are_the_models_of_this_very_training_set(workshop):
     built = workshop.record("training_set")
-    found = recipes.candidates(workshop.instance, workshop.project, built)
+    found = champion_model.candidates(workshop.instance, workshop.project, built)
     assert list(found) == ["Ridge", "XGBoost"]
     with pytest.raises(DataError, match="no model is fitted on the present training set"):
-        recipes.candidates(workshop.instance, workshop.project, record("training_set", content="other"))
+        champion_model.candidates(workshop.instance, workshop.project, record("training_set", content="other"))
 
 
 def test_months_of_another_source_or_cleaned_by_other_rules_do_not_count(workshop):
-    months, cleaned = recipes.chosen_months(workshop.instance, workshop.project)
+    months, cleaned = training_set.chosen_months(workshop.instance, workshop.project)
     assert months.all == tuple(cleaned) == ("2024-01", "2024-02", "2024-03")
     moved = workshop.home.project(MLOPS_SOURCE_URI="elsewhere/sales_{month}.csv")
     with pytest.raises(DataError, match=r"^0 month\(s\) are not enough"):
-        recipes.chosen_months(workshop.instance, moved)
+        training_set.chosen_months(workshop.instance, moved)
 
 
 def test_a_fit_over_a_cluster_is_another_model_of_xgboost_wherever_the_cluster_is(project):
     built, tuned = record("training_set", **{"dagster/row_count": 900}), record("hyperparameters")
     here, there = project(), [project(env={"FINAL_FIT": f"dask:tcp://{host}:8786"}) for host in ("one", "two")]
-    recipe = recipes.model("xgboost_model", here, built, tuned)
-    one, other = (recipes.model("xgboost_model", each, built, tuned) for each in there)
+    recipe = models.recipe("xgboost_model", here, built, tuned)
+    one, other = (models.recipe("xgboost_model", each, built, tuned) for each in there)
     assert one == other
     assert changes(recipe, one) == ('settings: final_fit is new ("divided")',)
-    assert recipes.model("sklearn_model", here, built, tuned) == recipes.model("sklearn_model", there[0], built, tuned)
+    assert models.recipe("sklearn_model", here, built, tuned) == models.recipe("sklearn_model", there[0], built, tuned)
 
 
 def test_the_rows_in_memory_decide_where_a_window_has_more(project):
@@ -178,9 +184,9 @@ def test_the_rows_in_memory_decide_where_a_window_has_more(project):
 
     def all_recipes(most):
         made = project({"MEMORY_ROWS": most})
-        yield recipes.training_set(made, months, cleaned)
-        yield recipes.model("sklearn_model", made, built, record("hyperparameters"))
-        yield recipes.champion_model(made, built, {})
+        yield training_set.recipe(made, months, cleaned)
+        yield models.recipe("sklearn_model", made, built, record("hyperparameters"))
+        yield champion_model.recipe(made, built, {})
 
     for fits, beyond, further in zip(*map(all_recipes, ("2000", "1999", "1998")), strict=True):
         assert changes(fits, beyond) == ("settings: memory_rows is new (1999)",)

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.jobs import build_jobs
+from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation.retraining import RETRAIN, STARTED_BY, build_retrain_job
 from mlops_assets.automation.triggers import CAUSE, build_drift_sensor, build_monitoring_sensor
 from mlops_assets.core.fingerprint import Recipe
@@ -92,5 +93,5 @@ def test_a_retraining_that_did_not_help_is_repeated_later_and_not_at_once(projec
 
 
 def test_without_scored_months_nothing_is_measured(project, instance):
-    sensor = build_monitoring_sensor(project, build_jobs(project))
+    sensor = build_monitoring_sensor(project, build_jobs(asset_graph(project)))
     assert sensor(dg.build_sensor_context(instance=instance)).skip_message == "no month is scored yet"

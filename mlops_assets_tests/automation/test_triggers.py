@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.jobs import build_jobs
+from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation.retraining import RETRAIN, STARTED_BY, build_retrain_job
 from mlops_assets.automation.triggers import (
     build_first_run_sensor,
@@ -119,7 +120,7 @@ def test_a_schedule_that_is_no_cron_is_named(project):
 @pytest.fixture
 def scoring(project):
     often = Project(project.settings.model_copy(update={"scoring_schedule": "hourly"}), project.spec)
-    return build_scoring_schedule(often, build_jobs(often))
+    return build_scoring_schedule(often, build_jobs(asset_graph(often)))
 
 
 def evaluate_schedule(schedule, instance):
@@ -143,7 +144,7 @@ def test_scoring_by_schedule_waits_for_a_champion_and_for_a_retraining(scoring, 
 
 
 def test_no_scoring_schedule_is_made_where_it_is_off(project):
-    assert build_scoring_schedule(project, build_jobs(project)) is None
+    assert build_scoring_schedule(project, build_jobs(asset_graph(project))) is None
 
 
 def report_champion(instance, version):

@@ -1,0 +1,129 @@
+"""`clean_data`: a period's rows that keep the rules of the dataset's YAML, with their target."""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets.checks import check_results, check_specs, column_schema, stop_if_harmful
+from mlops_assets.assets.entry import OWNERS, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin, clear_failures, column_lineage
+from mlops_assets.assets.recipes import public
+from mlops_assets.assets.records import Record, newest
+from mlops_assets.core.columns import SLICE_ROWS
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.prepare.cleaning import TARGET
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlops_assets.core.prepare.cleaning import Cleaner
+    from mlops_assets.core.prepare.row_statistics import CleanRows
+    from mlops_assets.resources.artefacts.local import Stored
+
+NAME, CODE_VERSION = "clean_data", "1"
+
+
+def recipe(project: Project, raw: Record) -> Recipe:
+    """The rules, the columns that they keep, and the raw rows."""
+    spec = project.spec
+    rules = public(spec, spec.model_dump(mode="json", include={"target", "rows", "time", "key"}))
+    columns = {alias: column.type for alias, column in spec.columns.items()}
+    settings = rules | {"columns": columns, "inputs": spec.inputs()}
+    return Recipe({"code": CODE_VERSION, "settings": settings, "upstream": {"raw_data": raw.content}})
+
+
+def _recipe_now(state: State, period: str | None) -> Recipe:
+    return recipe(state.project, newest(state.instance, "raw_data", period))
+
+
+def build(project: Project) -> dg.AssetsDefinition:
+    @dg.asset(
+        deps=["raw_data"],
+        partitions_def=ENTRY.partitions(project),
+        group_name="data_preparation",
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        code_version=CODE_VERSION,
+        check_specs=check_specs(NAME),
+        output_required=False,
+    )
+    def clean_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+        """Rows that keep the rules of the dataset's YAML, with their target; nothing known only afterwards."""
+        with clear_failures(project):
+            yield from _clean(context, project)
+
+    return clean_data
+
+
+ENTRY = AssetEntry(
+    name=NAME,
+    code_version=CODE_VERSION,
+    job="clean",
+    about="Clean one month.",
+    build=build,
+    recipe=_recipe_now,
+    partitioned_by="period",
+    dashboard="data",
+    uses_mlflow=False,
+)
+
+
+def _clean(context: dg.AssetExecutionContext, project: Project) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    from mlops_assets.core.prepare.cleaning import Cleaner
+    from mlops_assets.core.prepare.lineage import clean_lineage
+    from mlops_assets.core.prepare.quality import judge_clean
+    from mlops_assets.core.prepare.row_statistics import CleanRows
+    from mlops_assets.core.prepare.schemas import clean_schema
+    from mlops_assets.core.report.plots import bars, histogram, markdown_image
+
+    period, spec = context.partition_key, project.spec
+    raw = newest(context.instance, "raw_data", period)
+    making = begin(context, project, recipe(project, raw), ENTRY.dashboard)
+    raw_rows = raw.value("dagster/row_count")
+    cleaner, rows = Cleaner(spec, period), CleanRows(spec)
+    stored = None
+    if making.unchanged:
+        deque(cleaned_batches(project, raw.stored_path, cleaner, rows), maxlen=0)
+    else:
+        stored = store_clean(project, period, raw.stored_path, cleaner, rows)
+    outcomes = judge_clean(spec, rows, period, cleaner.dropped, raw_rows)
+    yield from check_results(NAME, outcomes)
+    with making.discarding(stored):
+        stop_if_harmful(period, outcomes)
+    if stored is None:
+        yield making.again()
+        return
+    y = rows.y
+    dropped = {spec.redact(rule): count for rule, count in cleaner.dropped.items()}
+    dropped_plot = bars(list(dropped), list(dropped.values()), f"Rows dropped in {period}")
+    target_plot = histogram(y, f"Target in {period}", spec.target.unit)
+    metadata = {
+        "dagster/row_count": cleaner.kept,
+        "rows_dropped": raw_rows - cleaner.kept,
+        "dropped_by_rule": dropped,
+        "target_mean": float(y.mean()),
+        "dropped_plot": dg.MetadataValue.md(markdown_image(dropped_plot, "rows dropped by rule")),
+        "target_plot": dg.MetadataValue.md(markdown_image(target_plot, "target")),
+    }
+    metadata |= column_schema(clean_schema(spec)) | column_lineage("raw_data", clean_lineage(spec))
+    yield making.done(Made(stored.digest, stored.path, metadata))
+
+
+def store_clean(project: Project, period: str, raw_path: str, cleaner: "Cleaner", rows: "CleanRows") -> "Stored":
+    """Store what cleaning leaves of the raw rows at a path, in batches; raises DataError where that is none."""
+    tables = cleaned_batches(project, raw_path, cleaner, rows)
+    first = next(tables)  # which tells the schema
+    return project.storage.write_batches(NAME, period, first.schema, chain([first], tables), [TARGET])
+
+
+def cleaned_batches(project: Project, raw_path: str, cleaner: "Cleaner", rows: "CleanRows") -> "Iterator[pa.Table]":
+    """What cleaning leaves of the raw rows at a path; raises DataError in the end where that is none."""
+    for batch in project.storage.read_batches(raw_path, project.spec.used_columns(), SLICE_ROWS):
+        table = cleaner.clean(batch)
+        rows.add(table)
+        yield table.combine_chunks()
+    cleaner.finish()

@@ -1,0 +1,130 @@
+"""`raw_data`: a period's rows as the source gave them, typed, under the aliases of the dataset's YAML."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets.checks import check_results, check_specs, column_schema, not_judged, stop_if_harmful
+from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin, clear_failures
+from mlops_assets.assets.recipes import digest
+from mlops_assets.assets.records import all_latest
+from mlops_assets.core.columns import SLICE_ROWS, slices
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlops_assets.core.prepare.row_statistics import RawRows
+    from mlops_assets.resources.artefacts.local import Stored
+
+NAME, CODE_VERSION = "raw_data", "1"
+
+
+def recipe(project: Project, source_version: str) -> Recipe:
+    """Real column names and places enter as a digest only."""
+    spec = project.spec
+    columns = {alias: column.model_dump(mode="json") for alias, column in spec.columns.items()}
+    source = {"source": spec.source.model_dump(mode="json"), "columns": columns}
+    return Recipe(
+        {"code": CODE_VERSION, "settings": {"source": digest(source)}, "data": {"source version": source_version}}
+    )
+
+
+def _recipe_now(state: State, period: str | None) -> Recipe:
+    return recipe(state.project, state.source_versions()[period or ""])
+
+
+def build(project: Project) -> dg.AssetsDefinition:
+    @dg.asset(
+        partitions_def=ENTRY.partitions(project),
+        group_name="data_preparation",
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        code_version=CODE_VERSION,
+        retry_policy=RETRY,
+        check_specs=check_specs(NAME),
+        output_required=False,
+    )
+    def raw_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+        """Rows as the source gave them, typed, under the aliases of the dataset's YAML."""
+        with clear_failures(project):
+            yield from _ingest(context, project)
+
+    return raw_data
+
+
+ENTRY = AssetEntry(
+    name=NAME,
+    code_version=CODE_VERSION,
+    job="ingest",
+    about="Ingest one month.",
+    build=build,
+    recipe=_recipe_now,
+    partitioned_by="period",
+    dashboard="data",
+    uses_mlflow=False,
+)
+
+
+def _ingest(
+    context: dg.AssetExecutionContext, project: Project
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    from mlops_assets.core.prepare.quality import judge_raw
+    from mlops_assets.core.prepare.row_statistics import RawRows
+    from mlops_assets.core.prepare.schemas import raw_schema
+    from mlops_assets.core.report.plots import bars, markdown_image
+
+    period, spec = context.partition_key, project.spec
+    version = project.source.partitions().get(period)
+    if version is None:
+        context.log.warning(f"{period} is not published yet: nothing to do")
+        yield from not_judged(NAME, f"{period} is not published yet")
+        return
+    making = begin(context, project, recipe(project, version), ENTRY.dashboard)
+    rows = RawRows(spec, period)
+    stored = None
+    if making.unchanged:
+        for batch in project.storage.read_batches(making.newest.stored_path, spec.used_columns(), SLICE_ROWS):
+            rows.add(batch)
+    else:
+        stored = store_raw(project, period, rows)
+    outcomes = judge_raw(spec, rows, period, _rows_before(context.instance, period))
+    yield from check_results(NAME, outcomes)
+    with making.discarding(stored):
+        stop_if_harmful(period, outcomes)
+    if stored is None:
+        yield making.again()
+        return
+    missing_plot = bars(list(rows.empty), list(rows.empty.values()), f"Rows without a value in {period}")
+    metadata = {
+        "dagster/row_count": rows.rows,
+        "megabytes": round(stored.size / 1e6, 3),
+        "missing_values": sum(rows.empty.values()),
+        "missing_plot": dg.MetadataValue.md(markdown_image(missing_plot, "rows without a value")),
+    }
+    yield making.done(Made(stored.digest, stored.path, metadata | column_schema(raw_schema(spec))))
+
+
+def store_raw(project: Project, period: str, rows: "RawRows") -> "Stored":
+    """Store what the source has of a period, in batches: memory does not grow with it. `rows` sees every row."""
+    from mlops_assets.sources.normalise import schema
+
+    batches = _from_source(project, period, rows)
+    return project.storage.write_batches(NAME, period, schema(project.spec), batches)
+
+
+def _from_source(project: Project, period: str, rows: "RawRows") -> "Iterator[pa.Table]":
+    from mlops_assets.sources import stream_rows
+
+    for part in stream_rows(project.source, period):
+        for batch in slices(part) if part.num_rows else (part,):
+            rows.add(batch)
+            yield batch
+
+
+def _rows_before(instance: dg.DagsterInstance, period: str) -> dict[str, int]:
+    records = all_latest(instance, NAME)
+    return {name: record.value("dagster/row_count") for name, record in records.items() if name < period}

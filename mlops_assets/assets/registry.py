@@ -1,0 +1,85 @@
+"""Every asset of the pipeline, and the graph that they make. To add one: a file of its own, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from mlops_assets.assets import (
+    champion_model,
+    clean_data,
+    drift_report,
+    hyperparameters,
+    model_performance,
+    models,
+    predictions,
+    raw_data,
+    training_set,
+)
+from mlops_assets.assets.entry import AssetEntry
+from mlops_assets.project import Project
+
+ENTRIES = (
+    raw_data.ENTRY,
+    clean_data.ENTRY,
+    training_set.ENTRY,
+    hyperparameters.ENTRY,
+    models.SKLEARN,
+    models.XGBOOST,
+    champion_model.ENTRY,
+    predictions.ENTRY,
+    model_performance.ENTRY,
+    drift_report.ENTRY,
+)
+
+
+@dataclass(frozen=True)
+class AssetGraph:
+    """The assets that a project has, upstream first, and what each is made from.
+
+    `chosen_partitions`: of the edges that take some partitions of a parent alone, which these are.
+    """
+
+    entries: Mapping[str, AssetEntry]
+    upstream: Mapping[str, tuple[str, ...]]
+    chosen_partitions: Mapping[tuple[str, str], frozenset[str]]
+    definitions: tuple[dg.AssetsDefinition, ...]
+
+
+def asset_graph(project: Project, entries: Sequence[AssetEntry] = ENTRIES) -> AssetGraph:
+    """The graph of a project's assets, read from their Dagster definitions."""
+    wanted = {entry.name: entry for entry in entries if entry.is_wanted(project)}
+    definitions = {name: entry.build(project) for name, entry in wanted.items()}
+    deps = {name: list(_deps(definition)) for name, definition in definitions.items()}
+    upstream = {name: tuple(parent for parent in wanted if parent in _names(deps[name])) for name in wanted}
+    depth: dict[str, int] = {}
+
+    def depth_of(name: str) -> int:
+        if name not in depth:
+            depth[name] = 1 + max(map(depth_of, upstream[name]), default=0)
+        return depth[name]
+
+    ordered = sorted(wanted, key=depth_of)
+    chosen = {
+        (dep.asset_key.to_user_string(), name): frozenset(dep.partition_mapping.partition_keys)
+        for name in wanted
+        for dep in deps[name]
+        if isinstance(dep.partition_mapping, dg.SpecificPartitionsPartitionMapping)
+    }
+    return AssetGraph(
+        entries={name: wanted[name] for name in ordered},
+        upstream={name: upstream[name] for name in ordered},
+        chosen_partitions=chosen,
+        definitions=tuple(definitions[name] for name in ordered),
+    )
+
+
+def _deps(definition: dg.AssetsDefinition) -> Sequence[dg.AssetDep]:
+    (spec,) = definition.specs
+    return tuple(spec.deps)
+
+
+def _names(deps: Sequence[dg.AssetDep]) -> set[str]:
+    return {dep.asset_key.to_user_string() for dep in deps}

@@ -1,0 +1,166 @@
+"""`training_set`: train, validation and test rows of the newest periods, encoded once for every model type."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from mlops_assets.assets import clean_data, raw_data
+from mlops_assets.assets.entry import OWNERS, AssetEntry, State, freshness_policy
+from mlops_assets.assets.memo import Made, begin, clear_failures, column_lineage
+from mlops_assets.assets.recipes import LIBRARIES, libraries, same_settings, thinning
+from mlops_assets.assets.records import Record, all_latest
+from mlops_assets.core.columns import SLICE_ROWS
+from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
+from mlops_assets.core.prepare.splitting import SPLITS, Months, choose_months
+from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlops_assets.core.training_set import Parts
+
+NAME, CODE_VERSION = "training_set", "2"
+
+
+def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Months, dict[str, Record]]:
+    """The window over the months that were cleaned, and their records; raises DataError where too few are there.
+
+    Months of another source, or that were cleaned by other rules and could not be cleaned anew, do not count.
+    """
+    raw, cleaned = all_latest(instance, "raw_data"), all_latest(instance, "clean_data")
+    counting = [
+        month
+        for month, record in cleaned.items()
+        if month in raw
+        and same_settings(raw[month].recipe, raw_data.recipe(project, source_version=""))
+        and same_settings(record.recipe, clean_data.recipe(project, raw[month]))
+    ]
+    months = choose_months(counting, project.spec.window)
+    return months, {month: cleaned[month] for month in months.all}
+
+
+def recipe(project: Project, months: Months, cleaned: Mapping[str, Record]) -> Recipe:
+    """Features, window, seed, the clean rows of each month, and the libraries that encode them."""
+    settings = project.spec.model_dump(mode="json", include={"features", "window", "key"})
+    settings |= {"seed": project.settings.seed}
+    settings |= thinning(project, sum(record.value("dagster/row_count") for record in cleaned.values()))
+    return Recipe(
+        {
+            "code": CODE_VERSION,
+            "settings": settings,
+            "data": {month: cleaned[month].content for month in months.all},
+            "libraries": libraries(*LIBRARIES[:2]),
+        }
+    )
+
+
+def _recipe_now(state: State, partition: str | None) -> Recipe:
+    return recipe(state.project, *chosen_months(state.instance, state.project))
+
+
+def build(project: Project) -> dg.AssetsDefinition:
+    @dg.asset(
+        deps=["clean_data"],
+        group_name="data_preparation",
+        owners=OWNERS,
+        kinds={"python", "numpy"},
+        code_version=CODE_VERSION,
+        freshness_policy=freshness_policy(project.settings),
+    )
+    def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
+        """Train, validation and test of the newest months, encoded once for every model type."""
+        with clear_failures(project):
+            return _encode(context, project)
+
+    return training_set
+
+
+ENTRY = AssetEntry(
+    name=NAME,
+    code_version=CODE_VERSION,
+    job="build_training_set",
+    about="Build the training set from the newest months.",
+    build=build,
+    recipe=_recipe_now,
+    dashboard="data",
+    uses_mlflow=False,
+    goes_on_without_parents=True,
+    made_in_every_retraining=True,
+)
+
+
+def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:
+    from mlops_assets.core.prepare.lineage import dense_lineage
+    from mlops_assets.core.report.plots import bars, markdown_image
+    from mlops_assets.core.training_set import TrainingSet, write_training_set
+
+    spec, seed = project.spec, project.settings.seed
+    months, cleaned = chosen_months(context.instance, project)
+    making = begin(context, project, recipe(project, months, cleaned), ENTRY.dashboard)
+    if making.unchanged:
+        return making.again()
+    window = WindowRows.of(project, months, cleaned)
+
+    def write(folder: "Path") -> None:
+        write_training_set(folder, spec, window, months, seed, window.share)
+
+    stored = project.storage.write_folder(NAME, NAME, write)
+    written = TrainingSet.load(project.storage.local_folder(stored.path))
+    rows = [record.value("dagster/row_count") for record in cleaned.values()]
+    rows_plot = bars(list(cleaned), rows, "Rows by month")
+    metadata = {
+        "dagster/row_count": sum(written.rows.values()),
+        **{f"{name}_rows": written.rows[name] for name in SPLITS},
+        **{f"{name}_months": ", ".join(getattr(months, name)) or "none" for name in SPLITS},
+        "rows_in_memory": min(window.rows, project.settings.memory_rows),
+        "one_hot_columns": len(written.one_hot_names),
+        "dense_columns": len(written.dense_names),
+        "megabytes": round(stored.size / 1e6, 1),
+        "rows_plot": dg.MetadataValue.md(markdown_image(rows_plot, "rows by month")),
+        "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
+        **column_lineage("clean_data", dense_lineage(spec, written.encoder)),
+    }
+    return making.done(Made(stored.digest, stored.path, metadata))
+
+
+def _feature_schema(names: tuple[str, ...], categorical: tuple[bool, ...]) -> dg.TableSchema:
+    columns = [
+        dg.TableColumn(name, "category" if is_category else "float32")
+        for name, is_category in zip(names, categorical, strict=True)
+    ]
+    return dg.TableSchema([*columns, dg.TableColumn("target", "float64")])
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """The clean rows of a window, divided into splits, a batch at a time: read anew by each pass.
+
+    `paths`: where the rows of its months are, oldest first; `rows`: how many these are.
+    """
+
+    project: Project
+    months: Months
+    paths: tuple[str, ...]
+    rows: int
+
+    @classmethod
+    def of(cls, project: Project, months: Months, cleaned: Mapping[str, Record]) -> "WindowRows":
+        paths = tuple(record.stored_path for record in cleaned.values())
+        return cls(project, months, paths, sum(record.value("dagster/row_count") for record in cleaned.values()))
+
+    def __iter__(self) -> "Iterator[Parts]":
+        from mlops_assets.core.training_set import divide
+
+        spec, seed = self.project.spec, self.project.settings.seed
+        columns = [*kept_columns(spec), TARGET]
+        for path in self.paths:
+            for table in self.project.storage.read_batches(path, columns, SLICE_ROWS):
+                yield divide(spec, table, self.months, seed)
+
+    @property
+    def share(self) -> float:
+        """The part of the rows that may be in memory: MLOPS_MEMORY_ROWS of them."""
+        return min(1.0, self.project.settings.memory_rows / self.rows)

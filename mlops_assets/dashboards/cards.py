@@ -1,0 +1,83 @@
+"""The card of a chart: its heading, what can be done with it, and the place where it is drawn.
+
+Tooltips and buttons are plain HTML: Mantine's tooltips and menus look at every part of the page whenever one changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from mlops_assets.dashboards.grid import HANDLE
+from mlops_assets.dashboards.spec import Chart
+from mlops_assets.dashboards.theme import GRAPH_CONFIG
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+
+DOWNLOADS = {"png": "a picture", "csv": "its data"}
+AGAIN_MILLISECONDS = 1_500  # until a chart of which not all is read asks again
+
+
+def part(kind: str, page: str, chart: str) -> dict[str, str]:
+    """The id of one part of a card."""
+    return {"part": kind, "page": page, "chart": chart}
+
+
+def card(page: str, name: str, chart: Chart) -> Component:
+    """A card that a callback fills; `page` and `name` are part of the ids of its parts."""
+    choice = dmc.Select(
+        id=part("choice", page, name),
+        size="xs",
+        className="choice",
+        style={"display": "none"},
+        allowDeselect=False,
+        comboboxProps={"withinPortal": True},
+        **{"aria-label": f"What {chart.title} shows"},
+    )
+    head = [html.Span(className=HANDLE, title="Drag to move"), html.H2(chart.title, title=chart.title)]
+    if chart.description:
+        told = {"data-about": chart.description, "aria-label": chart.description}
+        head.append(html.Span("i", className="about", tabIndex=0, **told))
+    buttons = [_download(page, name, chart, kind, what) for kind, what in DOWNLOADS.items()]
+    head += [html.Span(className="space"), choice, html.Span(buttons, className="downloads")]
+    return html.Section(
+        [
+            html.Div(head, className="card-head"),
+            html.Div(html.Div(className="waiting"), id=part("body", page, name), className="card-body"),
+            dcc.Interval(id=part("again", page, name), interval=AGAIN_MILLISECONDS, disabled=True),
+            dcc.Store(id=part("mark", page, name)),
+            dcc.Store(id=part("picture", page, name)),
+            dcc.Download(id=part("file", page, name)),
+        ],
+        className="card chart-card",
+        **{"aria-label": chart.title},
+    )
+
+
+def _download(page: str, name: str, chart: Chart, kind: str, what: str) -> Component:
+    told = {"aria-label": f"Download {what} of {chart.title}", "title": f"Download {what}"}
+    return html.Button(kind.upper(), id=part(kind, page, name), **told)
+
+
+def graph(figure: Any) -> Component:
+    return dcc.Graph(figure=figure, config=GRAPH_CONFIG, responsive=True, className="graph")
+
+
+def message(text: str, *, is_error: bool = False) -> Component:
+    """What stands in a card instead of a chart; words between backticks are code."""
+    return html.Div(html.P(coded(text)), className="message wrong" if is_error else "message")
+
+
+def outdated(shown: Component) -> Component:
+    """What was read before, with a note that the store does not answer now."""
+    return html.Div([html.Div("The store does not answer; this is what was last read.", className="note"), shown])
+
+
+def coded(text: str) -> Sequence[Component | str]:
+    """Text in which the words between backticks are set as code."""
+    return [html.Code(part) if place % 2 else part for place, part in enumerate(text.split("`"))]
