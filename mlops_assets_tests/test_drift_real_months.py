@@ -69,7 +69,7 @@ def test_december_is_named_as_flights_that_take_longer_than_the_model_says(fligh
     model = flights.model(*before)
     report = compare(flights.sample("2013-12", model=model), flights.sample(*before, model=model), held_out=True)
     assert [shift.name for shift in report.drifted] == [BEYOND]
-    assert report.drifted[0].strongest.told.startswith("truth +")
+    assert report.drifted[0].strongest.words.startswith("truth +")
 
 
 def test_months_like_those_before_them_are_quiet(flights, taxi):

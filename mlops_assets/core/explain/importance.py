@@ -7,13 +7,15 @@ RMSE grows when an input is shuffled among the rows (Breiman, 2001).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, length, take
+from mlops_assets.core.columns import Columns, label, length, take
+from mlops_assets.core.types import Array, FloatArray, IntArray
+from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
     from mlops_assets.core.model.contributions import Contributions
@@ -40,27 +42,32 @@ class Weight:
 class Explanation:
     """What a model goes by, most important first.
 
-    `contributions` and their `inputs` are those of the sampled rows, None where they are not exact. `coefficients`
-    are those of a linear model's columns that matter most.
+    `contributions` and their `inputs` are those of the sampled rows, None and empty where they are not exact.
+    `coefficients` are those of a linear model's columns that matter most.
     """
 
     method: Method
     rows: int
     importance: tuple[Weight, ...]
     contributions: Contributions | None = None
-    inputs: Columns | None = None
+    inputs: Columns = field(default_factory=dict)
     coefficients: tuple[Weight, ...] = ()
+
+    def exact_contributions(self) -> Contributions:
+        """Raises ModelError where there are none."""
+        if self.contributions is None:
+            raise ModelError(f"there are no single contributions where a model goes by the {self.method}")
+        return self.contributions
 
     def to_json(self) -> str:
         weights = {name: [[weight.name, weight.value] for weight in getattr(self, name)] for name in _WEIGHTS}
         tree: dict[str, Any] = {"method": self.method, "rows": self.rows} | weights
         if self.contributions is not None:
-            found = self.contributions
             tree["contributions"] = {
-                "features": found.names,
-                "values": found.values.round(6).tolist(),
-                "base": found.base.round(6).tolist(),
-                "inputs": {alias: _plain(values) for alias, values in self.inputs.items()},
+                "features": self.contributions.names,
+                "values": self.contributions.values.round(6).tolist(),
+                "base": self.contributions.base.round(6).tolist(),
+                "inputs": {alias: _to_list(values) for alias, values in self.inputs.items()},
                 "times": [alias for alias, values in self.inputs.items() if values.dtype.kind == "M"],
             }
         return json.dumps(tree, indent=1)
@@ -71,33 +78,37 @@ class Explanation:
 
         tree = json.loads(text)
         importance, coefficients = (tuple(Weight(*pair) for pair in tree[name]) for name in _WEIGHTS)
-        if (found := tree.get("contributions")) is None:
+        if (saved := tree.get("contributions")) is None:
             return cls(tree["method"], tree["rows"], importance, coefficients=coefficients)
-        contributions = Contributions(tuple(found["features"]), np.array(found["values"]), np.array(found["base"]))
-        inputs = {alias: _array(values, alias in found["times"]) for alias, values in found["inputs"].items()}
+        contributions = Contributions(tuple(saved["features"]), np.array(saved["values"]), np.array(saved["base"]))
+        inputs = {alias: _from_list(values, alias in saved["times"]) for alias, values in saved["inputs"].items()}
         return cls(tree["method"], tree["rows"], importance, contributions, inputs, coefficients)
 
 
-def explain_model(model: Model, columns: Columns, y: np.ndarray, seed: int) -> Explanation:
+def explain_model(model: Model, columns: Columns, y: FloatArray, seed: int) -> Explanation:
     """Explain a model by some rows of its inputs and their targets (n,), the same ones for the same seed."""
     from mlops_assets.core.learners.estimators import is_booster, is_linear
 
     if is_booster(model.estimator) or is_linear(model.estimator):
         chosen = some_rows(length(columns), ROWS, seed)
         inputs = {alias: columns[alias][chosen] for alias in model.spec.inputs()}
-        found = model.contributions(inputs)
-        weights = zip(found.names, np.abs(found.values).mean(axis=0).tolist(), strict=True)
-        coefficients = () if is_booster(model.estimator) else coefficients_of(model, inputs)
-        told = inputs | {name: _labels(inputs[name]) for name in model.spec.features.categories}
-        method = "mean absolute contribution"
-        return Explanation(method, len(chosen), _largest_first(weights), found, told, coefficients)
+        contributions = model.contributions(inputs)
+        means = np.abs(contributions.values).mean(axis=0).tolist()
+        return Explanation(
+            method="mean absolute contribution",
+            rows=len(chosen),
+            importance=_largest_first(zip(contributions.names, means, strict=True)),
+            contributions=contributions,
+            inputs=inputs | {name: _labels(inputs[name]) for name in model.spec.features.categories},
+            coefficients=coefficients_of(model, inputs),
+        )
     chosen = some_rows(length(columns), PERMUTED_ROWS, seed)
     weights = permutation_importance(model.predict_columns, model.spec.inputs(), take(columns, chosen), y[chosen], seed)
     return Explanation("growth of the RMSE when shuffled", len(chosen), weights)
 
 
 def permutation_importance(
-    predict: Callable[[Columns], np.ndarray], names: tuple[str, ...], columns: Columns, y: np.ndarray, seed: int
+    predict: Callable[[Columns], FloatArray], names: tuple[str, ...], columns: Columns, y: FloatArray, seed: int
 ) -> tuple[Weight, ...]:
     """By how much the RMSE grows when the values of one input are shuffled among the rows, on average of some times."""
     rng = np.random.default_rng(seed)
@@ -114,41 +125,48 @@ def permutation_importance(
 def coefficients_of(model: Model, columns: Columns) -> tuple[Weight, ...]:
     """What one more of a column adds to the prediction: of a scaled number, one more standard deviation.
 
-    First come those that move the predictions of these rows most: the largest ones belong to rare categories.
+    First come those that move the predictions of these rows most: the largest ones belong to rare categories. There
+    are none where the model is not linear.
     """
+    from mlops_assets.core.learners.estimators import is_linear
+
+    if not is_linear(model.estimator):
+        return ()
     names, coefficients = model.encoder.one_hot_names, model.estimator.coef_
-    X = model.encoder.transform(model.spec.features, columns, model.matrix)
+    X = model.encoder.transform(model.spec.features, columns, "one_hot")
     mean, square = (np.asarray(part.mean(axis=0)).reshape(-1) for part in (X, X.multiply(X)))
     moves = np.abs(coefficients) * np.sqrt(np.maximum(square - mean**2, 0))
     first = np.argsort(-moves, kind="stable")[:MOST_COEFFICIENTS]
     return tuple(Weight(names[place], float(coefficients[place])) for place in first)
 
 
-def some_rows(count: int, most: int, seed: int) -> np.ndarray:
+def some_rows(count: int, most: int, seed: int) -> IntArray:
     """Places of at most so many rows, in order."""
     return np.sort(np.random.default_rng(seed).permutation(count)[:most])
 
 
-def _largest_first(weights: Any) -> tuple[Weight, ...]:
+def _largest_first(weights: Iterable[tuple[str, float]]) -> tuple[Weight, ...]:
     return tuple(sorted((Weight(*pair) for pair in weights), key=lambda weight: -abs(weight.value)))
 
 
-def _labels(values: np.ndarray) -> np.ndarray:
+def _labels(values: Array) -> Array:
     """Categories as text: their codes are no quantities."""
     if values.dtype == object:
         return values
-    return np.array([None if np.isnan(value) else f"{value:.15g}" for value in values], object)
+    return np.array([None if np.isnan(value) else label(value) for value in values], object)
 
 
-def _plain(values: np.ndarray) -> list:
+def _to_list(values: Array) -> list[str | float | None]:
+    """Values as JSON can hold them; times as ISO texts."""
     if values.dtype.kind == "M":
         return [None if np.isnat(value) else str(value)[:16] for value in values]
     if values.dtype == object:
-        return values.tolist()
+        texts: list[str | float | None] = values.tolist()
+        return texts
     return [None if np.isnan(value) else value for value in values.tolist()]
 
 
-def _array(values: list, is_time: bool) -> np.ndarray:
+def _from_list(values: list[str | float | None], is_time: bool) -> Array:
     if is_time:
         return np.array(values, "datetime64[us]")
     if any(isinstance(value, str) for value in values):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.explain.importance import Explanation
 from mlops_assets.core.explain.plots import importance_bars
 from mlops_assets.core.prepare.splitting import Months
-from mlops_assets.core.report.document import Code, Document, Paragraph, Picture, Points, Section, table
+from mlops_assets.core.report.document import Block, Code, Document, Paragraph, Picture, Points, Section, Table, table
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.monitor.performance import Realised, Segment
 
 TOP = 10
-COVERAGE_SLACK = 0.03  # so far below what is meant, an interval's coverage is told as a limit
+COVERAGE_SLACK = 0.03  # so far below what is meant, an interval's coverage is named as a limit
 CALENDAR = ("January February March April May June July August September October November December").split()
 
 
@@ -46,7 +46,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class CardFacts:
-    """All that a card tells."""
+    """All that a card says."""
 
     spec: DatasetSpec
     version: int
@@ -78,7 +78,7 @@ def model_card(facts: CardFacts, *, pictures: bool) -> Document:
     )
 
 
-def _purpose(spec: DatasetSpec):
+def _purpose(spec: DatasetSpec) -> Iterator[Block]:
     unit = f", in {spec.target.unit}" if spec.target.unit else ""
     yield Paragraph(f"The target is made of {' to '.join(spec.target.columns)}{unit}.")
     if spec.target.keep:
@@ -87,7 +87,7 @@ def _purpose(spec: DatasetSpec):
     yield Paragraph("It answers from what is known before the event: the inputs below.")
 
 
-def _data(facts: CardFacts):
+def _data(facts: CardFacts) -> Iterator[Block]:
     months, judged = facts.months, facts.judged
     rows = sum(facts.rows_by_month.values())
     window = "one snapshot" if months.all == (SNAPSHOT,) else f"{months.all[0]} to {months.all[-1]}"
@@ -100,17 +100,17 @@ def _data(facts: CardFacts):
     yield table(("month", "clean rows"), [(month, f"{count:,}") for month, count in facts.rows_by_month.items()])
 
 
-def _inputs(inputs: Sequence[Input]):
+def _inputs(inputs: Sequence[Input]) -> Table:
     rows = []
     for item in inputs:
-        known = f"{len(item.categories):,} categories" if item.categories is not None else ""
+        categories = f"{len(item.categories):,} categories" if item.categories is not None else ""
         low, high = (f"{end:g}" if isinstance(end, float) else str(end)[:16] for end in (item.low, item.high))
         span = f"{low} to {high}" if item.low is not None else ""
-        rows.append((item.name, item.type, "; ".join(part for part in (known, span) if part)))
+        rows.append((item.name, item.type, "; ".join(part for part in (categories, span) if part)))
     return table(("input", "type", "learnt from"), rows)
 
 
-def _quality(facts: CardFacts):
+def _quality(facts: CardFacts) -> Iterator[Block]:
     judged, unit = facts.judged, facts.spec.target.unit
     where = judged.split if judged.months == (SNAPSHOT,) else f"{judged.split}, {', '.join(judged.months)}"
     yield Paragraph(f"Version {judged.by_version} on rows that it has not learnt from ({where}):")
@@ -133,7 +133,7 @@ def _score_row(name: str, realised: Realised) -> tuple[str, ...]:
     return name, f"{realised.rows:,}", *numbers, coverage
 
 
-def _explanation(facts: CardFacts, pictures: bool):
+def _explanation(facts: CardFacts, pictures: bool) -> Iterator[Block]:
     explanation, unit = facts.explanation, facts.spec.target.unit
     yield Paragraph(f"Over {explanation.rows:,} rows of the newest month.")
     rows = [(weight.name, f"{weight.value:.4g}") for weight in explanation.importance[:TOP]]
@@ -142,7 +142,7 @@ def _explanation(facts: CardFacts, pictures: bool):
         yield Picture(importance_bars(explanation, unit), "importance of features")
 
 
-def _limits(facts: CardFacts):
+def _limits(facts: CardFacts) -> Iterator[str]:
     spec, judged = facts.spec, facts.judged
     yield (
         f"All figures above are of version {judged.by_version}. The champion is its recipe fitted once more, on the "
@@ -152,13 +152,13 @@ def _limits(facts: CardFacts):
     if worst:
         overall = judged.overall.rmse
         yield f"Errors are largest for {worst.name}: RMSE {worst.realised.rmse:.4g}, where {overall:.4g} is overall."
-    for segment in judged.segments if judged.coverage is not None else ():
-        found = segment.realised.coverage
-        if found is not None and found < judged.coverage - COVERAGE_SLACK:
-            yield f"Intervals hold {found:.1%} of the truth for {segment.name}, not {judged.coverage:.0%}."
+    for segment in judged.segments:
+        coverage, aim = segment.realised.coverage, judged.coverage
+        if coverage is not None and aim is not None and coverage < aim - COVERAGE_SLACK:
+            yield f"Intervals hold {coverage:.1%} of the truth for {segment.name}, not {aim:.0%}."
     if spec.time:
-        seen = {int(month[5:]) for month in facts.months.all}
-        if unseen := [name for number, name in enumerate(CALENDAR, start=1) if number not in seen]:
+        numbers = {int(month[5:]) for month in facts.months.all}
+        if unseen := [name for number, name in enumerate(CALENDAR, start=1) if number not in numbers]:
             yield f"It has seen none of these months of a year: {', '.join(unseen)}."
         yield f"It knows nothing of what has changed since {facts.months.all[-1]}."
     yield (
@@ -168,7 +168,7 @@ def _limits(facts: CardFacts):
     yield "What it goes by is no cause: to change an input in the world need not change the target as it does here."
 
 
-def _origin(origin: Origin):
+def _origin(origin: Origin) -> Iterator[Block]:
     yield table(("from", "is"), list(origin.facts.items()))
     yield Paragraph("Parameters:")
     yield Code(json.dumps(dict(origin.parameters), indent=1, sort_keys=True, default=str))

@@ -1,4 +1,7 @@
-"""Pictures of contributions to single predictions: all as a swarm, some rows step by step, and by a feature's value."""
+"""Pictures of what a model goes by: weights and coefficients as bars, and the contributions to single predictions.
+
+Contributions are drawn of all sampled rows as a swarm, of some rows step by step, and by the value of a feature.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,20 @@ import numpy as np
 
 from mlops_assets.core.explain.importance import Explanation, Weight
 from mlops_assets.core.report.plots import BLUE, GREY, ORANGE, canvas, label_rows, panels, png
+from mlops_assets.core.types import Array, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mlops_assets.core.columns import Columns
 
-
 MOST = 15
 LONGEST_NAME = 40
+BINS = 60
+CHOSEN = {"a low prediction": 0.05, "a middle one": 0.5, "a high one": 0.95}
+STEPS = 8  # of a waterfall; the last holds all other features
+MOST_PANELS = 4
+MOST_CATEGORIES = 12
 
 
 def importance_bars(explanation: Explanation, unit: str = "") -> bytes:
@@ -31,11 +39,11 @@ def coefficient_bars(coefficients: Sequence[Weight], unit: str = "") -> bytes:
 
 
 def _bars(weights: Sequence[Weight], title: str, about: str) -> bytes:
-    shown = weights[:MOST]
-    figure, axes = canvas(title, about, "", size=(5.4, 1.0 + 0.28 * len(shown)))
-    colours = [BLUE if weight.value >= 0 else ORANGE for weight in shown]
-    axes.barh(range(len(shown)), [weight.value for weight in shown], color=colours, height=0.65)
-    label_rows(axes, [short(weight.name) for weight in shown])
+    weights = weights[:MOST]
+    figure, axes = canvas(title, about, "", size=(5.4, 1.0 + 0.28 * len(weights)))
+    colours = [BLUE if weight.value >= 0 else ORANGE for weight in weights]
+    axes.barh(range(len(weights)), [weight.value for weight in weights], color=colours, height=0.65)
+    label_rows(axes, [short(weight.name) for weight in weights])
     return png(figure)
 
 
@@ -47,31 +55,24 @@ def in_unit(unit: str) -> str:
     return f" ({unit})" if unit else ""
 
 
-BINS = 60
-CHOSEN = {"a low prediction": 0.05, "a middle one": 0.5, "a high one": 0.95}
-STEPS = 8  # of a waterfall; the last holds all other features
-MOST_PANELS = 4
-MOST_CATEGORIES = 12
-
-
 def swarm(explanation: Explanation, unit: str = "") -> bytes:
     """Each sampled row is a point in each feature's line, right where the feature raises its prediction.
 
     Blue is a low value of the feature, orange a high one, grey where it is not a number.
     """
-    found, inputs = explanation.contributions, explanation.inputs
+    contributions, inputs = explanation.exact_contributions(), explanation.inputs
     names = [weight.name for weight in explanation.importance[:MOST]]
     size = 5.8, 1.0 + 0.36 * len(names)
     figure, axes = canvas("Contributions to single predictions", f"adds to the prediction{in_unit(unit)}", "", size)
     for line, name in enumerate(names):
-        values = found.values[:, found.names.index(name)]
+        values = contributions.values[:, contributions.names.index(name)]
         axes.scatter(values, line + _spread(values), s=5, linewidths=0, c=_colours(inputs, name, len(values)))
     axes.axvline(0, color="black", linewidth=0.8)
     label_rows(axes, [short(name) for name in names])
     return png(figure)
 
 
-def _spread(values: np.ndarray) -> np.ndarray:
+def _spread(values: FloatArray) -> FloatArray:
     """Offsets (n,) within a line, wide where many points lie."""
     low, high = values.min(), values.max()
     places = ((values - low) / (high - low) * (BINS - 1)).astype(int) if high > low else np.zeros(len(values), int)
@@ -80,39 +81,41 @@ def _spread(values: np.ndarray) -> np.ndarray:
     rank = np.empty(len(values), int)
     rank[order] = np.arange(len(values)) - starts[places[order]]
     side = np.where(rank % 2, 1, -1) * ((rank + 1) // 2)
-    return 0.38 * side / max(np.abs(side).max(), 8)
+    offsets: FloatArray = 0.38 * side / max(np.abs(side).max(), 8)
+    return offsets
 
 
-def _colours(inputs: Columns, name: str, count: int) -> np.ndarray | list[str]:
+def _colours(inputs: Columns, name: str, count: int) -> Array | list[str]:
     from matplotlib.colors import LinearSegmentedColormap
 
     values = inputs.get(name)
     if values is None or values.dtype == object or values.dtype.kind == "M":
         return [GREY] * count
-    known = ~np.isnan(values)
-    rank = np.searchsorted(np.sort(values[known]), values) / max(int(known.sum()), 1)
+    is_number = ~np.isnan(values)
+    rank = np.searchsorted(np.sort(values[is_number]), values) / max(int(is_number.sum()), 1)
     colours = LinearSegmentedColormap.from_list("value", [BLUE, "#b9b4bd", ORANGE])(rank)
-    colours[~known] = (0.54, 0.56, 0.6, 1)
+    colours[~is_number] = (0.54, 0.56, 0.6, 1)
     return colours
 
 
 def waterfalls(explanation: Explanation, unit: str = "") -> bytes:
     """How three sampled rows come from the base to their prediction, the largest contributions first."""
-    found, inputs = explanation.contributions, explanation.inputs
-    prediction = found.base + found.values.sum(axis=1)
+    contributions, inputs = explanation.exact_contributions(), explanation.inputs
+    prediction = contributions.base + contributions.values.sum(axis=1)
     order = np.argsort(prediction, kind="stable")
     rows = [order[round(share * (len(order) - 1))] for share in CHOSEN.values()]
     titles = [f"{name}: {prediction[row]:.4g} {unit}" for name, row in zip(CHOSEN, rows, strict=True)]
     figure, grid = panels(titles, (4.6, 0.9 + 0.3 * STEPS), columns=3)
     for axes, row in zip(grid, rows, strict=True):
-        _waterfall(axes, found.names, found.values[row], float(found.base[row]), inputs, row)
+        base = float(contributions.base[row])
+        _waterfall(axes, contributions.names, contributions.values[row], base, inputs, row)
     return png(figure)
 
 
-def _waterfall(axes: Axes, names: tuple[str, ...], values: np.ndarray, base: float, inputs: Columns, row: int) -> None:
+def _waterfall(axes: Axes, names: tuple[str, ...], values: FloatArray, base: float, inputs: Columns, row: int) -> None:
     largest = np.argsort(-np.abs(values), kind="stable")
     first, others = largest[: STEPS - 1], largest[STEPS - 1 :]
-    labels = [_told(names[place], inputs, row) for place in first]
+    labels = [_with_value(names[place], inputs, row) for place in first]
     steps = values[first]
     if len(others):
         labels, steps = [*labels, f"{len(others)} others"], np.append(steps, values[others].sum())
@@ -124,35 +127,36 @@ def _waterfall(axes: Axes, names: tuple[str, ...], values: np.ndarray, base: flo
     label_rows(axes, labels)
 
 
-def _told(name: str, inputs: Columns, row: int) -> str:
+def _with_value(name: str, inputs: Columns, row: int) -> str:
+    """The feature and, where it is an input, its value in this row."""
     if name not in inputs:
         return short(name)
     value = inputs[name][row]
-    told = str(value)[:16] if isinstance(value, np.datetime64 | str) else "none" if value is None else f"{value:.4g}"
-    return short(f"{name} = {told}")
+    text = str(value)[:16] if isinstance(value, np.datetime64 | str) else "none" if value is None else f"{value:.4g}"
+    return short(f"{name} = {text}")
 
 
 def dependence(explanation: Explanation, unit: str = "") -> bytes | None:
     """What the most important single features add at each of their values; None where all belong to groups."""
-    found, inputs = explanation.contributions, explanation.inputs
+    contributions, inputs = explanation.exact_contributions(), explanation.inputs
     names = [weight.name for weight in explanation.importance if weight.name in inputs][:MOST_PANELS]
     if not names:
         return None
     figure, grid = panels([short(name) for name in names], (3.4, 2.5), columns=2)
     for axes, name in zip(grid, names, strict=True):
-        added = found.values[:, found.names.index(name)]
+        added = contributions.values[:, contributions.names.index(name)]
         _by_value(axes, inputs[name], added)
         axes.set_ylabel(f"adds{in_unit(unit)}", fontsize=8)
         axes.axhline(0, color="black", linewidth=0.8)
     return png(figure)
 
 
-def _by_value(axes: Axes, values: np.ndarray, added: np.ndarray) -> None:
+def _by_value(axes: Axes, values: Array, added: FloatArray) -> None:
     """Points at the values of a number or the hours of a time, and at the most frequent categories side by side."""
     if values.dtype.kind == "M":
-        known = ~np.isnat(values)
-        hours = (values[known] - values[known].astype("datetime64[D]")) / np.timedelta64(1, "h")
-        axes.scatter(hours, added[known], s=6, linewidths=0, color=BLUE)
+        is_time = ~np.isnat(values)
+        hours = (values[is_time] - values[is_time].astype("datetime64[D]")) / np.timedelta64(1, "h")
+        axes.scatter(hours, added[is_time], s=6, linewidths=0, color=BLUE)
         axes.set_xlabel("hour of the day", fontsize=8)
     elif values.dtype == object:
         import pandas as pd

@@ -85,7 +85,7 @@ class Entries:
 
 @dataclass(frozen=True)
 class OneHotEncoder:
-    """What the matrix is made of: its columns by category, and its numbers; `calendar` is what it counts as category."""
+    """What the matrix is made of: columns of categories, parts of the `calendar` among them, and scaled numbers."""
 
     blocks: tuple[Block, ...]
     calendar: dict[str, Vocabulary]

@@ -1,7 +1,8 @@
 """Target encodings: what the target was, on average, for the group a row belongs to.
 
-Means are shrunk towards the overall mean, the more so the fewer rows a group has (Micci-Barreca, "A preprocessing scheme
-for high-cardinality categorical attributes in classification and prediction problems", SIGKDD Explorations, 2001).
+Means are shrunk towards the overall mean, the more so the fewer rows a group has (Micci-Barreca, "A preprocessing
+scheme for high-cardinality categorical attributes in classification and prediction problems", SIGKDD Explorations
+3(1), 2001).
 
 Training rows get what the other folds say: by this cross-fitting (Chernozhukov et al., "Double/debiased machine
 learning for treatment and structural parameters", Econometrics Journal, 2018; as scikit-learn's TargetEncoder does)

@@ -1,7 +1,8 @@
 """Backtest: how good, and how dear, a policy of retraining would have been, month by month.
 
 Each policy starts with a model of the first months. Before every later month it may fit anew, on nothing but the
-months that were known by then; then the month comes, and shows how good the model is.
+months that were known by then; then the month comes, and shows how good the model is. Who fits and judges is a `Lab`,
+handed in. The steps of all policies can be kept as JSON, summed up, and shown as a table or a picture.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from mlops_assets.errors import DataError, InputError
 
 Months = tuple[str, ...]
 Kind = Literal["never", "monthly", "drift", "gate"]
+COLOURS = ("#3b6ea5", "#d9822b", "#4f9d69", "#b0495d", "#7a5ea8", "#8a8f98", "#2f9da3")
+HEADER = ("policy", "fits anew", "mean RMSE", "worst month", "fitted anew", "fits", "CPU s")
 
 
 @dataclass(frozen=True)
@@ -162,11 +165,11 @@ class Summary:
 
 def summarise(steps: Sequence[Step]) -> tuple[Summary, ...]:
     """One summary a policy, the lowest mean RMSE first."""
-    found = []
+    summaries = []
     for name in dict.fromkeys(step.policy for step in steps):
         own = [step for step in steps if step.policy == name]
         worst = max(own, key=lambda step: step.score.rmse)
-        found.append(
+        summaries.append(
             Summary(
                 policy=POLICIES[name],
                 rmse=float(np.mean([step.score.rmse for step in own])),
@@ -177,7 +180,7 @@ def summarise(steps: Sequence[Step]) -> tuple[Summary, ...]:
                 cpu_seconds=sum(step.cpu_seconds for step in own),
             )
         )
-    return tuple(sorted(found, key=lambda summary: summary.rmse))
+    return tuple(sorted(summaries, key=lambda summary: summary.rmse))
 
 
 def rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -216,10 +219,6 @@ def steps_of(rows: Sequence[Mapping[str, Any]]) -> list[Step]:
     ]
 
 
-COLOURS = ("#3b6ea5", "#d9822b", "#4f9d69", "#b0495d", "#7a5ea8", "#8a8f98", "#2f9da3")
-HEADER = ("policy", "fits anew", "mean RMSE", "worst month", "fitted anew", "fits", "CPU s")
-
-
 def table(steps: Sequence[Step]) -> str:
     """Markdown: a line a policy, the lowest mean RMSE first."""
     return document_table(HEADER, [cells(summary) for summary in summarise(steps)]).markdown()
@@ -241,14 +240,14 @@ def by_month(steps: Sequence[Step], unit: str) -> bytes:
     for number, summary in enumerate(summarise(steps)):
         own = sorted((step for step in steps if step.policy == summary.policy.name), key=lambda step: step.month)
         x = [places[step.month] for step in own]
-        look = {"color": COLOURS[number % len(COLOURS)], "linewidth": 1.4}
         fresh = [place for place, step in enumerate(own) if step.retrained]
-        dots = {"marker": "o", "markersize": 3.5, "markevery": fresh}
-        error.plot(x, [step.score.rmse for step in own], label=summary.policy.name, **look, **dots)
-        cost.plot(x, np.cumsum([step.cpu_seconds for step in own]), **look, **dots)
-    shown = range(0, len(months), max(1, len(months) // 6))
+        spent = np.cumsum([step.cpu_seconds for step in own])
+        lines = error.plot(x, [step.score.rmse for step in own], label=summary.policy.name) + cost.plot(x, spent)
+        for line in lines:
+            line.set(color=COLOURS[number % len(COLOURS)], linewidth=1.4, marker="o", markersize=3.5, markevery=fresh)
+    ticks = range(0, len(months), max(1, len(months) // 6))
     for axes in (error, cost):
-        axes.set_xticks(list(shown), [months[place] for place in shown])
+        axes.set_xticks(list(ticks), [months[place] for place in ticks])
     cost.set_ylim(bottom=0)
     figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
     return png(figure)

@@ -7,7 +7,6 @@ memory only, and fitted once more where a later judgement needs it.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,10 +22,15 @@ from mlops_assets.core.judge.promotion import judge
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, compare, variables
 from mlops_assets.core.search.suggestions import make_suggester
+from mlops_assets.core.state import append_line, cut_off
+from mlops_assets.core.types import FloatArray
 from mlops_assets.dataset import DatasetSpec
 
 if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
+
+SAMPLE = 30_000  # rows that a drift report looks at
+MODELS = 4  # kept in memory
 
 
 class Journal:
@@ -34,25 +38,22 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, Any] = {}
+        self._noted: dict[str, Any] = {}
         for line in self._whole_lines():
-            self._known[line["key"]] = line["value"]
+            self._noted[line["key"]] = line["value"]
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._noted)
 
     def get(self, key: str) -> Any:
         """What was noted, or None."""
-        return self._known.get(key)
+        return self._noted.get(key)
 
     def note(self, key: str, value: Any) -> Any:
         """Keep a JSON value other than None; it is on disk when this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "value": value}, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._known[key] = value
+        append_line(self._path, {"key": key, "value": value})
+        self._noted[key] = value
         return value
 
     def _whole_lines(self) -> list[dict[str, Any]]:
@@ -61,13 +62,8 @@ class Journal:
         data = self._path.read_bytes()
         end = data.rfind(b"\n") + 1
         if end < len(data):
-            with self._path.open("rb+") as file:
-                file.truncate(end)
+            cut_off(self._path, end)
         return [json.loads(line) for line in data[:end].splitlines()]
-
-
-SAMPLE = 30_000  # rows that a drift report looks at
-MODELS = 4  # kept in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +71,7 @@ class Month:
     """Clean rows of one month, and how many others cleaning dropped."""
 
     columns: Columns
-    y: np.ndarray
+    y: FloatArray
     dropped: Dropped
 
 
@@ -122,10 +118,9 @@ class ModelLab:
         return Score(**noted)
 
     def cpu_seconds(self, learnt: Months) -> float:
-        if (noted := self._journal.get(_key("fit", learnt))) is None:
+        if self._journal.get(_key("fit", learnt)) is None:
             self._model(learnt)
-            noted = self._journal.get(_key("fit", learnt))
-        return noted
+        return float(self._journal.get(_key("fit", learnt)))
 
     def has_drifted(self, learnt: Months, month: str) -> bool:
         key = _key("drift", learnt, month)
@@ -138,18 +133,24 @@ class ModelLab:
     def is_better(self, challenger: Months, champion: Months, month: str) -> bool:
         key = _key("gate", challenger, champion, month)
         if (noted := self._journal.get(key)) is None:
-            errors = [self._errors(learnt, month) ** 2 for learnt in (challenger, champion)]
             rules = self._rules
-            limits = {"confidence": rules.confidence, "minimum_gain": rules.minimum_gain, "seed": rules.seed}
-            noted = self._journal.note(key, judge(*errors, {}, **limits).promote)
-        return noted
+            verdict = judge(
+                self._errors(challenger, month) ** 2,
+                self._errors(champion, month) ** 2,
+                {},
+                confidence=rules.confidence,
+                minimum_gain=rules.minimum_gain,
+                seed=rules.seed,
+            )
+            noted = self._journal.note(key, verdict.promote)
+        return bool(noted)
 
     def _month(self, name: str) -> Month:
         if name not in self._months:
             self._months[name] = self._read(name)
         return self._months[name]
 
-    def _errors(self, learnt: Months, month: str) -> np.ndarray:
+    def _errors(self, learnt: Months, month: str) -> FloatArray:
         rows = self._month(month)
         return self._model(learnt).predict_columns(rows.columns) - rows.y
 
@@ -187,8 +188,9 @@ class ModelLab:
         X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
         data = FitData(X, y, encoded.encoder.dense_categorical, (X_held, held.y))
         space = rules.model_type.space
-        suggester = make_suggester(space, seed=rules.seed, startup=rules.trials, first=[space.adopt(space.start)])
-        tried = []
+        first = [point for point in [space.adopt(space.start)] if point is not None]
+        suggester = make_suggester(space, seed=rules.seed, startup=rules.trials, first=first)
+        tried: list[tuple[float, int, FitRecipe]] = []
         for number in range(rules.trials):
             if (params := suggester.next()) is None:
                 break
@@ -198,7 +200,7 @@ class ModelLab:
             tried.append((loss, number, FitRecipe(params, fitted.rounds)))
         return min(tried)[2]
 
-    def _rows(self, months: Months) -> tuple[Columns, np.ndarray]:
+    def _rows(self, months: Months) -> tuple[Columns, FloatArray]:
         parts = [self._month(name) for name in months]
         return concatenate([part.columns for part in parts]), np.concatenate([part.y for part in parts])
 
@@ -206,8 +208,8 @@ class ModelLab:
         columns, y = self._rows(months)
         step = -(-len(y) // SAMPLE)
         columns, y = take(columns, slice(None, None, step)), y[::step]
-        found = variables(self._rules.spec, columns, y, model.predict_columns(columns))
-        return Sample(found, add_up(self._month(name).dropped for name in months))
+        dropped = add_up(self._month(name).dropped for name in months)
+        return Sample(variables(self._rules.spec, columns, y, model.predict_columns(columns)), dropped)
 
 
 def _key(what: str, *names: Months | str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlops_assets.core.metrics import Interval, bootstrap_means, percentile_interval
+from mlops_assets.core.types import FloatArray
 from mlops_assets.errors import DataError
 
 CHAMPION = "the champion"
@@ -23,7 +24,7 @@ class Comparison:
     rmse: float
     gain: float
     interval: Interval
-    differences: np.ndarray = field(repr=False, compare=False)
+    differences: FloatArray = field(repr=False, compare=False)
 
     @property
     def won(self) -> bool:
@@ -58,9 +59,9 @@ class Verdict:
 
 
 def judge(
-    challenger: np.ndarray,
-    champion: np.ndarray | None,
-    baselines: Mapping[str, np.ndarray],
+    challenger: FloatArray,
+    champion: FloatArray | None,
+    baselines: Mapping[str, FloatArray],
     *,
     confidence: float,
     minimum_gain: float,
@@ -98,11 +99,11 @@ def judge(
     )
 
 
-def _same_rows(errors: Mapping[str, np.ndarray]) -> np.ndarray:
+def _same_rows(errors: Mapping[str, FloatArray]) -> FloatArray:
     rows = {name: len(values) for name, values in errors.items()}
     if len(set(rows.values())) > 1:
-        found = ", ".join(f"{name} has {count}" for name, count in rows.items())
-        raise DataError(f"cannot compare models on different rows: {found}")
+        counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
+        raise DataError(f"cannot compare models on different rows: {counts}")
     for name, values in errors.items():
         if bad := int((~np.isfinite(values)).sum()):
             raise DataError(f"{bad} of {len(values)} squared errors of {name} are not finite numbers")
@@ -116,33 +117,39 @@ def _refusal(
 ) -> str | None:
     if rows < FEWEST_ROWS:
         return f"Not promoted: {rows} test rows are too few to judge by (at least {FEWEST_ROWS} are needed)."
-    for seen in sorted(comparisons, key=lambda comparison: comparison.gain):
-        if not seen.won:
-            return f"Not promoted: {_versus(rmse, seen)}; {_range(seen, confidence)} does not lie above zero."
-        if seen.rival == CHAMPION and seen.gain < minimum_gain:
-            return f"Not promoted: {_versus(rmse, seen)}, which is less than the {minimum_gain:.1%} asked for."
+    for comparison in sorted(comparisons, key=_gain):
+        if not comparison.won:
+            return (
+                f"Not promoted: {_versus(rmse, comparison)}; {_range(comparison, confidence)} does not lie above zero."
+            )
+        if comparison.rival == CHAMPION and comparison.gain < minimum_gain:
+            return f"Not promoted: {_versus(rmse, comparison)}, which is less than the {minimum_gain:.1%} asked for."
     return None
 
 
 def _approval(rows: int, rmse: float, comparisons: Sequence[Comparison], confidence: float) -> str:
     if not comparisons:
         return f"Promoted: there is no champion yet (RMSE {rmse:.4g} on {rows:,} rows)."
-    seen = comparisons[0]
+    comparison = comparisons[0]
     first = ""
-    if seen.rival != CHAMPION:
-        seen = min(comparisons, key=lambda comparison: comparison.gain)
+    if comparison.rival != CHAMPION:
+        comparison = min(comparisons, key=_gain)
         first = "there is no champion yet, and "
-    comparison = f"{_versus(rmse, seen)} on {rows:,} rows"
-    return f"Promoted: {first}{comparison}; {_range(seen, confidence)} lies above zero."
+    sentence = f"{first}{_versus(rmse, comparison)} on {rows:,} rows"
+    return f"Promoted: {sentence}; {_range(comparison, confidence)} lies above zero."
 
 
-def _versus(rmse: float, seen: Comparison) -> str:
-    if not seen.gain:
-        return f"RMSE {rmse:.4g} is that of {seen.rival}"
-    word = "below" if seen.gain > 0 else "above"
-    return f"RMSE {rmse:.4g} is {abs(seen.gain):.2%} {word} the {seen.rmse:.4g} of {seen.rival}"
+def _gain(comparison: Comparison) -> float:
+    return comparison.gain
 
 
-def _range(seen: Comparison, confidence: float) -> str:
-    low, high = seen.interval.low, seen.interval.high
+def _versus(rmse: float, comparison: Comparison) -> str:
+    if not comparison.gain:
+        return f"RMSE {rmse:.4g} is that of {comparison.rival}"
+    word = "below" if comparison.gain > 0 else "above"
+    return f"RMSE {rmse:.4g} is {abs(comparison.gain):.2%} {word} the {comparison.rmse:.4g} of {comparison.rival}"
+
+
+def _range(comparison: Comparison, confidence: float) -> str:
+    low, high = comparison.interval.low, comparison.interval.high
     return f"the {confidence:.0%} interval of the difference, {low:.4g} to {high:.4g},"

@@ -23,6 +23,7 @@ from mlops_assets.core.monitor.effect_sizes import (
     number_effects,
     share_effect,
 )
+from mlops_assets.core.types import Array, FloatArray
 from mlops_assets.dataset import DatasetSpec
 
 Role = Literal["feature", "prediction", "target", "rows"]
@@ -41,7 +42,7 @@ class Variable:
     name: str
     role: Role
     kind: Kind
-    values: np.ndarray
+    values: Array
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class DriftReport:
 
 
 def variables(
-    spec: DatasetSpec, columns: Columns, y: np.ndarray, prediction: np.ndarray | None = None
+    spec: DatasetSpec, columns: Columns, y: FloatArray, prediction: FloatArray | None = None
 ) -> tuple[Variable, ...]:
     """The variables of clean rows: features as the model sees them, its predictions where given, and the target."""
     kinds: dict[str, Kind] = dict.fromkeys(spec.features.categories, "category")
@@ -117,14 +118,14 @@ def variables(
     for name, calendar in spec.features.calendar.items():
         kinds |= {f"{name}_{part}": _CYCLES[part] for part in calendar.parts if part in _CYCLES}
         fixed |= {f"{name}_{part}" for part in calendar.parts if part in _FIXED}
-    found = [
+    features = [
         Variable(name, "feature", kinds.get(name, "number"), values)
         for name, values in derive(spec.features, columns).items()
         if name not in fixed
     ]
     if prediction is not None:
-        found.append(Variable("prediction", "prediction", "number", prediction))
-    return (*found, Variable("target", "target", "number", y))
+        features.append(Variable("prediction", "prediction", "number", prediction))
+    return (*features, Variable("target", "target", "number", y))
 
 
 def compare(current: Sample, reference: Sample, last_year: Sample | None = None, *, held_out: bool) -> DriftReport:
@@ -134,8 +135,8 @@ def compare(current: Sample, reference: Sample, last_year: Sample | None = None,
     """
     shifts = [*_variables(current, reference, last_year), *_dropped(current, reference, last_year)]
     if held_out:
-        known = {variable.role: variable.values for variable in current.variables}
-        shifts.append(Shift(BEYOND, "target", (bias_effect(known["prediction"], known["target"]),)))
+        values = {variable.role: variable.values for variable in current.variables}
+        shifts.append(Shift(BEYOND, "target", (bias_effect(values["prediction"], values["target"]),)))
     return DriftReport(tuple(sorted(shifts, key=lambda shift: (not shift.drifted, -shift.strongest.strength))))
 
 
@@ -159,11 +160,11 @@ def _of_the_day(before: Variable, after: Variable, effects: tuple[Effect, ...]) 
     """Effects of hours: none is new or gone, but all may have moved together."""
     kept = [effect for effect in effects if effect.measure in ("V", "missing")]
     if kept[0].measure == "V" and kept[0].counts:
-        kept[0] = replace(kept[0], told=moved_clock(before.values, after.values) or kept[0].told)
+        kept[0] = replace(kept[0], words=moved_clock(before.values, after.values) or kept[0].words)
     return tuple(kept)
 
 
-def moved_clock(before: np.ndarray, after: np.ndarray) -> str:
+def moved_clock(before: FloatArray, after: FloatArray) -> str:
     """Words for hours of the day that look like the earlier ones after so many hours; empty where they do not."""
     old, new = (np.bincount(hours[~np.isnan(hours)].astype(int), minlength=HOURS) for hours in (before, after))
     apart = [cramers_v(np.roll(old, hours), new) for hours in range(HOURS)]
@@ -187,7 +188,8 @@ def _share(before: Dropped, rule: str, after: tuple[int, int]) -> Effect:
 
 def add_up(parts: Iterable[Dropped]) -> Dropped:
     """What was dropped of several months together."""
-    rows, by_rule = 0, {}
+    rows = 0
+    by_rule: dict[str, int] = {}
     for part in parts:
         rows += part.rows
         for rule, count in part.by_rule.items():

@@ -30,7 +30,7 @@ def rows(report: DriftReport) -> list[dict[str, Any]]:
             "value": effect.value,
             "limit": effect.limit,
             "last_year": old.value if (old := shift.before(effect)) else None,
-            "told": effect.told,
+            "told": effect.words,
         }
         for shift in report.shifts
         for effect in shift.effects
@@ -52,31 +52,31 @@ def table(report: DriftReport) -> str:
         old = shift.before(effect)
         name = f"**{shift.name}**" if shift.drifted else shift.name
         cells = [name, shift.role, verdict(shift), effect.measure, f"{effect.value:.3f}", f"{effect.limit:.3f}"]
-        cells += [f"{old.value:.3f}" if old else "", effect.told]
+        cells += [f"{old.value:.3f}" if old else "", effect.words]
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     return "\n".join(lines)
 
 
 def sentence(report: DriftReport) -> str:
     """What drifted, in a line."""
-    told = "; ".join(_words(shift) for shift in report.drifted) or "nothing has drifted"
+    drifted = "; ".join(_clause(shift) for shift in report.drifted) or "nothing has drifted"
     season = ", ".join(shift.name for shift in report.seasonal)
-    return f"{told}; as each year: {season}" if season else told
+    return f"{drifted}; as each year: {season}" if season else drifted
 
 
-def _words(shift: Shift) -> str:
+def _clause(shift: Shift) -> str:
     effect = shift.strongest
-    return f"{shift.name}: {effect.told} ({effect.measure} {effect.value:.2f}, limit {effect.limit:.2f})"
+    return f"{shift.name}: {effect.words} ({effect.measure} {effect.value:.2f}, limit {effect.limit:.2f})"
 
 
 def strengths(report: DriftReport, title: str) -> bytes:
     """The strongest effect of each variable in units of its limit; what reaches the line has changed."""
-    shown = report.shifts[:MOST_BARS]
-    figure, axes = canvas(title, "effect, in units of its limit", "", size=(5, 1.0 + 0.26 * len(shown)))
-    colours = [ORANGE if shift.drifted else GREY if shift.is_seasonal else BLUE for shift in shown]
-    axes.barh(range(len(shown)), [shift.strongest.strength for shift in shown], color=colours, height=0.6)
+    shifts = report.shifts[:MOST_BARS]
+    figure, axes = canvas(title, "effect, in units of its limit", "", size=(5, 1.0 + 0.26 * len(shifts)))
+    colours = [ORANGE if shift.drifted else GREY if shift.is_seasonal else BLUE for shift in shifts]
+    axes.barh(range(len(shifts)), [shift.strongest.strength for shift in shifts], color=colours, height=0.6)
     axes.axvline(1, color="black", linewidth=1, linestyle="--")
-    label_rows(axes, [shift.name for shift in shown])
+    label_rows(axes, [shift.name for shift in shifts])
     return png(figure)
 
 

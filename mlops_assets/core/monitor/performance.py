@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, length
+from mlops_assets.core.columns import Columns, label, length
 from mlops_assets.core.metrics import Interval, rmse_interval, score
 from mlops_assets.core.model.answers import Answers
+from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import DatasetSpec
 
 FEWEST_ROWS = 30  # to judge by
@@ -21,15 +22,15 @@ THIRDS = ("low", "middle", "high")
 class Outcomes:
     """Predictions (n,) with their interval ends, and the truth; ends are NaN where the model has no intervals."""
 
-    truth: np.ndarray
-    prediction: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    truth: FloatArray
+    prediction: FloatArray
+    low: FloatArray
+    high: FloatArray
 
     def __len__(self) -> int:
         return len(self.truth)
 
-    def take(self, rows: np.ndarray) -> Outcomes:
+    def take(self, rows: IntArray | BoolArray) -> Outcomes:
         return Outcomes(self.truth[rows], self.prediction[rows], self.low[rows], self.high[rows])
 
 
@@ -97,16 +98,16 @@ def by_prediction(outcomes: Outcomes) -> tuple[Segment, ...]:
     )
 
 
-def by_category(outcomes: Outcomes, values: np.ndarray, name: str) -> tuple[Segment, ...]:
+def by_category(outcomes: Outcomes, values: Array, name: str) -> tuple[Segment, ...]:
     """The most frequent values (n,) of the category `name`, and all others together."""
     import pandas as pd
 
     codes, uniques = pd.factorize(values)
     counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
     common = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
-    parts = [(f"{name} {_label(uniques[code])}", codes == code) for code in common]
+    parts = [(f"{name} {label(uniques[code])}", codes == code) for code in common]
     parts.append((f"{name}: any other", ~np.isin(codes, common)))
-    return tuple(Segment(told, realise(outcomes.take(rows))) for told, rows in parts if rows.any())
+    return tuple(Segment(part, realise(outcomes.take(rows))) for part, rows in parts if rows.any())
 
 
 def main_category(spec: DatasetSpec) -> str | None:
@@ -120,7 +121,7 @@ def identity(spec: DatasetSpec) -> tuple[str, ...]:
     return spec.key if spec.key and set(spec.key) <= set(inputs) else inputs
 
 
-def join(truth: Columns, y: np.ndarray, asked: Columns, answers: Answers, names: Sequence[str]) -> Outcomes:
+def join(truth: Columns, y: FloatArray, asked: Columns, answers: Answers, names: Sequence[str]) -> Outcomes:
     """The outcomes of those true rows that were asked.
 
     `y` (n,): the target of the true rows. `answers`: what was answered to the asked rows. A true row was asked
@@ -128,13 +129,14 @@ def join(truth: Columns, y: np.ndarray, asked: Columns, answers: Answers, names:
     count as their mean.
     """
     ids = _ids(truth, asked, names)
-    known, of_asked = ids[: len(y)], ids[len(y) :]
+    of_true, of_asked = ids[: len(y)], ids[len(y) :]
     counts = np.bincount(of_asked, minlength=len(ids))
-    rows = np.flatnonzero(counts[known])
-    groups = known[rows]
+    rows = np.flatnonzero(counts[of_true])
+    groups = of_true[rows]
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.bincount(of_asked, weights=values, minlength=len(ids))[groups] / counts[groups]
+    def mean(values: FloatArray) -> FloatArray:
+        means: FloatArray = np.bincount(of_asked, weights=values, minlength=len(ids))[groups] / counts[groups]
+        return means
 
     return Outcomes(y[rows], mean(answers.prediction), mean(answers.low), mean(answers.high))
 
@@ -146,25 +148,21 @@ def judge(outcomes: Outcomes, promise: Promise, *, margin: float, confidence: fl
         return Judgement(True, False, f"{realised.rows} rows are too few to judge by (at least {FEWEST_ROWS})")
     limit = promise.rmse * (1 + margin)
     change = realised.rmse / promise.rmse - 1 if promise.rmse else 0.0
-    told = f"RMSE {realised.rmse:.4g} where {promise.rmse:.4g} was promised ({change:+.1%}, margin {margin:.0%})"
+    sentence = f"RMSE {realised.rmse:.4g} where {promise.rmse:.4g} was promised ({change:+.1%}, margin {margin:.0%})"
     if realised.rmse <= limit:
-        return Judgement(True, False, told)
+        return Judgement(True, False, sentence)
     errors = (outcomes.prediction - outcomes.truth) ** 2
     interval = rmse_interval(errors, confidence=confidence, seed=seed)
-    found = f"{told}; its {confidence:.0%} interval is {interval.low:.4g} to {interval.high:.4g}"
-    return Judgement(False, interval.low > limit, found)
+    reason = f"{sentence}; its {confidence:.0%} interval is {interval.low:.4g} to {interval.high:.4g}"
+    return Judgement(False, interval.low > limit, reason)
 
 
-def _ids(one: Columns, other: Columns, names: Sequence[str]) -> np.ndarray:
+def _ids(one: Columns, other: Columns, names: Sequence[str]) -> IntArray:
     """A number for each row of both, the same for rows that are equal in these columns."""
     import pandas as pd
 
-    ids = np.zeros(length(one) + length(other), np.int64)
+    ids: IntArray = np.zeros(length(one) + length(other), np.int64)
     for name in names:
         codes, levels = pd.factorize(np.concatenate([one[name], other[name]]), use_na_sentinel=False)
         ids = pd.factorize(ids * len(levels) + codes)[0]
     return ids
-
-
-def _label(value: object) -> str:
-    return f"{value:.15g}" if isinstance(value, float) else str(value)

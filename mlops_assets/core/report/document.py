@@ -64,6 +64,8 @@ class Code:
 
 @dataclass(frozen=True)
 class Table:
+    """Rows of cells under a header, all of the same width."""
+
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
@@ -100,12 +102,16 @@ Block = Paragraph | Points | Code | Table | Picture
 
 @dataclass(frozen=True)
 class Section:
+    """A heading, and what stands below it."""
+
     title: str
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
 class Document:
+    """A title, a sentence about all of it, and its sections."""
+
     title: str
     summary: str
     sections: tuple[Section, ...]

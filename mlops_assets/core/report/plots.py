@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from mlops_assets.core.metrics import Interval
+from mlops_assets.core.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
 BLUE, ORANGE, GREY = "#3b6ea5", "#d9822b", "#8a8f98"
+
+
+class _PngCanvas(Protocol):
+    """What Matplotlib gives no type of."""
+
+    def print_png(self, filename_or_obj: BytesIO, *, metadata: Mapping[str, str | None]) -> None: ...
 
 
 def canvas(title: str, x: str, y: str, size: tuple[float, float] = (5, 3)) -> tuple[Figure, Axes]:
@@ -55,7 +61,8 @@ def png(figure: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    agg: _PngCanvas = FigureCanvasAgg(figure)
+    agg.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -66,6 +73,8 @@ def markdown_image(picture: bytes, alt: str = "plot") -> str:
 
 def search_history(losses: Sequence[float | None]) -> bytes:
     """Loss of each trial in order, and the best so far; a failed trial (None) is a cross on the axis."""
+    from matplotlib.ticker import MaxNLocator
+
     loss = np.array([np.nan if value is None else value for value in losses], dtype=float)
     number = np.arange(1, len(loss) + 1)
     failed = ~np.isfinite(loss)
@@ -87,11 +96,12 @@ def search_history(losses: Sequence[float | None]) -> bytes:
         )
     if len(loss):
         axes.legend(frameon=False, fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    if isinstance(locator := axes.xaxis.get_major_locator(), MaxNLocator):
+        locator.set_params(integer=True)
     return png(figure)
 
 
-def predicted_against_true(y: np.ndarray, prediction: np.ndarray, unit: str = "") -> bytes:
+def predicted_against_true(y: FloatArray, prediction: FloatArray, unit: str = "") -> bytes:
     """How predictions (n,) lie about the truth (n,): density of rows in hexagons, log colours."""
     suffix = f" ({unit})" if unit else ""
     figure, axes = canvas("Predicted against true", f"true{suffix}", f"predicted{suffix}", size=(4, 3.6))
@@ -100,8 +110,10 @@ def predicted_against_true(y: np.ndarray, prediction: np.ndarray, unit: str = ""
         # A few wild predictions must not shrink all others into one hexagon.
         low, high = np.quantile(np.concatenate([y, prediction]), [0.001, 0.999])
         ends = (low, high) if low < high else (low - 0.5, low + 0.5)
-        look = {"cmap": "Blues", "linewidths": 0, "antialiaseds": False}
-        axes.hexbin(y, prediction, gridsize=32, bins="log", mincnt=1, extent=(*ends, *ends), **look)
+        hexagons = axes.hexbin(
+            y, prediction, gridsize=32, bins="log", mincnt=1, extent=(*ends, *ends), cmap="Blues", linewidths=0
+        )
+        hexagons.set_antialiased(False)
         axes.plot(ends, ends, color=ORANGE, linewidth=1)
         axes.set(xlim=ends, ylim=ends)
     return png(figure)
@@ -135,7 +147,7 @@ def leaderboard_bars(
     return png(figure)
 
 
-def bootstrap_histogram(differences: np.ndarray, rival: str = "the champion") -> bytes:
+def bootstrap_histogram(differences: FloatArray, rival: str = "the champion") -> bytes:
     """Bootstrapped RMSE of the rival minus the challenger's; what lies right of zero speaks for the challenger."""
     figure, axes = canvas(f"Gain over {rival}", "its RMSE minus the challenger's", "resamples")
     axes.hist(_finite(differences)[0], bins=25, color=BLUE)
@@ -153,7 +165,7 @@ def bars(labels: Sequence[str], values: Sequence[float], title: str) -> bytes:
     return png(figure)
 
 
-def histogram(values: np.ndarray, title: str, unit: str = "") -> bytes:
+def histogram(values: FloatArray, title: str, unit: str = "") -> bytes:
     """How often each value occurs; values beyond the outermost thousandth are left out."""
     figure, axes = canvas(title, unit, "rows")
     values = _finite(values)[0]
@@ -162,7 +174,8 @@ def histogram(values: np.ndarray, title: str, unit: str = "") -> bytes:
     return png(figure)
 
 
-def _finite(*columns: np.ndarray) -> list[np.ndarray]:
+def _finite(*columns: FloatArray) -> list[FloatArray]:
+    """The columns (n,) without the rows in which one is not a number."""
     arrays = [np.asarray(column, dtype=float) for column in columns]
     keep = np.logical_and.reduce([np.isfinite(array) for array in arrays])
     return [array[keep] for array in arrays]

@@ -15,10 +15,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import wait
-from typing import Any, Protocol, Self
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from mlops_assets.errors import SettingsError, TuningError
 
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 LOST_WORKERS = 3
 _LOST = (
     f"{LOST_WORKERS} processes that ran the same trial were killed, most likely for want of memory: "
@@ -26,10 +28,10 @@ _LOST = (
 )
 
 
-class Call(Protocol):
+class Call(Protocol[Result_co]):
     """A call under way, such as a future."""
 
-    def result(self) -> Any:
+    def result(self) -> Result_co:
         """What the function gave, once it has; raises what it raised."""
         ...
 
@@ -39,7 +41,7 @@ class Executor(Protocol):
 
     workers: int
 
-    def submit(self, function: Callable, *args: Any) -> Call: ...
+    def submit(self, function: Callable[..., Result], *args: Any) -> Call[Result]: ...
 
     def __enter__(self) -> Self: ...
 
@@ -64,8 +66,8 @@ class ThisProcess:
 
     workers = 1
 
-    def submit(self, function: Callable, *args: Any) -> Future:
-        future: Future = Future()
+    def submit(self, function: Callable[..., Result], *args: Any) -> Future[Result]:
+        future: Future[Result] = Future()
         try:
             future.set_result(function(*args))
         except Exception as error:
@@ -80,10 +82,12 @@ class ThisProcess:
 
 
 @dataclass
-class _Call:
-    function: Callable
-    args: tuple
-    future: Future = field(default_factory=Future)
+class _Work(Generic[Result]):
+    """What is to be done, the future that waits for it, and how many processes were lost over it."""
+
+    function: Callable[..., Result]
+    args: tuple[Any, ...]
+    future: Future[Result] = field(default_factory=Future)
     lost: int = 0
 
 
@@ -95,10 +99,10 @@ class LocalProcesses:
         self._lock = threading.Lock()
         self._pool = self._new_pool()
 
-    def submit(self, function: Callable, *args: Any) -> Future:
-        call = _Call(function, args)
-        self._start(call)
-        return call.future
+    def submit(self, function: Callable[..., Result], *args: Any) -> Future[Result]:
+        work = _Work(function, args)
+        self._start(work)
+        return work.future
 
     def __enter__(self) -> Self:
         return self
@@ -113,44 +117,47 @@ class LocalProcesses:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self.workers, mp_context=context, initializer=_end_with_parent)
 
-    def _start(self, call: _Call) -> None:
+    def _start(self, work: _Work[Any]) -> None:
         with self._lock:
             try:
-                running = self._pool.submit(call.function, *call.args)
+                running = self._pool.submit(work.function, *work.args)
             except BrokenProcessPool:
                 self._pool = self._new_pool()
-                running = self._pool.submit(call.function, *call.args)
-        running.add_done_callback(partial(self._finish, call))
+                running = self._pool.submit(work.function, *work.args)
+        running.add_done_callback(partial(self._finish, work))
 
-    def _finish(self, call: _Call, done: Future) -> None:
+    def _finish(self, work: _Work[Result], done: Future[Result]) -> None:
         if done.cancelled():
-            call.future.cancel()
+            work.future.cancel()
             return
         error = done.exception()
         if isinstance(error, BrokenProcessPool):
-            self._start_again(call)
+            self._start_again(work)
         elif error is not None:
-            call.future.set_exception(error)
+            work.future.set_exception(error)
         else:
-            call.future.set_result(done.result())
+            work.future.set_result(done.result())
 
-    def _start_again(self, call: _Call) -> None:
-        call.lost += 1
-        if call.lost == LOST_WORKERS:
-            call.future.set_exception(TuningError(_LOST))
+    def _start_again(self, work: _Work[Any]) -> None:
+        work.lost += 1
+        if work.lost == LOST_WORKERS:
+            work.future.set_exception(TuningError(_LOST))
             return
         try:
-            self._start(call)
+            self._start(work)
         except Exception as error:  # we run in the pool's own thread, where nobody else would see it
-            call.future.set_exception(error)
+            work.future.set_exception(error)
 
 
 def _end_with_parent() -> None:
     """End this worker when the process that started it dies; a killed parent cannot tell it to."""
     parent = multiprocessing.parent_process()
+    if parent is None:
+        raise TuningError("this process has no parent to end with: a worker is started by another process")
+    sentinel = parent.sentinel
 
     def watch() -> None:
-        wait([parent.sentinel])
+        wait([sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

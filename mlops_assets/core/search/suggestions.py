@@ -28,10 +28,10 @@ class Suggester(Protocol):
 
 def make_suggester(space: Space, *, seed: int, startup: int, first: Sequence[Mapping[str, Any]]) -> Suggester:
     """TPE, after the points `first` and `startup` points in all; a small space is tried whole instead."""
-    first = list({_key(point): dict(point) for point in first}.values())
+    points = list({_key(point): dict(point) for point in first}.values())
     if space.size is not None and space.size <= SMALL:
-        return _Everything(space, seed, first)
-    return _Tpe(space, seed, startup, first)
+        return _Everything(space, seed, points)
+    return _Tpe(space, seed, startup, points)
 
 
 class _Everything:
@@ -62,16 +62,16 @@ class _Tpe:
         self._space, self._seed, self._startup, self._first = space, seed, startup, first
         self._domain = Domain(lambda point: point, space.to_hyperopt())
         self._trials = Trials()
-        self._given: set[str] = set()
+        self._suggested: set[str] = set()
 
     def next(self) -> dict[str, Any] | None:
         number = len(self._trials.trials)
         if number < len(self._first):
-            return self._give(self._document(number, self._space.raw(self._first[number])))
+            return self._accept(self._document(number, self._space.raw(self._first[number])))
         for redraw in range(_REDRAWS):
             document = self._suggest(number, redraw)
-            if _key(self._point(document)) not in self._given:
-                return self._give(document)
+            if _key(self._point(document)) not in self._suggested:
+                return self._accept(document)
         return None
 
     def tell(self, number: int, loss: float | None) -> None:
@@ -86,9 +86,11 @@ class _Tpe:
         from hyperopt import rand, tpe
 
         seed = int(np.random.SeedSequence([self._seed, number, redraw]).generate_state(1)[0])
-        if redraw:
-            return rand.suggest([number], self._domain, self._trials, seed)[0]
-        return tpe.suggest([number], self._domain, self._trials, seed, n_startup_jobs=self._startup, verbose=False)[0]
+        common = [number], self._domain, self._trials, seed
+        documents: list[dict[str, Any]] = (
+            rand.suggest(*common) if redraw else tpe.suggest(*common, n_startup_jobs=self._startup, verbose=False)
+        )
+        return documents[0]
 
     def _document(self, number: int, raw: Mapping[str, float]) -> dict[str, Any]:
         misc = {
@@ -98,11 +100,14 @@ class _Tpe:
             "idxs": {name: [number] for name in raw},
             "vals": {name: [value] for name, value in raw.items()},
         }
-        return self._trials.new_trial_docs([number], [None], [self._domain.new_result()], [misc])[0]
+        results = [self._domain.new_result()]
+        documents: list[dict[str, Any]] = self._trials.new_trial_docs([number], [None], results, [misc])
+        return documents[0]
 
-    def _give(self, document: dict[str, Any]) -> dict[str, Any]:
+    def _accept(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document's point, which is now one that was suggested."""
         point = self._point(document)
-        self._given.add(_key(point))
+        self._suggested.add(_key(point))
         self._trials.insert_trial_docs([document])
         self._trials.refresh()
         return point

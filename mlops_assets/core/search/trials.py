@@ -1,4 +1,7 @@
-"""One trial of a search: fit with these parameters, score on validation."""
+"""Trials of a search: what one does (fit with these parameters, score on validation), and their memory on disk.
+
+The store keeps each trial of a search that is under way, and the best estimator, so that a killed search goes on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -20,9 +23,16 @@ from mlops_assets.core.learners.estimators import FitData, fit, predict
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.persistence import dump_estimator
 from mlops_assets.core.metrics import score
+from mlops_assets.core.state import append_line, cut_off
+from mlops_assets.core.types import FloatArray, MatrixKind
 from mlops_assets.errors import MlopsError
 
+if TYPE_CHECKING:
+    from mlops_assets.core.types import Matrix
+
 _ERROR_LENGTH = 500
+_FORMAT = 1
+_SUFFIX = ".model"
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class FitTrial:
     rows a trial sees at most.
     """
 
-    training_set: PathLike
+    training_set: PathLike[str]
     model_type: ModelType
     seed: int
     threads: int
@@ -78,9 +88,8 @@ class FitTrial:
         folder = Path(self.training_set)
         written = folder.stat()
         stamp = (written.st_ino, written.st_mtime_ns)
-        data = _read(folder, stamp, self.model_type.matrix, self.most_rows)
+        data, (X, y) = _read(folder, stamp, self.model_type.matrix, self.most_rows)
         fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads)
-        X, y = data.validation
         prediction = predict(fitted.estimator, X)
         if not np.isfinite(prediction).all():
             return Outcome(math.inf)
@@ -105,10 +114,13 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
     Our own errors (a damaged training set, an unknown parameter) would meet every trial: they are raised.
     """
     started = time.perf_counter()
+    outcome: Outcome | None = None
+    error: str | None = None
     try:
-        outcome, error = objective(params, beat), None
-        if not math.isfinite(outcome.loss):
-            outcome, error = None, f"the loss is {outcome.loss}"
+        outcome = objective(params, beat)
+        loss = outcome.loss
+        if not math.isfinite(loss):
+            outcome, error = None, f"the loss is {loss}"
     except MlopsError:
         raise
     except Exception as problem:
@@ -117,23 +129,24 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
 
 
 @lru_cache(maxsize=1)
-def _read(folder: Path, stamp: tuple[int, int], matrix: Literal["one_hot", "dense"], most: int | None) -> FitData:
-    """The rows of a training set, read once a process; `stamp` tells a folder that was written anew."""
+def _read(
+    folder: Path, stamp: tuple[int, int], kind: MatrixKind, most: int | None
+) -> tuple[FitData, tuple[Matrix, FloatArray]]:
+    """The rows of a training set, and those for validation, read once a process.
+
+    `stamp` tells a folder that was written anew.
+    """
     from mlops_assets.core.training_set import TrainingSet
 
     rows = TrainingSet.load(folder)
-    validation = rows.matrix(matrix, "validation"), rows.target("validation")
-    X, y = rows.matrix(matrix, "train", most), rows.target("train", most)
-    return FitData(_in_memory(X), np.array(y), rows.categorical, (_in_memory(validation[0]), np.array(validation[1])))
+    validation = _in_memory(rows.matrix(kind, "validation")), np.array(rows.target("validation"))
+    X, y = rows.matrix(kind, "train", most), rows.target("train", most)
+    return FitData(_in_memory(X), np.array(y), rows.categorical, validation), validation
 
 
-def _in_memory(X: Any) -> Any:
+def _in_memory(X: Matrix) -> Matrix:
     """A mapped file as an array of its own, so that trials need not copy it again."""
     return np.array(X) if isinstance(X, np.ndarray) else X
-
-
-_FORMAT = 1
-_SUFFIX = ".model"
 
 
 class TrialStore:
@@ -165,12 +178,13 @@ class TrialStore:
         if header.get("about") != about:
             self.clear()
             header, lines = {"about": about, "warm_start": [dict(point) for point in warm_start]}, []
-            self._append(header)
+            append_line(self._file, header)
         for line in lines:
             trial = Trial(**{item.name: line[item.name] for item in fields(Trial)})
             self._recorded[_key(trial.params)] = trial
             self.elapsed = max(self.elapsed, line["elapsed"])
-        return header["warm_start"]
+        in_force: list[dict[str, Any]] = header["warm_start"]
+        return in_force
 
     def recorded(self, params: Mapping[str, Any]) -> Trial | None:
         """The finished trial of these parameters, if there is one."""
@@ -189,7 +203,7 @@ class TrialStore:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(path)
-        self._append(asdict(trial) | {"elapsed": elapsed})
+        append_line(self._file, asdict(trial) | {"elapsed": elapsed})
         self._recorded[_key(trial.params)] = trial
 
     def estimator(self, params: Mapping[str, Any]) -> bytes | None:
@@ -214,12 +228,6 @@ class TrialStore:
     def _estimator_path(self, params: Mapping[str, Any]) -> Path:
         return self.folder / (hashlib.sha256(_key(params).encode()).hexdigest()[:16] + _SUFFIX)
 
-    def _append(self, line: Mapping[str, Any]) -> None:
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
     def _read(self) -> list[dict[str, Any]]:
         """The whole lines up to the first torn one; the rest is cut off, so that lines can be added."""
         if not self._file.is_file():
@@ -236,8 +244,7 @@ class TrialStore:
                 break
             end += len(line)
         if end < len(data):
-            with self._file.open("rb+") as file:
-                file.truncate(end)
+            cut_off(self._file, end)
         return lines
 
 

@@ -6,6 +6,7 @@ nothing else: seed and width fix the search, wherever its trials run and however
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -98,37 +99,35 @@ class _Run:
         self.on_trial, self.suggester = on_trial, suggester
         self.started = time.monotonic() - store.elapsed
         self.to_replay = len(store)
-        self.pending: deque[tuple[dict[str, Any], Trial | Call]] = deque()
+        self.pending: deque[tuple[dict[str, Any], Trial | Call[Attempt]]] = deque()
         self.trials: list[Trial] = []
         self.resumed: set[int] = set()
         self.best: Trial | None = None
-        self.stopped_by: StopReason | None = None
+        self.lowest_loss = math.inf  # the best trial's
 
     def finish(self) -> SearchResult:
-        while True:
-            if self.stopped_by is None and len(self.pending) < self.plan.width:
-                self._suggest()
-            elif self.pending:
-                self._take()
+        stopped_by: StopReason | None = None
+        while stopped_by is None or self.pending:
+            if stopped_by is None and len(self.pending) < self.plan.width:
+                stopped_by = self._suggest()
             else:
-                break
+                self._take()
         if self.best is None:
             self.store.clear()  # so that the next try is a new one
             raise TuningError(f"all {len(self.trials)} trials failed; the first: {self.trials[0].error}")
-        return SearchResult(tuple(self.trials), self.best, len(self.resumed), self.stopped_by, self._best_estimator())
+        estimator = self._estimator(self.best)
+        return SearchResult(tuple(self.trials), self.best, len(self.resumed), stopped_by, estimator)
 
-    def _suggest(self) -> None:
+    def _suggest(self) -> StopReason | None:
         """Send one more trial off, or say why there is none."""
-        self.stopped_by = self._reason_to_stop()
-        if self.stopped_by:
-            return
+        if reason := self._reason_to_stop():
+            return reason
         point = self.suggester.next()
         if point is None:
-            self.stopped_by = "space"
-            return
-        known = self.store.recorded(point)
-        beat = self.best.loss if self.best else float("inf")
-        self.pending.append((point, known or self.executor.submit(attempt, self.objective, point, beat)))
+            return "space"
+        recorded = self.store.recorded(point)
+        self.pending.append((point, recorded or self.executor.submit(attempt, self.objective, point, self.lowest_loss)))
+        return None
 
     def _reason_to_stop(self) -> StopReason | None:
         suggested = len(self.trials) + len(self.pending)
@@ -146,36 +145,41 @@ class _Run:
         """Take back the oldest trial in flight."""
         point, result = self.pending.popleft()
         number = len(self.trials)
-        resumed = isinstance(result, Trial)
-        if resumed:
+        if isinstance(result, Trial):
             trial = replace(result, number=number)
             self.resumed.add(number)
         else:
-            tried = result.result()
-            trial = _trial(number, point, tried)
-        is_best = trial.loss is not None and (self.best is None or trial.loss < self.best.loss)
-        if not resumed:
-            estimator = tried.outcome.estimator if is_best else None
+            attempted = result.result()
+            trial = _trial(number, point, attempted)
+            is_best = _loss(trial) < self.lowest_loss
+            estimator = attempted.outcome.estimator if attempted.outcome and is_best else None
             self.store.add(trial, time.monotonic() - self.started, estimator)
             if is_best:
                 self.store.drop_estimators_but(point)
-        if is_best:
-            self.best = trial
+        if _loss(trial) < self.lowest_loss:
+            self.best, self.lowest_loss = trial, _loss(trial)
         self.trials.append(trial)
         self.suggester.tell(number, trial.loss)
-        self.on_trial(trial, resumed=resumed)
+        self.on_trial(trial, resumed=number in self.resumed)
 
-    def _best_estimator(self) -> bytes | None:
+    def _estimator(self, best: Trial) -> bytes | None:
         """The best trial's estimator; fitted again where a resumed search finds its file gone."""
-        estimator = self.store.estimator(self.best.params)
-        if estimator is None and self.best.number in self.resumed:
-            again = self.executor.submit(attempt, self.objective, self.best.params, float("inf")).result()
+        estimator = self.store.estimator(best.params)
+        if estimator is None and best.number in self.resumed:
+            again = self.executor.submit(attempt, self.objective, best.params, math.inf).result()
+            if again.outcome is None:
+                raise TuningError(f"the best trial failed when it was fitted again: {again.error}")
             estimator = again.outcome.estimator
         return estimator
 
 
-def _trial(number: int, params: dict[str, Any], tried: Attempt) -> Trial:
-    outcome = tried.outcome
+def _loss(trial: Trial) -> float:
+    """A failed trial's is never lower than another."""
+    return math.inf if trial.loss is None else trial.loss
+
+
+def _trial(number: int, params: dict[str, Any], attempted: Attempt) -> Trial:
+    outcome = attempted.outcome
     if outcome is None:
-        return Trial(number, params, "failed", None, {}, tried.seconds, None, tried.error)
-    return Trial(number, params, "ok", outcome.loss, outcome.metrics, tried.seconds, outcome.rounds, None)
+        return Trial(number, params, "failed", None, {}, attempted.seconds, None, attempted.error)
+    return Trial(number, params, "ok", outcome.loss, outcome.metrics, attempted.seconds, outcome.rounds, None)

@@ -70,7 +70,7 @@ def test_a_category_that_is_gone_is_named(drifted, sample):
     assert drifted(without_cork) == {"town"}
     report = compare(sample(1, without_cork), sample(0), held_out=False)
     (effect,) = [effect for effect in report.drifted[0].effects if effect.measure == "gone"]
-    assert effect.told == "Cork"
+    assert effect.words == "Cork"
 
 
 def test_values_that_are_missing_are_named(drifted):
@@ -87,7 +87,7 @@ def test_a_clock_that_moved_is_named_with_its_hours(sample, hours, told):
 
     report = compare(sample(1, moved), sample(0), held_out=False)
     shift = report.drifted[0]
-    assert (shift.name, shift.strongest.told) == ("at_hour", f"clocks look moved by {told}")
+    assert (shift.name, shift.strongest.words) == ("at_hour", f"clocks look moved by {told}")
 
 
 def test_labels_that_come_late_are_named(drifted):

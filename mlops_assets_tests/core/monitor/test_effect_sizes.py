@@ -79,14 +79,14 @@ def test_a_change_that_is_too_small_to_matter_never_counts_however_many_rows_the
 def test_a_change_that_matters_counts_with_a_thousand_rows():
     effects = by_measure(number_effects(normal(10_000), normal(1_000, 0.6, seed=1)))
     assert effects["PSI"].counts and effects["KS"].counts and not effects["missing"].counts
-    assert effects["KS"].told.startswith("median")
+    assert effects["KS"].words.startswith("median")
 
 
 def test_more_missing_values_count_and_say_from_what_to_what():
     values = normal(20_000)
     holes = np.where(np.arange(20_000) % 8 == 0, np.nan, values)
     effects = by_measure(number_effects(values, holes))
-    assert effects["missing"].counts and effects["missing"].told == "0.0% → 12.5%"
+    assert effects["missing"].counts and effects["missing"].words == "0.0% → 12.5%"
     assert not effects["PSI"].counts
 
 
@@ -105,7 +105,7 @@ def test_a_number_that_never_changed_and_does_now_is_seen():
 def test_categories_that_came_and_went_are_named():
     before, after = towns(20_000, [0.9, 0.1, 0, 0]), towns(20_000, [0.9, 0, 0.1, 0], seed=1)
     effects = by_measure(category_effects(before, after))
-    assert (effects["new"].told, effects["gone"].told) == ("Cork", "Bree")
+    assert (effects["new"].words, effects["gone"].words) == ("Cork", "Bree")
     assert all(effects[name].counts for name in ("V", "new", "gone"))
 
 
@@ -131,7 +131,7 @@ def test_numbers_and_texts_are_categories_alike():
     assert {name: effect.value for name, effect in texts.items()} == {
         name: effect.value for name, effect in numbers.items()
     }
-    assert texts["V"].told.startswith(("Ay", "Bree")) and numbers["V"].told.startswith(("7", "8"))
+    assert texts["V"].words.startswith(("Ay", "Bree")) and numbers["V"].words.startswith(("7", "8"))
 
 
 def test_a_bias_counts_from_where_it_raises_the_rmse_by_a_tenth():
@@ -139,11 +139,11 @@ def test_a_bias_counts_from_where_it_raises_the_rmse_by_a_tenth():
     small, large = bias_effect(y - error - 0.42, y), bias_effect(y - error - 0.5, y)
     assert (small.counts, large.counts) == (False, True)
     assert np.sqrt(np.mean((error + 0.5) ** 2)) / error.std() > 1.1
-    assert "truth +0.49" in large.told or "truth +0.5" in large.told
+    assert "truth +0.49" in large.words or "truth +0.5" in large.words
     assert bias_effect(y, y).value == 0
 
 
 def test_a_share_says_from_what_to_what():
     effect = share_effect("share", (20, 1_000), (350, 1_000))
-    assert (effect.measure, effect.counts, effect.told) == ("share", True, "2.0% → 35.0%")
+    assert (effect.measure, effect.counts, effect.words) == ("share", True, "2.0% → 35.0%")
     assert not share_effect("share", (0, 1_000), (0, 1_000)).value
