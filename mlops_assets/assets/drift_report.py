@@ -9,7 +9,7 @@ import dagster as dg
 from mlops_assets.assets.champion_model import answered_then
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, clear_failures
-from mlops_assets.assets.recipes import tracking_place
+from mlops_assets.assets.recipes import is_tracked_here, tracking_place
 from mlops_assets.assets.records import REIGNS, Record, latest, materialised, newest
 from mlops_assets.core.columns import concatenate, from_table, take
 from mlops_assets.core.fingerprint import Recipe
@@ -87,7 +87,7 @@ def _reigning(instance: dg.DagsterInstance, project: Project, month: str) -> tup
     if version := answered_then(champion, month):
         return version, next(r["learnt_until"] for r in champion.value(REIGNS) if r["version"] == version)
     previous = latest(instance, NAME, month)
-    if previous and previous.recipe.parts["settings"]["tracking"] == tracking_place(project):
+    if previous and is_tracked_here(project, previous.recipe):
         return previous.recipe.parts["upstream"]["version"] or champion.value("champion_version"), month
     return champion.value("champion_version"), month
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.recipes import written_now
 from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Record, latest
 from mlops_assets.core.fingerprint import Recipe, changes
 from mlops_assets.errors import (
@@ -77,7 +78,7 @@ def why_stale(project: Project, record: Record | None, recipe: Recipe) -> tuple[
         return ("never made",)
     if record.path and not project.storage.exists(record.path):
         return (f"{record.path} is gone",)
-    return changes(record.recipe, recipe)
+    return changes(written_now(project, record.recipe), recipe)
 
 
 @dataclass(frozen=True)

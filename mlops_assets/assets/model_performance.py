@@ -10,7 +10,7 @@ from mlops_assets.assets.champion_model import answered_then
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.realised import Line, RealisedMonth, event_limits, realised_month
-from mlops_assets.assets.recipes import tracking_place
+from mlops_assets.assets.recipes import is_tracked_here, tracking_place
 from mlops_assets.assets.records import Record, latest, newest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.performance import Realised, Segment, by_category, by_prediction, main_category
@@ -33,9 +33,9 @@ def recipe(project: Project, month: str, cleaned: Record, champion: Record, prev
         "margin": project.settings.performance_margin,
         "tracking": tracking_place(project),
     }
-    before = previous.recipe.parts if previous else {"settings": {}, "data": {}, "upstream": {}}
+    before = previous.recipe.parts if previous else {"data": {}}
     stand_in = champion.value("champion_version")
-    if before["settings"].get("tracking") == settings["tracking"]:
+    if previous and is_tracked_here(project, previous.recipe):
         stand_in = before["upstream"]["version"]
     log = project.prediction_log.extent(*event_limits(month))
     recorded = before["data"].get("newest online row", ""), before["data"].get("online rows", 0)

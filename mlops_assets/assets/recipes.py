@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.database_urls import without_credentials
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.project import Project
 
@@ -43,6 +44,20 @@ def thinning(project: Project, rows: int) -> dict[str, int]:
 def tracking_place(project: Project) -> str:
     """Which MLflow it is, as a digest: models live there, and on another server they are not yet."""
     return digest(project.settings.tracking_place)
+
+
+def written_now(project: Project, recipe: Recipe) -> Recipe:
+    """A recorded recipe with the place of MLflow as it is written now; release 0.1 wrote an absolute one."""
+    settings = recipe.parts.get("settings", {})
+    uri = project.settings.tracking
+    if settings.get("tracking") not in (digest(without_credentials(uri)), Recipe({"uri": uri}).digest):
+        return recipe
+    return Recipe({**recipe.parts, "settings": settings | {"tracking": tracking_place(project)}})
+
+
+def is_tracked_here(project: Project, recipe: Recipe) -> bool:
+    """Whether the models that a recorded recipe speaks of are in the MLflow of now."""
+    return written_now(project, recipe).parts["settings"].get("tracking") == tracking_place(project)
 
 
 def public(spec: DatasetSpec, settings: dict[str, Any]) -> dict[str, Any]:

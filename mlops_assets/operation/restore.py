@@ -10,22 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-import sqlalchemy as sa
-
 from mlops_assets.errors import StorageError
 from mlops_assets.operation.backup import ABOUT, DUMP, HOME, About, tables
 from mlops_assets.operation.backup import restore as restore_dump
 from mlops_assets.project import Project
 from mlops_assets.resources.artefacts.local import TEMPORARY
 from mlops_assets.resources.databases.schema import REVISION
-
-# Where MLflow has written down where a model lies.
-_PLACES = {
-    "experiments": ("artifact_location",),
-    "runs": ("artifact_uri",),
-    "model_versions": ("source", "storage_location"),
-    "logged_models": ("artifact_location",),
-}
+from mlops_assets.resources.mlflow.relocation import relocate
 
 
 def restore(project: Project, source: Path | BinaryIO, *, replace: bool, with_database: bool = True) -> About:
@@ -106,15 +97,4 @@ def _relocate(project: Project, before: Path) -> None:
     home, uri = project.settings.home_path, project.settings.tracking
     if before == home or uri.startswith(("http:", "https:")):
         return
-    with sa.create_engine(uri, poolclass=sa.NullPool).begin() as connection:
-        for old, new in ((before.as_uri(), home.as_uri()), (str(before), str(home))):
-            for table, columns in _PLACES.items():
-                for column in columns:
-                    _replace_prefix(connection, table, column, f"{old}/", f"{new}/")
-
-
-def _replace_prefix(connection: sa.Connection, table: str, column: str, old: str, new: str) -> None:
-    value = sa.column(column, sa.Text)
-    moved = sa.literal(new).concat(sa.func.substr(value, len(old) + 1))
-    place = sa.table(table, value)
-    connection.execute(place.update().where(sa.func.substr(value, 1, len(old)) == old).values({column: moved}))
+    relocate(uri, before, home)

@@ -86,7 +86,9 @@ class DataSettings(Group):
 
     @property
     def tracking_place(self) -> str:
-        """Which MLflow that is: the same after a password was changed."""
+        """Which MLflow that is: the same after a password was changed, or the home folder was moved."""
+        if not self.tracking_uri and not self.postgres:
+            return "mlflow.db in the home folder"
         return without_credentials(self.tracking)
 
     @property

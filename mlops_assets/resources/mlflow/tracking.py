@@ -89,6 +89,8 @@ class Tracking:
         client = self.client
         with self.errors(f"open the experiment '{self.experiment}'"):
             experiment = client.get_experiment_by_name(self.experiment) or self._create_experiment()
+            if self._has_moved(experiment.artifact_location):
+                experiment = client.get_experiment(experiment.experiment_id)
         if experiment.lifecycle_stage == "deleted":
             raise TrackingError(
                 f"the MLflow experiment '{self.experiment}' is deleted: restore it with "
@@ -161,6 +163,19 @@ class Tracking:
     def errors(self, doing: str) -> AbstractContextManager[None]:
         """Turns what MLflow, its database and its server raise into a TrackingError."""
         return tracking_errors(self.uri, doing)
+
+    def _has_moved(self, location: str) -> bool:
+        """Whether the folder of artefacts, with the database beside it, was moved or copied; MLflow knows it then."""
+        from mlops_assets.resources.mlflow.relocation import folder_before, relocate
+
+        folder = self.artifact_root.absolute()
+        if self.uri != f"sqlite:///{folder.parent / 'mlflow.db'}":
+            return False
+        before = folder_before(location, folder)
+        if before is None:
+            return False
+        relocate(self.uri, before, folder)
+        return True
 
     def _create_experiment(self) -> "Experiment":
         from mlflow.exceptions import MlflowException
