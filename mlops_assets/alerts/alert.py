@@ -66,11 +66,11 @@ def alert_from_json(text: str) -> Alert:
 
 def recipients(settings: Settings, kinds: Iterable[Kind]) -> tuple[str, ...]:
     """Who hears of these kinds, each once. Successes are told only to those who asked for them."""
-    found: dict[str, None] = {}
+    people: dict[str, None] = {}
     for kind in kinds:
         own = getattr(settings, f"mail_to_{kind}")
-        found |= dict.fromkeys(own or (settings.mail_to if kind != "success" else ()))
-    return tuple(found)
+        people |= dict.fromkeys(own or (settings.mail_to if kind != "success" else ()))
+    return tuple(people)
 
 
 def one_line(project: Project, text: str) -> str:

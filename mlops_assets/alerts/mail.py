@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from mlops_assets.alerts.alert import KINDS, Alert
-from mlops_assets.alerts.outbox import Letter
+from mlops_assets.alerts.outbox import QueuedMail
 from mlops_assets.alerts.smtp import Mail
 
 LONGEST_DIGEST = 100
@@ -24,18 +24,18 @@ _CODE = 'style="padding:.6em;border:1px solid #888;border-radius:4px;white-space
 _NAME = 'style="text-align:left;vertical-align:top;padding:.15em 1.2em .15em 0;font-weight:normal;opacity:.75"'
 
 
-def compose(letter: Letter, dataset: str) -> Mail:
-    """The mail of a letter; it says how many older alerts were given up, where some were."""
-    if letter.is_digest:
-        title, text, html = _digest_title(letter.alerts), _digest_text(letter.alerts), _digest_html(letter.alerts)
+def compose(queued: QueuedMail, dataset: str) -> Mail:
+    """The mail as it is sent; it says how many older alerts were given up, where some were."""
+    if queued.is_digest:
+        title, text, html = _digest_title(queued.alerts), _digest_text(queued.alerts), _digest_html(queued.alerts)
     else:
-        (alert,) = letter.alerts
+        (alert,) = queued.alerts
         title, text, html = alert.title, _text(alert), _html(alert)
-    if letter.expired:
-        note = _expired_note(len(letter.expired))
+    if queued.expired:
+        note = _expired_note(len(queued.expired))
         text, html = f"{text}\n{note}\n", f"{html}\n<p><em>{escape(note)}</em></p>"
     subject = f"[mlops {dataset}] {title}"[:_LONGEST_SUBJECT]
-    return Mail(letter.recipient, subject, text, _PAGE.format(title=escape(title), body=html), letter.id)
+    return Mail(queued.recipient, subject, text, _PAGE.format(title=escape(title), body=html), queued.id)
 
 
 def _text(alert: Alert) -> str:

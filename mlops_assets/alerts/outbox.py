@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,7 +16,7 @@ from mlops_assets.resources.databases.database import Database, insert_new
 from mlops_assets.resources.databases.schema import MAIL_OUTBOX
 
 WAITING, SENDING, SENT, EXPIRED = "waiting", "sending", "sent", "expired"
-# Longer than a tick of a sensor may take: whoever holds a letter for longer is dead.
+# Longer than a tick of a sensor may take: whoever holds a mail for longer is dead.
 LEASE = timedelta(minutes=5)
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(minutes=15)
 
@@ -23,14 +24,14 @@ _C = MAIL_OUTBOX.c
 
 
 @dataclass(frozen=True)
-class Letter:
+class QueuedMail:
     """What goes to one person in one mail: an alert, or several as a digest."""
 
     id: str
     recipient: str
     alerts: tuple[Alert, ...]
     attempts: int
-    uncertain: bool = False  # an earlier try may have sent it, so it stays the same letter from now on
+    uncertain: bool = False  # an earlier try may have sent it, so it stays the same mail from now on
     expired: tuple[int, ...] = ()  # rows that grew too old to be sent, and that nobody was told of
 
     @property
@@ -70,51 +71,51 @@ class Outbox:
         with self._database.transaction() as connection:
             connection.execute(MAIL_OUTBOX.delete().where(ended))
 
-    def claim(self, now: datetime, *, digest_from: int, most: int) -> list[Letter]:
-        """Letters that are due, at most so many, marked as being sent: no other process gets them for now.
+    def claim(self, now: datetime, *, digest_from: int, most: int) -> list[QueuedMail]:
+        """Mails that are due, at most so many, marked as being sent: no other process gets them for now.
 
-        `digest_from` or more alerts for one recipient become one letter. A letter whose fate is unknown comes
+        `digest_from` or more alerts for one recipient become one mail. One whose fate is unknown comes
         again as it was.
         """
         query = sa.select(_C.id, _C.recipient, _C.key, _C.letter).where(_due(now)).order_by(_C.happened_at, _C.id)
         with self._database.transaction() as connection:
             rows = connection.execute(query).all()
-        letters: dict[str, list[int]] = defaultdict(list)
-        waiting = defaultdict(list)
+        mails: dict[str, list[int]] = defaultdict(list)
+        waiting: dict[str, list[sa.Row[Any]]] = defaultdict(list)
         for row in rows:
             if row.letter:
-                letters[row.letter].append(row.id)
+                mails[row.letter].append(row.id)
             else:
                 waiting[row.recipient].append(row)
-        uncertain = set(letters)
+        uncertain = set(mails)
         for recipient, mine in waiting.items():
             for part in [mine] if len(mine) >= digest_from else [[row] for row in mine]:
-                letters[_letter_id(recipient, [row.key for row in part])] = [row.id for row in part]
-        claimed = (self._claim(name, ids, now, name in uncertain) for name, ids in list(letters.items())[:most])
-        return [letter for letter in claimed if letter]
+                mails[_mail_id(recipient, [row.key for row in part])] = [row.id for row in part]
+        claimed = (self._claim(name, ids, now, name in uncertain) for name, ids in list(mails.items())[:most])
+        return [mail for mail in claimed if mail]
 
-    def mark_sent(self, letter: Letter, now: datetime) -> None:
+    def mark_sent(self, mail: QueuedMail, now: datetime) -> None:
         sent = {"state": SENT, "sent_at": now, "last_error": None}
         with self._database.transaction() as connection:
-            connection.execute(MAIL_OUTBOX.update().where(_held(letter)).values(**sent))
-            told = _C.id.in_(letter.expired) & (_C.state == EXPIRED)
-            connection.execute(MAIL_OUTBOX.update().where(told).values(letter=letter.id))
+            connection.execute(MAIL_OUTBOX.update().where(_held(mail)).values(**sent))
+            expired = _C.id.in_(mail.expired) & (_C.state == EXPIRED)
+            connection.execute(MAIL_OUTBOX.update().where(expired).values(letter=mail.id))
 
-    def put_back(self, letters: Sequence[Letter], error: str, now: datetime) -> datetime:
-        """Note that these were not sent; they are due again, in whatever letters, at the time given back."""
-        attempts = max(letter.attempts for letter in letters) + 1
+    def put_back(self, mails: Sequence[QueuedMail], error: str, now: datetime) -> datetime:
+        """Note that these were not sent; they are due again, in whatever mails, at the time given back."""
+        attempts = max(mail.attempts for mail in mails) + 1
         next_try = now + min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
-        noted = {"attempts": attempts, "last_error": error, "next_try": next_try}
-        self._return(letters, noted)
+        changes = {"attempts": attempts, "last_error": error, "next_try": next_try}
+        self._return(mails, changes)
         return next_try
 
-    def keep(self, letter: Letter, error: str, now: datetime) -> datetime:
+    def keep(self, mail: QueuedMail, error: str, now: datetime) -> datetime:
         """Note that this may be sent or not; it is due again, as it is, at the time given back."""
-        return self.put_back([replace(letter, uncertain=True)], error, now)
+        return self.put_back([replace(mail, uncertain=True)], error, now)
 
-    def release(self, letters: Sequence[Letter], now: datetime) -> None:
-        """Give back letters that were not tried: they are due at once."""
-        self._return(letters, {"next_try": now})
+    def release(self, mails: Sequence[QueuedMail], now: datetime) -> None:
+        """Give back mails that were not tried: they are due at once."""
+        self._return(mails, {"next_try": now})
 
     def counts(self) -> dict[str, int]:
         """How many rows are in each state."""
@@ -122,9 +123,9 @@ class Outbox:
         with self._database.transaction() as connection:
             return dict(connection.execute(query).tuples().all())
 
-    def _claim(self, name: str, ids: list[int], now: datetime, uncertain: bool) -> Letter | None:
+    def _claim(self, name: str, ids: list[int], now: datetime, uncertain: bool) -> QueuedMail | None:
         """Take what is still due of these rows; None where another process was faster."""
-        held = {"state": SENDING, "letter": name, "next_try": now + LEASE}
+        held: dict[str, Any] = {"state": SENDING, "letter": name, "next_try": now + LEASE}
         mine = sa.select(MAIL_OUTBOX).where(_C.letter == name, _C.state == SENDING).order_by(_C.happened_at, _C.id)
         with self._database.transaction() as connection:
             if not connection.execute(MAIL_OUTBOX.update().where(_C.id.in_(ids), _due(now)).values(**held)).rowcount:
@@ -132,7 +133,7 @@ class Outbox:
             rows = connection.execute(mine).all()
             recipient = rows[0].recipient
             untold = sa.select(_C.id).where(_C.recipient == recipient, _C.state == EXPIRED, _C.letter.is_(None))
-            return Letter(
+            return QueuedMail(
                 id=name,
                 recipient=recipient,
                 alerts=tuple(alert_from_json(row.alert) for row in rows),
@@ -141,11 +142,11 @@ class Outbox:
                 expired=tuple(connection.scalars(untold)),
             )
 
-    def _return(self, letters: Sequence[Letter], noted: dict) -> None:
+    def _return(self, mails: Sequence[QueuedMail], changes: dict[str, Any]) -> None:
         with self._database.transaction() as connection:
-            for letter in letters:
-                values = noted if letter.uncertain else noted | {"state": WAITING, "letter": None}
-                connection.execute(MAIL_OUTBOX.update().where(_held(letter)).values(**values))
+            for mail in mails:
+                values = changes if mail.uncertain else changes | {"state": WAITING, "letter": None}
+                connection.execute(MAIL_OUTBOX.update().where(_held(mail)).values(**values))
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:
@@ -153,9 +154,9 @@ def _due(now: datetime) -> sa.ColumnElement[bool]:
     return _C.state.in_([WAITING, SENDING]) & (_C.next_try <= now)
 
 
-def _held(letter: Letter) -> sa.ColumnElement[bool]:
-    return (_C.letter == letter.id) & (_C.state == SENDING)
+def _held(mail: QueuedMail) -> sa.ColumnElement[bool]:
+    return (_C.letter == mail.id) & (_C.state == SENDING)
 
 
-def _letter_id(recipient: str, keys: Sequence[str]) -> str:
+def _mail_id(recipient: str, keys: Sequence[str]) -> str:
     return hashlib.sha256("\n".join([recipient, *sorted(keys)]).encode()).hexdigest()[:40]

@@ -19,7 +19,7 @@ from mlops_assets.alerts.alert import (
     one_line,
     run_link,
 )
-from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, SCORE, Made, Story, read_story
+from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, SCORE, Materialised, RunSummary, read_run_summary
 from mlops_assets.assets.requested_predictions import JOB as ON_REQUEST
 from mlops_assets.automation.retraining import FINISHED, RETRAIN, RETRAINING, STARTED_BY, TASK, retraining_id
 from mlops_assets.project import Project
@@ -36,8 +36,10 @@ def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunReco
     if (RETRAINING in run.tags and not is_retraining) or run.job_name == ON_REQUEST:
         return None
     try:
-        whole = read_story(instance, record)
-        parts = [read_story(instance, part) for part in _last_attempts(instance, run)] if is_retraining else [whole]
+        whole = read_run_summary(instance, record)
+        parts = (
+            [read_run_summary(instance, part) for part in _last_attempts(instance, run)] if is_retraining else [whole]
+        )
         return _Report(project, whole, parts, is_retraining=is_retraining).alert()
     except (KeyError, TypeError, ValueError) as error:
         # Metadata that nobody foresaw must not hold back this mail, and all later ones with it.
@@ -69,7 +71,9 @@ def _last_attempts(instance: dg.DagsterInstance, umbrella: dg.DagsterRun) -> lis
 class _Report:
     """A finished run in words. `parts`: the runs that did the work, of which it may be the only one itself."""
 
-    def __init__(self, project: Project, whole: Story, parts: Sequence[Story], *, is_retraining: bool) -> None:
+    def __init__(
+        self, project: Project, whole: RunSummary, parts: Sequence[RunSummary], *, is_retraining: bool
+    ) -> None:
         self._project, self._settings = project, project.settings
         self._whole, self._parts, self._is_retraining = whole, parts, is_retraining
         self._failed = [part for part in parts if not part.succeeded]
@@ -128,7 +132,7 @@ class _Report:
             return f"{self._failed[0].name}: {self._failed[0].cause}"
         if self._checks or self._drifts:
             return _check_line(*[*self._checks, *self._drifts][0])
-        reasons = [made.metadata["reason"] for part in self._parts for made in part.made if "reason" in made.metadata]
+        reasons = [one.metadata["reason"] for one in self._materialised() if "reason" in one.metadata]
         return f"made because: {reasons[-1]}" if reasons else "it went well"
 
     def _facts(self) -> Iterator[Fact]:
@@ -145,10 +149,11 @@ class _Report:
             yield from (f"{part.name} failed: {part.cause}" for part in self._failed)
             yield from (f"{name} was not tried: what it needs is not there" for name in self._blocked)
         yield from (_check_line(*failed) for failed in [*self._checks, *self._drifts])
-        for made in (made for part in self._parts for made in part.made if made.computed and SCORE in made.metadata):
+        for one in self._materialised():
             # In a retraining every model type is tuned, then fitted: the fit is what counts.
-            if not self._is_retraining or "model_type" in made.metadata:
-                yield _score_line(made, self._project.spec.target.unit)
+            is_fit = not self._is_retraining or "model_type" in one.metadata
+            if one.computed and SCORE in one.metadata and is_fit:
+                yield _score_line(one, self._project.spec.target.unit)
 
     def _command(self) -> str | None:
         broken = self._failed[0] if self._failed else self._whole
@@ -178,49 +183,56 @@ class _Report:
 
     def _mlflow_url(self) -> str:
         """The champion in MLflow, else the run of what was made, else where MLflow starts."""
-        made = [self._verdict] if self._verdict else [made for part in self._parts for made in part.made]
-        found = (one.metadata[name] for one in made for name in ("registered_model", "mlflow") if name in one.metadata)
-        return next(found, self._settings.mlflow_url)
+        for one in [self._verdict] if self._verdict else self._materialised():
+            for name in ("registered_model", "mlflow"):
+                if name in one.metadata:
+                    return one.metadata[name]
+        return self._settings.mlflow_url
+
+    def _materialised(self) -> Iterator[Materialised]:
+        """What the run and its parts have made."""
+        for part in self._parts:
+            yield from part.materialised
 
 
-def _is_of(asset: str, failed: tuple[Story, dg.AssetCheckEvaluation]) -> bool:
+def _is_of(asset: str, failed: tuple[RunSummary, dg.AssetCheckEvaluation]) -> bool:
     return failed[1].asset_key.to_user_string() == asset
 
 
-def _decision(verdict: Made) -> str:
-    told = verdict.metadata
-    challenger, champion = told.get("challenger"), told.get("champion_type")
-    if told.get("decision") == "promoted":
+def _decision(verdict: Materialised) -> str:
+    values = verdict.metadata
+    challenger, champion = values.get("challenger"), values.get("champion_type")
+    if values.get("decision") == "promoted":
         return f"{challenger} is the new champion"
     return f"{challenger} does not become champion" + (f" in place of {champion}" if champion != "none" else "")
 
 
-def _champion_facts(verdict: Made, unit: str) -> Iterator[Fact]:
-    told, before = verdict.metadata, verdict.before
-    now = f"{told.get('champion_type')} (version {told.get('champion_version')})"
-    if told.get("decision") == "promoted":
+def _champion_facts(verdict: Materialised, unit: str) -> Iterator[Fact]:
+    values, before = verdict.metadata, verdict.before
+    now = f"{values.get('champion_type')} (version {values.get('champion_version')})"
+    if values.get("decision") == "promoted":
         former = f"{before.get('champion_type')} (version {before.get('champion_version')})" if before else "none"
         yield Fact("Champion", f"{former} -> {now}")
     else:
         yield Fact("Champion", f"{now} stays")
-    judged_on = told.get("judged_on", "test")
-    if "champion_rmse" in told:
-        rmse = f"{_rmse(told['champion_rmse'], unit)} -> {_rmse(told['challenger_rmse'], unit)}"
-        yield Fact(f"RMSE ({judged_on})", f"{rmse} of the challenger {told['challenger']}")
+    judged_on = values.get("judged_on", "test")
+    if "champion_rmse" in values:
+        rmse = f"{_rmse(values['champion_rmse'], unit)} -> {_rmse(values['challenger_rmse'], unit)}"
+        yield Fact(f"RMSE ({judged_on})", f"{rmse} of the challenger {values['challenger']}")
         yield Fact(
-            "Gain", f"{told['gain']:.2%}, interval of the RMSE {told['gain_low']:.4g} to {told['gain_high']:.4g}"
+            "Gain", f"{values['gain']:.2%}, interval of the RMSE {values['gain_low']:.4g} to {values['gain_high']:.4g}"
         )
-    elif "challenger_rmse" in told:
-        yield Fact(f"RMSE ({judged_on})", f"{_rmse(told['challenger_rmse'], unit)} of {told['challenger']}")
+    elif "challenger_rmse" in values:
+        yield Fact(f"RMSE ({judged_on})", f"{_rmse(values['challenger_rmse'], unit)} of {values['challenger']}")
 
 
-def _score_line(made: Made, unit: str) -> str:
-    now, before = made.metadata[SCORE], made.before.get(SCORE)
+def _score_line(one: Materialised, unit: str) -> str:
+    now, before = one.metadata[SCORE], one.before.get(SCORE)
     change = f"{_rmse(before, unit)} -> {_rmse(now, unit)}" if before is not None else _rmse(now, unit)
-    return f"{named(made.metadata.get('model_type') or made.name, None)}: validation RMSE {change}"
+    return f"{named(one.metadata.get('model_type') or one.name, None)}: validation RMSE {change}"
 
 
-def _check_line(part: Story, check: dg.AssetCheckEvaluation) -> str:
+def _check_line(part: RunSummary, check: dg.AssetCheckEvaluation) -> str:
     where = named(check.asset_key.to_user_string(), check.partition or part.partition)
     about = f": {check.description}" if check.description else ""
     return f"check {check.check_name} of {where} failed ({check.severity.value}){about}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import Any
 
 import dagster as dg
 
@@ -25,13 +26,13 @@ _JOB_OF_ASSETS = "__ASSET_JOB"  # what Dagster calls a run of assets that no job
 
 
 @dataclass(frozen=True)
-class Made:
+class Materialised:
     """A materialisation, and the metadata of the one before it, where that is worth comparing."""
 
     asset: str
     partition: str | None
-    metadata: dict
-    before: dict
+    metadata: dict[str, Any]
+    before: dict[str, Any]
 
     @property
     def name(self) -> str:
@@ -44,7 +45,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Story:
+class RunSummary:
     """A finished run. `asset` is what failed, or the one thing that was to be made; None where there are several."""
 
     run: dg.DagsterRun
@@ -55,28 +56,31 @@ class Story:
     name: str
     cause: str
     failed_checks: tuple[dg.AssetCheckEvaluation, ...]
-    made: tuple[Made, ...]
+    materialised: tuple[Materialised, ...]
 
     @property
     def succeeded(self) -> bool:
         return self.run.status == dg.DagsterRunStatus.SUCCESS
 
     @property
-    def verdict(self) -> Made | None:
+    def verdict(self) -> Materialised | None:
         """The gate's decision on a challenger, where this run came to one."""
-        for made in self.made:
-            if made.asset == CHAMPION and made.computed and made.metadata.get("decision") in ("promoted", "refused"):
-                return made
+        for one in self.materialised:
+            if one.asset == CHAMPION and one.computed and one.metadata.get("decision") in ("promoted", "refused"):
+                return one
         return None
 
 
-def read_story(instance: dg.DagsterInstance, record: dg.RunRecord) -> Story:
-    """The story of a finished run."""
+def read_run_summary(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunSummary:
+    """What a finished run did."""
     run = record.dagster_run
     entries = instance.all_logs(run.run_id, of_type=_EVENTS)
-    events = [entry.dagster_event for entry in entries]
+    timed_events = [(entry.dagster_event, entry.timestamp) for entry in entries if entry.dagster_event]
+    events = [event for event, _ in timed_events]
     planned = {
-        event.step_key: event.asset_key.to_user_string() for event in events if event.is_asset_materialization_planned
+        event.step_key: event.asset_key.to_user_string()
+        for event in events
+        if event.asset_key and event.is_asset_materialization_planned
     }
     failures = [event for event in events if event.is_step_failure]
     partition = run.tags.get(_PARTITION_TAG)
@@ -84,7 +88,7 @@ def read_story(instance: dg.DagsterInstance, record: dg.RunRecord) -> Story:
     asset = planned.get(failures[0].step_key) if failures else assets[0] if len(assets) == 1 else None
     evaluations = [event.asset_check_evaluation_data for event in events if event.event_type == _CHECKED]
     newest = {(check.asset_key, check.check_name, check.partition or partition): check for check in evaluations}
-    return Story(
+    return RunSummary(
         run=run,
         seconds=max((record.end_time or 0) - (record.start_time or record.end_time or 0), 0),
         ended_at=record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp(),
@@ -93,11 +97,13 @@ def read_story(instance: dg.DagsterInstance, record: dg.RunRecord) -> Story:
         name=named(asset, partition) if asset else _name(run, assets, partition),
         cause=_cause(events),
         failed_checks=tuple(check for check in newest.values() if not check.passed),
-        made=tuple(_made(instance, entry) for entry in entries if entry.dagster_event.is_step_materialization),
+        materialised=tuple(
+            _materialised(instance, event, at) for event, at in timed_events if event.is_step_materialization
+        ),
     )
 
 
-def plain(metadata: dict) -> dict:
+def plain(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:
     """Metadata values as plain Python."""
     return {name: value.value for name, value in metadata.items()}
 
@@ -115,6 +121,8 @@ def _cause(events: Sequence[dg.DagsterEvent]) -> str:
             data = event.step_failure_data
             if data.user_failure_data:
                 return data.user_failure_data.description or "it failed without saying why"
+            if data.error is None:
+                return "it failed without saying why"
             error = data.error.cause or data.error
             return f"{error.cls_name}: {error.message.strip().splitlines()[-1]}"
     for event in events:
@@ -123,18 +131,18 @@ def _cause(events: Sequence[dg.DagsterEvent]) -> str:
     return ""
 
 
-def _made(instance: dg.DagsterInstance, entry: dg.EventLogEntry) -> Made:
-    event = entry.dagster_event
-    key, partition = event.asset_key, event.partition
-    metadata = plain(event.step_materialization_data.materialization.metadata)
-    before = []
+def _materialised(instance: dg.DagsterInstance, event: dg.DagsterEvent, at: float) -> Materialised:
+    materialisation = event.step_materialization_data.materialization
+    key, partition = materialisation.asset_key, event.partition
+    metadata, before = plain(materialisation.metadata), None
     if SCORE in metadata or key.to_user_string() == CHAMPION:
         partitions = None if partition is None else [partition]
-        earlier = dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions, before_timestamp=entry.timestamp)
-        before = instance.fetch_materializations(earlier, limit=1).records
-    return Made(
+        earlier = dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions, before_timestamp=at)
+        records = instance.fetch_materializations(earlier, limit=1).records
+        before = records[0].asset_materialization if records else None
+    return Materialised(
         asset=key.to_user_string(),
         partition=partition,
         metadata=metadata,
-        before=plain(before[0].asset_materialization.metadata) if before else {},
+        before=plain(before.metadata) if before else {},
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 from pydantic import TypeAdapter
@@ -25,14 +25,19 @@ if TYPE_CHECKING:
 
 # Dagster gives a tick 60 s.
 COLLECTING_SECONDS, TICK_SECONDS = 12, 36
-MOST_LETTERS = 20
+MOST_MAILS = 20
 KEPT = timedelta(days=90)  # mail that was sent stays this long in the outbox, for whoever asks what was told
 MOST_EVENTS = 50
 # An event has its number before others can see it, and its run's tags follow: younger ones are left for later.
 SETTLED = timedelta(seconds=5)
 # A failed run that Dagster starts once more by itself is told by how that ends, if it begins within this time.
 RETRY_PATIENCE = timedelta(minutes=10)
-ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED, dg.DagsterEventType.RUN_SUCCESS)
+End = Literal[dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED, dg.DagsterEventType.RUN_SUCCESS]
+ENDS: tuple[End, ...] = (
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+    dg.DagsterEventType.RUN_SUCCESS,
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,8 @@ def build_alert_sensor(
             position = first_position(instance)
         collector = Collector(instance, project, outbox, now, _location(context))
         position = collector.collect(position, _fresh_assets(context), until=began + COLLECTING_SECONDS)
-        told = flush(outbox, Mailer(settings), project, now, until=began + TICK_SECONDS)
-        return dg.SensorResult(skip_reason=f"{collector.added} new; {told}", cursor=position.to_json())
+        sending = flush(outbox, Mailer(settings), project, now, until=began + TICK_SECONDS)
+        return dg.SensorResult(skip_reason=f"{collector.added} new; {sending}", cursor=position.to_json())
 
     return alerts
 
@@ -108,7 +113,8 @@ class Collector:
 
     def collect(self, position: Position, fresh_assets: Iterable[dg.AssetKey], until: float) -> Position:
         """The new position, once all up to there is in the outbox; ends soon after `until` by time.monotonic()."""
-        seen, retrying = dict(position.seen), {}
+        seen = dict(position.seen)
+        retrying: dict[str, float] = {}
         for run_id, since in position.retrying.items():
             self._end_of_run(run_id, since, retrying)
         for kind in ENDS:
@@ -121,12 +127,12 @@ class Collector:
             self._add(rollback_alert(self._project, record))
             seen[CHAMPION] = record.storage_id
         if recipients(self._project.settings, ["freshness"]):
-            for record in stale_records(self._instance, fresh_assets):
-                if record.updated_at >= self._oldest and not self._outbox.knows(freshness_key(record)):
-                    self._add(freshness_alert(self._instance, self._project, record))
+            for state in stale_records(self._instance, fresh_assets):
+                if state.updated_at >= self._oldest and not self._outbox.knows(freshness_key(state)):
+                    self._add(freshness_alert(self._instance, self._project, state))
         return Position(seen, retrying)
 
-    def _ends(self, kind: dg.DagsterEventType, after: int) -> Iterator[dg.EventLogRecord]:
+    def _ends(self, kind: End, after: int) -> Iterator[dg.EventLogRecord]:
         selection = dg.RunStatusChangeRecordsFilter(
             kind, after_storage_id=after, after_timestamp=self._oldest.timestamp()
         )
@@ -137,8 +143,8 @@ class Collector:
         selection = dg.AssetRecordsFilter(
             dg.AssetKey(CHAMPION), after_storage_id=after, after_timestamp=self._oldest.timestamp()
         )
-        made = self._instance.fetch_materializations(selection, limit=MOST_EVENTS, ascending=True)
-        return self._settled(made.records)
+        page = self._instance.fetch_materializations(selection, limit=MOST_EVENTS, ascending=True)
+        return self._settled(page.records)
 
     def _settled(self, records: Iterable[dg.EventLogRecord]) -> Iterator[dg.EventLogRecord]:
         for record in records:
@@ -162,7 +168,7 @@ class Collector:
     def _is_ours(self, run: dg.DagsterRun) -> bool:
         """Whether a run is of this code location; one without any was started in its own process, by our command."""
         origin = run.remote_job_origin
-        return None in (origin, self._location) or origin.location_name == self._location
+        return origin is None or self._location is None or origin.location_name == self._location
 
     def _add(self, alert: Alert | None) -> None:
         if alert:
@@ -177,28 +183,28 @@ def flush(outbox: Outbox, mailer: Mailer, project: Project, now: datetime, until
     age = timedelta(hours=settings.mail_max_age_hours)
     expired = outbox.expire(now, age)
     outbox.forget(now - age - KEPT)
-    letters = outbox.claim(now, digest_from=settings.mail_digest_from, most=MOST_LETTERS)
-    told = [f"{expired} too old to be sent"] if expired else []
+    mails = outbox.claim(now, digest_from=settings.mail_digest_from, most=MOST_MAILS)
+    problems = [f"{expired} too old to be sent"] if expired else []
     sent = 0
-    for number, letter in enumerate(letters):
+    for number, mail in enumerate(mails):
         seconds = min(settings.smtp_timeout, until - time.monotonic())
         if seconds <= 1:
-            outbox.release(letters[number:], now)
+            outbox.release(mails[number:], now)
             break
         try:
-            mailer.send(compose(letter, project.spec.name), seconds)
+            mailer.send(compose(mail, project.spec.name), seconds)
         except MailRefused as error:
-            told.append(f"{error} (next try {outbox.put_back([letter], str(error), now):%H:%M:%S} UTC)")
+            problems.append(f"{error} (next try {outbox.put_back([mail], str(error), now):%H:%M:%S} UTC)")
         except MailUnconfirmed as error:
-            told.append(f"{error} (next try {outbox.keep(letter, str(error), now):%H:%M:%S} UTC)")
+            problems.append(f"{error} (next try {outbox.keep(mail, str(error), now):%H:%M:%S} UTC)")
         except MailError as error:
             # It would fail the others as well, and each would wait for an answer.
-            told.append(f"{error} (next try {outbox.put_back(letters[number:], str(error), now):%H:%M:%S} UTC)")
+            problems.append(f"{error} (next try {outbox.put_back(mails[number:], str(error), now):%H:%M:%S} UTC)")
             break
         else:
-            outbox.mark_sent(letter, now)
+            outbox.mark_sent(mail, now)
             sent += 1
-    return "; ".join([f"{sent} sent", *told])
+    return "; ".join([f"{sent} sent", *problems])
 
 
 def _fresh_assets(context: dg.SensorEvaluationContext) -> list[dg.AssetKey]:

@@ -6,13 +6,14 @@ import hashlib
 import smtplib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import TypeVar
 
 from mlops_assets.errors import MailError, MailRefused, MailUnconfirmed
 from mlops_assets.settings import Settings
@@ -20,6 +21,7 @@ from mlops_assets.settings import Settings
 # Any server takes a message of plain ASCII lines, however old it is.
 _SEVEN_BIT = SMTP.clone(cte_type="7bit")
 _LONGEST_REPLY = 200
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Mailer:
         if settings.smtp_user and not settings.smtp_password:
             raise MailError("MLOPS_SMTP_USER is set without MLOPS_SMTP_PASSWORD")
         self._settings = settings
+        self._address = settings.smtp_host, settings.smtp_port
+        user, password = settings.smtp_user, settings.smtp_password
+        self._login = (user, password) if user and password else None
         self.server = f"{settings.smtp_host}:{settings.smtp_port}"
 
     def check(self) -> str:
@@ -66,7 +71,7 @@ class Mailer:
             self._expect(session.ask(lambda smtp: smtp.mail(self._settings.mail_sender)), "the sender", MailError)
             self._expect(session.ask(lambda smtp: smtp.rcpt(mail.to)), f"the recipient {mail.to}", MailRefused)
             try:
-                reply = session.ask(lambda smtp: smtp.data(message))
+                reply: tuple[int, bytes | str] = session.ask(lambda smtp: smtp.data(message))
             except smtplib.SMTPDataError as error:
                 reply = error.smtp_code, error.smtp_error
             except OSError:
@@ -88,9 +93,10 @@ class Mailer:
     @contextmanager
     def _session(self, seconds: float) -> Iterator[_Session]:
         """A connection that is encrypted and logged in as the settings ask; it ends within `seconds`."""
-        settings, session = self._settings, _Session(time.monotonic() + seconds)
+        settings = self._settings
+        session: _Session | None = None
         try:
-            session.open(settings)
+            session = _Session.open(self._address, settings.smtp_security == "ssl", time.monotonic() + seconds)
             session.ask(lambda smtp: smtp.ehlo_or_helo_if_needed())
             if settings.smtp_security == "starttls":
                 if not session.offers("starttls"):
@@ -98,16 +104,17 @@ class Mailer:
                     raise MailError(f"{self.server} does not offer STARTTLS: {advice}")
                 session.ask(lambda smtp: smtp.starttls(context=ssl.create_default_context()))
                 session.ask(lambda smtp: smtp.ehlo())
-            if settings.smtp_user:
+            if self._login:
+                user, password = self._login
                 if not session.offers("auth"):
                     raise MailError(f"{self.server} takes no login: unset MLOPS_SMTP_USER, or correct MLOPS_SMTP_PORT")
-                password = settings.smtp_password.get_secret_value()
-                session.ask(lambda smtp: smtp.login(settings.smtp_user, password))
+                session.ask(lambda smtp: smtp.login(user, password.get_secret_value()))
             yield session
         except (OSError, UnicodeError) as error:  # those of smtplib, of ssl, and of host names that are none
             raise MailError(f"{self.server} {self._what(error, seconds)}") from None
         finally:
-            session.close()
+            if session is not None:
+                session.close()
 
     def _what(self, error: Exception, seconds: float) -> str:
         """What a failure of the connection means, and what to do about it."""
@@ -130,7 +137,7 @@ class Mailer:
         reason = getattr(error, "strerror", None) or error
         return f"cannot be reached ({reason}): check MLOPS_SMTP_HOST and MLOPS_SMTP_PORT"
 
-    def _expect(self, reply: tuple[int, bytes], what: str, kind: type[MailError]) -> None:
+    def _expect(self, reply: tuple[int, bytes | str], what: str, kind: type[MailError]) -> None:
         if reply[0] // 100 != 2:
             raise kind(f"{self.server} refuses {what}: {self._reply(*reply)}")
 
@@ -142,35 +149,37 @@ class Mailer:
 class _Session:
     """An SMTP connection whose every step has the time that is left until `ends`, by time.monotonic()."""
 
-    def __init__(self, ends: float) -> None:
-        self._ends = ends
-        self._smtp: smtplib.SMTP | None = None
+    def __init__(self, smtp: smtplib.SMTP, ends: float) -> None:
+        self._smtp, self._ends = smtp, ends
 
-    def open(self, settings: Settings) -> None:
-        address = settings.smtp_host, settings.smtp_port
-        if settings.smtp_security == "ssl":
+    @classmethod
+    def open(cls, address: tuple[str, int], encrypted: bool, ends: float) -> _Session:
+        if encrypted:
             # Without a context of ours any certificate would do.
             context = ssl.create_default_context()
-            self._smtp = smtplib.SMTP_SSL(*address, timeout=self._left(), context=context)
-        else:
-            self._smtp = smtplib.SMTP(*address, timeout=self._left())
+            return cls(smtplib.SMTP_SSL(*address, timeout=_left(ends), context=context), ends)
+        return cls(smtplib.SMTP(*address, timeout=_left(ends)), ends)
 
-    def ask(self, command):
+    def ask(self, command: Callable[[smtplib.SMTP], T]) -> T:
         """What `command(smtp)` gives; TimeoutError where its time is up."""
-        self._smtp.sock.settimeout(self._left())
+        if self._smtp.sock is None:
+            raise smtplib.SMTPServerDisconnected("the connection is closed")
+        self._smtp.sock.settimeout(_left(self._ends))
         return command(self._smtp)
 
     def offers(self, extension: str) -> bool:
         return self._smtp.has_extn(extension)
 
     def close(self) -> None:
-        if self._smtp and self._smtp.sock:
+        if self._smtp.sock:
             with suppress(OSError):  # the mail is with the server by now, or there is a better error to tell
                 self.ask(lambda smtp: smtp.quit())
             self._smtp.close()
 
-    def _left(self) -> float:
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
+
+def _left(ends: float) -> float:
+    """Seconds until a time by time.monotonic(); raises TimeoutError where it is over."""
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -1,7 +1,12 @@
 """What starts a retraining, how it goes on, and what tidies up: schedules, sensors, launchers of runs.
 
-In: a project, and the jobs that its assets are made by. Out: definitions for Dagster; whoever hears of it is in `alerts`.
+In: a project, and the jobs that make its assets. Out: definitions for Dagster; who hears of it is in `alerts`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -20,9 +25,12 @@ from mlops_assets.automation.triggers import (
 )
 from mlops_assets.project import Project
 
+if TYPE_CHECKING:
+    from mlops_assets.compat import AssetJob
+
 
 def build_schedules(
-    project: Project, stages: list, retrain: dg.JobDefinition, clean: dg.JobDefinition
+    project: Project, stages: Sequence[AssetJob], retrain: dg.JobDefinition, clean: dg.JobDefinition
 ) -> list[dg.ScheduleDefinition]:
     """The scheduled retraining, scoring and cleaning, where the settings ask for them."""
     schedules = [
@@ -33,7 +41,7 @@ def build_schedules(
     return [schedule for schedule in schedules if schedule]
 
 
-def build_sensors(project: Project, stages: list, retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:
+def build_sensors(project: Project, stages: Sequence[AssetJob], retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:
     """Five start a retraining, one carries it on, one scores the newest month, one measures it, one tidies up."""
     return [
         build_source_sensor(project, retrain),

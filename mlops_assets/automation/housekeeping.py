@@ -1,4 +1,4 @@
-"""The job `clean_up`, and the schedule that starts it: what has outlived the days of the settings goes."""
+"""What tidies up: the job `clean_up` with its schedule, and a sensor that ends what killed runs have left open."""
 
 from datetime import UTC, datetime
 
@@ -19,11 +19,11 @@ def build_clean_job() -> dg.JobDefinition:
 
         now = datetime.now(UTC)
         with clear_failures(project):
-            found = expired(context.instance, project, now)
-            remove(project, found, now)
-        for kind in found:
+            kinds = expired(context.instance, project, now)
+            remove(project, kinds, now)
+        for kind in kinds:
             context.log.info(f"{kind.kind}: {kind.count:,} removed, {kind.size / 1e6:,.1f} MB")
-        context.add_output_metadata({kind.kind: kind.count for kind in found})
+        context.add_output_metadata({kind.kind: kind.count for kind in kinds})
 
     @dg.job(name="clean_up", description="Remove runs, trials, versions and answers that are old and not needed.")
     def clean_up() -> None:

@@ -1,28 +1,37 @@
 """The job `retrain`, and the sensor that launches its parts: each stale task as a run of its own, side by side.
 
 The job's run lasts as long as the retraining. It does no work itself: the sensor looks at what is stale, launches
-what can be made now, and says in a tag when nothing is left.
+what can be made now, and says in a tag when nothing is left. Where nobody launches anything any more, it fails.
 """
-
-from __future__ import annotations
 
 import json
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.assets.jobs import JOB_OF
-from mlops_assets.assets.plan import UPSTREAM, Plan, Task
+from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.project import Project
+from mlops_assets.resources.dagster_client import is_stopped, last_heartbeat
+
+if TYPE_CHECKING:
+    from mlops_assets.compat import AssetJob
 
 RETRAIN = "retrain"
+SENSOR = "retraining"
 STARTED_BY = "mlops/started_by"
 RETRAINING = "mlops/retraining"  # on every run of a retraining: the run id of the job `retrain` that it belongs to
+TASK = "mlops/task"
+FINISHED = "mlops/finished"
+ATTEMPTS = 3  # of a task in one retraining: a crash or two may pass, a fault stays
+POLL_SECONDS = 3
+TELL_SECONDS = 60  # between two looks at whether anybody launches parts, each told in the log
+STOPPED_SECONDS = 300  # for which the sensor may be off
+SILENT_SECONDS = 1_800  # for which nothing may be heard of the daemon's sensors: they take turns, and may be slow
 # dagster.yaml lets one run with this tag be at work, so that two starts in the same moment cannot both pass.
 EXCLUSIVE = {"mlops/exclusive": RETRAIN}
 ACTIVE = [
@@ -36,8 +45,10 @@ ACTIVE = [
 
 def active_retraining(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
     """The oldest retraining that is queued or at work; `mlops-assets run` makes the same parts without the job."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=RETRAIN, statuses=ACTIVE))
-    runs += instance.get_runs(dg.RunsFilter(tags={STARTED_BY: "cli"}, statuses=ACTIVE))
+    runs = [
+        *instance.get_runs(dg.RunsFilter(job_name=RETRAIN, statuses=ACTIVE)),
+        *instance.get_runs(dg.RunsFilter(tags={STARTED_BY: "cli"}, statuses=ACTIVE)),
+    ]
     return runs[-1] if runs else None
 
 
@@ -52,17 +63,6 @@ def why_not_now(instance: dg.DagsterInstance, project: Project) -> str | None:
 
 def run_url(project: Project, run_id: str) -> str:
     return f"{project.settings.dagster_url.rstrip('/')}/runs/{run_id}"
-
-
-ATTEMPTS = 3  # of a task in one retraining: a crash or two may pass, a fault stays
-TASK = "mlops/task"
-# Made in every retraining, changed or not: its materialisation says that all was looked at, and renews freshness.
-# One that waited while another retraining did this need not do it again.
-ALWAYS = ("training_set", "champion_model")
-# These go on with what is there when a part of what is upstream cannot be made.
-TOLERANT = ("training_set", "champion_model", "predictions", "drift_report")
-# Once is enough in a retraining: the log of online predictions goes on growing meanwhile.
-ONCE = ("model_performance",)
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,17 @@ class Outlook:
         return not self.steps and not self.running
 
 
-def look(instance: dg.DagsterInstance, plan: Plan, retraining: str, asked_at: datetime) -> Outlook:
+def outlook_of(instance: dg.DagsterInstance, plan: Plan, retraining: str, asked_at: datetime) -> Outlook:
     """The outlook of the retraining with this run id, which was asked for at a time in UTC."""
     runs: dict[str, list[dg.DagsterRun]] = defaultdict(list)
     for run in instance.get_runs(dg.RunsFilter(tags={RETRAINING: retraining})):
         if TASK in run.tags:
             runs[run.tags[TASK]].append(run)
-    renewed = {asset for asset in ALWAYS if _made_at(instance, asset) >= asked_at.timestamp()}
+    renewed = {
+        name
+        for name, entry in plan.graph.entries.items()
+        if entry.made_in_every_retraining and _made_at(instance, name) >= asked_at.timestamp()
+    }
     return _outlook(plan, runs, renewed)
 
 
@@ -106,22 +110,22 @@ def _outlook(plan: Plan, runs: Mapping[str, list[dg.DagsterRun]], renewed: Colle
     steps, running, given_up, blocked = [], [], [], []
     unsettled: dict[str, list[Task]] = {}  # tasks by asset that something downstream has to wait for
     hopeless: dict[str, list[Task]] = {}
-    for asset in plan.assets:
+    for asset, entry in plan.graph.entries.items():
         unsettled[asset], hopeless[asset] = [], []
         for task in plan.tasks(asset):
-            above = [parent for name in UPSTREAM[asset] for parent in unsettled.get(name, ())]
-            lost = [parent for name in UPSTREAM[asset] for parent in hopeless.get(name, ())]
+            above = [parent for name in plan.graph.upstream[asset] for parent in unsettled[name]]
+            lost = [parent for name in plan.graph.upstream[asset] for parent in hopeless[name]]
             tried = runs.get(task.name, [])
             if any(run.status in ACTIVE for run in tried):
                 running.append(task.name)
                 unsettled[asset].append(task)
             elif any(plan.feeds(parent, task) for parent in above):
                 unsettled[asset].append(task)
-            elif not task.stale and (tried or asset in renewed or asset not in ALWAYS):
+            elif not task.stale and (tried or asset in renewed or not entry.made_in_every_retraining):
                 continue
-            elif asset in ONCE and any(run.status == dg.DagsterRunStatus.SUCCESS for run in tried):
+            elif entry.once_in_a_retraining and any(run.status == dg.DagsterRunStatus.SUCCESS for run in tried):
                 continue
-            elif task.waits_for or (asset not in TOLERANT and any(plan.feeds(parent, task) for parent in lost)):
+            elif task.waits_for or (not entry.goes_on_without_parents and any(plan.feeds(p, task) for p in lost)):
                 blocked.append(task.name)
                 hopeless[asset].append(task)
             elif len(tried) >= ATTEMPTS:
@@ -133,26 +137,55 @@ def _outlook(plan: Plan, runs: Mapping[str, list[dg.DagsterRun]], renewed: Colle
     return Outlook(tuple(steps), tuple(running), tuple(given_up), tuple(blocked))
 
 
-FINISHED = "mlops/finished"
-POLL_SECONDS = 3
+class _Launching:
+    """Whether parts are still launched, as one waiting run sees it: by its own clock, which stands still in sleep."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._heartbeat: float | None = None
+        self._heard_at = self._on_at = time.monotonic()
+
+    def check(self) -> str | None:
+        """What is amiss, where something is; raises dagster.Failure once that has lasted too long."""
+        now, heartbeat = time.monotonic(), last_heartbeat(self._instance, "SENSOR")
+        if heartbeat != self._heartbeat:
+            self._heartbeat, self._heard_at = heartbeat, now
+        if is_stopped(self._instance, SENSOR):
+            if now - self._on_at >= STOPPED_SECONDS:
+                reason = f"the sensor '{SENSOR}' is stopped, so that no part is launched: turn it on, and retrain again"
+                raise dg.Failure(reason, allow_retries=False)
+            return f"the sensor '{SENSOR}' is stopped"
+        self._on_at = now
+        silence = now - self._heard_at
+        if silence >= SILENT_SECONDS:
+            reason = f"nothing was heard of Dagster's daemon for {silence / 60:.0f} min: start it, and retrain again"
+            raise dg.Failure(reason, allow_retries=False)
+        return f"nothing was heard of Dagster's daemon for {silence / 60:.0f} min" if silence >= TELL_SECONDS else None
 
 
-class Conductor(Protocol):
-    """Who makes the parts of a retraining."""
+def wait_for_parts(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None]) -> dict[str, list[str]]:
+    """Wait until the sensor says that nothing is left: the tasks that were given up, and those that they blocked.
 
-    def conduct(self, context, project: Project) -> dict[str, list[str]]:
-        """Return when nothing is left to do, with what was given up and what was blocked by that."""
+    `tell` hears once a minute what is waited for. Raises dagster.Failure where nobody launches parts any more.
+    """
+    launching, told_at = _Launching(instance), time.monotonic()
+    while True:
+        run = instance.get_run_by_id(run_id)
+        if run is None:
+            raise dg.Failure("the retraining's own run was deleted", allow_retries=False)
+        if FINISHED in run.tags:
+            return json.loads(run.tags[FINISHED])
+        if time.monotonic() - told_at >= TELL_SECONDS:
+            amiss = launching.check()
+            tell(_waiting_for(instance, retraining_id(run)) + (f"; {amiss}" if amiss else ""))
+            told_at = time.monotonic()
+        time.sleep(POLL_SECONDS)
 
 
-class DaemonConductor:
-    """Waits while the sensor `retraining` launches the parts."""
-
-    def conduct(self, context, project: Project) -> dict[str, list[str]]:
-        while True:
-            tags = context.instance.get_run_by_id(context.run_id).tags
-            if FINISHED in tags:
-                return json.loads(tags[FINISHED])
-            time.sleep(POLL_SECONDS)
+def _waiting_for(instance: dg.DagsterInstance, retraining: str) -> str:
+    runs = instance.get_runs(dg.RunsFilter(tags={RETRAINING: retraining}, statuses=ACTIVE))
+    tasks = sorted(run.tags[TASK] for run in runs if TASK in run.tags)
+    return f"waiting for {', '.join(tasks) or f'the sensor {SENSOR!r} to look at what is left'}"
 
 
 def retraining_id(run: dg.DagsterRun) -> str:
@@ -164,8 +197,8 @@ def build_retrain_job() -> dg.JobDefinition:
     """The one job that schedule, sensors, freshness, GraphQL, UI and CLI start."""
 
     @dg.op(description="Lasts until every part of the retraining is made or given up.")
-    def conduct(context, project: dg.ResourceParam[Project], conductor: dg.ResourceParam[Conductor]) -> None:
-        left = conductor.conduct(context, project)
+    def conduct(context: dg.OpExecutionContext) -> None:
+        left = wait_for_parts(context.instance, context.run_id, context.log.info)
         for name in left["given_up"]:
             context.log.error(f"{name} could not be made")
         context.add_output_metadata({key: ", ".join(names) or "none" for key, names in left.items()})
@@ -183,12 +216,12 @@ def build_retrain_job() -> dg.JobDefinition:
     return retrain
 
 
-def build_retraining_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
+def build_retraining_sensor(project: Project, jobs: "Sequence[AssetJob]") -> dg.SensorDefinition:
     """Launches the parts of the retraining that is at work."""
     asked: dict[str, Mapping[str, str]] = {}  # the source is asked once for each retraining, not at every tick
 
     @dg.sensor(
-        name="retraining",
+        name=SENSOR,
         jobs=jobs,
         minimum_interval_seconds=5,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -206,8 +239,10 @@ def build_retraining_sensor(project: Project, jobs: list) -> dg.SensorDefinition
             asked.clear()
             asked[root] = Plan(context.instance, project).source_versions()
         record = context.instance.get_run_record_by_id(root)
+        if record is None:
+            return dg.SkipReason("the first run of the retraining was deleted")
         plan = Plan(context.instance, project, asked[root])
-        outlook = look(context.instance, plan, root, record.create_timestamp.replace(tzinfo=UTC))
+        outlook = outlook_of(context.instance, plan, root, record.create_timestamp.replace(tzinfo=UTC))
         if outlook.finished:
             left = {"given_up": list(outlook.given_up), "blocked": list(outlook.blocked)}
             context.instance.add_run_tags(run.run_id, {FINISHED: json.dumps(left)})
@@ -218,7 +253,7 @@ def build_retraining_sensor(project: Project, jobs: list) -> dg.SensorDefinition
         return [
             dg.RunRequest(
                 run_key=f"{root}/{step.task.name}/{step.attempt}",
-                job_name=JOB_OF[step.task.asset],
+                job_name=plan.graph.entries[step.task.asset].job,
                 partition_key=step.task.partition,
                 tags={
                     RETRAINING: root,

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.assets.jobs import JOB_OF, MEASURED, MONITOR, SCORE
+from mlops_assets.assets import predictions
+from mlops_assets.assets.jobs import MEASURED, MONITOR, SCORE
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest, materialised
 from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY, why_not_now
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG, FreshnessState
 from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.compat import AssetJob
 
 CAUSE = "mlops/cause"
 CRON = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 2 * *"}
@@ -43,7 +49,7 @@ def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefini
     return retrain_by_schedule
 
 
-def build_scoring_schedule(project: Project, jobs: list) -> dg.ScheduleDefinition | None:
+def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.ScheduleDefinition | None:
     """Scoring of the source's newest month by cron, where the settings give one."""
     if project.settings.scoring_schedule == "off":
         return None
@@ -94,7 +100,7 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
             tasks = Plan(context.instance, project).tasks("raw_data")
         except MlopsError as error:
             return dg.SkipReason(f"the source cannot be asked: {error}")
-        stale = {task.partition: task.reasons for task in tasks if task.stale}
+        stale = {task.partition or "": task.reasons for task in tasks if task.stale}
         if not stale:
             return dg.SkipReason("nothing new: every month is ingested as the source has it")
         # Nothing is remembered but the event log: a month stays new until it is ingested.
@@ -148,6 +154,8 @@ def build_freshness_sensor(project: Project, job: dg.JobDefinition) -> dg.Sensor
         if reason := why_not_now(context.instance, project):
             return dg.SkipReason(reason)
         newest = context.instance.get_latest_materialization_event(key)
+        if newest is None:
+            return dg.SkipReason("there is no champion yet")
         # A lapse is known by the materialisation that grew too old.
         return request_for(context, project, f"freshness/{newest.run_id}/{newest.timestamp}", {STARTED_BY: "freshness"})
 
@@ -174,12 +182,12 @@ def build_first_run_sensor(project: Project, job: dg.JobDefinition) -> dg.Sensor
     return first_run
 
 
-def build_scoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
+def build_scoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
     """Predictions for the newest month, when its rows or the champion have changed outside a retraining."""
 
     @dg.sensor(
         name="scoring",
-        jobs=[job for job in jobs if job.name == JOB_OF["predictions"]],
+        jobs=[job for job in jobs if job.name == predictions.ENTRY.job],
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Scores the newest month again when the champion has changed, by a rollback for example.",
@@ -237,7 +245,7 @@ def _status(on: bool) -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
 
 
-def build_monitoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition:
+def build_monitoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
     """The newest scored month beside what came true and what was learnt, once for each time that it was scored."""
 
     @dg.sensor(
@@ -259,6 +267,8 @@ def build_monitoring_sensor(project: Project, jobs: list) -> dg.SensorDefinition
             return dg.SkipReason(f"{month} is measured")
         # A month whose truth is not there yet fails: it is tried again when it has been scored again.
         scored = latest(context.instance, "predictions", month)
+        if scored is None:
+            return dg.SkipReason(f"how {month} was scored is not known")
         run_key = f"{month}/{scored.made_at.timestamp()}"
         return dg.RunRequest(run_key=run_key, partition_key=month, tags={STARTED_BY: "sensor"})
 
@@ -281,7 +291,7 @@ def build_drift_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefi
         if month is None:
             return dg.SkipReason("no month is compared yet")
         report, performance = latest(instance, "drift_report", month), latest(instance, "model_performance", month)
-        if not report.value("drifted_count"):
+        if report is None or not report.value("drifted_count"):
             return dg.SkipReason(f"nothing has drifted in {month}")
         what = f"{month}: {report.value('drifted')}"
         if performance is None:
@@ -289,7 +299,7 @@ def build_drift_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefi
         if performance.value("kept"):
             return dg.SkipReason(f"drift in {what}: errors are as promised, so it is only reported")
         built, cleaned = latest(instance, "training_set"), latest(instance, "clean_data", month)
-        if built and built.recipe.parts["data"].get(month) == cleaned.content:
+        if built and cleaned and built.recipe.parts["data"].get(month) == cleaned.content:
             return dg.SkipReason(f"drift in {what}: the models have learnt from that month already")
         if reason := why_not_now(instance, project):
             return dg.SkipReason(reason)

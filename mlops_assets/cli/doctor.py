@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mlops_assets.alerts.alert import KINDS, Alert, Fact, recipients
 from mlops_assets.alerts.mail import compose
-from mlops_assets.alerts.outbox import Letter
+from mlops_assets.alerts.outbox import QueuedMail
 from mlops_assets.alerts.smtp import Mailer
 from mlops_assets.errors import MlopsError, ServiceError, SettingsError, StorageError
 from mlops_assets.instance import open_instance
@@ -179,5 +179,5 @@ def send_test() -> None:
             cause="mail from this project arrives",
             facts=(Fact("Server", mailer.server), Fact("You hear of", hears_of)),
         )
-        mailer.send(compose(Letter(alert.key, person, (alert,), attempts=0), project.spec.name))
+        mailer.send(compose(QueuedMail(alert.key, person, (alert,), attempts=0), project.spec.name))
         print(f"sent to {person} ({hears_of})")

@@ -99,6 +99,18 @@ def heartbeat_ages(instance: dg.DagsterInstance, now: datetime) -> dict[str, flo
     return {part: ages.get(part) for part in sorted(instance.get_required_daemon_types())}
 
 
+def last_heartbeat(instance: dg.DagsterInstance, part: str) -> float | None:
+    """When a part of the daemon was last heard of, in seconds since 1970; None for never."""
+    beat = instance.get_daemon_heartbeats().get(part)
+    return beat.timestamp if beat else None
+
+
+def is_stopped(instance: dg.DagsterInstance, sensor: str) -> bool:
+    """Whether somebody has turned a sensor off that is on by itself."""
+    states = [state for state in instance.all_instigator_state() if state.instigator_name == sensor]
+    return any(state.status.value == "STOPPED" for state in states)
+
+
 def silent(ages: dict[str, float | None]) -> list[str]:
     """Parts that were not heard of for too long."""
     return [part for part, age in ages.items() if age is None or age > SILENT_SECONDS]

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_assets.alerts.alert import Alert, Fact, Link
 from mlops_assets.alerts.mail import LONGEST_DIGEST, compose
-from mlops_assets.alerts.outbox import Letter
+from mlops_assets.alerts.outbox import QueuedMail
 
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 RUN = Link("run", "http://dagster/runs/1?a=1&b=2")
@@ -27,7 +27,7 @@ def alert(number=1, kinds=("failure",), **changes):
 
 
 def mail(*alerts, **changes):
-    return compose(Letter("id", "ann@example.com", alerts, 0, **changes), "trips")
+    return compose(QueuedMail("id", "ann@example.com", alerts, 0, **changes), "trips")
 
 
 def as_text(html):

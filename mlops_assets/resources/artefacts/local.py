@@ -118,6 +118,7 @@ class Storage:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             stored = Stored(f"{folder}/{name}-{digest[:DIGITS]}.parquet", digest, size)
             os.replace(temporary, self._local(stored.path))
+        pa.default_memory_pool().release_unused()  # what Arrow keeps of the batches that have passed
         return stored
 
     def read_table(self, path: str, columns: Sequence[str] | None = None) -> "pa.Table":
