@@ -115,18 +115,18 @@ class _Walker:
         self._champion: Months = ()
         self._fitted: list[Months] = []
 
-    def step(self, known: Months, month: str) -> Step:
+    def step(self, past: Months, month: str) -> Step:
         before = len(self._fitted)
-        retrained = not self._champion or self._has_reason(known)
+        retrained = not self._champion or self._has_reason(past)
         if retrained:
-            self._champion = self._fit(self._window(known))
+            self._champion = self._fit(self._window(past))
         score = self._lab.score(self._champion, month)
         fits = self._fitted[before:]
         spent = sum(self._lab.cpu_seconds(fit) for fit in fits)
         return Step(self._policy.name, month, self._champion, retrained, len(fits), spent, score)
 
-    def _window(self, known: Months) -> Months:
-        return known[-self._policy.window :]
+    def _window(self, past: Months) -> Months:
+        return past[-self._policy.window :]
 
     def _fit(self, learnt: Months) -> Months:
         """The model of these months; the same one is not paid for twice."""
@@ -134,14 +134,14 @@ class _Walker:
             self._fitted.append(learnt)
         return learnt
 
-    def _has_reason(self, known: Months) -> bool:
+    def _has_reason(self, past: Months) -> bool:
         if self._policy.kind == "monthly":
             return True
         if self._policy.kind == "gate":
-            challenger = self._fit(self._window(known[:-1]))
-            return challenger != self._champion and self._lab.is_better(challenger, self._champion, known[-1])
+            challenger = self._fit(self._window(past[:-1]))
+            return challenger != self._champion and self._lab.is_better(challenger, self._champion, past[-1])
         if self._policy.kind == "drift":
-            return self._lab.has_drifted(self._champion, known[-1]) and self._breaks_promise(known[-1])
+            return self._lab.has_drifted(self._champion, past[-1]) and self._breaks_promise(past[-1])
         return False
 
     def _breaks_promise(self, month: str) -> bool:

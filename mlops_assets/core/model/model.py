@@ -154,6 +154,13 @@ class Model:
         (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
+def finish(model: Model, X: Matrix, specimens: Specimens, intervals: Intervals | None) -> Model:
+    """`model` with all its parts; X (n, width) is the matrix on which its estimator was fitted."""
+    background = learn_background(model.estimator, X)
+    model = replace(model, signature=specimens.signature, intervals=intervals, background=background)
+    return replace(model, golden=Golden.of(model.spec, specimens.columns, model.answer(specimens.columns)))
+
+
 def _are_mappings(rows: pd.DataFrame | Sequence[Row]) -> TypeIs[Sequence[Row]]:
     return isinstance(rows, list | tuple)
 
@@ -219,10 +226,3 @@ class PyfuncModel:
 
     def predict(self, rows: pd.DataFrame, params: dict[str, Any] | None = None) -> FloatArray:
         return self.model.predict(rows)
-
-
-def finish(model: Model, X: Matrix, specimens: Specimens, intervals: Intervals | None) -> Model:
-    """`model` with all its parts; X (n, width) is the matrix on which its estimator was fitted."""
-    background = learn_background(model.estimator, X)
-    model = replace(model, signature=specimens.signature, intervals=intervals, background=background)
-    return replace(model, golden=Golden.of(model.spec, specimens.columns, model.answer(specimens.columns)))

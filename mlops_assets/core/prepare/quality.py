@@ -179,14 +179,14 @@ def _empty_values(spec: DatasetSpec, raw: RawRows) -> CheckOutcome:
 
 
 def _target_range(spec: DatasetSpec, y: FloatArray) -> CheckOutcome:
-    known = np.sort(y)[: np.count_nonzero(~np.isnan(y))]  # NaN comes last
-    if spec.target.keep is None or not len(known):
+    targets = np.sort(y)[: np.count_nonzero(~np.isnan(y))]  # NaN comes last
+    if spec.target.keep is None or not len(targets):
         reason = "no row has a target" if spec.target.keep else "the dataset keeps every target"
-        return _outcome("target_range", f"not judged: {reason}", {"known": len(known)})
+        return _outcome("target_range", f"not judged: {reason}", {"known": len(targets)})
     low, high = spec.target.keep
-    inside = np.searchsorted(known, high, "right") - np.searchsorted(known, low, "left")
-    share = float((len(known) - inside) / len(known))
-    numbers = {"known": len(known), "share_outside": share, "median": float(np.median(known))}
+    inside = np.searchsorted(targets, high, "right") - np.searchsorted(targets, low, "left")
+    share = float((len(targets) - inside) / len(targets))
+    numbers = {"known": len(targets), "share_outside": share, "median": float(np.median(targets))}
     description = f"{share:.1%} of targets lie outside {low:g}..{high:g} {spec.target.unit}".rstrip()
     return _outcome("target_range", description, numbers, warns=share > MOST_OUTSIDE)
 

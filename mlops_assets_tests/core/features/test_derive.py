@@ -1,5 +1,7 @@
 """Features: the calendar against pandas on real times, derived numbers, and values that no one should send."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from mlops_assets.core.columns import from_table
 from mlops_assets.core.features.derive import calendar_parts, derive
 from mlops_assets.dataset import Calendar, Features, load_dataset
+from mlops_assets.dataset.parts import DERIVATIONS, DerivedFunction
 from mlops_assets.errors import SpecError
 
 PARTS = ("hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday")
@@ -138,3 +141,10 @@ def test_every_named_feature_is_derived_and_inputs_are_left_alone(make_spec, mak
 def test_an_input_that_is_only_part_of_a_derived_number_is_no_feature():
     features = Features(derived={"x": {"function": "log", "of": ["a"]}})
     assert list(derive(features, {"a": np.ones(1)})) == ["x"]
+
+
+def test_every_function_that_a_dataset_may_name_says_what_it_takes_and_is_there():
+    assert set(DERIVATIONS) == set(get_args(DerivedFunction))
+    for function, (kind, count) in DERIVATIONS.items():
+        values = times("2024-03-01T07:30") if kind == "time" else np.array([1345.0])
+        assert np.isfinite(derived(function, *[values] * count)).all()
