@@ -7,7 +7,7 @@ import secrets
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from mlops_assets.dashboards.context import Automation, Catalogue
+from mlops_assets.dashboards.catalogue import Automation, Catalogue
 from mlops_assets.definitions import build_definitions
 from mlops_assets.project import Project
 

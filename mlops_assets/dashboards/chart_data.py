@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mlops_assets.dashboards.format import View
+from mlops_assets.dashboards.format import NONE, OTHERS, View
 from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import Chart, Condition, Interval, Metric, TimeRange
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-OTHERS = "others"
-NONE = "none"  # what stands for a missing value in a group
 RANGES: dict[TimeRange, timedelta | None] = {
     "1h": timedelta(hours=1),
     "24h": timedelta(days=1),

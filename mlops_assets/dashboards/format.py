@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from mlops_assets.dashboards.chart_data import NONE, OTHERS
 from mlops_assets.dashboards.spec import TimeRange
 from mlops_assets.dashboards.theme import COLOURS, Scheme, template
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BLUE, ORANGE, GREEN, VIOLET, RED, TEAL, GREY = range(7)  # places in the palette
+OTHERS, NONE = "others", "none"  # names of what is summed up, and of a missing value in a group
 FURTHER = ("#a0743c", "#5a6fc0", "#9aa83a", "#b0588f")  # for a seventh series and more
 MEANINGS = {
     GREEN: ("api", "succeeded", "passed", "fresh", "on", "launched", "promoted", "as before"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.dashboards.context import Catalogue
+from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
 from mlops_assets.dashboards.sources.runs import model_type_of
 from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns

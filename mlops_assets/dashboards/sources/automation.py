@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mlops_assets.dashboards.context import Automation, Catalogue
+from mlops_assets.dashboards.catalogue import Automation, Catalogue
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
 from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns
 

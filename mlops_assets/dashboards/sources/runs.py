@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mlops_assets.dashboards.context import Catalogue
+from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.sources.feeds import Feed
 from mlops_assets.dashboards.sources.source import Source, columns
 from mlops_assets.dataset import SNAPSHOT

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from mlops_assets.dashboards.context import Automation, Catalogue
+from mlops_assets.dashboards.catalogue import Automation, Catalogue
 from mlops_assets.dashboards.sources.assets import COLUMNS
 from mlops_assets.dashboards.sources.automation import automation_sources, next_tick
 from mlops_assets.dashboards.sources.source import Reading, as_frame
