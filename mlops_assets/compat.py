@@ -24,6 +24,8 @@ from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
 if TYPE_CHECKING:
+    # What `dg.define_asset_job` gives, to be named where such jobs are handed on.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
     from dagster._core.storage.base_storage import DagsterStorage
     from dagster._grpc.client import DagsterGrpcClient
     from dagster._serdes import ConfigurableClassData
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO_RETRY_RUN_ID_TAG",
     "WILL_RETRY_TAG",
+    "AssetJob",
     "CheckRunHealthResult",
     "ConfigurableClassData",
     "DagsterGrpcClient",

@@ -1,9 +1,11 @@
-"""Imports go one way, the core stays pure, and nothing heavy is loaded before it is needed."""
+"""Imports go one way, in the house and in its rooms; the core stays pure; nothing heavy is loaded early."""
 
 import ast
 import os
 import subprocess
 import sys
+from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,39 +13,67 @@ import pytest
 import mlops_assets
 
 PACKAGE = Path(mlops_assets.__file__).parent
-# Each may import its own layer and those above it in this list.
-LAYERS = (
-    {"errors", "database_urls"},
-    {"settings", "dataset", "dataset_parts", "dataset_checks", "logs"},
+# From the bottom up. Each may import what stands below it, and nothing of what stands beside it.
+HOUSE = (
+    {"errors", "database_urls", "compat"},
+    {"settings", "dataset", "logs"},
     {"core"},
     {"sources", "resources"},
-    {"project", "partitions"},
+    {"project"},
     {"instance", "instance_storage"},
-    {"assets"},
-    {"checks", "jobs", "operation"},
-    {"automation"},
+    {"assets", "operation", "dashboards"},
+    {"automation", "serving"},
+    {"alerts"},
     {"definitions"},
     {"cli"},
 )
-LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-PAGES = {"backend", "dashboards"}  # what people see: made of the core and resources, beside the assets
+CORE = (
+    {"types"},
+    {"state", "fingerprint", "metrics"},
+    {"columns", "report"},
+    {"features"},
+    {"prepare", "learners"},
+    {"model"},
+    {"training_set", "monitor"},
+    {"search", "explain"},
+    {"judge"},
+)
+RESOURCES = (
+    {"databases", "dagster_client", "progress"},
+    {"mlflow", "artefacts", "dask"},
+)
+LAYERS = {"": HOUSE, "core": CORE, "resources": RESOURCES}
+PAGES = {"serving", "dashboards"}  # what people see: made of the core and the resources, beside the assets
+NOT_FOR_PAGES = {"assets", "operation", "automation", "alerts", "definitions", "cli"}
 NOT_FOR_THE_CORE = {"dagster", "dagster_mlflow", "dagster_pandera", "mlflow", "requests", "sqlalchemy", "fsspec"}
 NOT_FOR_THE_CORE |= {"http", "smtplib", "socket", "urllib"}
-HEAVY = "pandas sklearn xgboost mlflow scipy matplotlib hyperopt pandera pyarrow skops shap"
+HEAVY = "pandas sklearn xgboost mlflow scipy matplotlib hyperopt pandera pyarrow skops shap alembic sqlalchemy requests"
 
 
-def modules():
-    """Each module of the package with the part of the project (`core`, `jobs`) that it belongs to."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if part != "__init__":
-            yield path, part
+def name_of(path):
+    """`core.features.encoder` for a file; a room's `__init__` has the name of the room."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path):
-    """Full names of all that a module imports, wherever it does so."""
-    package = ["mlops_assets", *path.relative_to(PACKAGE).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def for_types_only(tree):
+    """What stands below `if TYPE_CHECKING`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            yield from chain.from_iterable(map(ast.walk, node.body))
+
+
+def imported(name, types=True):
+    """Full names of all that a module imports, wherever it does so; also for types only, unless told otherwise."""
+    package = ["mlops_assets", *MODULES[name].relative_to(PACKAGE).parent.parts]
+    left_out = set() if types else set(for_types_only(TREES[name]))
+    for node in ast.walk(TREES[name]):
+        if node in left_out:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -52,51 +82,104 @@ def imported(path):
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def parts_imported(path):
-    """Parts of the project that a module imports."""
-    return {name.split(".")[1] for name in imported(path) if name.startswith("mlops_assets.")}
+def ours(name, types=True):
+    """Modules of the project that a module imports; a name inside a module stands for the module."""
+    for full in imported(name, types):
+        parts = full.split(".")
+        if parts.pop(0) == "mlops_assets":
+            while parts and ".".join(parts) not in MODULES:
+                parts.pop()
+            if parts:
+                yield ".".join(parts)
 
 
-def test_every_module_has_its_place_in_the_layers():
-    assert {part for _, part in modules()} <= set(LAYER) | PAGES
+def part_of(name, room):
+    """The part of a room, such as `features` of `core`, that a module belongs to; none where it is not inside."""
+    inside = name.removeprefix(f"{room}.") if room else name
+    return inside.partition(".")[0] if inside != name or not room else None
 
 
-def test_imports_go_one_way():
-    for path, part in modules():
-        if part in LAYER:
-            wrong = {name for name in parts_imported(path) if LAYER.get(name, 0) > LAYER[part]}
-            assert not wrong, f"{path.relative_to(PACKAGE)} imports {wrong}"
+def parts(room):
+    """Each module inside a room, with its part."""
+    found = ((name, part_of(name, room)) for name in MODULES)
+    return [(name, part) for name, part in found if part]
+
+
+def circles(edges):
+    """Nodes that come back to themselves."""
+
+    def reached(start):
+        seen, waiting = set(), [start]
+        while waiting:
+            new = edges[waiting.pop()] - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    return sorted(node for node in list(edges) if node in reached(node))
+
+
+@pytest.mark.parametrize("room", LAYERS)
+def test_every_module_has_its_place_in_the_layers(room):
+    placed = [part for layer in LAYERS[room] for part in layer]
+    assert sorted(placed) == sorted({part for _, part in parts(room)})
+
+
+@pytest.mark.parametrize("room", LAYERS)
+def test_imports_go_one_way(room):
+    floor = {part: number for number, layer in enumerate(LAYERS[room]) for part in layer}
+    for name, part in parts(room):
+        theirs = {part_of(other, room) for other in ours(name)} - {part, None}
+        wrong = {other for other in theirs if floor[other] >= floor[part]}
+        assert not wrong, f"{name} imports {wrong}"
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_rooms_rooms_in_them_and_modules_are_in_no_circle_lazy_imports_included(depth):
+    edges = defaultdict(set)
+    for name in MODULES:
+        here = ".".join(name.split(".")[:depth])
+        edges[here] |= {".".join(other.split(".")[:depth]) for other in ours(name, types=False)} - {here}
+    assert not circles(edges)
+
+
+def test_a_circle_is_seen():
+    assert circles(defaultdict(set, {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()})) == ["b", "c"]
 
 
 def test_pages_never_import_assets_and_only_the_command_line_imports_pages():
-    for path, part in modules():
-        names = parts_imported(path)
+    for name, part in parts(""):
+        theirs = {part_of(other, "") for other in ours(name)}
         if part in PAGES:
-            wrong = {name for name in names if LAYER.get(name, 0) >= LAYER["assets"]}
-            assert not wrong, f"{path.relative_to(PACKAGE)} imports {wrong}"
+            assert not theirs & NOT_FOR_PAGES, f"{name} imports {theirs & NOT_FOR_PAGES}"
         elif part != "cli":
-            assert not names & PAGES, f"{path.relative_to(PACKAGE)} imports {names & PAGES}"
+            assert not theirs & PAGES, f"{name} imports {theirs & PAGES}"
+
+
+def test_dashboards_know_nothing_of_the_server_that_shows_them():
+    for name, part in parts(""):
+        if part == "dashboards":
+            assert "serving" not in {part_of(other, "") for other in ours(name)}, name
 
 
 def test_nothing_imports_definitions_but_the_command_line():
-    for path, part in modules():
-        assert part == "cli" or "definitions" not in parts_imported(path), path.relative_to(PACKAGE)
+    for name, part in parts(""):
+        assert part == "cli" or "definitions" not in set(ours(name)), name
 
 
 def test_the_core_imports_no_dagster_no_mlflow_and_no_network():
-    for path, part in modules():
-        if part == "core":
-            wrong = {name.split(".")[0] for name in imported(path)} & NOT_FOR_THE_CORE
-            assert not wrong, f"{path.relative_to(PACKAGE)} imports {wrong}"
+    for name, _ in parts("core"):
+        wrong = {full.split(".")[0] for full in imported(name)} & NOT_FOR_THE_CORE
+        assert not wrong, f"{name} imports {wrong}"
 
 
 def test_only_settings_read_the_environment():
-    """The core and the dataset get what they need of it handed in."""
-    for path, part in modules():
-        if part in ("core", "errors", "dataset", "dataset_parts", "dataset_checks"):
-            names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-            assert not names & {"environ", "getenv", "environb"}, path.relative_to(PACKAGE)
-            assert "os.environ" not in set(imported(path)), path.relative_to(PACKAGE)
+    """These get what they need of it handed in."""
+    for name, part in parts(""):
+        if part in ("core", "errors", "database_urls", "dataset", "sources", "alerts", "automation", "dashboards"):
+            names = {node.attr for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)}
+            assert not names & {"environ", "getenv", "environb"}, name
+            assert "os.environ" not in set(imported(name)), name
 
 
 def loaded_by(*names, **env):
@@ -111,10 +194,9 @@ def loaded_by(*names, **env):
 
 
 def test_importing_the_foundation_and_the_core_loads_nothing_heavy():
-    core = [f"mlops_assets.core.{path.stem}" for path in sorted((PACKAGE / "core").glob("[!_]*.py"))]
+    core = [f"mlops_assets.{name}" for name, _ in parts("core")]
     assert loaded_by("mlops_assets.settings", "mlops_assets.dataset", *core) == []
 
 
-@pytest.mark.skipif(not (PACKAGE / "definitions.py").is_file(), reason="there is no definitions.py")
 def test_importing_the_definitions_loads_nothing_heavy(tmp_path):
     assert loaded_by("mlops_assets.definitions", MLOPS_HOME=str(tmp_path)) == []
