@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.alerts.alert import named
+from mlops_assets.assets.memo import why_failed
 
 CHAMPION, DRIFT, PERFORMANCE, SCORE = "champion_model", "drift_report", "model_performance", "validation_rmse"
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
@@ -95,7 +96,7 @@ def read_run_summary(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunS
         asset=asset,
         partition=partition,
         name=named(asset, partition) if asset else _name(run, assets, partition),
-        cause=_cause(events),
+        cause=why_failed(events),
         failed_checks=tuple(check for check in newest.values() if not check.passed),
         materialised=tuple(
             _materialised(instance, event, at) for event, at in timed_events if event.is_step_materialization
@@ -112,23 +113,6 @@ def _name(run: dg.DagsterRun, assets: Sequence[str], partition: str | None) -> s
     if run.job_name != _JOB_OF_ASSETS:
         return named(run.job_name, partition)
     return f"{named(assets[0], partition)} and {len(assets) - 1} more assets" if assets else "a run"
-
-
-def _cause(events: Sequence[dg.DagsterEvent]) -> str:
-    """Why the run ended early: its first step failure, an expected error by its own message; empty if it did not."""
-    for event in events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data:
-                return data.user_failure_data.description or "it failed without saying why"
-            if data.error is None:
-                return "it failed without saying why"
-            error = data.error.cause or data.error
-            return f"{error.cls_name}: {error.message.strip().splitlines()[-1]}"
-    for event in events:
-        if event.event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED):
-            return event.message or "the run ended without saying why"
-    return ""
 
 
 def _materialised(instance: dg.DagsterInstance, event: dg.DagsterEvent, at: float) -> Materialised:

@@ -39,9 +39,9 @@ def check_results(asset: str, outcomes: Sequence[CheckOutcome]) -> Iterator[dg.A
 def not_judged(asset: str, why: str) -> Iterator[dg.AssetCheckResult]:
     """Results of all checks of an asset that has no table; Dagster takes a step without them for a failed one."""
     for spec in check_specs(asset):
-        severity, told = dg.AssetCheckSeverity.WARN, f"not judged: {why}"
+        severity, message = dg.AssetCheckSeverity.WARN, f"not judged: {why}"
         yield dg.AssetCheckResult(
-            asset_key=asset, check_name=spec.name, passed=True, severity=severity, description=told
+            asset_key=asset, check_name=spec.name, passed=True, severity=severity, description=message
         )
 
 

@@ -91,6 +91,6 @@ def _metadata(project: Project, explanation: "Explanation") -> dict:
     lines = [f"| feature | {explanation.method}{f' ({unit})' if unit else ''} |", "|---|---|"]
     lines += [f"| {weight.name.replace('|', '/')} | {weight.value:.4g} |" for weight in explanation.importance[:TOP]]
     table = project.spec.redact("\n".join(lines))
-    shown = {"explained_rows": explanation.rows, "importance": dg.MetadataValue.md(table)}
+    metadata = {"explained_rows": explanation.rows, "importance": dg.MetadataValue.md(table)}
     pictures = _pictures(explanation, unit).items()
-    return shown | {f"{name}_plot": dg.MetadataValue.md(markdown_image(png, name)) for name, png in pictures}
+    return metadata | {f"{name}_plot": dg.MetadataValue.md(markdown_image(png, name)) for name, png in pictures}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,25 @@ def clear_failures(project: Project) -> Iterator[None]:
     except Exception as error:
         failure = dg.Failure(redact(f"{type(error).__name__}: {error}"), allow_retries=False)
         raise failure.with_traceback(error.__traceback__) from None
+
+
+def why_failed(events: Sequence[dg.DagsterEvent]) -> str:
+    """Why a run ended early: its first step failure, an expected error by its own message; empty if it did not."""
+    for event in events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data:
+                return data.user_failure_data.description or "it failed without saying why"
+            if data.error is None:
+                return "it failed without saying why"
+            error = data.error.cause or data.error
+            if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+                return INTERRUPTED
+            return f"{error.cls_name}: {error.message.strip().splitlines()[-1]}"
+    for event in events:
+        if event.event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED):
+            return event.message or "the run ended without saying why"
+    return ""
 
 
 def why_stale(project: Project, record: Record | None, recipe: Recipe) -> tuple[str, ...]:

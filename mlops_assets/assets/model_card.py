@@ -37,11 +37,11 @@ def carded(
     card = read_artefact(project, champion.run_id, f"{FOLDER}/{MARKDOWN}")
     if card is None and champion.tags.get("candidate") != str(contest.challenger.version):
         return {}  # given the alias by hand, or promoted before there were cards: the contest was another
-    shown = explained(instance, project, champion, months.all[-1])
+    metadata = explained(instance, project, champion, months.all[-1])
     if card is None:
         card = _make_card(instance, project, champion, contest, parts, months)
     page = f"{project.tracking.run_url(champion.run_id)}/artifacts"
-    return shown | {"model_card": dg.MetadataValue.md(card), "model_card_page": dg.MetadataValue.url(page)}
+    return metadata | {"model_card": dg.MetadataValue.md(card), "model_card_page": dg.MetadataValue.url(page)}
 
 
 def _make_card(

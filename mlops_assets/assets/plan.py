@@ -95,8 +95,8 @@ class Plan:
         """Versions by partition; a month that is not over, which a database may hold, is not one yet."""
         if self._versions is None:
             complete = set(period_partitions(self._project).get_partition_keys())
-            found = self._project.source.partitions()
-            self._versions = {month: version for month, version in found.items() if month in complete}
+            published = self._project.source.partitions()
+            self._versions = {month: version for month, version in published.items() if month in complete}
             if not self._versions:
                 what = "a month" if self._project.spec.time else f"the {SNAPSHOT}"
                 raise DataError(

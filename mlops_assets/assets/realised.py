@@ -123,9 +123,9 @@ def _promise(version: Version) -> Promise | None:
 
 def _batch(instance: dg.DagsterInstance, project: Project, cleaned: Record, truth: Truth, version: Version) -> Outcomes:
     """From the month's predictions where they are of this version and these rows; else it is asked again."""
-    made = latest(instance, "predictions", cleaned.partition)
-    if made and _is_of(project, made, version, cleaned):
-        table = project.storage.read_table(made.stored_path, [ROW_ID, *NUMBERS])
+    record = latest(instance, "predictions", cleaned.partition)
+    if record and _is_of(project, record, version, cleaned):
+        table = project.storage.read_table(record.stored_path, [ROW_ID, *NUMBERS])
         rows = np.searchsorted(table.column(ROW_ID).to_numpy(), truth.row_id)
         return Outcomes(truth.y, *(table.column(name).to_numpy()[rows] for name in NUMBERS))
     model = project.registry.load(version.number)

@@ -62,8 +62,8 @@ def is_tracked_here(project: Project, recipe: Recipe) -> bool:
 
 def public(spec: DatasetSpec, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings without what came from the environment; a digest tells when that has changed."""
-    shown = _redacted(spec, settings)
-    return shown if shown == settings else shown | {"values from the environment": digest(settings)}
+    redacted = _redacted(spec, settings)
+    return redacted if redacted == settings else redacted | {"values from the environment": digest(settings)}
 
 
 def digest(value: Any) -> str:

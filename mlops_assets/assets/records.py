@@ -75,8 +75,8 @@ def latest(instance: dg.DagsterInstance, asset: str, partition: str | None = Non
 
 def all_latest(instance: dg.DagsterInstance, asset: str) -> dict[str, Record]:
     """The newest materialisation of each partition, by partition, in order."""
-    made = {name: latest(instance, asset, name) for name in sorted(materialised(instance, asset))}
-    return {name: record for name, record in made.items() if record}
+    records = {name: latest(instance, asset, name) for name in sorted(materialised(instance, asset))}
+    return {name: record for name, record in records.items() if record}
 
 
 def materialised(instance: dg.DagsterInstance, asset: str) -> set[str]:

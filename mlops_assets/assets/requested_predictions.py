@@ -143,6 +143,7 @@ def _rows_to_predict(project: Project, model: "Model", config: PredictConfig) ->
     from mlops_assets.sources.caller_rows import (
         CHUNK_ROWS,
         LABEL,
+        Chunk,
         ChunkReader,
         rows_of_file,
         stream_query,
@@ -159,9 +160,16 @@ def _rows_to_predict(project: Project, model: "Model", config: PredictConfig) ->
     spec, settings = project.spec, project.settings
     names = {alias: spec.source_name(alias) for alias in model.spec.inputs() if alias in spec.columns}
     reader = ChunkReader(model.spec, names)
+    chunks: Iterator[Chunk]
     if config.file:
-        reach = {"timeout": settings.http_timeout, "retries": settings.http_retries}
-        chunks = rows_of_file(config.file, reader, spec, project.home / "downloads", **reach)
+        chunks = rows_of_file(
+            config.file,
+            reader,
+            spec,
+            project.home / "downloads",
+            timeout=settings.http_timeout,
+            retries=settings.http_retries,
+        )
     else:
         stream = stream_table if config.table else stream_query
         text = _VARIABLE.sub(lambda match: _variable(match[1]), config.table or config.query)

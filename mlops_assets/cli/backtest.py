@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mlops_assets.assets.backtest_report import ASSET, JOB
-from mlops_assets.assets.memo import INTERRUPTED
-from mlops_assets.assets.records import latest
+from mlops_assets.assets.backtest_report import JOB, NAME
+from mlops_assets.assets.memo import INTERRUPTED, why_failed
+from mlops_assets.assets.records import newest
 from mlops_assets.automation.retraining import why_not_now
-from mlops_assets.cli.runner import STARTED_BY, Runner, cause_of, close_dead_runs, exclusive
+from mlops_assets.cli.runner import STARTED_BY, Runner, close_dead_runs, exclusive
 from mlops_assets.cli.terminal import TerminalProgress
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import DataError, StorageError
@@ -44,7 +44,7 @@ def run_backtest(policies: list[str], model_type: str | None, start: int, trials
         except KeyboardInterrupt:
             console.print("Interrupted: the next backtest goes on where this one stopped.")
             return 130
-        _show(console, project, latest(instance, ASSET))
+        _show(console, project, newest(instance, NAME))
     return 0
 
 
@@ -66,11 +66,11 @@ def _walk(instance: dg.DagsterInstance, project: Project, progress: TerminalProg
     result = job.execute_in_process(
         instance=instance,
         tags={STARTED_BY: "cli"},
-        run_config=quiet | {"ops": {ASSET: {"config": config}}},
+        run_config=quiet | {"ops": {NAME: {"config": config}}},
         raise_on_error=False,
     )
     if not result.success:
-        cause = cause_of(result)
+        cause = why_failed(result.all_events)
         if cause == INTERRUPTED:
             raise KeyboardInterrupt
         raise DataError(cause)

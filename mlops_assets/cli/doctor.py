@@ -39,9 +39,9 @@ def _daemon(project: Project) -> str:
     with open_instance(project) as instance:
         ages = heartbeat_ages(instance, datetime.now(UTC))
     if parts := silent(ages):
-        told = "it" if len(parts) == len(ages) else f"its {', '.join(parts)}"
-        raise ServiceError(f"{told} was not heard of for minutes: start it (mlops-assets dev, or dagster-daemon run)")
-    return f"heard of {max(ages.values()):.0f} s ago"
+        who = "it" if len(parts) == len(ages) else f"its {', '.join(parts)}"
+        raise ServiceError(f"{who} was not heard of for minutes: start it (mlops-assets dev, or dagster-daemon run)")
+    return f"heard of {max(age for age in ages.values() if age is not None):.0f} s ago"
 
 
 def _predictions(project: Project) -> str:
@@ -50,15 +50,15 @@ def _predictions(project: Project) -> str:
     url = project.settings.predictions_url
     try:
         answer = requests.get(f"{url}/ready", timeout=SECONDS)
-        told = answer.json()
+        ready = answer.json()
     except (requests.RequestException, ValueError) as error:
         raise ServiceError(
             f"{url} does not answer ({type(error).__name__}): start it (mlops-assets serve), "
             "or say where it is (MLOPS_SERVE_URL)"
         ) from None
     if not answer.ok:
-        raise ServiceError(f"{url} answers no requests: {told['error']['message']}")
-    return f"version {told['model_version']} answers at {url}"
+        raise ServiceError(f"{url} answers no requests: {ready['error']['message']}")
+    return f"version {ready['model_version']} answers at {url}"
 
 
 SERVICES: dict[str, Callable[[Project], str]] = {
@@ -110,8 +110,8 @@ def _home(project: Project) -> str:
 
 
 def _source(project: Project) -> str:
-    found = sorted(project.source.partitions())
-    return f"{len(found)} partition(s), {found[0]} to {found[-1]}" if found else "reachable, but empty"
+    keys = sorted(project.source.partitions())
+    return f"{len(keys)} partition(s), {keys[0]} to {keys[-1]}" if keys else "reachable, but empty"
 
 
 def _dagster(project: Project) -> str:
@@ -133,11 +133,11 @@ def _workers(project: Project) -> str:
     from mlops_assets.resources.dask.cluster import DaskCluster
 
     named = (where.partition(":") for where in (project.settings.trials, project.settings.final_fit))
-    told = []
+    clusters = []
     for address in sorted({address for kind, _, address in named if kind == "dask"}):
         with DaskCluster(address) as cluster:
-            told.append(f"{cluster.workers} at {address}, with this code")
-    return "; ".join(told) or "not set up (MLOPS_TRIALS, MLOPS_FINAL_FIT)"
+            clusters.append(f"{cluster.workers} at {address}, with this code")
+    return "; ".join(clusters) or "not set up (MLOPS_TRIALS, MLOPS_FINAL_FIT)"
 
 
 def _mail(project: Project) -> str:
@@ -146,8 +146,8 @@ def _mail(project: Project) -> str:
 
     if not project.settings.smtp_host:
         return "not set up (MLOPS_SMTP_HOST)"
-    told = len(recipients(project.settings, KINDS))
-    return f"{Mailer(project.settings).check()}; {told or 'no'} recipient(s)"
+    count = len(recipients(project.settings, KINDS))
+    return f"{Mailer(project.settings).check()}; {count or 'no'} recipient(s)"
 
 
 _CHECKS = {

@@ -39,8 +39,8 @@ class Request:
 
     def check(self) -> None:
         """Raises InputError where options are missing, or are for something else."""
-        given = [name for name in ("rows", "file", "version", "model_type") if getattr(self, name)]
-        for name in given:
+        named = [name for name in ("rows", "file", "version", "model_type") if getattr(self, name)]
+        for name in named:
             if name not in _OPTIONS[self.what]:
                 raise InputError(f"--{name.replace('_', '-')} is not for launch {self.what}")
         if self.what == "predict" and (self.rows is None) == (self.file is None):

@@ -24,37 +24,33 @@ def make_backup(target: Path, database: Path | None) -> None:
     if target == PIPE:
         stream_backup(open_project(), sys.stdout.buffer, database)
         return
-    made = back_up(open_project(), target, database)
-    print(f"{target}: {made.files:,} files, {made.size / 1e6:,.1f} MB")
-    for place in made.absent:
+    backup = back_up(open_project(), target, database)
+    print(f"{target}: {backup.files:,} files, {backup.size / 1e6:,.1f} MB")
+    for place in backup.absent:
         print(f"not in it, because it lies elsewhere: {place}")
 
 
 def restore_backup(source: Path, *, replace: bool, with_database: bool) -> None:
     project = open_project()
-    given = sys.stdin.buffer if source == PIPE else source
+    stream = sys.stdin.buffer if source == PIPE else source
     with exclusive(project):
-        about = restore(project, given, replace=replace, with_database=with_database)
+        about = restore(project, stream, replace=replace, with_database=with_database)
     print(f"{about.dataset} is as it was at {about.made_at[:16].replace('T', ' ')} UTC")
 
 
 def clean_up(*, dry_run: bool) -> None:
     project, now = open_project(), datetime.now(UTC)
     with open_instance(project) as instance:
-        found = expired(instance, project, now)
+        kinds = expired(instance, project, now)
         table = Table(title="Would be removed" if dry_run else "Removed", title_justify="left")
-        for heading, side in (
-            ("what", "left"),
-            ("older than", "right"),
-            ("how many", "right"),
-            ("MB on disk", "right"),
-        ):
-            table.add_column(heading, justify=side)
-        for kind in found:
+        table.add_column("what")
+        for heading in ("older than", "how many", "MB on disk"):
+            table.add_column(heading, justify="right")
+        for kind in kinds:
             limit = f"{kind.days:g} days" if kind.days else "kept for ever"
             table.add_row(kind.kind, limit, f"{kind.count:,}", f"{kind.size / 1e6:,.1f}")
         if not dry_run:
-            remove(project, found, now)
+            remove(project, kinds, now)
     Console().print(table)
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from mlops_assets.dataset import SqlSource
 from mlops_assets.errors import InputError, SettingsError, StorageError, TrackingError
 from mlops_assets.project import Project, open_project
 from mlops_assets.settings import environment
 from mlops_assets.sources import caller_rows
-from mlops_assets.sources.caller_rows import Chunk, ChunkReader
+from mlops_assets.sources.caller_rows import Chunk, ChunkReader, Form
 from mlops_assets.sources.database import Database
 from mlops_assets.sources.retries import Retry
 
@@ -26,6 +25,17 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.answers import Answers
     from mlops_assets.core.model.model import Model
     from mlops_assets.resources.mlflow.registry import Version
+
+
+ONE_OF_TWO = "give either a file of rows or --sql with a query"
+
+
+class Writer(Protocol):
+    """What PyArrow's writers of CSV and of Parquet have alike."""
+
+    def write_table(self, table: pa.Table) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def check_name(path: Path) -> None:
@@ -54,8 +64,9 @@ def write_tables(tables: Iterable[pa.Table], path: Path) -> int:
     return rows
 
 
-def _write(tables: Iterable[pa.Table], path: Path, open_writer: Callable[..., AbstractContextManager[Any]]) -> int:
-    rows, schema, writer = 0, None, None
+def _write(tables: Iterable[pa.Table], path: Path, open_writer: Callable[[Path, pa.Schema], Writer]) -> int:
+    rows, schema = 0, None
+    writer: Writer | None = None
     try:
         for table in tables:
             if writer is None:
@@ -84,26 +95,26 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
         return table.cast(schema)
     except (pa.ArrowException, ValueError):
         changed = [number for number, (a, b) in enumerate(zip(table.schema, schema, strict=False), 1) if a != b]
-        told = ", ".join(map(str, changed)) or "some"
-        raise InputError(f"column {told} of the rows changes its type on the way: give it one type") from None
+        columns = ", ".join(map(str, changed)) or "some"
+        raise InputError(f"column {columns} of the rows changes its type on the way: give it one type") from None
 
 
-def _csv_writer(path: Path, schema: pa.Schema) -> AbstractContextManager[Any]:
+def _csv_writer(path: Path, schema: pa.Schema) -> Writer:
     from pyarrow.csv import CSVWriter
 
-    return CSVWriter(path, schema)
+    writer: Writer = CSVWriter(path, schema)
+    return writer
 
 
-def _parquet_writer(path: Path, schema: pa.Schema) -> AbstractContextManager[Any]:
+def _parquet_writer(path: Path, schema: pa.Schema) -> Writer:
     from pyarrow.parquet import ParquetWriter
 
-    return ParquetWriter(path, schema, compression="zstd")
+    writer: Writer = ParquetWriter(path, schema, compression="zstd")
+    return writer
 
 
 _WRITERS = {".csv": _csv_writer, ".parquet": _parquet_writer}
-
-
-_FORMS = {".csv": "csv", ".parquet": "parquet"}
+_FORMS: dict[str, Form] = {".csv": "csv", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,7 @@ class Question:
 def predict_rows(question: Question, output: Path | None, number: int | None) -> None:
     """Print an answer a line as JSON, or write the rows with their answers to a file."""
     if (question.path is None) == (question.query is None):
-        raise InputError("give either a file of rows or --sql with a query")
+        raise InputError(ONE_OF_TWO)
     if output:
         check_name(output)
     project = open_project()
@@ -136,11 +147,13 @@ def predict_rows(question: Question, output: Path | None, number: int | None) ->
 
 
 def _chunks(project: Project, model: Model, question: Question) -> Iterator[Chunk]:
-    known = project.spec.columns
-    names = {alias: project.spec.source_name(alias) for alias in model.spec.inputs() if alias in known}
+    columns = project.spec.columns
+    names = {alias: project.spec.source_name(alias) for alias in model.spec.inputs() if alias in columns}
     reader = ChunkReader(model.spec, names)
     if question.path is not None:
         return _file(reader, question.path)
+    if question.query is None:
+        raise InputError(ONE_OF_TWO)
     from mlops_assets.sources.caller_rows import LABEL, stream_query
 
     tables = stream_query(_database(project, question.database), question.query, caller_rows.CHUNK_ROWS)
@@ -160,9 +173,12 @@ def _file(reader: ChunkReader, path: Path) -> Iterator[Chunk]:
 
 def _database(project: Project, name: str | None) -> Database:
     source, settings = project.spec.source, project.settings
-    if name is None and not isinstance(source, SqlSource):
+    if name:
+        url = environment().get(name)
+    elif isinstance(source, SqlSource):
+        url = source.url
+    else:
         raise InputError(f"the source of {project.spec.name} is no database: name the variable with --database")
-    url = source.url if name is None else environment().get(name)
     if not url:
         raise SettingsError(f"--database names the environment variable {name}, which is not set")
     return Database(url, settings.http_timeout, Retry(settings.http_retries), name or "source.url")

@@ -63,9 +63,10 @@ def _work(instance: dg.DagsterInstance, project: Project, console: Console) -> l
 def _problems(outcomes: list[Outcome]) -> list[str]:
     """A line for each failure, partitions that failed alike in one; else the first task that could not be made."""
     alike: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in (outcome for outcome in outcomes if outcome.error):
-        without_name = outcome.error.replace(outcome.task.partition or "", "")
-        alike.setdefault((outcome.task.asset, without_name), []).append(outcome)
+    for outcome in outcomes:
+        if outcome.error:
+            without_name = outcome.error.replace(outcome.task.partition or "", "")
+            alike.setdefault((outcome.task.asset, without_name), []).append(outcome)
     failed = [
         f"{first.task.name} failed: {first.error}" + (f" (and {len(others)} more failed like it)" if others else "")
         for first, *others in alike.values()
@@ -90,8 +91,8 @@ def _show_champion(instance: dg.DagsterInstance, project: Project, console: Cons
     console.print(leaderboard_table(rows, record.value("judged_on"), unit, settings.confidence))
     console.print(record.value("verdict"), style="bold", markup=False)
     if record.value("not_fitted") != "none":
-        told = f"Without a model for this training set: {record.value('not_fitted')}"
-        console.print(told, style="red", markup=False, highlight=False)
+        line = f"Without a model for this training set: {record.value('not_fitted')}"
+        console.print(line, style="red", markup=False, highlight=False)
     if version := record.value("champion_version"):
         console.print(f"Champion: version {version}, {escape(record.value('champion_type'))}.")
         if all(outcome.run_id and not outcome.error for outcome in outcomes if outcome.task.asset == "champion_model"):
@@ -106,12 +107,12 @@ def _show_example(instance: dg.DagsterInstance, project: Project, console: Conso
     from mlops_assets.core.prepare.cleaning import TARGET
 
     months, cleaned = chosen_months(instance, project)
-    row = project.storage.read_table(cleaned[months.all[-1]].path).slice(0, 1).to_pandas()
+    row = project.storage.read_table(cleaned[months.all[-1]].stored_path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
     inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())
     unit = project.spec.target.unit
-    told = f"For example: {inputs}\n  -> {prediction:.2f} {unit} (it was {row[TARGET].iloc[0]:g})"
-    console.print(told, markup=False, highlight=False)
+    example = f"For example: {inputs}\n  -> {prediction:.2f} {unit} (it was {row[TARGET].iloc[0]:g})"
+    console.print(example, markup=False, highlight=False)
 
 
 def explain(asset: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 from filelock import FileLock, Timeout
 
-from mlops_assets.assets.memo import INTERRUPTED
+from mlops_assets.assets.memo import INTERRUPTED, why_failed
 from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
@@ -63,7 +63,7 @@ class Runner:
         )
         if result.success:
             return Outcome(task, result.run_id)
-        cause = cause_of(result)
+        cause = why_failed(result.all_events)
         if cause == INTERRUPTED:
             raise KeyboardInterrupt
         self._ask_services(task)
@@ -74,17 +74,6 @@ class Runner:
             self._project.source.partitions()
         elif self.plan.graph.entries[task.asset].uses_mlflow:
             self._project.tracking.check()
-
-
-def cause_of(result: dg.ExecuteInProcessResult) -> str:
-    """The first failure as one line: an expected error's own message, else its type and message."""
-    failed = [event.event_specific_data for event in result.all_events if event.is_failure]
-    if described := [data.user_failure_data for data in failed if getattr(data, "user_failure_data", None)]:
-        return described[0].description
-    error = failed[0].error.cause or failed[0].error
-    if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-        return INTERRUPTED
-    return f"{error.cls_name}: {error.message.strip().splitlines()[-1]}"
 
 
 @contextmanager

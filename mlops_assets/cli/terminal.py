@@ -99,10 +99,10 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
 
 def _why(computed: Sequence[Outcome], failed: Sequence[Outcome], waiting: Sequence[Outcome]) -> str:
     if failed:
-        told = f"{failed[0].task.partition or ''} {failed[0].error}".strip()
-        return f"[red]{escape(told)}[/red]"
+        failure = f"{failed[0].task.partition or ''} {failed[0].error}".strip()
+        return f"[red]{escape(failure)}[/red]"
     if waiting:
-        return f"[yellow]{escape(waiting[0].task.waits_for)}[/yellow]"
+        return f"[yellow]{escape(waiting[0].task.waits_for or '')}[/yellow]"
     reasons = list(dict.fromkeys(reason for outcome in computed for reason in outcome.task.reasons))
     more = f"; and {len(reasons) - 2} more" if len(reasons) > 2 else ""
     return escape("; ".join(reasons[:2]) + more) or "nothing changed"

@@ -59,8 +59,8 @@ def _call(program: str, url: str, *options: str) -> None:
     env = os.environ | {"PGPASSWORD": str(parsed.password or "")}
     done = subprocess.run([path, f"--dbname={place}", *options], env=env, capture_output=True, text=True)
     if done.returncode:
-        told = " ".join(redact(url, done.stderr).split())
-        raise StorageError(f"{program} failed: {told[:500]}")
+        message = " ".join(redact(url, done.stderr).split())
+        raise StorageError(f"{program} failed: {message[:500]}")
 
 
 ABOUT, DUMP, HOME = "about.json", "database.dump", "home"
@@ -126,13 +126,14 @@ def _write(archive: tarfile.TarFile, project: Project, database: Path | None, sk
     settings, home = project.settings, project.settings.home_path
     about = About(datetime.now(UTC).isoformat(), REVISION, project.spec.name, str(home))
     _add_bytes(archive, ABOUT, json.dumps(asdict(about), indent=1).encode())
-    databases, others = [], []
+    databases: list[Path] = []
+    others: list[Path] = []
     with TemporaryDirectory(prefix=TEMPORARY) as name:
         copy = Path(name, "copy")
         if settings.postgres:
             if database:
-                with database.open("rb") as given, copy.open("wb") as kept:
-                    shutil.copyfileobj(given, kept)
+                with database.open("rb") as dumped, copy.open("wb") as target:
+                    shutil.copyfileobj(dumped, target)
             else:
                 dump(settings.postgres, copy)
             archive.add(copy, DUMP)

@@ -32,8 +32,8 @@ def restore(project: Project, source: Path | BinaryIO, *, replace: bool, with_da
             _refuse_to_replace(project, with_database)
         with TemporaryDirectory(dir=home, prefix=TEMPORARY) as name:
             folder = Path(name)
-            given = {"name": source} if isinstance(source, Path) else {"fileobj": source, "mode": "r|*"}
-            with tarfile.open(**given) as archive:
+            opening = {"name": source} if isinstance(source, Path) else {"fileobj": source, "mode": "r|*"}
+            with tarfile.open(**opening) as archive:
                 archive.extractall(folder, filter="data")
             about = _about(folder, project)
             if project.settings.postgres and with_database:
@@ -49,11 +49,11 @@ def restore(project: Project, source: Path | BinaryIO, *, replace: bool, with_da
 def _refuse_to_replace(project: Project, with_database: bool) -> None:
     home, url = project.settings.home_path, project.settings.postgres
     files = (path for path in home.rglob("*") if path.is_file() and path.suffix != ".lock")
-    found = sorted({path.relative_to(home).parts[0] for path in files})
-    found += tables(url) if url and with_database else []
-    if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise StorageError(f"there is something already: {', '.join(found[:3])}{more} (--replace removes it)")
+    entries = sorted({path.relative_to(home).parts[0] for path in files})
+    entries += tables(url) if url and with_database else []
+    if entries:
+        more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+        raise StorageError(f"there is something already: {', '.join(entries[:3])}{more} (--replace removes it)")
 
 
 def _about(folder: Path, project: Project) -> About:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -55,10 +56,10 @@ def _newest(instance: dg.DagsterInstance) -> Iterator[dg.EventLogRecord]:
 
 def _newest_of_jobs(instance: dg.DagsterInstance) -> Iterator[str]:
     """Sensors look at how the newest run of a job has ended."""
-    seen = set()
+    jobs = set()
     for run in instance.get_runs():
-        if run.job_name not in seen:
-            seen.add(run.job_name)
+        if run.job_name not in jobs:
+            jobs.add(run.job_name)
             yield run.run_id
 
 
@@ -74,15 +75,19 @@ def _champions(project: Project) -> Iterator[int]:
 
 
 def _versions_in(entry: dg.EventLogRecord) -> Iterator[int]:
-    metadata = entry.asset_materialization.metadata
     for key in _VERSION_KEYS:
-        if key in metadata and isinstance(metadata[key].value, int):
-            yield metadata[key].value
+        value = _metadata(entry)[key].value if key in _metadata(entry) else None
+        if isinstance(value, int):
+            yield value
+
+
+def _metadata(entry: dg.EventLogRecord) -> Mapping[str, dg.MetadataValue]:
+    return entry.asset_materialization.metadata if entry.asset_materialization else {}
 
 
 def _mlflow_run(entry: dg.EventLogRecord) -> str | None:
     """The run that an asset's metadata link to."""
-    link = entry.asset_materialization.metadata.get("mlflow")
+    link = _metadata(entry).get("mlflow")
     return str(link.value).rpartition("/runs/")[2] if link else None
 
 
@@ -94,7 +99,7 @@ class Item:
     """One thing that may go: its size in bytes on this machine's disk, and what removes it."""
 
     size: int
-    remove: Callable[[], None]
+    remove: Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -126,9 +131,9 @@ def expired(instance: dg.DagsterInstance, project: Project, now: datetime) -> tu
         ("runs in MLflow", settings.keep_trials_days, lambda before: _mlflow_runs(removal, keep, before)),
         ("runs in Dagster", settings.keep_runs_days, lambda before: _dagster_runs(instance, keep, before)),
     )
-    found = [Expired(kind, days, tuple(find(_ago(now, days))) if days else ()) for kind, days, find in kinds]
+    groups = [Expired(kind, days, tuple(find(_ago(now, days))) if days else ()) for kind, days, find in kinds]
     rows = project.prediction_log.count(before=_ago(now, settings.log_days)) if settings.log_days else 0
-    return (Expired("rows of the prediction log", settings.log_days, (), rows), *found)
+    return (Expired("rows of the prediction log", settings.log_days, (), rows), *groups)
 
 
 def remove(project: Project, found: tuple[Expired, ...], now: datetime) -> None:
@@ -143,7 +148,7 @@ def remove(project: Project, found: tuple[Expired, ...], now: datetime) -> None:
 def _answers(project: Project, before: datetime) -> Iterator[Item]:
     answers = project.requested_answers
     for run_id, size in answers.older_than(before).items():
-        yield Item(size, lambda run_id=run_id: answers.remove(run_id))
+        yield Item(size, partial(answers.remove, run_id))
 
 
 def _versions(project: Project, removal: MlflowRemoval, keep: Needed, before: datetime) -> Iterator[Item]:
@@ -152,7 +157,7 @@ def _versions(project: Project, removal: MlflowRemoval, keep: Needed, before: da
         if number not in keep.versions and version.created < before:
             model = removal.logged_model(name, number)
             size = size_of(model.artifact_location) if model else 0
-            yield Item(size, lambda number=number: removal.remove_version(name, number))
+            yield Item(size, partial(removal.remove_version, name, number))
 
 
 def _mlflow_runs(removal: MlflowRemoval, keep: Needed, before: datetime) -> Iterator[Item]:
@@ -161,7 +166,7 @@ def _mlflow_runs(removal: MlflowRemoval, keep: Needed, before: datetime) -> Iter
         tags = run.data.tags
         family = {run.info.run_id, tags.get(PARENT_TAG)}
         if not family & keep.mlflow_runs and tags.get(DAGSTER_RUN_TAG) not in keep.dagster_runs:
-            yield Item(removal.size(run), lambda run=run: removal.remove_run(run))
+            yield Item(removal.size(run), partial(removal.remove_run, run))
 
 
 def _dagster_runs(instance: dg.DagsterInstance, keep: Needed, before: datetime) -> Iterator[Item]:
@@ -171,7 +176,7 @@ def _dagster_runs(instance: dg.DagsterInstance, keep: Needed, before: datetime) 
         if run_id not in keep.dagster_runs:
             shard = shards / f"{run_id}.db"  # SQLite has a file for each run
             size = size_of(str(printed / run_id)) + (shard.stat().st_size if shard.exists() else 0)
-            yield Item(size, lambda run_id=run_id, shard=shard: _remove_dagster_run(instance, run_id, shard))
+            yield Item(size, partial(_remove_dagster_run, instance, run_id, shard))
 
 
 def _remove_dagster_run(instance: dg.DagsterInstance, run_id: str, shard: Path) -> None:
