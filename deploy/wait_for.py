@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     given = parser.parse_args()
     end = time.monotonic() + given.seconds
-    return 0 if all([wait_for(address, end) for address in given.addresses]) else 1
+    return 0 if all(wait_for(address, end) for address in given.addresses) else 1
 
 
 def wait_for(address: str, end: float) -> bool:

@@ -61,11 +61,11 @@ def private_doors(source):
         if first.startswith(OTHERS) and any(part.startswith("_") for part in inner):
             yield name
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value.startswith(tuple(f"{other}._" for other in OTHERS)):
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and node.value.startswith(tuple(f"{other}._" for other in OTHERS)):
                 yield node.value
         elif theirs and isinstance(node, ast.Attribute) and node.attr not in OF_TUPLES | names_defined(tree):
-            if node.attr.startswith("_") and not node.attr.startswith("__"):
+            if node.attr.startswith("_") and not node.attr.startswith("__"):  # noqa: SIM102 - two questions
                 yield node.attr
 
 

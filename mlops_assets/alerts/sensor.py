@@ -76,10 +76,7 @@ def build_alert_sensor(
 
         began = time.monotonic()
         instance, now, outbox = context.instance, clock(), Outbox(project.database)
-        if context.cursor:
-            position = _POSITION.validate_json(context.cursor)
-        else:
-            position = first_position(instance)
+        position = _POSITION.validate_json(context.cursor) if context.cursor else first_position(instance)
         collector = Collector(instance, project, outbox, now, _location(context))
         position = collector.collect(position, _fresh_assets(context), until=began + COLLECTING_SECONDS)
         sending = flush(outbox, Mailer(settings), project, now, until=began + TICK_SECONDS)

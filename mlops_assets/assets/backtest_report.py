@@ -20,6 +20,7 @@ from mlops_assets.resources.progress import Progress
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mlops_assets.compat import AssetJob
     from mlops_assets.core.judge.backtest import Step
     from mlops_assets.core.judge.backtest_models import Month
 
@@ -60,7 +61,7 @@ def backtest_asset() -> dg.AssetsDefinition:
     return backtest_report
 
 
-def backtest_job():
+def backtest_job() -> "AssetJob":
     """The job that makes it, from the UI or by `mlops-assets backtest`."""
     about = "Walk policies of retraining over the clean months."
     return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(NAME), description=about)

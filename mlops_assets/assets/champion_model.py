@@ -172,18 +172,20 @@ def _refit(
     }
     if verdict.interval:
         tags["gain_interval"] = json.dumps([verdict.interval.low, verdict.interval.high])
-    with project.tracking.run(context, f"champion {challenger.name}", tags) as run:
-        with tempfile.TemporaryDirectory() as folder:
-            model.save(Path(folder))
-            return project.registry.log(
-                run,
-                Path(folder),
-                example=example_rows(context, project, months.train[0]),
-                prediction_name=project.spec.target.unit or "prediction",
-                params=params,
-                metrics=metrics,
-                tags=tags,
-            )
+    with (
+        project.tracking.run(context, f"champion {challenger.name}", tags) as run,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        model.save(Path(folder))
+        return project.registry.log(
+            run,
+            Path(folder),
+            example=example_rows(context, project, months.train[0]),
+            prediction_name=project.spec.target.unit or "prediction",
+            params=params,
+            metrics=metrics,
+            tags=tags,
+        )
 
 
 def _metadata(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:

@@ -96,11 +96,13 @@ def realised_month(instance: dg.DagsterInstance, project: Project, cleaned: Reco
     asked, unfit = _asked_online(project, cleaned.partition_key)
     if unfit:
         notes.append(f"{unfit} row(s) that were asked online do not have the inputs that the dataset has now")
-    for number, (rows, answers) in sorted(asked.items()):
-        if number not in versions:
-            notes.append(f"version {number}, which answered {len(answers)} row(s) online, is no longer registered")
+    for asked_version, (rows, answers) in sorted(asked.items()):
+        if asked_version not in versions:
+            notes.append(
+                f"version {asked_version}, which answered {len(answers)} row(s) online, is no longer registered"
+            )
         elif len(outcomes := join(truth.columns, truth.y, rows, answers, identity(project.spec))):
-            lines.append(_line(project, "online", versions[number], outcomes, cleaned.partition_key))
+            lines.append(_line(project, "online", versions[asked_version], outcomes, cleaned.partition_key))
     count = unfit + sum(len(answers) for _, answers in asked.values())
     return RealisedMonth(tuple(lines), truth, count, tuple(notes))
 

@@ -196,7 +196,7 @@ def build_scoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.Senso
         if reason := why_not_now(context.instance, project):
             return dg.SkipReason(reason)
         # Months that are ingested, not those that the source has: this needs no answer from the source.
-        ingested = {month: "" for month in materialised(context.instance, "raw_data")}
+        ingested = dict.fromkeys(materialised(context.instance, "raw_data"), "")
         champion = latest(context.instance, "champion_model")
         if not ingested or champion is None or not champion.value("champion_version"):
             return dg.SkipReason("there is no champion yet")

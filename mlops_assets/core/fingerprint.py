@@ -64,7 +64,7 @@ def _differences(path: str, old: Json, new: Json) -> Iterator[str]:
         yield from _mapping_differences(path, old, new)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _mapping_differences(path, _numbered(old), _numbered(new))
-    elif _is_digest(old) and _is_digest(new) or _brief(old) == _brief(new):
+    elif (_is_digest(old) and _is_digest(new)) or _brief(old) == _brief(new):
         yield _joined(path, "changed")
     else:
         yield _joined(path, f"{_brief(old)} -> {_brief(new)}")
@@ -125,7 +125,7 @@ def _plain(value: object, where: str) -> Json:
         return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, str):
         return str(value)
-    if value is None or isinstance(value, bool) or isinstance(value, int):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return float(value)

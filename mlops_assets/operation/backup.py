@@ -57,7 +57,7 @@ def _call(program: str, url: str, *options: str) -> None:
     parsed = sa.make_url(url)
     place = parsed.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
     env = os.environ | {"PGPASSWORD": str(parsed.password or "")}
-    done = subprocess.run([path, f"--dbname={place}", *options], env=env, capture_output=True, text=True)
+    done = subprocess.run([path, f"--dbname={place}", *options], env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         message = " ".join(redact(url, done.stderr).split())
         raise StorageError(f"{program} failed: {message[:500]}")
@@ -102,7 +102,7 @@ def back_up(project: Project, target: Path, database: Path | None = None) -> Bac
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tarfile.open(unfinished, "w:gz" if target.suffix.endswith("gz") else "w") as archive:
-            os.chmod(unfinished, 0o600)  # it holds everything
+            unfinished.chmod(0o600)  # it holds everything
             files = _write(archive, project, database, {unfinished, target})
         os.replace(unfinished, target)
         return Backup(target.stat().st_size, files, tuple(_absent(project)))
@@ -162,9 +162,11 @@ def _files(home: Path) -> Iterator[Path]:
 def _copied(database: Path, target: Path) -> Path:
     """The database as it is between two transactions, while others use it."""
     target.unlink(missing_ok=True)
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as source:
-        with closing(sqlite3.connect(target)) as copy:
-            source.backup(copy)
+    with (
+        closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        source.backup(copy)
     return target
 
 

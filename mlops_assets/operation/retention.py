@@ -47,10 +47,9 @@ def needed(instance: dg.DagsterInstance, project: Project) -> Needed:
 def _newest(instance: dg.DagsterInstance) -> Iterator[dg.EventLogRecord]:
     """The newest materialisation of each asset and of each partition."""
     for key in instance.all_asset_keys():
-        selections = [dg.AssetRecordsFilter(key)]
-        for partition in instance.get_materialized_partitions(key):
-            selections.append(dg.AssetRecordsFilter(key, asset_partitions=[partition]))
-        for selection in selections:
+        partitions = instance.get_materialized_partitions(key)
+        selections = [dg.AssetRecordsFilter(key, asset_partitions=[partition]) for partition in partitions]
+        for selection in (dg.AssetRecordsFilter(key), *selections):
             yield from instance.fetch_materializations(selection, limit=1).records
 
 

@@ -121,7 +121,7 @@ def _json_rows(stream: BinaryIO, label: str) -> list[dict[str, Any]]:
 def _csv_tables(stream: BinaryIO) -> Generator[pa.Table, None, None]:
     """All values as the text that they are, for the rules of sources to read: 007 is no number."""
     import pyarrow as pa
-    import pyarrow.csv as csv
+    from pyarrow import csv
 
     with csv.open_csv(stream) as reader:
         names = reader.schema.names

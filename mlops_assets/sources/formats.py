@@ -92,7 +92,7 @@ def _read_parquet(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str)
 
 def _read_csv(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> "pa.Table":
     import pyarrow as pa
-    import pyarrow.csv as csv
+    from pyarrow import csv
 
     parse = csv.ParseOptions(delimiter=form.delimiter)
     types = csv_types(spec)

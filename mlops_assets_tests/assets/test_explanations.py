@@ -32,7 +32,7 @@ def test_each_final_model_shows_what_it_goes_by_and_keeps_it_in_mlflow(workshop,
         assert "data:image/png" in shown[f"{name}_plot"]
     assert ("coefficients_plot" in shown) is (partition == "Ridge")
     kept = json.loads(artefact(workshop, shown["version"], "explanation/explanation.json"))
-    assert [name for name, _ in kept["importance"]][0] == "size"
+    assert next(name for name, _ in kept["importance"]) == "size"
     assert shown["explained_rows"] == kept["rows"] == len(kept["contributions"]["base"]) == 300
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
-from mlops_assets_tests.clusters import dask_cluster  # noqa: E402
+from mlops_assets_tests.clusters import dask_cluster
 
 pytestmark = pytest.mark.slow
 

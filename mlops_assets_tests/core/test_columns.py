@@ -256,7 +256,7 @@ def test_times_in_the_place_of_a_number_are_not_read_as_nanoseconds(spec):
 
 def test_row_hashes_are_uniform(flights):
     place = row_hash(from_table(flights, flights.column_names), seed=7)
-    assert 0 <= place.min() and place.max() < 1
+    assert place.min() >= 0 and place.max() < 1
     counts = np.bincount((place * 20).astype(int), minlength=20)
     expected = len(place) / 20
     chi_squared = ((counts - expected) ** 2 / expected).sum()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TOP = 10
 COVERAGE_SLACK = 0.03  # so far below what is meant, an interval's coverage is named as a limit
-CALENDAR = ("January February March April May June July August September October November December").split()
+CALENDAR = "January February March April May June July August September October November December".split()
 
 
 @dataclass(frozen=True)

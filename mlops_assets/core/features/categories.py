@@ -35,7 +35,7 @@ class Vocabulary:
         if column.dtype == object:
             return cls(np.array(sorted(v for v in set(column) if v is not None), object))
         present = column[np.isfinite(column)]
-        if len(present) and 0 <= present.min() and present.max() < _LOOKUP_LIMIT:
+        if len(present) and present.min() >= 0 and present.max() < _LOOKUP_LIMIT:
             return cls(np.flatnonzero(np.bincount(present.astype(np.int64))).astype(np.float64))
         return cls(np.unique(present))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,7 @@ def learn_levels(parts: Sequence[tuple[SparseMatrix, FloatArray, TimeArray]]) ->
     present = np.unique(months)
     levels: list[FloatArray] = []
     thirds: list[IntArray] = []
-    for before, after in zip(present[1:-1], present[2:], strict=True):
+    for before, after in pairwise(present[1:]):
         predict = _fit_ridge(X, y, np.flatnonzero(months < before))
         earlier, later = np.flatnonzero(months == before), np.flatnonzero(months == after)
         predicted, predicted_later = predict(X[earlier]), predict(X[later])

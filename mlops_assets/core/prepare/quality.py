@@ -89,7 +89,8 @@ def judge_raw(spec: DatasetSpec, raw: RawRows, partition: str, rows_before: Mapp
     ]
     if raw.problems or not raw.rows:
         return outcomes + [_not_judged(check) for check in RAW_CHECKS[len(outcomes) :]]
-    return outcomes + [
+    return [
+        *outcomes,
         _empty_values(spec, raw),
         _target_range(spec, raw.y),
         _duplicates(raw),
@@ -115,7 +116,7 @@ def judge_clean(
     outcomes = [_schema(spec, problems), _rows_kept(spec, cleaned.rows, partition, dropped, raw_rows)]
     if problems or not cleaned.rows:
         return outcomes + [_not_judged(check) for check in CLEAN_CHECKS[len(outcomes) :]]
-    return outcomes + [_target_values(spec, cleaned.y)]
+    return [*outcomes, _target_values(spec, cleaned.y)]
 
 
 def _parts(table: pa.Table) -> Iterable[pa.Table]:

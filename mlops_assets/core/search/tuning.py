@@ -55,6 +55,8 @@ class SearchResult:
 
 
 class OnTrial(Protocol):
+    """What hears of each trial, in order of suggestion."""
+
     def __call__(self, trial: Trial, *, resumed: bool) -> None: ...
 
 

@@ -89,7 +89,7 @@ def test_a_walk_that_was_killed_ends_as_if_it_had_not_been(make_lab, tmp_path):
     resumed = make_lab()
     without_cost = [(step.policy, step.month, step.learnt, step.retrained, step.score) for step in walk_all(resumed)]
     assert without_cost == [(step.policy, step.month, step.learnt, step.retrained, step.score) for step in steps]
-    assert 0 < len(set(resumed.fitted))
+    assert len(set(resumed.fitted)) > 0
 
 
 def test_xgboost_grows_as_many_trees_in_every_fit_as_were_best_in_the_first_months(make_lab):

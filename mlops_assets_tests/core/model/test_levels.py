@@ -1,5 +1,7 @@
 """The level that intervals need: what months before would have needed, and no more where months are alike."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
@@ -32,7 +34,7 @@ def test_months_that_differ_need_more_and_then_intervals_hold_on_average():
     # By hand: the interval made in one month, about its own shift, and the share of the next month it holds.
     rng = np.random.default_rng(2)
     inside = []
-    for before, after in zip(shifts[1:-1], shifts[2:], strict=True):
+    for before, after in pairwise(shifts[1:]):
         low, high = np.quantile(before + rng.normal(size=5_000), [(1 - level) / 2, (1 + level) / 2])
         later = after + rng.normal(size=5_000)
         inside.append(((low <= later) & (later <= high)).mean())

@@ -69,7 +69,7 @@ def test_no_outcome_has_no_scores():
 
 def test_thirds_are_made_of_the_predicted_value():
     prediction = np.arange(9)
-    low, middle, high = by_prediction(outcomes(prediction + [0, 0, 0, 1, 1, 1, -2, -2, -2], prediction))
+    low, middle, high = by_prediction(outcomes(np.add(prediction, [0, 0, 0, 1, 1, 1, -2, -2, -2]), prediction))
     assert [segment.realised.rows for segment in (low, middle, high)] == [3, 3, 3]
     assert [segment.realised.bias for segment in (low, middle, high)] == [0, -1, 2]
 

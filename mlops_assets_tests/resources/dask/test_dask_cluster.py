@@ -24,7 +24,7 @@ from mlops_assets.resources.dask.cluster import open_executor
 from mlops_assets_tests.servers import free_port
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
-from mlops_assets_tests.clusters import dask_cluster  # noqa: E402
+from mlops_assets_tests.clusters import dask_cluster
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from mlops_assets_tests.core.examples import write_rows
 from mlops_assets_tests.homes import ROOT
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
-from mlops_assets_tests.clusters import SEARCH_PATH, dask_cluster  # noqa: E402
+from mlops_assets_tests.clusters import SEARCH_PATH, dask_cluster
 
 pytestmark = pytest.mark.slow
 
