@@ -39,6 +39,11 @@ def names_imported(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def is_private(name, tree):
+    own = OF_TUPLES | names_defined(tree)
+    return name.startswith("_") and not name.startswith("__") and name not in own
+
+
 def names_defined(tree):
     """What a module defines or sets itself: its own private attributes are no doors of others."""
     functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
@@ -64,9 +69,8 @@ def private_doors(source):
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str) and node.value.startswith(tuple(f"{other}._" for other in OTHERS)):
                 yield node.value
-        elif theirs and isinstance(node, ast.Attribute) and node.attr not in OF_TUPLES | names_defined(tree):
-            if node.attr.startswith("_") and not node.attr.startswith("__"):  # noqa: SIM102 - two questions
-                yield node.attr
+        elif theirs and isinstance(node, ast.Attribute) and is_private(node.attr, tree):
+            yield node.attr
 
 
 @pytest.mark.parametrize(
