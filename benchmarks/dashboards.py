@@ -61,11 +61,11 @@ def open_pages() -> dict[str, Any]:
         first = read_all(dashboards)
         time.sleep(6)  # so that a look at the stores is due
         pages, charts = {}, {}
-        for page in dashboards.library.shelf().pages:
+        for page in dashboards.library.page_list().pages:
             for chart in page.board.charts.values():
                 started = time.perf_counter()
                 view = dashboards.view("light", "all", datetime.now(UTC))
-                json.dumps(dashboards.artist.drawn(chart, view).body, cls=PlotlyJSONEncoder)
+                json.dumps(dashboards.renderer.render(chart, view).body, cls=PlotlyJSONEncoder)
                 charts[f"{page.slug}: {chart.title}"] = time.perf_counter() - started
             pages[page.slug] = sum(seconds for name, seconds in charts.items() if name.startswith(f"{page.slug}: "))
         slowest = max(charts, key=charts.get)

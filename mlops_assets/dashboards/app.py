@@ -1,4 +1,4 @@
-"""The Dash application of the dashboards."""
+"""The Dash application of the dashboards: its pages, their charts, and what is downloaded of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from mlops_assets.dashboards import editor_callbacks, grid, pages
 from mlops_assets.dashboards.cards import message, part
 from mlops_assets.dashboards.context import Dashboards
 from mlops_assets.dashboards.pages import frame
-from mlops_assets.dashboards.theme import CSS, DASHBOARDS, new_app
-from mlops_assets.errors import MlopsError
+from mlops_assets.dashboards.spec import Chart, TimeRange
+from mlops_assets.dashboards.theme import CSS, DASHBOARDS, Scheme, new_app
+from mlops_assets.errors import MlopsError, SpecError
 
+log = getLogger(__name__)
 # The page knows its scheme; Mantine's switch tells `light` at first, whatever the browser's own scheme has made of it.
 _SHADE = """
 () => {
@@ -42,7 +44,17 @@ _SAVE_PICTURE = """
 """
 
 
-def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
+def build_app(dashboards: Dashboards) -> Dash:
+    """The application, whose callbacks read what `dashboards` holds."""
+    app = new_app("Dashboards", DASHBOARDS, css=CSS, on_error=_reporter(dashboards.project.spec.redact))
+    app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
+    app.layout = lambda: frame(dashboards.sources)
+    _add_callbacks(app, dashboards)
+    editor_callbacks.add_callbacks(app, dashboards)
+    return app
+
+
+def _add_callbacks(app: Dash, dashboards: Dashboards) -> None:
     _show_pages(app, dashboards)
     _draw_charts(app, dashboards)
     _download(app, dashboards)
@@ -64,24 +76,18 @@ def _show_pages(app: Dash, dashboards: Dashboards) -> None:
     )
     def show(search: str | None, revision: int):
         slug = parse_qs((search or "").lstrip("?")).get("board", [None])[0]
-        shelf = dashboards.library.shelf()
-        page = shelf.page(slug)
+        page_list = dashboards.library.page_list()
+        page = page_list.page(slug)
         if page is None:
-            told = (
-                pages.navigation(shelf, None),
-                "Dashboards",
-                "",
-                pages.problems(shelf),
-                pages.missing(slug or "overview"),
-            )
-            return *told, None, no_update, no_update
+            links, problems = pages.navigation(page_list, None), pages.problems(page_list)
+            return links, "Dashboards", "", problems, pages.missing(slug or "overview"), None, no_update, no_update
         board = page.board
         return (
-            pages.navigation(shelf, page.slug),
+            pages.navigation(page_list, page.slug),
             board.title,
             board.description,
-            pages.problems(shelf),
-            pages.shown(page, dashboards.store.layouts(page.slug)),
+            pages.problems(page_list),
+            pages.content(page, dashboards.store.layouts(page.slug)),
             page.slug,
             pages.time_range(page),
             board.refresh_seconds * 1000,
@@ -124,16 +130,25 @@ def _draw_charts(app: Dash, dashboards: Dashboards) -> None:
         State(part("mark", MATCH, MATCH), "data"),
         State(part("body", MATCH, MATCH), "id"),
     )
-    def draw(ticks, time_range, scheme, choice, agains, mark, place: Mapping[str, str]):
+    def draw(
+        ticks: int | None,
+        time_range: TimeRange | None,
+        scheme: Scheme | None,
+        choice: str | None,
+        agains: int | None,
+        mark: str | None,
+        place: Mapping[str, str],
+    ):
         chart = dashboards.chart(place["page"], place["chart"])
         if chart is None or time_range is None or scheme is None:
             return [no_update] * 6
-        drawn = dashboards.artist.drawn(chart, dashboards.view(scheme, time_range, datetime.now(UTC)), choice)
-        now = _mark([drawn.body, drawn.choices, drawn.choice])
+        view = dashboards.view(scheme, time_range, datetime.now(UTC))
+        rendered = dashboards.renderer.render(chart, view, choice)
+        now = _mark([rendered.body, rendered.choices, rendered.choice])
         if now == mark:  # so that a look at what has not changed does not draw it again
-            return [no_update] * 4 + [drawn.complete, no_update]
-        style = {"display": "block" if drawn.choices else "none"}
-        return drawn.body, list(drawn.choices), drawn.choice, style, drawn.complete, now
+            return [no_update] * 4 + [rendered.complete, no_update]
+        style = {"display": "block" if rendered.choices else "none"}
+        return rendered.body, list(rendered.choices), rendered.choice, style, rendered.complete, now
 
 
 def _download(app: Dash, dashboards: Dashboards) -> None:
@@ -144,9 +159,9 @@ def _download(app: Dash, dashboards: Dashboards) -> None:
         State(part("body", MATCH, MATCH), "id"),
         prevent_initial_call=True,
     )
-    def save_data(clicks: int | None, time_range: str, place: Mapping[str, str]) -> dict[str, Any]:
-        chart, view = dashboards.chart(**_names(place)), dashboards.view("light", time_range, datetime.now(UTC))
-        return dcc.send_string(dashboards.artist.csv(chart, view), f"{place['page']}-{place['chart']}.csv")
+    def save_data(clicks: int | None, time_range: TimeRange, place: Mapping[str, str]) -> dict[str, Any]:
+        chart, view = _chart(dashboards, place), dashboards.view("light", time_range, datetime.now(UTC))
+        return dcc.send_string(dashboards.renderer.csv(chart, view), f"{place['page']}-{place['chart']}.csv")
 
     @app.callback(
         Output(part("picture", MATCH, MATCH), "data"),
@@ -157,43 +172,38 @@ def _download(app: Dash, dashboards: Dashboards) -> None:
         State(part("body", MATCH, MATCH), "id"),
         prevent_initial_call=True,
     )
-    def make_picture(clicks, time_range, scheme, choice, place: Mapping[str, str]):
-        chart, view = dashboards.chart(**_names(place)), dashboards.view(scheme, time_range, datetime.now(UTC))
-        figure = dashboards.artist.picture(chart, view, choice)
+    def make_picture(
+        clicks: int | None, time_range: TimeRange, scheme: Scheme, choice: str | None, place: Mapping[str, str]
+    ):
+        chart, view = _chart(dashboards, place), dashboards.view(scheme, time_range, datetime.now(UTC))
+        figure = dashboards.renderer.picture(chart, view, choice)
         return {"figure": figure, "name": f"{place['page']}-{place['chart']}", "number": clicks}
 
     app.clientside_callback(_SAVE_PICTURE, Input(part("picture", ALL, ALL), "data"), prevent_initial_call=True)
 
 
-def _names(place: Mapping[str, str]) -> dict[str, str]:
-    return {"page": place["page"], "name": place["chart"]}
+def _chart(dashboards: Dashboards, place: Mapping[str, str]) -> Chart:
+    """The chart that a card is of; raises SpecError where it is gone since."""
+    chart = dashboards.chart(place["page"], place["chart"])
+    if chart is None:
+        raise SpecError(f"page '{place['page']}' has no chart '{place['chart']}' any more: load it again")
+    return chart
 
 
-def _mark(shown: Any) -> str:
-    text = json.dumps(shown, cls=PlotlyJSONEncoder, sort_keys=True)
+def _mark(content: Any) -> str:
+    """A digest of what a card shows."""
+    text = json.dumps(content, cls=PlotlyJSONEncoder, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:16]
-
-
-log = getLogger(__name__)
-
-
-def build_app(dashboards: Dashboards) -> Dash:
-    app = new_app("Dashboards", DASHBOARDS, css=CSS, on_error=_reporter(dashboards.project.spec.redact))
-    app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
-    app.layout = lambda: frame(dashboards.sources)
-    add_callbacks(app, dashboards)
-    editor_callbacks.add_callbacks(app, dashboards)
-    return app
 
 
 def _reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
     """What is shown above the charts where a callback fails; what nobody expected goes to the log."""
 
     def report(error: Exception) -> None:
-        told = str(error)
+        text = str(error)
         if not isinstance(error, MlopsError):
             log.error("a callback failed:\n%s", redact("".join(traceback.format_exception(error))))
-            told = f"This did not work ({type(error).__name__}); the server's log says more."
-        set_props("notice", {"children": message(redact(told), is_error=True)})
+            text = f"This did not work ({type(error).__name__}); the server's log says more."
+        set_props("notice", {"children": message(redact(text), is_error=True)})
 
     return report

@@ -50,8 +50,8 @@ def read_files(folder: Path | None) -> dict[str, BoardFile]:
         return files
     if not folder.is_dir():
         raise SpecError(f"MLOPS_DASHBOARDS: {folder} is not a folder")
-    own = [path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".yml")]
-    return files | {path.stem: _read(path) for path in own}
+    users = [path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".yml")]
+    return files | {path.stem: _read(path) for path in users}
 
 
 def parse(file: BoardFile) -> tuple[Page, ...]:
@@ -124,11 +124,11 @@ def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
     if not isinstance(value, str):
         return value
 
-    def known(name: str) -> Any:
+    def value_of(name: str) -> Any:
         if name not in values:
             raise SpecError(f"{where}: ${name} is not given (the page gives {', '.join(values)})")
         return values[name]
 
     if whole := _VARIABLE.fullmatch(value):
-        return known(whole[1])
-    return _VARIABLE.sub(lambda match: str(known(match[1])), value)
+        return value_of(whole[1])
+    return _VARIABLE.sub(lambda match: str(value_of(match[1])), value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
+from mlops_assets.dashboards.components import IdPart, attributes, pattern_id
 from mlops_assets.dashboards.grid import HANDLE
 from mlops_assets.dashboards.spec import Chart
 from mlops_assets.dashboards.theme import GRAPH_CONFIG
@@ -23,9 +24,9 @@ DOWNLOADS = {"png": "a picture", "csv": "its data"}
 AGAIN_MILLISECONDS = 1_500  # until a chart of which not all is read asks again
 
 
-def part(kind: str, page: str, chart: str) -> dict[str, str]:
-    """The id of one part of a card."""
-    return {"part": kind, "page": page, "chart": chart}
+def part(kind: str, page: IdPart, chart: IdPart) -> dict[str, IdPart]:
+    """The id of one part of a card, or the pattern of that part of several."""
+    return pattern_id(part=kind, page=page, chart=chart)
 
 
 def card(page: str, name: str, chart: Chart) -> Component:
@@ -37,12 +38,12 @@ def card(page: str, name: str, chart: Chart) -> Component:
         style={"display": "none"},
         allowDeselect=False,
         comboboxProps={"withinPortal": True},
-        **{"aria-label": f"What {chart.title} shows"},
+        **attributes(aria_label=f"What {chart.title} shows"),
     )
-    head = [html.Span(className=HANDLE, title="Drag to move"), html.H2(chart.title, title=chart.title)]
+    head: list[Component] = [html.Span(className=HANDLE, title="Drag to move"), html.H2(chart.title, title=chart.title)]
     if chart.description:
-        told = {"data-about": chart.description, "aria-label": chart.description}
-        head.append(html.Span("i", className="about", tabIndex=0, **told))
+        description = attributes(data_about=chart.description, aria_label=chart.description)
+        head.append(html.Span("i", className="about", tabIndex=0, **description))
     buttons = [_download(page, name, chart, kind, what) for kind, what in DOWNLOADS.items()]
     head += [html.Span(className="space"), choice, html.Span(buttons, className="downloads")]
     return html.Section(
@@ -55,13 +56,13 @@ def card(page: str, name: str, chart: Chart) -> Component:
             dcc.Download(id=part("file", page, name)),
         ],
         className="card chart-card",
-        **{"aria-label": chart.title},
+        **attributes(aria_label=chart.title),
     )
 
 
 def _download(page: str, name: str, chart: Chart, kind: str, what: str) -> Component:
-    told = {"aria-label": f"Download {what} of {chart.title}", "title": f"Download {what}"}
-    return html.Button(kind.upper(), id=part(kind, page, name), **told)
+    label = attributes(aria_label=f"Download {what} of {chart.title}", title=f"Download {what}")
+    return html.Button(kind.upper(), id=part(kind, page, name), **label)
 
 
 def graph(figure: Any) -> Component:
@@ -73,11 +74,11 @@ def message(text: str, *, is_error: bool = False) -> Component:
     return html.Div(html.P(coded(text)), className="message wrong" if is_error else "message")
 
 
-def outdated(shown: Component) -> Component:
+def outdated(body: Component) -> Component:
     """What was read before, with a note that the store does not answer now."""
-    return html.Div([html.Div("The store does not answer; this is what was last read.", className="note"), shown])
+    return html.Div([html.Div("The store does not answer; this is what was last read.", className="note"), body])
 
 
 def coded(text: str) -> Sequence[Component | str]:
     """Text in which the words between backticks are set as code."""
-    return [html.Code(part) if place % 2 else part for place, part in enumerate(text.split("`"))]
+    return [html.Code(words) if place % 2 else words for place, words in enumerate(text.split("`"))]

@@ -1,4 +1,4 @@
-"""What one chart draws, as a table: the same that its CSV holds."""
+"""What one chart draws, as a table: rows chosen, grouped, aggregated, cut in steps of time. Its CSV holds the same."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mlops_assets.dashboards.format import NONE, OTHERS, View
-from mlops_assets.dashboards.sources.source import Source
+from mlops_assets.dashboards.sources.source import Column, Source
 from mlops_assets.dashboards.spec import Chart, Condition, Interval, Metric, TimeRange
+from mlops_assets.errors import SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pandas.core.groupby import DataFrameGroupBy
 
 
+MOST_POINTS = 3_000  # of a scatter
+MOST_SERIES = 12
+ROWS_AS_THEY_ARE = ("histogram", "box", "scatter")
 RANGES: dict[TimeRange, timedelta | None] = {
     "1h": timedelta(hours=1),
     "24h": timedelta(days=1),
@@ -34,6 +39,40 @@ _STEPS: tuple[tuple[float, Interval], ...] = (
     (0, "minute"),
 )
 _PERIODS = {"minute": "min", "hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
+
+
+@dataclass(frozen=True)
+class ChartData:
+    """`frame` is what is drawn; `x` its horizontal column, `series` that of the colours, `values` those of metrics."""
+
+    frame: pd.DataFrame
+    x: str | None = None
+    series: str | None = None
+    values: tuple[str, ...] = ()
+
+
+def rows_of(chart: Chart, source: Source, frame: pd.DataFrame, view: View) -> pd.DataFrame:
+    """The source's rows that the chart is about: those that pass its filters, in the page's time range."""
+    rows = select(frame, chart.filters)
+    start = None if source.time is None or chart.all_time else since(view.time_range, view.now)
+    return rows if start is None else rows[rows[source.time] >= start]
+
+
+def axis_of(chart: Chart, source: Source) -> Column | None:
+    """The column of the horizontal axis: the chart's own, or the source's time; None where there is neither."""
+    return source.column(chart.x or source.time)
+
+
+def data_of(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> ChartData:
+    """What is drawn of the rows; its frame is empty where there are none."""
+    if chart.type == "table":
+        return ChartData(_table(chart, source, rows))
+    if chart.type == "number":
+        numbers = aggregate(rows, (), chart.metrics)
+        return ChartData(numbers, values=tuple(numbers.columns))
+    if chart.type in ROWS_AS_THEY_ARE:
+        return _points(chart, rows)
+    return _grouped(chart, source, rows, view)
 
 
 def since(time_range: TimeRange, now: datetime) -> datetime | None:
@@ -94,15 +133,15 @@ def aggregate(frame: pd.DataFrame, keys: Sequence[str], metrics: Sequence[Metric
     return pd.DataFrame({metric.name: _values(groups, metric) for metric in metrics}).reset_index()
 
 
-def _values(groups, metric: Metric) -> pd.Series:
+def _values(groups: DataFrameGroupBy, metric: Metric) -> pd.Series:
     if metric.column is None:
         return groups.size()
     column = groups[metric.column]
+    if metric.quantile is not None:
+        return column.quantile(metric.quantile)
     match metric.aggregation:
         case "count distinct":
             return column.nunique()
-        case "quantile":
-            return column.quantile(metric.quantile)
         case "share":
             return column.mean()
         case "sum":
@@ -118,11 +157,11 @@ def _value(frame: pd.DataFrame, metric: Metric):
     values = frame[metric.column].dropna()
     if values.empty:
         return 0 if metric.aggregation == "count distinct" else None
+    if metric.quantile is not None:
+        return values.quantile(metric.quantile)
     match metric.aggregation:
         case "count distinct":
             return int(values.nunique())
-        case "quantile":
-            return values.quantile(metric.quantile)
         case "share":
             return values.mean()
         case "first":
@@ -154,8 +193,8 @@ def label(values: pd.Series) -> pd.Series:
         return values.map(lambda value: NONE if value != value else f"{value:g}")
     if pd.api.types.is_bool_dtype(values):
         return values.map({True: "yes", False: "no"})
-    codes, known = pd.factorize(values, use_na_sentinel=False)  # a hundred thousand rows have a dozen names
-    names = [NONE if value is None or value is pd.NaT or value != value else str(value) for value in known]
+    codes, distinct = pd.factorize(values, use_na_sentinel=False)  # a hundred thousand rows have a dozen names
+    names = [NONE if value is None or value is pd.NaT or value != value else str(value) for value in distinct]
     return pd.Series(names, dtype=object).take(codes).set_axis(values.index)
 
 
@@ -165,45 +204,6 @@ def ordered(frame: pd.DataFrame, chart: Chart) -> pd.DataFrame:
         column, falling = chart.order.removeprefix("-"), chart.order.startswith("-")
         frame = frame.sort_values(column, ascending=not falling, kind="stable", na_position="last")
     return frame.head(chart.limit)
-
-
-MOST_POINTS = 3_000  # of a scatter
-MOST_SERIES = 12
-ROWS_AS_THEY_ARE = ("histogram", "box", "scatter")
-
-
-@dataclass(frozen=True)
-class ChartData:
-    """`frame` is what is drawn; `x` its horizontal column, `series` that of the colours, `values` those of metrics."""
-
-    frame: pd.DataFrame
-    x: str | None = None
-    series: str | None = None
-    values: tuple[str, ...] = ()
-
-
-def rows_of(chart: Chart, source: Source, frame: pd.DataFrame, view: View) -> pd.DataFrame:
-    """The source's rows that the chart is about: those that pass its filters, in the page's time range."""
-    rows = select(frame, chart.filters)
-    start = None if source.time is None or chart.all_time else since(view.time_range, view.now)
-    return rows if start is None else rows[rows[source.time] >= start]
-
-
-def axis_of(chart: Chart, source: Source) -> str | None:
-    """The column of the horizontal axis: the chart's own, or the source's time."""
-    return chart.x or (source.time if source.column(source.time) else None)
-
-
-def data_of(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> ChartData:
-    """What is drawn of the rows; its frame is empty where there are none."""
-    if chart.type == "table":
-        return ChartData(_table(chart, source, rows))
-    if chart.type == "number":
-        numbers = aggregate(rows, (), chart.metrics)
-        return ChartData(numbers, values=tuple(numbers.columns))
-    if chart.type in ROWS_AS_THEY_ARE:
-        return _points(chart, rows)
-    return _grouped(chart, source, rows, view)
 
 
 def _table(chart: Chart, source: Source, rows: pd.DataFrame) -> pd.DataFrame:
@@ -219,27 +219,31 @@ def _table(chart: Chart, source: Source, rows: pd.DataFrame) -> pd.DataFrame:
 def _points(chart: Chart, rows: pd.DataFrame) -> ChartData:
     """Rows as they are; of very many points of a scatter an even choice."""
     y = chart.metrics[0].column
+    if y is None:
+        raise SpecError(f"a {chart.type} needs a metric with a column")
     rows = rows[rows[y].notna()]
-    if chart.type == "scatter":
+    if chart.type == "scatter" and chart.x is not None:
         rows = rows[rows[chart.x].notna()]
         rows = rows.iloc[:: max(1, -(-len(rows) // MOST_POINTS))]
-    made = {"series": series_keys(rows, chart.group_by, MOST_SERIES), y: rows[y]}
+    columns = {"series": series_keys(rows, chart.group_by, MOST_SERIES), y: rows[y]}
     if chart.x:
-        made = {chart.x: rows[chart.x]} | made
-    frame = type(rows)(made)
-    return ChartData(frame, x=chart.x, series="series" if chart.group_by else None, values=(y,))
+        columns = {chart.x: rows[chart.x]} | columns
+    return ChartData(type(rows)(columns), x=chart.x, series="series" if chart.group_by else None, values=(y,))
 
 
 def _grouped(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> ChartData:
+    """A row for each step of time, number or name on the axis, and each series."""
     import pandas as pd
 
-    x = axis_of(chart, source)
-    kind = source.column(x).kind
+    axis = axis_of(chart, source)
+    if axis is None:
+        raise SpecError(f"{source.name} has no time for the axis: name a column")
+    x, kind = axis.name, axis.kind
     if kind == "time":
-        axis = cut(rows[x], chart.interval, view.timezone)
+        places = cut(rows[x], chart.interval, view.timezone)
     else:
-        axis = rows[x] if kind == "number" else label(rows[x])
-    keyed = rows.assign(**{x: axis})
+        places = rows[x] if kind == "number" else label(rows[x])
+    keyed = rows.assign(**{x: places})
     if kind not in ("time", "number"):
         keyed[x] = _largest(chart, keyed, x)
     keys, series = [x], None

@@ -50,18 +50,18 @@ def _traces(data: ChartData, view: View) -> Iterator[tuple[str, str, pd.DataFram
         for value in data.values
     }
     of_names = view.colours(names if not several else list(labels.values()))
-    for (name, value), told in labels.items():
+    for (name, value), label in labels.items():
         rows = frame[frame[data.series] == name] if data.series else frame
-        yield told, of_names[told if several else name], rows, value
+        yield label, of_names[label if several else name], rows, value
 
 
 def _line(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
     for name, colour, rows, value in _traces(data, view):
         mode = "lines+markers" if len(rows) <= MARKED_UP_TO else "lines"
         line = {"color": colour, "width": 2}
-        drawn = {"type": "scatter", "mode": mode, "marker": {"size": 6}, "line": line}
+        style = {"type": "scatter", "mode": mode, "marker": {"size": 6}, "line": line}
         places = {"x": listed(rows[data.x]), "y": listed(rows[value])}
-        figure["data"].append({"name": shortened(name, IN_LEGEND)} | places | drawn)
+        figure["data"].append({"name": shortened(name, IN_LEGEND)} | places | style)
     figure["layout"]["hovermode"] = "x unified"
     _plain_axis(figure, data)
 
@@ -69,10 +69,8 @@ def _line(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
 def _bar(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
     for name, colour, rows, value in _traces(data, view):
         along, across = listed(rows[data.x]), listed(rows[value])
-        if chart.horizontal:
-            places = {"orientation": "h", "x": across, "y": along}
-        else:
-            places = {"x": along, "y": across}
+        lying, standing = {"orientation": "h", "x": across, "y": along}, {"x": along, "y": across}
+        places = lying if chart.horizontal else standing
         named = {"type": "bar", "name": shortened(name, IN_LEGEND), "marker": {"color": colour}}
         figure["data"].append(named | places)
     layout = figure["layout"]
@@ -126,8 +124,8 @@ def _box(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
         inside = values[(values >= q1 - reach) & (values <= q3 + reach)]
         low, high = (inside.min(), inside.max()) if len(inside) else (q1, q3)
         numbers = {"q1": [q1], "median": [median], "q3": [q3], "lowerfence": [low], "upperfence": [high]}
-        look = {"name": name, "marker": {"color": colours[name]}, "line": {"color": colours[name], "width": 1.5}}
-        figure["data"].append({"type": "box", "x": [shortened(name)]} | numbers | look)
+        style = {"name": name, "marker": {"color": colours[name]}, "line": {"color": colours[name], "width": 1.5}}
+        figure["data"].append({"type": "box", "x": [shortened(name)]} | numbers | style)
     figure["layout"]["xaxis"] |= {"type": "category", "tickangle": "auto"}
 
 
@@ -174,7 +172,7 @@ def _plain_axis(figure: Figure, data: ChartData) -> None:
     """Times and numbers are drawn to scale, and so are months; other names stand beside each other."""
     axis, kind = figure["layout"]["xaxis"], data.frame[data.x].dtype.kind
     if kind == "f":
-        axis |= {"title": {"text": data.x.replace("_", " ")}}
+        axis |= {"title": {"text": (data.x or "").replace("_", " ")}}
     names = list(dict.fromkeys(listed(data.frame[data.x])))
     if kind == "M" and len(names) == 1:  # around which Plotly would name thousandths of a second
         axis |= {"tickmode": "array", "tickvals": names, "tickformat": "%H:%M<br>%b %d, %Y"}

@@ -13,7 +13,7 @@ from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.grid import moved_in
 from mlops_assets.dashboards.library import BoardStore, Library
 from mlops_assets.dashboards.plots import registry, shipped  # noqa: F401  (registers them)
-from mlops_assets.dashboards.render import Artist
+from mlops_assets.dashboards.render import ChartRenderer
 from mlops_assets.dashboards.sources.assets import asset_sources
 from mlops_assets.dashboards.sources.automation import automation_sources
 from mlops_assets.dashboards.sources.data import data_sources
@@ -38,16 +38,16 @@ class Dashboards:
     project: Project
     library: Library
     store: BoardStore
-    artist: Artist
+    renderer: ChartRenderer
 
     @property
     def sources(self) -> Mapping[str, Source]:
-        return self.artist.sources
+        return self.renderer.sources
 
     def chart(self, page: str, name: str) -> Chart | None:
         """A chart of a page; None where the page or the chart is gone."""
-        found = self.library.last_shelf().page(page)
-        return found.board.charts.get(name) if found else None
+        shown = self.library.recent_page_list().page(page)
+        return shown.board.charts.get(name) if shown else None
 
     def view(self, scheme: Scheme | None, time_range: TimeRange, now: datetime) -> View:
         """How the browser looks at a page; `scheme` is None until it has told."""
@@ -56,11 +56,11 @@ class Dashboards:
 
     def keep_layout(self, page: str, layouts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Keep where charts stand, as far as that differs from the YAML."""
-        found = self.library.shelf().page(page)
-        if found is None:
+        current = self.library.page_list().page(page)
+        if current is None:
             return
         before = self.store.layouts(page)
-        for breakpoint, moved in moved_in(found.board, before, layouts).items():
+        for breakpoint, moved in moved_in(current.board, before, layouts).items():
             if breakpoint in layouts and moved != before.get(breakpoint, {}):
                 self.store.save_layout(page, breakpoint, moved)
 
@@ -85,7 +85,7 @@ def open_dashboards(
     sources = _sources(project, instance, catalogue, sampler)
     store = BoardStore(project.database, project.spec.name)
     evidence = Evidence(project, sources["materialisations"].read)
-    return Dashboards(project, Library(folder, store, sources), store, Artist(sources, project, evidence))
+    return Dashboards(project, Library(folder, store, sources), store, ChartRenderer(sources, project, evidence))
 
 
 def _sources(
@@ -94,7 +94,7 @@ def _sources(
     runs = runs_source(instance, project, catalogue)
     assets = asset_sources(instance, project, catalogue, runs.read)
     materialisations = assets[0].read
-    found = [
+    sources = [
         runs,
         *assets,
         *automation_sources(instance, catalogue, materialisations, project.spec.redact),
@@ -104,4 +104,4 @@ def _sources(
         *data_sources(project, materialisations),
         *serving_sources(project, sampler),
     ]
-    return {source.name: source for source in found}
+    return {source.name: source for source in sources}

@@ -9,8 +9,9 @@ import dash_mantine_components as dmc
 from dash import html
 
 from mlops_assets.dashboards.boards import Page
+from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.grid import GAP, ROW_HEIGHT, places_of
-from mlops_assets.dashboards.render import Drawn
+from mlops_assets.dashboards.render import RenderedChart
 from mlops_assets.dashboards.sources.source import Source
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def editor(sources: Mapping[str, Source]) -> Component:
         debounce=DEBOUNCE_MILLISECONDS,
         autosize=False,
         className="yaml",
-        **{"aria-label": "YAML of the dashboard"},
+        **attributes(aria_label="YAML of the dashboard"),
     )
     left = [
         dmc.TextInput(id="name", label="Name", size="xs", description="Its address: small letters, digits and -."),
@@ -71,16 +72,16 @@ def editor(sources: Mapping[str, Source]) -> Component:
 
 def verdict(pages: Sequence[Page]) -> Component:
     count = len(pages[0].board.charts)
-    told = f"This is right: {count} chart{'s' if count > 1 else ''}"
-    told += f" on each of {len(pages)} pages; the first is shown." if len(pages) > 1 else "."
-    return html.Div(told, className="right-verdict")
+    text = f"This is right: {count} chart{'s' if count > 1 else ''}"
+    text += f" on each of {len(pages)} pages; the first is shown." if len(pages) > 1 else "."
+    return html.Div(text, className="right-verdict")
 
 
 def wrong(text: str) -> Component:
     return html.Div(text, className="wrong-verdict")
 
 
-def preview(page: Page, drawn: Mapping[str, Drawn]) -> Component:
+def preview(page: Page, charts: Mapping[str, RenderedChart]) -> Component:
     """The charts where they will stand, without what moves or downloads them."""
     places = places_of(page.board, {})["wide"]
     cells = []
@@ -92,7 +93,7 @@ def preview(page: Page, drawn: Mapping[str, Drawn]) -> Component:
         }
         body = [
             html.Div(html.H2(chart.title), className="card-head"),
-            html.Div(drawn[name].body, className="card-body"),
+            html.Div(charts[name].body, className="card-body"),
         ]
         cells.append(html.Section(body, className="card chart-card", style=style))
     style = {"gridAutoRows": f"{ROW_HEIGHT}px", "gap": f"{GAP}px"}

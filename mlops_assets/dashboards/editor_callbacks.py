@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from dash import Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, NoUpdate, Output, State, ctx, no_update
 
-from mlops_assets.dashboards.boards import BoardFile
+from mlops_assets.dashboards.boards import BoardFile, Page
 from mlops_assets.dashboards.context import Dashboards
 from mlops_assets.dashboards.editor import NEW, preview, verdict, wrong
 from mlops_assets.dashboards.pages import address_of
+from mlops_assets.dashboards.spec import TimeRange
+from mlops_assets.dashboards.theme import Scheme
 from mlops_assets.errors import SpecError
 
 
@@ -30,10 +31,10 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
         prevent_initial_call=True,
     )
     def open_editor(edits: int | None, news: int | None, slug: str | None):
-        page = library.shelf().page(slug) if slug else None
-        if ctx.triggered_id == "new" or page is None:
+        page = library.page_list().page(slug) if slug else None
+        file = library.file(page.file) if page else None
+        if ctx.triggered_id == "new" or file is None:
             return True, "my-dashboard", False, NEW, "Back to the file", True
-        file = library.file(page.file)
         way_back = "Delete" if library.is_own(file.name) else "Back to the file"
         return True, file.name, True, file.text, way_back, not library.is_edited(file.name)
 
@@ -54,17 +55,17 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
         State("shade", "data"),
         prevent_initial_call=True,
     )
-    def check(text: str | None, name: str | None, opened: bool, time_range: str | None, scheme: str | None):
+    def check(text: str | None, name: str | None, opened: bool, time_range: TimeRange | None, scheme: Scheme | None):
         if not opened:
             return no_update, no_update, no_update
         try:
-            found = library.check(BoardFile(name or "", text or ""))
+            pages = library.check(BoardFile(name or "", text or ""))
         except SpecError as error:
             return wrong(str(error)), no_update, True
-        board = found[0].board
+        board = pages[0].board
         view = dashboards.view(scheme, time_range or board.time_range, datetime.now(UTC))
-        drawn = {name: dashboards.artist.drawn(chart, view) for name, chart in board.charts.items()}
-        return verdict(found), preview(found[0], drawn), False
+        charts = {name: dashboards.renderer.render(chart, view) for name, chart in board.charts.items()}
+        return verdict(pages), preview(pages[0], charts), False
 
     @app.callback(
         Output("editor", "opened", allow_duplicate=True),
@@ -82,7 +83,7 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
     def finish(saves: int | None, resets: int | None, name: str, text: str, slug: str | None, revision: int):
         if ctx.triggered_id == "reset":
             library.reset(name)
-            return False, revision + 1, _stay_or_leave(library.shelf().page(slug)), ""
+            return False, revision + 1, _stay_or_leave(library.page_list().page(slug)), ""
         try:
             saved = library.save(BoardFile(name, text))
         except SpecError as error:
@@ -91,6 +92,6 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
         return False, revision + 1, no_update if here else address_of(saved[0].slug), ""
 
 
-def _stay_or_leave(page: object | None) -> Mapping | str:
+def _stay_or_leave(page: Page | None) -> NoUpdate | str:
     """A page that was deleted is left for the first one."""
     return no_update if page else ""

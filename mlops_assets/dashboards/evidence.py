@@ -35,7 +35,7 @@ MOST_ERRORS = 50_000
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class ExplainedRows:
     """Rows (n,) of the champion's newest month, what it says of them, why, and what came true.
 
     `rows` are places in the month's clean table.
@@ -53,7 +53,7 @@ class Explained:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedRows:
     """Rows (n,) that the gate judged by, answered by the version that had not learnt from them."""
 
     version: int
@@ -79,12 +79,12 @@ class Evidence:
         self._explain = lru_cache(maxsize=2)(self._explain_version)
         self._judge = lru_cache(maxsize=2)(self._judge_version)
 
-    def explained(self) -> Explained | None:
+    def explained(self) -> ExplainedRows | None:
         with self._lock:
             champion = self._project.registry.champion()
             return self._explain(champion.number) if champion else None
 
-    def judged(self) -> Judged | None:
+    def judged(self) -> JudgedRows | None:
         with self._lock:
             champion = self._project.registry.champion()
             return self._judge(champion.number) if champion else None
@@ -92,11 +92,11 @@ class Evidence:
     def clean_table(self, month: str) -> pa.Table | None:
         """The clean rows of a month; None where they are not there."""
         frame = self._materialisations().frame
-        made = frame[(frame["asset"] == "clean_data") & (frame["partition"] == month) & frame["latest"]]
-        path = made["details"].iloc[-1].get("path") if len(made) else None
+        rows = frame[(frame["asset"] == "clean_data") & (frame["partition"] == month) & frame["latest"]]
+        path = rows["details"].iloc[-1].get("path") if len(rows) else None
         return self._project.storage.read_table(path) if path and self._project.storage.exists(path) else None
 
-    def _explain_version(self, number: int) -> Explained | None:
+    def _explain_version(self, number: int) -> ExplainedRows | None:
         project = self._project
         version = project.registry.version(number)
         month = _months(version)[-1]
@@ -109,7 +109,7 @@ class Evidence:
         rows = np.sort(rng.permutation(table.num_rows)[: EXACT_ROWS if is_exact else OTHER_ROWS])
         some = table.take(rows)
         columns = from_table(some, project.spec.inputs())
-        return Explained(
+        return ExplainedRows(
             version=number,
             model_type=version.model_type,
             model=model,
@@ -121,7 +121,7 @@ class Evidence:
             contributions=model.contributions(columns),
         )
 
-    def _judge_version(self, number: int) -> Judged | None:
+    def _judge_version(self, number: int) -> JudgedRows | None:
         project = self._project
         version = project.registry.version(number)
         month, candidate = _months(version)[-1], version.tags.get("candidate")
@@ -133,7 +133,7 @@ class Evidence:
             some = np.arange(MOST_ERRORS) * length(columns) // MOST_ERRORS
             columns, y = take(columns, some), y[some]
         model = project.registry.load(int(candidate))
-        return Judged(int(candidate), version.model_type, month, columns, y, model.answer(columns), model.coverage)
+        return JudgedRows(int(candidate), version.model_type, month, columns, y, model.answer(columns), model.coverage)
 
     def _unseen(self, table: pa.Table, month: str, version: Version) -> tuple[Columns, np.ndarray]:
         """The newest month is whole in the split that the gate judges by; of a snapshot only some rows are."""
@@ -143,8 +143,8 @@ class Evidence:
         parts = split_rows(
             spec, [table.select([*kept_columns(spec), TARGET])], _snapshot(), self._project.settings.seed
         )
-        held = parts[version.tags.get("judged_on", "test")]
-        return held.columns, held.y
+        judged = parts["validation" if version.tags.get("judged_on") == "validation" else "test"]
+        return judged.columns, judged.y
 
 
 def _months(version: Version) -> list[str]:

@@ -59,16 +59,16 @@ class View:
         own = {name: series[place % len(series)] for place, name in enumerate(self.known) if has_own}
         meant = {self.palette[COLOUR_OF[name]] for name in names if name in COLOUR_OF}
         free = [colour for colour in series if colour not in {*own.values(), *meant}] or series
-        found, used = {}, 0
+        colours, used = {}, 0
         for name in names:
             if name in own:
-                found[name] = own[name]
+                colours[name] = own[name]
             elif name in COLOUR_OF:
-                found[name] = self.palette[COLOUR_OF[name]]
+                colours[name] = self.palette[COLOUR_OF[name]]
             else:
-                found[name] = free[used % len(free)]
+                colours[name] = free[used % len(free)]
                 used += 1
-        return found
+        return colours
 
 
 def base_figure(view: View, *, y_title: str = "", x_title: str = "") -> dict[str, Any]:
@@ -95,10 +95,10 @@ def listed(values: pd.Series) -> list:
 
 def decimals_of(values: Iterable[float]) -> int:
     """Digits after the point with which a column of numbers is written: some four that count."""
-    known = [abs(value) for value in values if not _missing(value)]
-    if not known or all(float(value).is_integer() for value in known):
+    sizes = [abs(value) for value in values if not _missing(value)]
+    if not sizes or all(float(size).is_integer() for size in sizes):
         return 0
-    return max(0, min(3, 3 - int(math.log10(max(max(known), 1)))))
+    return max(0, min(3, 3 - int(math.log10(max(*sizes, 1)))))
 
 
 def are_months(names: Iterable[str]) -> bool:
@@ -128,8 +128,8 @@ def ago(value: datetime, now: datetime) -> str:
     size = abs(seconds)
     steps = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     length, name = next((step for step in steps if size >= 2 * step[0]), (1, "s"))
-    told = f"{size / length:.0f} {name}"
-    return f"{told} ago" if seconds >= 0 else f"in {told}"
+    span = f"{size / length:.0f} {name}"
+    return f"{span} ago" if seconds >= 0 else f"in {span}"
 
 
 def shortened(name: str, most: int = TRUNCATED) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dash import ALL, MATCH, Dash, Input, Output, ctx, html
 from dash_snap_grid import ResponsiveGrid
 
+from mlops_assets.dashboards.components import pattern_id
 from mlops_assets.dashboards.library import Place, Places
 from mlops_assets.dashboards.spec import COLUMNS, Board
 
@@ -49,11 +50,12 @@ def moved_in(
         "wide": _wide(board),
         "medium": _followed(_merged(_wide(board), moved.get("wide", {})), "medium"),
     }
-    found = {}
-    for breakpoint, known in defaults.items():
-        shown = {item["i"]: Place(*(int(item[side]) for side in "xywh")) for item in layouts.get(breakpoint, ())}
-        found[breakpoint] = {name: place for name, place in shown.items() if known.get(name, place) != place}
-    return found
+    moved_since = {}
+    for breakpoint, default in defaults.items():
+        reported = {item["i"]: Place(*(int(item[side]) for side in "xywh")) for item in layouts.get(breakpoint, ())}
+        places = reported.items()
+        moved_since[breakpoint] = {name: place for name, place in places if default.get(name, place) != place}
+    return moved_since
 
 
 def _wide(board: Board) -> Places:
@@ -100,11 +102,11 @@ def flowed(places: Places, columns: int) -> Places:
 def grid(page: str, cards: Mapping[str, Component], places: Mapping[str, Places]) -> Component:
     """The grid of a page with its cards by chart name."""
     layouts = {}
-    for breakpoint, all_ in places.items():
+    for breakpoint, by_name in places.items():
         least = LEAST if breakpoint in MOVABLE else {}
-        layouts[breakpoint] = [{"i": name, **vars(place)} | least for name, place in all_.items()]
+        layouts[breakpoint] = [{"i": name, **vars(place)} | least for name, place in by_name.items()]
     return ResponsiveGrid(
-        id={"part": "grid", "page": page},
+        id=pattern_id(part="grid", page=page),
         children=[html.Div(card, id=name, className="cell") for name, card in cards.items()],
         layouts=layouts,
         breakpoints=BREAKPOINTS,
@@ -120,15 +122,15 @@ def grid(page: str, cards: Mapping[str, Component], places: Mapping[str, Places]
 def add_callbacks(app: Dash, keep: Callable[[str, Mapping], None]) -> None:
     """`keep` is called with a page and the layouts of its grid when they have changed."""
 
-    @app.callback(Input({"part": "grid", "page": ALL}, "layouts"), prevent_initial_call=True)
+    @app.callback(Input(pattern_id(part="grid", page=ALL), "layouts"), prevent_initial_call=True)
     def moved(layouts: list) -> None:
         if ctx.triggered_id and layouts[0]:
             keep(ctx.triggered_id["page"], layouts[0])
 
     is_movable = f"breakpoint => Array(2).fill({list(MOVABLE)}.includes(breakpoint))"
-    this = {"part": "grid", "page": MATCH}
+    own = pattern_id(part="grid", page=MATCH)
     app.clientside_callback(
-        is_movable, Output(this, "isDraggable"), Output(this, "isResizable"), Input(this, "breakpoint")
+        is_movable, Output(own, "isDraggable"), Output(own, "isResizable"), Input(own, "breakpoint")
     )
 
 

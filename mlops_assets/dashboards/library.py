@@ -1,4 +1,7 @@
-"""All dashboards there are: shipped files, those of the user's folder above them, and edits made in the browser."""
+"""All dashboards there are: files that ship, the user's own above them, and edits and layouts made in the browser.
+
+Edits and layouts are rows of the project's own tables; a file that is wrong takes away its own pages only.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from mlops_assets.resources.databases.database import Database, put
 from mlops_assets.resources.databases.schema import DASHBOARD_EDITS, DASHBOARD_LAYOUTS
 
 _EDIT, _LAYOUT = DASHBOARD_EDITS.c, DASHBOARD_LAYOUTS.c
+LAST_SECONDS = 5.0  # for which a list of pages serves the charts of a page
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ class BoardStore:
         """Moved charts of a page, by breakpoint; charts that were not moved are absent."""
         query = sa.select(_LAYOUT.breakpoint, _LAYOUT.places).where(self._page(page))
         with self._database.transaction() as connection:
-            found = connection.execute(query).all()
-        return {row.breakpoint: {chart: Place(**place) for chart, place in row.places.items()} for row in found}
+            rows = connection.execute(query).all()
+        return {row.breakpoint: {chart: Place(**place) for chart, place in row.places.items()} for row in rows}
 
     def save_layout(self, page: str, breakpoint: str, moved: Mapping[str, Place]) -> None:
         """Keep where charts were moved; without any, the layout is that of the file again."""
@@ -85,11 +89,8 @@ class BoardStore:
         return (_LAYOUT.dataset == self._dataset) & (_LAYOUT.page == page)
 
 
-LAST_SECONDS = 5.0
-
-
 @dataclass(frozen=True)
-class Shelf:
+class PageList:
     """The pages in their order, and what is wrong with the files that give none, by file name."""
 
     pages: tuple[Page, ...]
@@ -108,9 +109,9 @@ class Library:
     def __init__(self, folder: Path | None, store: BoardStore, sources: Mapping[str, Source]) -> None:
         self._folder, self._store, self._sources = folder, store, sources
         self._parse = lru_cache(maxsize=200)(self._checked)
-        self._last: tuple[float, Shelf | None] = (0.0, None)
+        self._last: tuple[float, PageList | None] = (0.0, None)
 
-    def shelf(self) -> Shelf:
+    def page_list(self) -> PageList:
         """Every page that can be drawn. A file that is wrong loses its own pages, and no others; a wrong edit is
         passed over for the file that it stands for.
         """
@@ -118,24 +119,24 @@ class Library:
         problems = {}
         files, edits = read_files(self._folder), self._store.edits()
         for name in files | edits:
-            for file in (each[name] for each in (edits, files) if name in each):
+            for file in (versions[name] for versions in (edits, files) if name in versions):
                 try:
-                    found = self._parse(file)
-                    _require_free(found, pages)
+                    new = self._parse(file)
+                    _require_free(new, pages)
                 except SpecError as error:
                     problems[name] = str(error)
                     continue
-                pages |= {page.slug: page for page in found}
+                pages |= {page.slug: page for page in new}
                 break
         ordered = sorted(pages.values(), key=lambda page: page.board.position)
-        shelf = Shelf(tuple(ordered), problems)
-        self._last = monotonic(), shelf
-        return shelf
+        page_list = PageList(tuple(ordered), problems)
+        self._last = monotonic(), page_list
+        return page_list
 
-    def last_shelf(self) -> Shelf:
-        """The shelf as it was seen a moment ago: the charts of a page need not look for it one by one."""
-        seen, shelf = self._last
-        return shelf if shelf and monotonic() - seen < LAST_SECONDS else self.shelf()
+    def recent_page_list(self) -> PageList:
+        """The list as it was read a moment ago: the charts of a page need not read it one by one."""
+        read_at, page_list = self._last
+        return page_list if page_list and monotonic() - read_at < LAST_SECONDS else self.page_list()
 
     def file(self, name: str) -> BoardFile | None:
         """A file as it is now, edits included."""
@@ -155,7 +156,7 @@ class Library:
     def save(self, file: BoardFile) -> tuple[Page, ...]:
         """Keep an edited file, if it is right; raises SpecError."""
         pages = self._parse(file)
-        _require_free(pages, {page.slug for page in self.shelf().pages if page.file != file.name})
+        _require_free(pages, {page.slug for page in self.page_list().pages if page.file != file.name})
         self._store.save_edit(file)
         return pages
 

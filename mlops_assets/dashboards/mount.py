@@ -1,4 +1,7 @@
-"""Serves Dash applications beside FastAPI: their pages, calls and scripts have routes; every other path stays a 404."""
+"""Serves Dash applications beside FastAPI: their pages, calls and scripts have routes; every other path stays a 404.
+
+What a page calls is checked before Dash sees it: a call that is none of its callbacks' is refused with a 400.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import gzip
 import mimetypes
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from dash import Dash
 from dash.fingerprint import check_fingerprint
 from fastapi import FastAPI
+from flask import Response as FlaskResponse
 from flask import request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -26,53 +30,6 @@ from werkzeug.exceptions import HTTPException as FlaskHTTPException
 
 CALL_BYTES = 1_000_000  # that a call may hold
 _PATH = "/_dash-update-component"
-
-
-def guard(app: Dash) -> None:
-    """Let the application raise for what it refuses, so that the API reports it in its own shape."""
-    app.server.config["MAX_CONTENT_LENGTH"] = CALL_BYTES
-    app.server.register_error_handler(FlaskHTTPException, _refuse)
-
-    @app.server.before_request
-    def check() -> None:
-        if request.path == _PATH and not _is_call(request.get_json(), app.callback_map):
-            raise HTTPException(400)
-
-
-def _refuse(error: FlaskHTTPException) -> None:
-    raise HTTPException(error.code)
-
-
-def _is_call(body: Any, callbacks: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Of a callback that the application has, with its inputs, states and outputs in their places."""
-    if not (isinstance(body, dict) and isinstance(output := body.get("output"), str) and output in callbacks):
-        return False
-    own, changed = callbacks[output], body.get("changedPropIds", [])
-    return (
-        _are_parts(body.get("inputs"), len(own["inputs"]))
-        and _are_parts(body.get("state", []), len(own["state"]))
-        and (own.get("no_output", False) or _are_outputs(body.get("outputs"), output))
-        and isinstance(changed, list)
-        and all(isinstance(each, str) for each in changed)
-    )
-
-
-def _are_outputs(outputs: Any, names: str) -> bool:
-    """`..a.b...c.d..` names several, anything else is one."""
-    return _are_parts(outputs, names.count("...") + 1) if names.startswith("..") else _are_parts([outputs], 1)
-
-
-def _are_parts(parts: Any, count: int) -> bool:
-    """So many properties of components, or lists of them where one stands for several."""
-    if not (isinstance(parts, list) and len(parts) == count):
-        return False
-    return all(all(map(_is_part, each)) if isinstance(each, list) else _is_part(each) for each in parts)
-
-
-def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("id"), str | dict) and isinstance(part.get("property"), str)
-
-
 SMALL_BYTES = 1_000  # up to here an answer is sent as it is
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -81,6 +38,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+# An ASGI application. Starlette and a2wsgi have each its own types for the same three arguments.
+_Endpoint = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def mount(api: FastAPI, open_app: Callable[[], Dash], prefix: str) -> None:
@@ -107,7 +66,7 @@ class _Site:
 
     def __init__(self, open_app: Callable[[], Dash], prefix: str) -> None:
         self._open_app, self._root = open_app, prefix.removesuffix("/")
-        self._opened: tuple[Dash, WSGIMiddleware] | None = None
+        self._opened: tuple[Dash, _Endpoint] | None = None
         self._opening = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,7 +92,7 @@ class _Site:
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
         return Response(body, headers=headers, media_type=kind)
 
-    async def _open(self) -> tuple[Dash, WSGIMiddleware]:
+    async def _open(self) -> tuple[Dash, _Endpoint]:
         async with self._opening:
             if self._opened is None:
                 app = await run_in_threadpool(self._open_app)
@@ -147,6 +106,8 @@ class _Site:
 @lru_cache(maxsize=100)
 def _script(package: str, file: str, is_small: bool) -> bytes:
     body = pkgutil.get_data(package, file)
+    if body is None:
+        raise HTTPException(404)
     return gzip.compress(body, mtime=0) if is_small else body
 
 
@@ -154,6 +115,51 @@ def _to_prefix(request: Request) -> Response:
     return RedirectResponse(f"{request.url.path}/")
 
 
-def _add_headers(response):
+def _add_headers(response: FlaskResponse) -> FlaskResponse:
     response.headers.extend(_HEADERS)
     return response
+
+
+def guard(app: Dash) -> None:
+    """Let the application raise for what it refuses, so that the API reports it in its own shape."""
+    app.server.config["MAX_CONTENT_LENGTH"] = CALL_BYTES
+    app.server.register_error_handler(FlaskHTTPException, _refuse)
+
+    @app.server.before_request
+    def check() -> None:
+        if request.path == _PATH and not _is_call(request.get_json(), app.callback_map):
+            raise HTTPException(400)
+
+
+def _refuse(error: FlaskHTTPException) -> None:
+    raise HTTPException(error.code or 500)
+
+
+def _is_call(body: Any, callbacks: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Of a callback that the application has, with its inputs, states and outputs in their places."""
+    if not (isinstance(body, dict) and isinstance(output := body.get("output"), str) and output in callbacks):
+        return False
+    callback, changed = callbacks[output], body.get("changedPropIds", [])
+    return (
+        _are_parts(body.get("inputs"), len(callback["inputs"]))
+        and _are_parts(body.get("state", []), len(callback["state"]))
+        and (callback.get("no_output", False) or _are_outputs(body.get("outputs"), output))
+        and isinstance(changed, list)
+        and all(isinstance(name, str) for name in changed)
+    )
+
+
+def _are_outputs(outputs: Any, names: str) -> bool:
+    """`..a.b...c.d..` names several, anything else is one."""
+    return _are_parts(outputs, names.count("...") + 1) if names.startswith("..") else _are_parts([outputs], 1)
+
+
+def _are_parts(parts: Any, count: int) -> bool:
+    """So many properties of components, or lists of them where one stands for several."""
+    if not (isinstance(parts, list) and len(parts) == count):
+        return False
+    return all(all(map(_is_part, part)) if isinstance(part, list) else _is_part(part) for part in parts)
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("id"), str | dict) and isinstance(part.get("property"), str)

@@ -10,9 +10,10 @@ from dash import dcc, html
 
 from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.cards import card
+from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.editor import editor
 from mlops_assets.dashboards.grid import grid, places_of
-from mlops_assets.dashboards.library import Places, Shelf
+from mlops_assets.dashboards.library import PageList, Places
 from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import TimeRange
 from mlops_assets.dashboards.theme import DASHBOARDS, shell
@@ -31,7 +32,7 @@ RANGE_NAMES = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 day
 
 
 def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
-    """The page without a dashboard, which `shown` and its callback fill."""
+    """The page without a dashboard, which `content` and its callback fill."""
     actions = {"edit": "Edit", "new": "New", "reset-layout": "Reset layout", "again": "Read again"}
     tools = [
         html.Div(id="range-of-page"),
@@ -50,7 +51,7 @@ def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
             dcc.Store(id="shade"),
             dcc.Store(id="revision", data=0),
             dcc.Interval(id="tick", interval=30_000),
-            html.Nav(id="boards", **{"aria-label": "Dashboards"}),
+            html.Nav(id="boards", **attributes(aria_label="Dashboards")),
             html.Div(id="notice", role="status"),
             html.Div(id="content"),
             editor(sources),
@@ -59,16 +60,21 @@ def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
     )
 
 
-def navigation(shelf: Shelf, current: str | None) -> list[Component]:
+def address_of(slug: str) -> str:
+    """What follows the prefix in a page's address."""
+    return f"?board={slug}"
+
+
+def navigation(page_list: PageList, current: str | None) -> list[Component]:
     """A link to each page; pages of one file stand together."""
     links: list[Component] = []
     before = None
-    for page in shelf.pages:
+    for page in page_list.pages:
         if before is not None and before != page.file:
             links.append(html.Span(className="between"))
         before = page.file
-        look = "current" if page.slug == current else None
-        links.append(dcc.Link(page.board.title, href=DASHBOARDS + address_of(page.slug), className=look))
+        name = "current" if page.slug == current else None
+        links.append(dcc.Link(page.board.title, href=DASHBOARDS + address_of(page.slug), className=name))
     return links
 
 
@@ -83,16 +89,11 @@ def time_range(page: Page) -> Component:
         size="xs",
         w=112,
         allowDeselect=False,
-        **{"aria-label": "Time range"},
+        **attributes(aria_label="Time range"),
     )
 
 
-def address_of(slug: str) -> str:
-    """What follows the prefix in a page's address."""
-    return f"?board={slug}"
-
-
-def shown(page: Page, moved: Mapping[str, Places]) -> Component:
+def content(page: Page, moved: Mapping[str, Places]) -> Component:
     """The grid of a page, with empty cards."""
     cards = {name: card(page.slug, name, chart) for name, chart in page.board.charts.items()}
     return grid(page.slug, cards, places_of(page.board, moved))
@@ -102,6 +103,6 @@ def missing(slug: str) -> Component:
     return html.Div(["There is no dashboard named ", html.Code(slug), ". Choose one above."], className="message")
 
 
-def problems(shelf: Shelf) -> list[Component]:
+def problems(page_list: PageList) -> list[Component]:
     """What is wrong with files, above the charts."""
-    return [dmc.Alert(told, title="A dashboard is wrong", color="red", mb="sm") for told in shelf.problems.values()]
+    return [dmc.Alert(text, title="A dashboard is wrong", color="red", mb="sm") for text in page_list.problems.values()]

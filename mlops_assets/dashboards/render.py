@@ -1,4 +1,7 @@
-"""Draws one chart: reads its source, and gives what the card shows, a picture of it, or its data."""
+"""Renders one chart: reads its source, and gives what the card shows, a picture of it, or its data as CSV.
+
+Numbers and tables are components of their own; everything else is a figure.
+"""
 
 from __future__ import annotations
 
@@ -39,107 +42,18 @@ if TYPE_CHECKING:
     from mlops_assets.project import Project
 
 
-STATES = (
-    "status",
-    "outcome",
-    "state",
-    "decision",
-    "verdict",
-    "last_outcome",
-)  # columns whose values are shown as badges
+log = getLogger(__name__)
+# Columns whose values are shown as badges.
+STATES = ("status", "outcome", "state", "decision", "verdict", "last_outcome")
 LONGEST_CELL, WRAPPED = 160, 32  # characters: what is longer is cut off, and what is not short is wrapped
 
 
-def number(chart: Chart, data: ChartData, view: View) -> Component:
-    """The first metric large, the others below it."""
-    first, *others = data.values
-    row = data.frame.iloc[0]
-    shown = [html.Div(_number(row[first], chart, view), className="figure")]
-    if isinstance(row[first], datetime):
-        shown.append(html.Div(time_text(row[first], view.timezone), className="beside"))
-    shown += [html.Div(f"{name} {_number(row[name], chart, view)}", className="beside") for name in others]
-    return html.Div(shown, className="number")
-
-
-def table(data: ChartData, view: View) -> Component:
-    """Rows with one link each where the source has links, states as badges, numbers to the right."""
-    frame = data.frame
-    links = frame["link"] if "link" in frame else None
-    names = [name for name in frame if name != "link"]
-    numeric = {name: decimals_of(frame[name]) for name in names if frame[name].dtype.kind in "fi"}
-    head = [html.Th(name.replace("_", " "), className="right" if name in numeric else None) for name in names]
-    body = []
-    for place in range(len(frame)):
-        cells = []
-        for name in names:
-            value = frame[name].iloc[place]
-            shown = f"{value:,.{numeric[name]}f}" if name in numeric and value == value else _cell(name, value, view)
-            look = "right" if name in numeric else "long" if isinstance(value, str) and len(value) > WRAPPED else None
-            if links is not None and name == names[0] and links.iloc[place]:
-                shown = html.A(shown, href=links.iloc[place], target="_blank", rel="noopener")
-            cells.append(html.Td(shown, className=look))
-        body.append(html.Tr(cells))
-    rows = html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="rows")
-    return html.Div(rows, className="table")
-
-
-def as_figure(chart: Chart, data: ChartData, view: View) -> Figure:
-    """A table or number as a figure, which a browser can turn into a picture."""
-    figure = base_figure(view)
-    if chart.type == "number":
-        text = _number(data.frame.iloc[0][data.values[0]], chart, view)
-        figure["layout"]["annotations"] = [
-            {
-                "text": text,
-                "showarrow": False,
-                "font": {"size": 40},
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0.5,
-                "y": 0.5,
-            }
-        ]
-        figure["layout"] |= {"xaxis": {"visible": False}, "yaxis": {"visible": False}}
-        return figure
-    frame = data.frame.drop(columns=["link"], errors="ignore")
-    cells = [[_text(name, value, view) for value in frame[name]] for name in frame]
-    look = {"align": "left", "fill": {"color": "rgba(0,0,0,0)"}, "line": {"color": "#99999944"}}
-    head = {"values": [f"<b>{name.replace('_', ' ')}</b>" for name in frame]}
-    figure["data"].append({"type": "table", "header": head | look, "cells": {"values": cells, "height": 24} | look})
-    return figure
-
-
-def _number(value: Any, chart: Chart, view: View) -> str:
-    if isinstance(value, datetime):
-        return ago(value, view.now)
-    if isinstance(value, str):
-        return value
-    return number_text(value, unit_of(chart, view))
-
-
-def _cell(name: str, value: Any, view: View) -> Component | str:
-    if name in STATES and value in COLOUR_OF:
-        colour = MANTINE[COLOUR_OF[value]]
-        return dmc.Badge(value, color=colour, variant="light", size="sm", radius="sm", tt="none")
-    text = _text(name, value, view)
-    return text if len(text) <= LONGEST_CELL else html.Span(f"{text[: LONGEST_CELL - 1]}…", title=text)
-
-
-def _text(name: str, value: Any, view: View) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return time_text(value, view.timezone) if value == value else "–"
-    return "–" if value is None else value if isinstance(value, str) else number_text(value)
-
-
-log = getLogger(__name__)
 READING = "Reading … {rows} rows so far."
 PICTURE = {"width": 1000, "height": 560}
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedChart:
     """What a card shows, what can be chosen in it and is, and whether all was read."""
 
     body: Component
@@ -149,32 +63,32 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Artist:
+class ChartRenderer:
     """Draws charts from these sources; no error of theirs gets past it but as a message in the card."""
 
     sources: Mapping[str, Source]
     project: Project
     evidence: Evidence
 
-    def drawn(self, chart: Chart, view: View, choice: str | None = None) -> Drawn:
+    def render(self, chart: Chart, view: View, choice: str | None = None) -> RenderedChart:
+        """The chart; what is wrong with it or its source is said in its place."""
         try:
             reading = self.sources[chart.source].read()
-            drawn = self._drawn(chart, reading, view, choice)
-            return replace(drawn, body=outdated(drawn.body)) if reading.failure else drawn
+            rendered = self._render(chart, reading, view, choice)
+            return replace(rendered, body=outdated(rendered.body)) if reading.failure else rendered
         except MlopsError as error:
-            return Drawn(message(self.project.spec.redact(str(error)), is_error=True))
+            return RenderedChart(message(self.project.spec.redact(str(error)), is_error=True))
         except Exception as error:
-            told = self.project.spec.redact("".join(traceback.format_exception(error)))
-            log.error("chart '%s' failed:\n%s", chart.title, told)
-            return Drawn(
-                message(f"This chart failed ({type(error).__name__}); the server's log says more.", is_error=True)
-            )
+            trace = self.project.spec.redact("".join(traceback.format_exception(error)))
+            log.error("chart '%s' failed:\n%s", chart.title, trace)
+            text = f"This chart failed ({type(error).__name__}); the server's log says more."
+            return RenderedChart(message(text, is_error=True))
 
     def picture(self, chart: Chart, view: View, choice: str | None) -> Figure:
         """The chart as a figure with its title and a background; raises what drawing it raises."""
         reading = self.sources[chart.source].read()
-        if chart.type == "custom":
-            figure = self._custom(chart, reading, view, choice)[0]
+        if chart.plot is not None:
+            figure = self._custom(chart.plot, chart, reading, view, choice)[0]
         else:
             data = self._data(chart, reading, view)
             is_text = chart.type in ("table", "number")
@@ -189,30 +103,30 @@ class Artist:
         """The data of the chart as CSV with a header line."""
         source = self.sources[chart.source]
         frame = source.read().frame
-        if chart.type == "custom":
+        if chart.plot is not None:
             rows = rows_of(chart, source, frame, view)
-            shown = rows[[column.name for column in source.columns]]
+            table = rows[[column.name for column in source.columns]]
         else:
-            shown = data_of(chart, source, rows_of(chart, source, frame, view), view).frame
+            table = data_of(chart, source, rows_of(chart, source, frame, view), view).frame
         out = io.StringIO()
-        shown.to_csv(out, index=False)
+        table.to_csv(out, index=False)
         return out.getvalue()
 
-    def _drawn(self, chart: Chart, reading: Reading, view: View, choice: str | None) -> Drawn:
+    def _render(self, chart: Chart, reading: Reading, view: View, choice: str | None) -> RenderedChart:
         try:
-            if chart.type == "custom":
-                figure, choices, chosen = self._custom(chart, reading, view, choice)
-                return Drawn(graph(figure), choices, chosen, reading.complete)
+            if chart.plot is not None:
+                figure, choices, chosen = self._custom(chart.plot, chart, reading, view, choice)
+                return RenderedChart(graph(figure), choices, chosen, reading.complete)
             data = self._data(chart, reading, view)
         except Empty as empty:
-            return Drawn(message(str(empty)), complete=reading.complete)
+            return RenderedChart(message(str(empty)), complete=reading.complete)
         if chart.type == "number":
             body = number(chart, data, view)
         elif chart.type == "table":
             body = table(data, view)
         else:
             body = graph(draw(chart, data, view))
-        return Drawn(body, complete=reading.complete)
+        return RenderedChart(body, complete=reading.complete)
 
     def _data(self, chart: Chart, reading: Reading, view: View) -> ChartData:
         """What is drawn; raises Empty where that is nothing."""
@@ -225,9 +139,10 @@ class Artist:
         return data
 
     def _custom(
-        self, chart: Chart, reading: Reading, view: View, choice: str | None
-    ) -> tuple[Any, tuple[str, ...], str | None]:
-        plot, source = PLOTS[chart.plot], self.sources[chart.source]
+        self, plot_name: str, chart: Chart, reading: Reading, view: View, choice: str | None
+    ) -> tuple[Figure, tuple[str, ...], str | None]:
+        """The figure of a registered plot, what can be chosen in it, and what is."""
+        plot, source = PLOTS[plot_name], self.sources[chart.source]
         options = read_options(plot, chart.options)
         rows = rows_of(chart, source, reading.frame, view)
         if rows.empty:
@@ -255,3 +170,88 @@ def _nothing(chart: Chart, source: Source, reading: Reading, view: View) -> str:
 def _as_dictionary(figure: Any) -> Figure:
     """A plot may give Plotly's own object."""
     return figure if isinstance(figure, dict) else figure.to_plotly_json()
+
+
+def number(chart: Chart, data: ChartData, view: View) -> Component:
+    """The first metric large, the others below it."""
+    first, *others = data.values
+    row = data.frame.iloc[0]
+    lines = [html.Div(_number(row[first], chart, view), className="figure")]
+    if isinstance(row[first], datetime):
+        lines.append(html.Div(time_text(row[first], view.timezone), className="beside"))
+    lines += [html.Div(f"{name} {_number(row[name], chart, view)}", className="beside") for name in others]
+    return html.Div(lines, className="number")
+
+
+def table(data: ChartData, view: View) -> Component:
+    """Rows with one link each where the source has links, states as badges, numbers to the right."""
+    frame = data.frame
+    links = frame.get("link")
+    names = [str(name) for name in frame if name != "link"]
+    numeric = {name: decimals_of(frame[name]) for name in names if frame[name].dtype.kind in "fi"}
+    head = [html.Th(name.replace("_", " "), className="right" if name in numeric else None) for name in names]
+    body = []
+    for place in range(len(frame)):
+        cells = []
+        for name in names:
+            value = frame[name].iloc[place]
+            is_number = name in numeric and value == value
+            content = f"{value:,.{numeric[name]}f}" if is_number else _cell(name, value, view)
+            is_long = isinstance(value, str) and len(value) > WRAPPED
+            css_class = "right" if name in numeric else "long" if is_long else None
+            if links is not None and name == names[0] and links.iloc[place]:
+                content = html.A(content, href=links.iloc[place], target="_blank", rel="noopener")
+            cells.append(html.Td(content, className=css_class))
+        body.append(html.Tr(cells))
+    rows = html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="rows")
+    return html.Div(rows, className="table")
+
+
+def as_figure(chart: Chart, data: ChartData, view: View) -> Figure:
+    """A table or number as a figure, which a browser can turn into a picture."""
+    figure = base_figure(view)
+    if chart.type == "number":
+        text = _number(data.frame.iloc[0][data.values[0]], chart, view)
+        figure["layout"]["annotations"] = [
+            {
+                "text": text,
+                "showarrow": False,
+                "font": {"size": 40},
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0.5,
+                "y": 0.5,
+            }
+        ]
+        figure["layout"] |= {"xaxis": {"visible": False}, "yaxis": {"visible": False}}
+        return figure
+    names = [str(name) for name in data.frame if name != "link"]
+    cells = [[_text(value, view) for value in data.frame[name]] for name in names]
+    style = {"align": "left", "fill": {"color": "rgba(0,0,0,0)"}, "line": {"color": "#99999944"}}
+    head = {"values": [f"<b>{name.replace('_', ' ')}</b>" for name in names]}
+    figure["data"].append({"type": "table", "header": head | style, "cells": {"values": cells, "height": 24} | style})
+    return figure
+
+
+def _number(value: Any, chart: Chart, view: View) -> str:
+    if isinstance(value, datetime):
+        return ago(value, view.now)
+    if isinstance(value, str):
+        return value
+    return number_text(value, unit_of(chart, view))
+
+
+def _cell(name: str, value: Any, view: View) -> Component | str:
+    if name in STATES and value in COLOUR_OF:
+        colour = MANTINE[COLOUR_OF[value]]
+        return dmc.Badge(value, color=colour, variant="light", size="sm", radius="sm", tt="none")
+    text = _text(value, view)
+    return text if len(text) <= LONGEST_CELL else html.Span(f"{text[: LONGEST_CELL - 1]}…", title=text)
+
+
+def _text(value: Any, view: View) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return time_text(value, view.timezone) if value == value else "–"
+    return "–" if value is None else value if isinstance(value, str) else number_text(value)

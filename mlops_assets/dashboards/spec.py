@@ -124,15 +124,15 @@ class Chart(BoardPart):
 
     @field_validator("filters", mode="before")
     @classmethod
-    def _short_filters(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {column: _as_condition(value) for column, value in given.items()}
+    def _short_filters(cls, filters: Any) -> Any:
+        if not isinstance(filters, dict):
+            return filters
+        return {column: _as_condition(value) for column, value in filters.items()}
 
     @field_validator("group_by", mode="before")
     @classmethod
-    def _one_or_more(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, str) else given
+    def _one_or_more(cls, names: Any) -> Any:
+        return (names,) if isinstance(names, str) else names
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Chart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from mlops_assets.dashboards.chart_data import ROWS_AS_THEY_ARE, axis_of
@@ -38,7 +38,7 @@ def _problems(chart: Chart, sources: Mapping[str, Source], plots: Mapping[str, P
         sortable = {*_names(source), *(metric.name for metric in chart.metrics)}
         if chart.order.removeprefix("-") not in sortable:
             yield "order", _unknown(chart.order.removeprefix("-"), "a column or metric of this chart", sortable)
-    if chart.type == "custom":
+    if chart.plot is not None:
         if chart.plot not in plots:
             yield "plot", _unknown(chart.plot, "a registered plot", plots)
             return
@@ -74,7 +74,7 @@ def _names(source: Source) -> list[str]:
     return [column.name for column in source.columns if column.kind != "mapping"]
 
 
-def _unknown(name: str, what: str, known) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known)) or 'none'}"
+def _unknown(name: str, what: str, names: Collection[str]) -> str:
+    close = get_close_matches(name, list(names), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(names)) or 'none'}"
     return f"'{name}' is not {what}: {hint}"

@@ -1,4 +1,5 @@
-"""The look of every page that is made with Dash: colours, light and dark, the frame with its header, plots.
+"""The look of every page that is made with Dash: colours, light and dark, the frame with its header, plots; and the
+rules of the dashboards (`CSS`).
 
     app = new_app("Predict", prefix="/")               # a Dash application without layout; `mount.py` serves it
     app.layout = lambda: shell("Predict", "/", [...])  # MantineProvider, header, title, content
@@ -17,9 +18,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, html
+from dash import Dash, Input, dcc, html
 
 from mlops_assets.core.report.plots import BLUE, GREY, ORANGE
+from mlops_assets.dashboards.components import attributes
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -32,7 +34,7 @@ NAVIGATION = (("/", "Predict"), (DASHBOARDS, "Dashboards"), ("/docs/", "API docs
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', sans-serif"
 MONOSPACE = "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 SCHEME = Input("scheme", "computedColorScheme")
-GRAPH_CONFIG = {"displayModeBar": False, "responsive": True}  # for dcc.Graph
+GRAPH_CONFIG: dcc.Graph.Config = {"displayModeBar": False, "responsive": True}  # for dcc.Graph
 COLOURS: dict[Scheme, tuple[str, ...]] = {  # of series, in this order
     "light": (BLUE, ORANGE, "#4c9a6a", "#8a6fb0", "#c25b56", "#3d97a8", GREY),
     "dark": ("#6f9fd4", "#e8a25c", "#6fbd8d", "#ab94d2", "#de8883", "#6bbfce", "#a3a9b3"),
@@ -64,7 +66,6 @@ def new_app(title: str, prefix: str, *, css: str = "", on_error: Callable[[Excep
     app = Dash(
         "mlops_assets",
         title=title,
-        update_title=None,
         index_string=_INDEX.replace("</style>", f"{css}</style>"),
         on_error=on_error,
         requests_pathname_prefix=prefix,
@@ -72,11 +73,14 @@ def new_app(title: str, prefix: str, *, css: str = "", on_error: Callable[[Excep
         include_assets_files=False,
         add_log_handler=False,
     )
+    app.config.update_title = None  # the title stays while a callback works; as an argument it may not be None
     app.enable_dev_tools(debug=False)
     return app
 
 
-def shell(title: str, active: str, children: list[Component], *, subtitle: Any = None) -> dmc.MantineProvider:
+def shell(
+    title: str | Component, active: str, children: list[Component], *, subtitle: Any = None
+) -> dmc.MantineProvider:
     """A whole page: the header, in which the entry of NAVIGATION with the address `active` is marked, and the content
     under its title. `subtitle`: text or components in grey below the title.
     """
@@ -84,7 +88,7 @@ def shell(title: str, active: str, children: list[Component], *, subtitle: Any =
     if subtitle is not None:
         head.append(html.Div(subtitle, className="page-subtitle"))
     links = [
-        html.A(name, href=address, **({"aria-current": "page"} if address == active else {}))
+        html.A(name, href=address, **(attributes(aria_current="page") if address == active else {}))
         for address, name in NAVIGATION
     ]
     switch = dmc.ColorSchemeToggle(
@@ -94,7 +98,7 @@ def shell(title: str, active: str, children: list[Component], *, subtitle: Any =
         variant="subtle",
         color="gray",
         size="lg",
-        **{"aria-label": "Switch between light and dark"},
+        **attributes(aria_label="Switch between light and dark"),
     )
     top = [html.A(className="logo", href="/", title="mlops-assets"), html.Nav(links), switch]
     page = [html.Header(html.Div(top), className="top"), html.Main([html.Div(head, className="page-head"), *children])]
@@ -103,7 +107,7 @@ def shell(title: str, active: str, children: list[Component], *, subtitle: Any =
 
 def template(scheme: Scheme) -> dict[str, Any]:
     """A Plotly template. Its background is that of the page, and a swipe over a figure scrolls the page."""
-    axis = {"gridcolor": _LINES[scheme], "linecolor": _LINES[scheme], "zerolinecolor": _LINES[scheme]}
+    axis: dict[str, Any] = {"gridcolor": _LINES[scheme], "linecolor": _LINES[scheme], "zerolinecolor": _LINES[scheme]}
     axis |= {"ticks": "outside", "ticklen": 4, "tickcolor": "rgba(0,0,0,0)"}  # room between labels and bars
     axis |= {"automargin": True, "title": {"font": {"size": 12}, "standoff": 8}}
     layout = {
@@ -123,9 +127,9 @@ def template(scheme: Scheme) -> dict[str, Any]:
     return {"layout": layout}
 
 
-def _picture(drawn: str, colour: str = "black") -> str:
+def _picture(shapes: str, colour: str = "black") -> str:
     svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{colour}' "
-    svg += f"stroke-width='2' stroke-linecap='round'>{drawn}</svg>"
+    svg += f"stroke-width='2' stroke-linecap='round'>{shapes}</svg>"
     return "data:image/svg+xml," + svg.replace("#", "%23").replace("<", "%3C").replace(">", "%3E")
 
 

@@ -27,4 +27,6 @@ def test_the_plot_of_the_page_draws(shop_dashboards, view, tmp_path):
 
 def test_every_shipped_page_is_on_it(shop_dashboards):
     text = PAGE.read_text(encoding="utf-8")
-    assert [page.board.title for page in shop_dashboards.library.shelf().pages if page.board.title not in text] == []
+    assert [
+        page.board.title for page in shop_dashboards.library.page_list().pages if page.board.title not in text
+    ] == []

@@ -19,13 +19,13 @@ def test_no_chart_tells_a_hidden_name(deals):  # noqa: F811
     with deals.instance() as instance:
         dashboards = open_dashboards(project, instance, read_catalogue(project), Sampler(bytes))
         view = dashboards.view("light", "all", datetime.now(UTC))
-        for page in dashboards.library.shelf().pages:
+        for page in dashboards.library.page_list().pages:
             for chart in page.board.charts.values():
-                drawn = dashboards.artist.drawn(chart, view)
+                drawn = dashboards.renderer.render(chart, view)
                 while not drawn.complete:
-                    drawn = dashboards.artist.drawn(chart, view)
+                    drawn = dashboards.renderer.render(chart, view)
                 told.append(json.dumps([drawn.body, drawn.choices], cls=PlotlyJSONEncoder))
-                told.append(dashboards.artist.csv(chart, view))
+                told.append(dashboards.renderer.csv(chart, view))
     told.append(str([(path.name, path.read_bytes()) for path in (project.home / "dashboards").glob("*")]))
     assert "size" in "".join(told)
     assert [text for text in told if "Zq_" in text] == []

@@ -45,31 +45,31 @@ def test_there_are_dashboards_to_ship():
 def test_an_edit_stands_above_its_file_until_it_is_reset(library):
     library.save(BoardFile("mine", MINE.replace("Mine", "Edited")))
     assert library.is_edited("mine")
-    assert [page.board.title for page in library.shelf().pages] == ["Edited"]
+    assert [page.board.title for page in library.page_list().pages] == ["Edited"]
     library.reset("mine")
-    assert [page.board.title for page in library.shelf().pages] == ["Mine"]
+    assert [page.board.title for page in library.page_list().pages] == ["Mine"]
 
 
 def test_a_dashboard_made_in_the_browser_is_gone_when_it_is_reset(library):
     library.save(BoardFile("new", MINE))
     assert library.is_own("new") and not library.is_own("mine")
-    assert {page.slug for page in library.shelf().pages} == {"mine", "new"}
+    assert {page.slug for page in library.page_list().pages} == {"mine", "new"}
     library.reset("new")
-    assert {page.slug for page in library.shelf().pages} == {"mine"}
+    assert {page.slug for page in library.page_list().pages} == {"mine"}
 
 
 def test_a_wrong_file_loses_its_own_pages_and_is_told_of(library, tmp_path):
     (tmp_path / "boards" / "wrong.yaml").write_text("title: Wrong")
-    shelf = library.shelf()
-    assert [page.slug for page in shelf.pages] == ["mine"]
-    assert list(shelf.problems) == ["wrong"]
+    page_list = library.page_list()
+    assert [page.slug for page in page_list.pages] == ["mine"]
+    assert list(page_list.problems) == ["wrong"]
 
 
 def test_a_wrong_edit_is_passed_over_for_its_file(library):
     library._store.save_edit(BoardFile("mine", "title: what an older version had let pass"))
-    shelf = library.shelf()
-    assert [page.board.title for page in shelf.pages] == ["Mine"]
-    assert "mine.yaml: key charts" in shelf.problems["mine"]
+    page_list = library.page_list()
+    assert [page.board.title for page in page_list.pages] == ["Mine"]
+    assert "mine.yaml: key charts" in page_list.problems["mine"]
 
 
 def test_a_wrong_edit_is_not_saved(library):
@@ -85,9 +85,9 @@ def test_two_files_do_not_make_the_same_page(library):
 
 
 def test_a_file_that_changes_shows_at_the_next_look(library, tmp_path):
-    library.shelf()
+    library.page_list()
     (tmp_path / "boards" / "mine.yaml").write_text(MINE.replace("Mine", "Changed"))
-    assert library.shelf().pages[0].board.title == "Changed"
+    assert library.page_list().pages[0].board.title == "Changed"
 
 
 @pytest.mark.parametrize(

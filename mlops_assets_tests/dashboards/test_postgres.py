@@ -28,9 +28,9 @@ def test_every_chart_draws_what_is_kept_in_postgresql(new_shop, make_postgres, t
         view = dashboards.view("light", "all", datetime.now(UTC))
         empty = {}
         for slug in PAGES:
-            charts = dashboards.library.shelf().page(slug).board.charts
+            charts = dashboards.library.page_list().page(slug).board.charts
             for name, chart in charts.items():
-                while not (drawn := dashboards.artist.drawn(chart, view)).complete:
+                while not (drawn := dashboards.renderer.render(chart, view)).complete:
                     pass
                 shown = json.dumps(drawn.body, cls=PlotlyJSONEncoder, allow_nan=False)
                 assert "message wrong" not in shown, shown

@@ -34,9 +34,9 @@ EMPTY_PAGES = ("xgboost-training", "retraining", "prediction", "backtest")
 
 
 def test_the_pages_are_those_of_the_navigation(shop_dashboards):
-    shelf = shop_dashboards.library.shelf()
-    assert shelf.problems == {}
-    assert [page.slug for page in shelf.pages] == [
+    page_list = shop_dashboards.library.page_list()
+    assert page_list.problems == {}
+    assert [page.slug for page in page_list.pages] == [
         "overview",
         "data-preparation",
         "sklearn-training",
@@ -54,15 +54,15 @@ def test_the_pages_are_those_of_the_navigation(shop_dashboards):
 def test_every_chart_draws_or_says_what_to_do(shop_dashboards, slug, name):
     chart = shop_dashboards.chart(slug, name)
     view = shop_dashboards.view("dark", "all", datetime.now(UTC))
-    while not (drawn := shop_dashboards.artist.drawn(chart, view)).complete:
+    while not (drawn := shop_dashboards.renderer.render(chart, view)).complete:
         pass
     shown = json.dumps(drawn.body, cls=PlotlyJSONEncoder, allow_nan=False)
     assert "message wrong" not in shown, shown
     is_empty = '"className": "message"' in shown
     assert not is_empty or name in EMPTY or slug in EMPTY_PAGES, shown
-    assert shop_dashboards.artist.csv(chart, view)
+    assert shop_dashboards.renderer.csv(chart, view)
     if not is_empty:
-        figure = shop_dashboards.artist.picture(chart, view, drawn.choice)
+        figure = shop_dashboards.renderer.picture(chart, view, drawn.choice)
         json.dumps(figure, cls=PlotlyJSONEncoder, allow_nan=False)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from mlops_assets.dashboards.evidence import Explained
+from mlops_assets.dashboards.evidence import ExplainedRows
 from mlops_assets.dashboards.format import base_figure, number_text, shortened
 from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
 
 NO_CHAMPION = "There is no champion to explain yet: `mlops-assets run` ends with the gate's verdict."
 
 
-class Many(Options):
+class Features(Options):
+    """What the plots of contributions take."""
+
     features: int = Field(12, ge=1, le=40, description="Features that are shown, those that matter most.")
 
 
-@plot("contribution_bars", "Mean size of each feature's contribution (SHAP bar).", options=Many)
+@plot("contribution_bars", "Mean size of each feature's contribution (SHAP bar).", options=Features)
 def contribution_bars(request: PlotRequest) -> Figure:
     explained = explained_champion(request)
     names, values = _most(explained, request.options.features)
@@ -30,7 +32,7 @@ def contribution_bars(request: PlotRequest) -> Figure:
 @plot(
     "beeswarm",
     "Contribution of each feature on each row, coloured by the feature's value (SHAP beeswarm).",
-    options=Many,
+    options=Features,
 )
 def beeswarm(request: PlotRequest) -> Figure:
     explained = explained_champion(request)
@@ -45,16 +47,16 @@ def beeswarm(request: PlotRequest) -> Figure:
     scale = [[0, request.view.palette[0]], [1, request.view.palette[1]]]
     shade, x, y = np.concatenate(colour), np.concatenate(place).round(5), np.concatenate(height).round(3)
     ranked = {"color": shade[shade == shade].tolist(), "cmin": 0, "cmax": 1, "colorscale": scale}
-    for known, look in ((shade != shade, {"color": request.view.palette[6]}), (shade == shade, ranked)):
-        points = {"x": x[known].tolist(), "y": y[known].tolist(), "hovertemplate": "%{x:.4g}<extra></extra>"}
-        marker = {"size": 4, "opacity": 0.75} | look
+    for chosen, style in ((shade != shade, {"color": request.view.palette[6]}), (shade == shade, ranked)):
+        points = {"x": x[chosen].tolist(), "y": y[chosen].tolist(), "hovertemplate": "%{x:.4g}<extra></extra>"}
+        marker = {"size": 4, "opacity": 0.75} | style
         figure["data"].append({"type": "scatter", "mode": "markers", "marker": marker} | points)
     ticks = {"tickvals": list(range(len(names))), "ticktext": _short(names[::-1]), "zeroline": False}
     figure["layout"]["yaxis"] = ticks | {"range": [-0.6, len(names) - 0.4]}
     ends = zip(("low", "high"), request.view.palette, strict=False)
-    told = " to ".join(f"<span style='color:{colour}'>● {end}</span>" for end, colour in ends) + " value of the feature"
+    dots = " to ".join(f"<span style='color:{colour}'>● {end}</span>" for end, colour in ends)
     corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
-    figure["layout"]["annotations"] = [corner | {"text": told, "showarrow": False}]
+    figure["layout"]["annotations"] = [corner | {"text": f"{dots} value of the feature", "showarrow": False}]
     figure["layout"]["margin"] |= {"t": 24}
     return figure
 
@@ -78,17 +80,17 @@ def rows_to_choose(request: PlotRequest) -> list[str]:
 @plot(
     "waterfall",
     "How the contributions of one row add up to its prediction (SHAP waterfall).",
-    options=Many,
+    options=Features,
     choices=rows_to_choose,
 )
 def waterfall(request: PlotRequest) -> Figure:
     explained = explained_champion(request)
-    row = int(np.flatnonzero(explained.rows == int(request.choice.rpartition("row ")[2].rstrip(")")))[0])
+    row = int(np.flatnonzero(explained.rows == int(request.chosen.rpartition("row ")[2].rstrip(")")))[0])
     contributions = explained.contributions
     values, base = contributions.values[row], float(contributions.base[row])
     order = np.argsort(-np.abs(values))
-    shown, rest = order[: request.options.features - 1], order[request.options.features - 1 :]
-    steps = [(_with_value(contributions.names[place], explained, row), float(values[place])) for place in shown]
+    largest, rest = order[: request.options.features - 1], order[request.options.features - 1 :]
+    steps = [(_with_value(contributions.names[place], explained, row), float(values[place])) for place in largest]
     if len(rest):
         steps.append((f"{len(rest)} others", float(values[rest].sum())))
     figure = base_figure(request.view, x_title=request.view.unit)
@@ -99,7 +101,7 @@ def waterfall(request: PlotRequest) -> Figure:
         "measure": ["absolute", *["relative"] * len(steps), "total"],
         "text": [number_text(base), *(f"{value:+.3g}" for _, value in steps), number_text(base + values.sum())],
     }
-    look = {
+    style = {
         "orientation": "h",
         "textposition": "outside",
         "cliponaxis": False,
@@ -109,7 +111,7 @@ def waterfall(request: PlotRequest) -> Figure:
         "connector": {"line": {"color": palette[6], "width": 1}},
         "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
     }
-    figure["data"] = [{"type": "waterfall"} | bars | look]
+    figure["data"] = [{"type": "waterfall"} | bars | style]
     path = base + np.cumsum([0.0, *(value for _, value in steps)])
     room = 0.3 * (np.ptp(path) or 1)
     figure["layout"]["xaxis"] |= {"range": [float(path.min() - room), float(path.max() + room)]}
@@ -117,7 +119,7 @@ def waterfall(request: PlotRequest) -> Figure:
     return figure
 
 
-def explained_champion(request: PlotRequest) -> Explained:
+def explained_champion(request: PlotRequest) -> ExplainedRows:
     """Raises Empty where there is no champion."""
     explained = request.evidence.explained()
     if explained is None:
@@ -125,7 +127,7 @@ def explained_champion(request: PlotRequest) -> Explained:
     return explained
 
 
-def _most(explained: Explained, count: int) -> tuple[list[str], np.ndarray]:
+def _most(explained: ExplainedRows, count: int) -> tuple[list[str], np.ndarray]:
     """The features with the largest mean contribution, and their values (rows, count)."""
     contributions = explained.contributions
     order = np.argsort(-np.abs(contributions.values).mean(axis=0))[:count]
@@ -136,14 +138,14 @@ def _swarm(values: np.ndarray) -> np.ndarray:
     """Offsets (n,) within ±0.38 so that points in the same place stand beside each other."""
     bins = np.digitize(values, np.linspace(values.min(), values.max(), 80))
     rank = np.zeros(len(values))
-    for each in np.unique(bins):
-        inside = np.flatnonzero(bins == each)
+    for number in np.unique(bins):
+        inside = np.flatnonzero(bins == number)
         steps = np.arange(len(inside))
         rank[inside] = np.where(steps % 2, 1, -1) * ((steps + 1) // 2)
     return 0.38 * rank / max(np.abs(rank).max(), 8)
 
 
-def _value_of(feature: str, explained: Explained) -> np.ndarray | None:
+def _value_of(feature: str, explained: ExplainedRows) -> np.ndarray | None:
     """The feature's values where it is an input or a part of a time; None where it is made of several."""
     from mlops_assets.core.features.derive import derive
 
@@ -156,13 +158,13 @@ def _relative(values: np.ndarray | None, count: int) -> np.ndarray:
     """Ranks in [0, 1]; NaN, which is drawn grey, where values have no order."""
     if values is None:
         return np.full(count, np.nan)
-    known = np.isfinite(values)
+    finite = np.isfinite(values)
     ranks = np.full(count, np.nan)
-    ranks[known] = values[known].argsort().argsort() / max(known.sum() - 1, 1)
+    ranks[finite] = values[finite].argsort().argsort() / max(finite.sum() - 1, 1)
     return ranks
 
 
-def _with_value(feature: str, explained: Explained, row: int) -> str:
+def _with_value(feature: str, explained: ExplainedRows, row: int) -> str:
     values = _value_of(feature, explained)
     if values is None:
         values = explained.columns.get(feature)
@@ -176,5 +178,5 @@ def _with_value(feature: str, explained: Explained, row: int) -> str:
 
 def _short(names: list[str]) -> list[str]:
     """Names that leave room for the bars; two that begin alike stay two."""
-    shown = [shortened(name) for name in names]
-    return [name if shown.count(short) > 1 else short for name, short in zip(names, shown, strict=True)]
+    short_names = [shortened(name) for name in names]
+    return [name if short_names.count(short) > 1 else short for name, short in zip(names, short_names, strict=True)]

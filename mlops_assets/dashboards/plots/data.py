@@ -21,6 +21,8 @@ def columns_to_choose(request: PlotRequest) -> list[str]:
 
 
 class Months(Options):
+    """What `distributions` takes."""
+
     before: int = Field(3, ge=1, le=12, description="Months before the newest one that it is compared with.")
 
 
@@ -31,7 +33,7 @@ class Months(Options):
     choices=columns_to_choose,
 )
 def distributions(request: PlotRequest) -> Figure:
-    name = request.choice
+    name = request.chosen
     months = sorted(set(request.rows["month"]))
     newest, before = months[-1], months[-1 - request.options.before : -1]
     now = _values(request, name, [newest])
@@ -41,7 +43,7 @@ def distributions(request: PlotRequest) -> Figure:
     figure["layout"]["yaxis"]["tickformat"] = ".0%"
     palette = request.view.palette
     parts = [(label, now, palette[0])] + ([(f"{before[0]} to {before[-1]}", then, palette[1])] if before else [])
-    parts = [(told, values, colour) for told, values, colour in parts if len(values)]
+    parts = [part for part in parts if len(part[1])]
     if not parts:
         raise Empty(f"`{name}` has no value in these months.")
     whole = np.concatenate([values for _, values, _ in parts])
@@ -55,14 +57,14 @@ def distributions(request: PlotRequest) -> Figure:
 
 def _values(request: PlotRequest, name: str, months: list[str]) -> np.ndarray:
     """The column's known values in the months; of a time the hour."""
-    found = []
+    arrays = []
     for month in months:
         table = request.evidence.clean_table(month)
         if table is None:
             raise Empty(WHERE_IT_IS)
         if name in table.column_names and name != ROW_ID:
-            found.append(table.column(name).drop_null().to_numpy())
-    values = np.concatenate(found) if found else np.empty(0)
+            arrays.append(table.column(name).drop_null().to_numpy())
+    values = np.concatenate(arrays) if arrays else np.empty(0)
     if values.dtype.kind == "M":
         return (values.astype("datetime64[h]").astype(int) % 24).astype(float)
     spec = request.project.spec
@@ -71,12 +73,12 @@ def _values(request: PlotRequest, name: str, months: list[str]) -> np.ndarray:
 
 
 def _categories(figure: Figure, parts: list, whole: np.ndarray) -> None:
-    known, counts = np.unique(whole, return_counts=True)
-    shown = known[np.argsort(-counts)][:CATEGORIES]
-    for told, values, colour in parts:
-        shares = [float((values == each).mean()) for each in shown]
-        bars = {"x": [shortened(each) for each in shown], "y": shares, "marker": {"color": colour}}
-        figure["data"].append({"type": "bar", "name": told} | bars)
+    names, counts = np.unique(whole, return_counts=True)
+    frequent = names[np.argsort(-counts)][:CATEGORIES]
+    for label, values, colour in parts:
+        shares = [float((values == name).mean()) for name in frequent]
+        bars = {"x": [shortened(name) for name in frequent], "y": shares, "marker": {"color": colour}}
+        figure["data"].append({"type": "bar", "name": label} | bars)
     figure["layout"]["xaxis"]["type"] = "category"
 
 
@@ -84,12 +86,12 @@ def _numbers(figure: Figure, parts: list, whole: np.ndarray) -> None:
     """Steps between the outermost thousandths: a few wild values must not push all others into one bin."""
     low, high = np.quantile(whole, [0.001, 0.999])
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    for told, values, colour in parts:
+    for label, values, colour in parts:
         counts = np.histogram(values.astype(float), edges)[0]
         line = {
             "x": edges.tolist(),
             "y": [*(counts / len(values)).tolist(), 0],
             "line": {"shape": "hv", "color": colour},
         }
-        figure["data"].append({"type": "scatter", "mode": "lines", "name": told, "fill": "tozeroy"} | line)
+        figure["data"].append({"type": "scatter", "mode": "lines", "name": label, "fill": "tozeroy"} | line)
         figure["data"][-1]["fillcolor"] = f"{colour}33"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlops_assets.core.columns import Columns, take
-from mlops_assets.dashboards.evidence import Explained
+from mlops_assets.dashboards.evidence import ExplainedRows
 from mlops_assets.dashboards.format import base_figure
 from mlops_assets.dashboards.plots.contributions import explained_champion
 from mlops_assets.dashboards.plots.registry import Empty, Figure, PlotRequest, plot
@@ -33,7 +33,7 @@ def partial_dependence(request: PlotRequest) -> Figure:
     The thin lines are of single rows.
     """
     explained = explained_champion(request)
-    name, features = request.choice, explained.model.spec.features
+    name, features = request.chosen, explained.model.spec.features
     is_category = name in features.categories and name not in features.numeric
     columns = take(explained.columns, np.arange(min(MOST_ROWS, len(explained.y))))
     values = _frequent(columns[name]) if is_category else _across(columns[name])
@@ -48,12 +48,12 @@ def partial_dependence(request: PlotRequest) -> Figure:
     return figure
 
 
-def _predict(explained: Explained, columns: Columns, name: str, values: np.ndarray) -> np.ndarray:
+def _predict(explained: ExplainedRows, columns: Columns, name: str, values: np.ndarray) -> np.ndarray:
     """Predictions (values, rows) of the rows with each value put in."""
     count = len(columns[name])
-    asked: Columns = {alias: np.tile(column, len(values)) for alias, column in columns.items()}
-    asked[name] = np.repeat(values, count)
-    return explained.model.predict_columns(asked).reshape(len(values), count)
+    varied: Columns = {alias: np.tile(column, len(values)) for alias, column in columns.items()}
+    varied[name] = np.repeat(values, count)
+    return explained.model.predict_columns(varied).reshape(len(values), count)
 
 
 def _bars(figure: Figure, request: PlotRequest, values: np.ndarray, lines: np.ndarray) -> None:
@@ -76,7 +76,7 @@ def _curves(figure: Figure, request: PlotRequest, values: np.ndarray, lines: np.
     figure["data"].append({"type": "scatter", "mode": "lines", "name": "mean"} | mean)
 
 
-def _weight(name: str, explained: Explained, sizes: np.ndarray) -> float:
+def _weight(name: str, explained: ExplainedRows, sizes: np.ndarray) -> float:
     """The contributions of the features that an input is part of."""
     names = explained.contributions.names
     return float(sum(size for feature, size in zip(names, sizes, strict=True) if name in feature))
@@ -84,9 +84,9 @@ def _weight(name: str, explained: Explained, sizes: np.ndarray) -> float:
 
 def _frequent(values: np.ndarray) -> np.ndarray:
     """The most frequent values of a category."""
-    known = values[values != np.array(None)] if values.dtype == object else values[np.isfinite(values)]
-    found, counts = np.unique(known, return_counts=True)
-    return found[np.argsort(-counts, kind="stable")][:MOST_CATEGORIES]
+    present = values[values != np.array(None)] if values.dtype == object else values[np.isfinite(values)]
+    distinct, counts = np.unique(present, return_counts=True)
+    return distinct[np.argsort(-counts, kind="stable")][:MOST_CATEGORIES]
 
 
 def _across(values: np.ndarray) -> np.ndarray:
@@ -94,5 +94,5 @@ def _across(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "M":
         day = np.sort(values[~np.isnat(values)])[len(values) // 2].astype("datetime64[D]")
         return (day + np.arange(24).astype("timedelta64[h]")).astype(values.dtype)
-    known = values[np.isfinite(values)]
-    return np.unique(np.quantile(known, np.linspace(0.01, 0.99, GRID))) if len(known) else known
+    finite = values[np.isfinite(values)]
+    return np.unique(np.quantile(finite, np.linspace(0.01, 0.99, GRID))) if len(finite) else finite

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from pydantic import Field
 
 from mlops_assets.core.monitor.performance import MOST_CATEGORIES, THIRDS, main_category
-from mlops_assets.dashboards.evidence import Judged
+from mlops_assets.dashboards.evidence import JudgedRows
 from mlops_assets.dashboards.format import GREY, are_months, base_figure, listed, shortened
 from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
 
@@ -23,8 +25,8 @@ def residuals_by_segment(request: PlotRequest) -> Figure:
         errors = judged.errors[rows]
         low, q1, median, q3, high = np.quantile(errors, [0.05, 0.25, 0.5, 0.75, 0.95])
         box = {"q1": [q1], "median": [median], "q3": [q3], "lowerfence": [low], "upperfence": [high]}
-        look = {"marker": {"color": palette[group]}, "line": {"width": 1.5}, "name": f"{name}: {rows.sum():,} rows"}
-        figure["data"].append({"type": "box", "x": [shortened(name)], "mean": [errors.mean()]} | box | look)
+        style = {"marker": {"color": palette[group]}, "line": {"width": 1.5}, "name": f"{name}: {rows.sum():,} rows"}
+        figure["data"].append({"type": "box", "x": [shortened(name)], "mean": [errors.mean()]} | box | style)
     figure["layout"]["xaxis"] = {"type": "category"}
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0}
     figure["layout"]["shapes"] = [zero | {"line": {"color": palette[GREY], "width": 1, "dash": "dot"}}]
@@ -32,6 +34,8 @@ def residuals_by_segment(request: PlotRequest) -> Figure:
 
 
 class Bins(Options):
+    """What `interval_calibration` takes."""
+
     bins: int = Field(10, ge=2, le=30, description="Parts of the predicted range, with as many rows each.")
 
 
@@ -101,14 +105,14 @@ def realised_and_promised(request: PlotRequest) -> Figure:
     return figure
 
 
-def _judged(request: PlotRequest) -> Judged:
+def _judged(request: PlotRequest) -> JudgedRows:
     judged = request.evidence.judged()
     if judged is None:
         raise Empty(NOT_JUDGED)
     return judged
 
 
-def _segments(request: PlotRequest, judged: Judged):
+def _segments(request: PlotRequest, judged: JudgedRows) -> Iterator[tuple[int, str, np.ndarray]]:
     """Group, name and rows (n,) of each part: thirds of the prediction, then the main category's frequent values."""
     prediction = judged.answers.prediction
     third = np.searchsorted(np.quantile(prediction, [1 / 3, 2 / 3]), prediction, side="right")
@@ -119,7 +123,7 @@ def _segments(request: PlotRequest, judged: Judged):
     if category is None:
         return
     values = judged.columns[category].astype(str)
-    known, counts = np.unique(values, return_counts=True)
-    for value in known[np.argsort(-counts)][:MOST_CATEGORIES]:
+    names, counts = np.unique(values, return_counts=True)
+    for value in names[np.argsort(-counts)][:MOST_CATEGORIES]:
         if (values == value).sum() >= FEWEST:
             yield 1, f"{category} {value.removesuffix('.0')}", values == value

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlops_assets.project import Project
 
 Figure = dict[str, Any]
+Draw = Callable[["PlotRequest"], Any]  # gives a Figure, or Plotly's own object
 
 
 class Options(BaseModel):
@@ -53,6 +54,13 @@ class PlotRequest:
     project: Project
     evidence: Evidence
 
+    @property
+    def chosen(self) -> str:
+        """The choice, of a plot that offers some; raises Empty where there is nothing to choose from."""
+        if self.choice is None:
+            raise Empty("There is nothing to choose from.")
+        return self.choice
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -60,7 +68,7 @@ class Plot:
 
     name: str
     description: str
-    draw: Callable[[PlotRequest], Any]
+    draw: Draw
     options: type[Options] = Options
     choices: Callable[[PlotRequest], list[str]] | None = None
 
@@ -74,31 +82,33 @@ def plot(
     *,
     options: type[Options] = Options,
     choices: Callable[[PlotRequest], list[str]] | None = None,
-) -> Callable:
+) -> Callable[[Draw], Draw]:
     """Register a function as the plot of this name; another of the same name is replaced."""
 
-    def register(draw: Callable[[PlotRequest], Any]) -> Callable[[PlotRequest], Any]:
+    def register(draw: Draw) -> Draw:
         PLOTS[name] = Plot(name, description, draw, options, choices)
         return draw
 
     return register
 
 
-def read_options(chosen: Plot, given: Mapping[str, Any]) -> Options:
+def read_options(plot: Plot, values: Mapping[str, Any]) -> Options:
     """Checked options; raises SpecError naming the one that is wrong."""
     try:
-        return chosen.options.model_validate(given)
+        return plot.options.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        known = ", ".join(chosen.options.model_fields) or "none"
-        raise SpecError(f"options.{place}: {message} (options of {chosen.name}: {known})") from None
+        names = ", ".join(plot.options.model_fields) or "none"
+        raise SpecError(f"options.{place}: {message} (options of {plot.name}: {names})") from None
 
 
 def load_folder(folder: Path) -> None:
     """Run the Python files of the user's folder, which register plots; raises SpecError naming a file that fails."""
     for path in sorted(folder.glob("*.py")):
         spec = importlib.util.spec_from_file_location(f"mlops_dashboards_{path.stem}", path)
+        if spec is None or spec.loader is None:
+            raise SpecError(f"{path.name} cannot be run: it is no Python file")
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)

@@ -10,6 +10,7 @@ from pydantic import Field
 from mlops_assets.dashboards.format import base_figure, shortened
 from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
 from mlops_assets.dashboards.sources.mlflow import parameters_of
+from mlops_assets.dashboards.sources.source import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,8 @@ def searches(request: PlotRequest) -> list[str]:
 
 
 class Lines(Options):
+    """What `parallel_coordinates` takes."""
+
     best: int = Field(MOST_TRIALS, ge=2, le=2_000, description="Trials that are drawn, those with the lowest loss.")
 
 
@@ -91,7 +94,7 @@ def _trials_of(request: PlotRequest, most: int) -> tuple[pd.DataFrame, list[dict
     if len(rows) < FEWEST_TRIALS:
         raise Empty(f"{len(rows)} trial(s) say little: set `MLOPS_MAX_TRIALS` to {FEWEST_TRIALS} or more.")
     rows = rows.nsmallest(most, "loss")
-    table = [parameters_of(row) for row in rows.itertuples(index=False)]
+    table = [parameters_of(row) for row in records(rows)]
     if not _varied(table):
         raise Empty("This search varies no parameter.")
     return rows, table
@@ -115,8 +118,8 @@ def _scaled_any(values: list) -> tuple[np.ndarray, dict[float, str]]:
     names = sorted({str(value) for value in values})
     step = 1 / max(len(names) - 1, 1)
     heights = np.array([names.index(str(value)) * step for value in values])
-    shown = names if len(names) <= LABELS else [names[0], names[-1]]
-    return heights, {names.index(name) * step: name for name in shown}
+    labelled = names if len(names) <= LABELS else [names[0], names[-1]]
+    return heights, {names.index(name) * step: name for name in labelled}
 
 
 def _scaled(values: np.ndarray) -> tuple[np.ndarray, dict[float, str]]:
@@ -134,14 +137,14 @@ def _lines(request: PlotRequest, trials: pd.DataFrame, heights: np.ndarray, loss
     best_first = np.argsort(loss, kind="stable")
     traces = []
     for part, places in enumerate(reversed(np.array_split(best_first, SHADES))):
-        x = (list(range(heights.shape[1])) + [None]) * len(places)
+        x = [*range(heights.shape[1]), None] * len(places)
         y = [value for place in places for value in [*heights[place].tolist(), None]]
         is_best = part == SHADES - 1
         line = {"color": palette[1] if is_best else palette[0], "width": 1.6 if is_best else 1}
-        told = [f"trial {trials['trial'].iloc[place]:.0f}: {loss[place]:.4g}" for place in places]
-        text = [label for label in told for _ in range(heights.shape[1] + 1)]
-        look = {"opacity": 0.25 + 0.15 * part, "hoverinfo": "text", "text": text, "showlegend": False}
-        traces.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line} | look)
+        labels = [f"trial {trials['trial'].iloc[place]:.0f}: {loss[place]:.4g}" for place in places]
+        text = [label for label in labels for _ in range(heights.shape[1] + 1)]
+        style = {"opacity": 0.25 + 0.15 * part, "hoverinfo": "text", "text": text, "showlegend": False}
+        traces.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line} | style)
     return traces
 
 

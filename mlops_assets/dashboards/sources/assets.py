@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
 from mlops_assets.dashboards.sources.runs import model_type_of
-from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns
+from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns, none_where_missing, records
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -57,8 +57,8 @@ def asset_sources(
     instance: dg.DagsterInstance, project: Project, catalogue: Catalogue, runs: Callable[[], Reading]
 ) -> list[Source]:
     """`materialisations`, `numbers` and `checks`; of each asset and each check the newest 2,000."""
-    made = _Materialisations(instance, project, catalogue)
-    events = Feed("materialisations", made.read, COLUMNS, most=MOST_OF_AN_ASSET * 20)
+    store = _Materialisations(instance, project, catalogue)
+    events = Feed("materialisations", store.read, COLUMNS, most=MOST_OF_AN_ASSET * 20)
     materialisations = Derived(lambda frame: with_latest(frame, "asset", "partition"), events.reading)
     numbers = Derived(_numbers, materialisations.reading)
     evaluated = Feed("checks", _Checks(instance, project, catalogue).read, CHECKS, most=MOST_OF_A_CHECK * 20)
@@ -94,17 +94,19 @@ def with_latest(frame: pd.DataFrame, *keys: str) -> pd.DataFrame:
 def _with_partition(checks: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Dagster writes down the partition with the run, and not with the check."""
     of_run = checks["run"].map(runs.set_index("id")["partition"])
-    partition = checks["partition"].where(checks["partition"].notna(), of_run).astype(object)
-    return with_latest(checks.assign(partition=partition.where(partition.notna(), None)), "asset", "check", "partition")
+    partition = none_where_missing(checks["partition"].where(checks["partition"].notna(), of_run))
+    return with_latest(checks.assign(partition=partition), "asset", "check", "partition")
 
 
 def plain(value: Any) -> Any:
     """A metadata value as plain Python; None where it is a plot, a schema or some other thing that is no value."""
-    found = getattr(value, "value", None)
+    content = getattr(value, "value", None)
     kind = type(value).__name__
     if kind in ("IntMetadataValue", "FloatMetadataValue", "BoolMetadataValue", "JsonMetadataValue", "UrlMetadataValue"):
-        return found
-    return found if kind == "TextMetadataValue" and len(found) <= LONGEST_TEXT else None
+        return content
+    if kind == "TextMetadataValue" and isinstance(content, str) and len(content) <= LONGEST_TEXT:
+        return content
+    return None
 
 
 def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +114,7 @@ def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
     names = ("time", "asset", "partition", "model_type", "latest")
     rows = [
         {**{name: getattr(row, name) for name in names}, "name": name.removeprefix("dagster/"), "value": value}
-        for row in frame.itertuples(index=False)
+        for row in records(frame)
         for name, value in row.details.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
@@ -125,32 +127,33 @@ class _Materialisations:
         self._url = project.settings.dagster_url.rstrip("/")
         self._xgboost = next(iter(project.xgboost_types), "XGBoost")
 
-    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
-        newest = known["id"].astype("int64").groupby(known["asset"]).max().to_dict() if len(known) else {}
+    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+        newest = (
+            known_rows["id"].astype("int64").groupby(known_rows["asset"]).max().to_dict() if len(known_rows) else {}
+        )
         for key in self._instance.get_asset_keys():
             yield from self._of_asset(key, newest.get(key.to_user_string()))
 
     def _of_asset(self, key: dg.AssetKey, after: int | None) -> Iterator[list[dict]]:
         from dagster import AssetRecordsFilter
 
-        wanted, cursor, left = AssetRecordsFilter(key, after_storage_id=after), None, MOST_OF_AN_ASSET
+        selection, cursor, left = AssetRecordsFilter(key, after_storage_id=after), None, MOST_OF_AN_ASSET
         while left > 0:
-            page = self._instance.fetch_materializations(wanted, limit=PAGE, cursor=cursor)
-            yield [self._row(record) for record in page.records]
+            page = self._instance.fetch_materializations(selection, limit=PAGE, cursor=cursor)
+            yield [self._row(record, made) for record in page.records if (made := record.asset_materialization)]
             if not page.has_more:
                 return
             cursor, left = page.cursor, left - PAGE
 
-    def _row(self, record) -> dict:
-        made = record.asset_materialization
-        asset = made.asset_key.to_user_string()
-        details = {name: plain(value) for name, value in made.metadata.items() if name != "recipe"}
-        model_type = model_type_of(made.partition, asset, self._xgboost)
+    def _row(self, record: dg.EventLogRecord, materialisation: dg.AssetMaterialization) -> dict:
+        asset = materialisation.asset_key.to_user_string()
+        details = {name: plain(value) for name, value in materialisation.metadata.items() if name != "recipe"}
+        model_type = model_type_of(materialisation.partition, asset, self._xgboost)
         return {
             "id": str(record.storage_id),
             "time": _moment(record.timestamp),
             "asset": asset,
-            "partition": made.partition,
+            "partition": materialisation.partition,
             "model_type": model_type or details.get("model_type"),
             "group": self._groups.get(asset),
             "computed": details.get("recomputed", True),
@@ -165,43 +168,44 @@ class _Checks:
         self._instance, self._checks = instance, catalogue.checks
         self._url = project.settings.dagster_url.rstrip("/")
 
-    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
+    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
         """Newest first, up to a page that holds a known one: a check is written down when it is planned, and later
-        once more with its result."""
-        ids = set(known["id"])
+        once more with its result.
+        """
+        known_ids = set(known_rows["id"])
         for asset, name in self._checks:
-            yield from self._of_check(asset, name, ids)
+            yield from self._of_check(asset, name, known_ids)
 
-    def _of_check(self, asset: str, name: str, known: set[str]) -> Iterator[list[dict]]:
+    def _of_check(self, asset: str, name: str, known_ids: set[str]) -> Iterator[list[dict]]:
         from dagster import AssetCheckKey, AssetKey
 
         key, cursor, left = AssetCheckKey(AssetKey(asset.split("/")), name), None, MOST_OF_A_CHECK
         while left > 0:
             page = self._instance.event_log_storage.get_asset_check_execution_history(key, PAGE, cursor)
-            yield [self._row(record) for record in page if record.event and record.event.asset_check_evaluation]
-            if len(page) < PAGE or known & {str(record.id) for record in page}:
+            events = [(record, record.event.asset_check_evaluation) for record in page if record.event]
+            yield [self._row(record, evaluation) for record, evaluation in events if evaluation]
+            if len(page) < PAGE or known_ids & {str(record.id) for record in page}:
                 return
             cursor, left = page[-1].id, left - PAGE
 
-    def _row(self, record) -> dict:
-        found = record.event.asset_check_evaluation
-        asset = found.asset_key.to_user_string()
-        failed = "failed" if found.severity.value == "ERROR" else "warned"
+    def _row(self, record: Any, evaluation: dg.AssetCheckEvaluation) -> dict:
+        asset = evaluation.asset_key.to_user_string()
+        failed = "failed" if evaluation.severity.value == "ERROR" else "warned"
         return {
             "id": str(record.id),
             "time": _moment(record.event.timestamp),
             "asset": asset,
-            "check": found.check_name,
-            "partition": found.partition or record.partition,
-            "passed": found.passed,
-            "outcome": "passed" if found.passed else failed,
-            "description": found.description,
+            "check": evaluation.check_name,
+            "partition": evaluation.partition or record.partition,
+            "passed": evaluation.passed,
+            "outcome": "passed" if evaluation.passed else failed,
+            "description": evaluation.description,
             "run": record.run_id,
             "link": f"{self._url}/assets/{asset}?view=checks",
         }
 
 
-def _moment(seconds: float):
+def _moment(seconds: float) -> pd.Timestamp:
     from pandas import Timestamp
 
     return Timestamp(seconds, unit="s", tz="UTC")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops_assets.dashboards.catalogue import Automation, Catalogue
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
-from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns
+from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns, records
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -62,10 +62,10 @@ def automation_sources(
         return Reading(_automation(instance, catalogue, reading.frame, datetime.now(UTC)), reading.complete)
 
     def freshness() -> Reading:
-        reading = made.reading()
+        reading = newest.reading()
         return Reading(_freshness(catalogue, reading.frame, datetime.now(UTC)), reading.complete)
 
-    made = Derived(lambda frame: frame.groupby("asset")["time"].max(), materialisations)
+    newest = Derived(lambda frame: frame.groupby("asset")[["time"]].max(), materialisations)
     return [
         Source(
             "ticks",
@@ -109,18 +109,18 @@ class _Ticks:
     def __init__(self, instance: dg.DagsterInstance, redact: Callable[[str], str]) -> None:
         self._instance, self._redact = instance, redact
 
-    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
-        newest = known.groupby("name")["time"].max().to_dict()
+    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+        newest = known_rows.groupby("name")["time"].max().to_dict()
         for state in self._instance.all_instigator_state():
             since = newest.get(state.instigator_name)
             after = since.timestamp() - OVERLAP_SECONDS if since is not None else None
-            found = self._instance.get_ticks(
+            ticks = self._instance.get_ticks(
                 state.instigator_origin_id, state.selector_id, after=after, limit=MOST_TICKS
             )
-            yield [self._row(tick.tick_id, tick.tick_data) for tick in found]
+            yield [self._row(tick.tick_id, tick.tick_data) for tick in ticks]
 
-    def _row(self, number: int, tick) -> dict:
-        told = tick.error.message if tick.error else tick.skip_reason
+    def _row(self, number: int, tick: Any) -> dict:
+        reason = tick.error.message if tick.error else tick.skip_reason
         return {
             "id": str(number),
             "time": datetime.fromtimestamp(tick.timestamp, UTC),
@@ -129,38 +129,38 @@ class _Ticks:
             "outcome": OUTCOME[tick.status.value],
             "runs": len(tick.run_ids),
             "seconds": tick.end_timestamp - tick.timestamp if tick.end_timestamp else None,
-            "reason": self._redact(" ".join(told.split())) if told else None,
+            "reason": self._redact(" ".join(reason.split())) if reason else None,
         }
 
 
 def _automation(instance: dg.DagsterInstance, catalogue: Catalogue, ticks: pd.DataFrame, now: datetime) -> pd.DataFrame:
     states = {state.instigator_name: state for state in instance.all_instigator_state()}
-    last = ticks.groupby("name").tail(1).set_index("name")
+    last = {tick.name: tick for tick in records(ticks.groupby("name").tail(1))}
     rows = []
-    for known in catalogue.automations:
-        state = states.get(known.name)
-        tick = last.loc[known.name] if known.name in last.index else None
+    for automation in catalogue.automations:
+        state = states.get(automation.name)
+        tick = last.get(automation.name)
         off = state is not None and state.status.value == "STOPPED"
-        at = None if tick is None else tick["time"]
+        at = None if tick is None else tick.time
         rows.append(
             {
-                "name": known.name,
-                "kind": known.kind,
+                "name": automation.name,
+                "kind": automation.kind,
                 "status": "never started" if state is None else "off" if off else "on",
-                "every": known.cron or _span(known.seconds or 0),
+                "every": automation.cron or _span(automation.seconds or 0),
                 "last_tick": at,
-                "last_outcome": None if tick is None else tick["outcome"],
-                "last_reason": None if tick is None else tick["reason"],
-                "next_tick": None if off else next_tick(known, at, now),
+                "last_outcome": None if tick is None else tick.outcome,
+                "last_reason": None if tick is None else tick.reason,
+                "next_tick": None if off else next_tick(automation, at, now),
             }
         )
     return as_frame(rows, AUTOMATION)
 
 
-def _freshness(catalogue: Catalogue, made: pd.Series, now: datetime) -> pd.DataFrame:
+def _freshness(catalogue: Catalogue, newest: pd.DataFrame, now: datetime) -> pd.DataFrame:
     rows = []
     for asset, (warn_days, stale_days) in catalogue.fresh_days.items():
-        at = made.get(asset)
+        at = newest["time"].get(asset)
         age = None if at is None else (now - at).total_seconds() / 86_400
         row = {"asset": asset, "state": "never made", "made": at, "age_days": age, "stale_days": stale_days}
         if age is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.prepare.cleaning import ROW_ID
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
-from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns
+from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,27 +17,6 @@ if TYPE_CHECKING:
 
 
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
-
-
-def profile(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """A row for each column: rows, share of missing values, distinct values, and of numbers mean and quantiles."""
-    for name in table.column_names:
-        if name != ROW_ID:
-            yield {"column": name, "rows": table.num_rows} | _of_column(table.column(name))
-
-
-def _of_column(values: pa.ChunkedArray) -> dict[str, Any]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    count = len(values) or 1
-    if pa.types.is_floating(values.type):
-        values = pc.if_else(pc.is_finite(values), values, None)  # a NaN is missing too
-    told = {"missing": values.null_count / count, "distinct": pc.count_distinct(values).as_py()}
-    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
-        found = pc.quantile(values, list(QUANTILES.values())).to_pylist()
-        told |= dict(zip(QUANTILES, found, strict=True)) | {"mean": pc.mean(values).as_py()}
-    return told
 
 
 MOST_MONTHS = 36  # whose rows are looked at
@@ -106,17 +85,17 @@ def _months(frame: pd.DataFrame) -> pd.DataFrame:
     raw = {row.partition: row for row in _latest(frame, "raw_data")}
     rows = []
     for clean in _latest(frame, "clean_data"):
-        told = clean.details
+        details = clean.details
         before = raw[clean.partition].details.get("dagster/row_count") if clean.partition in raw else None
-        dropped = told.get("rows_dropped")
+        dropped = details.get("rows_dropped")
         rows.append(
             {
                 "month": clean.partition,
                 "raw_rows": before,
-                "rows": told.get("dagster/row_count"),
+                "rows": details.get("dagster/row_count"),
                 "dropped": dropped,
                 "dropped_share": dropped / before if before and dropped is not None else None,
-                "target_mean": told.get("target_mean"),
+                "target_mean": details.get("target_mean"),
                 "made": clean.time,
             }
         )
@@ -132,9 +111,9 @@ def _dropped(frame: pd.DataFrame) -> pd.DataFrame:
     return as_frame(sorted(rows, key=lambda row: row["month"]), DROPPED)
 
 
-def _latest(frame: pd.DataFrame, asset: str) -> Iterator:
+def _latest(frame: pd.DataFrame, asset: str) -> Iterator[Any]:
     """The newest materialisation of each partition."""
-    return frame[(frame["asset"] == asset) & frame["latest"]].itertuples(index=False)
+    return records(frame[(frame["asset"] == asset) & frame["latest"]])
 
 
 class _Profiles:
@@ -143,17 +122,38 @@ class _Profiles:
     def __init__(self, project: Project, materialisations: Callable[[], Reading]) -> None:
         self._project, self._materialisations = project, materialisations
 
-    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
-        paths = set(known["path"])
+    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+        paths = set(known_rows["path"])
         frame = self._materialisations().frame
         for asset in ("clean_data", "raw_data"):
-            made = sorted(_latest(frame, asset), key=lambda row: row.partition)[-MOST_MONTHS:]
-            for row in reversed(made):
+            months = sorted(_latest(frame, asset), key=lambda row: row.partition)[-MOST_MONTHS:]
+            for row in reversed(months):
                 path = row.details.get("path")
                 if path not in paths and self._project.storage.exists(path):
                     yield list(self._rows(asset, row.partition, path))
 
     def _rows(self, asset: str, month: str, path: str) -> Iterator[dict]:
-        about = {"month": month, "table": asset, "path": path}
+        identity = {"month": month, "table": asset, "path": path}
         for row in profile(self._project.storage.read_table(path)):
-            yield {"id": f"{asset}/{month}/{row['column']}"} | about | row
+            yield {"id": f"{asset}/{month}/{row['column']}"} | identity | row
+
+
+def profile(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """A row for each column: rows, share of missing values, distinct values, and of numbers mean and quantiles."""
+    for name in table.column_names:
+        if name != ROW_ID:
+            yield {"column": name, "rows": table.num_rows} | _of_column(table.column(name))
+
+
+def _of_column(values: pa.ChunkedArray) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    count = len(values) or 1
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_finite(values), values, None)  # a NaN is missing too
+    numbers = {"missing": values.null_count / count, "distinct": pc.count_distinct(values).as_py()}
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        quantiles = pc.quantile(values, list(QUANTILES.values())).to_pylist()
+        numbers |= dict(zip(QUANTILES, quantiles, strict=True)) | {"mean": pc.mean(values).as_py()}
+    return numbers

@@ -1,4 +1,7 @@
-"""Feeds: rows of a store that are read once, then only as far as they are newer, in a thread of their own."""
+"""Feeds: rows of a store that are read once, then only as far as they are newer, in a thread of their own.
+
+`Snapshot` keeps the rows of a slow store on disk; `Derived` is a table made of the rows of feeds.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,12 @@ from mlops_assets.dashboards.sources.source import Column, Reading, as_frame, ty
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+REST_SECONDS = 5.0  # between two looks at a store: the charts of a page share one
+MERGE_SECONDS = 5.0  # between two tables of what a long look has brought so far
+WRITE_SECONDS = 600.0  # between two snapshots
+PATIENCE = 2.0  # seconds from the beginning of a look that charts wait for its end, before they show what is there
 
 
 @dataclass(frozen=True)
@@ -52,14 +61,8 @@ class Snapshot:
 
     @property
     def path(self) -> Path:
-        told = "\n".join([self.store, *(f"{column.name} {column.kind}" for column in self.columns)])
-        return self.folder / f"{self.name}-{sha256(told.encode()).hexdigest()[:12]}.parquet"
-
-
-REST_SECONDS = 5.0  # between two looks at a store: the charts of a page share one
-MERGE_SECONDS = 5.0  # between two tables of what a long look has brought so far
-WRITE_SECONDS = 600.0  # between two snapshots
-PATIENCE = 2.0  # seconds from the beginning of a look that charts wait for its end, before they show what is there
+        identity = "\n".join([self.store, *(f"{column.name} {column.kind}" for column in self.columns)])
+        return self.folder / f"{self.name}-{sha256(identity.encode()).hexdigest()[:12]}.parquet"
 
 
 class Feed:
@@ -68,6 +71,13 @@ class Feed:
     `read` is given the rows known so far and yields lists of rows, the newest first: all there are where none are
     known, else those that are new or have changed since. It may raise; the next call tells the error.
     """
+
+    _parts: list[pd.DataFrame]
+    _marks: dict[str, int]  # of each row as it was read last
+    _whole: bool  # all that there is was read once
+    _failure: Exception | None  # of the last look
+    _due: float  # the next look, on the monotonic clock
+    _look: Event | None  # the look at the store that is under way: set once it has ended
 
     def __init__(
         self,
@@ -104,9 +114,9 @@ class Feed:
             if self._look is None and monotonic() >= self._due:
                 self._look, self._began = Event(), monotonic()
                 Thread(target=self._work, args=(self._look,), name=f"feed {self.name}", daemon=True).start()
-            look, passed = self._look, monotonic() - self._began
-        if look:
-            look.wait(max(0, patience - passed))
+            ended, passed = self._look, monotonic() - self._began
+        if ended is not None:
+            ended.wait(max(0, patience - passed))
         with self._lock:
             frame = self._frame()
             if self._failure and frame.empty:
@@ -115,25 +125,26 @@ class Feed:
 
     def _begin(self) -> None:
         self._parts = [as_frame([], self.columns)]
-        self._marks: dict[str, int] = {}  # of each row as it was read last
-        self._whole = False  # all that there is was read once
-        self._failure: Exception | None = None
+        self._marks = {}
+        self._whole = False
+        self._failure = None
         self._began = self._due = self._write_due = self._merge_due = 0.0
-        self._look: Event | None = None
+        self._look = None
 
-    def _work(self, look: Event) -> None:
-        failure = known = changed = None
+    def _work(self, ended: Event) -> None:
+        failure: Exception | None = None
+        known = changed = None
         try:
             with self._lock:
                 known = self._frame() if self._whole else as_frame([], self.columns)
             for rows in self._read(known):
                 with self._lock:
-                    if self._look is look:  # else everything was forgotten meanwhile
+                    if self._look is ended:  # else everything was forgotten meanwhile
                         self._take(rows)
         except Exception as error:
             failure = error
         with self._lock:
-            if self._look is look:
+            if self._look is ended:
                 self._failure, self._look = failure, None
                 self._whole = self._whole or failure is None
                 self._due = monotonic() + REST_SECONDS
@@ -141,7 +152,7 @@ class Feed:
         if self._snapshot and changed is not None and monotonic() >= self._write_due:
             self._write_due = monotonic() + WRITE_SECONDS
             self._snapshot.write(changed)
-        look.set()
+        ended.set()
 
     def _take(self, rows: Sequence[dict]) -> None:
         marks = {row["id"]: hash(repr(row)) for row in rows}
@@ -171,14 +182,14 @@ class Derived:
         self._make, self._sources = make, sources
         self._lock = Lock()
         self._from: tuple[pd.DataFrame, ...] = ()
-        self._made: pd.DataFrame | None = None
+        self._table: pd.DataFrame | None = None
 
     def reading(self) -> Reading:
         readings = [source() for source in self._sources]
         frames = tuple(reading.frame for reading in readings)
         with self._lock:
-            if self._made is None or any(new is not old for new, old in zip(frames, self._from, strict=True)):
-                self._made, self._from = self._make(*frames), frames
-            made = self._made
+            if self._table is None or any(new is not old for new, old in zip(frames, self._from, strict=True)):
+                self._table, self._from = self._make(*frames), frames
+            table = self._table
         failures = [reading.failure for reading in readings if reading.failure]
-        return Reading(made, all(reading.complete for reading in readings), failures[0] if failures else None)
+        return Reading(table, all(reading.complete for reading in readings), failures[0] if failures else None)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.dashboards.sources.feeds import Derived, Feed, Snapshot
-from mlops_assets.dashboards.sources.source import Source, as_frame, columns, typed
+from mlops_assets.dashboards.sources.source import Source, as_frame, columns, records, typed
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
+    from mlflow.store.entities import PagedList
 
     from mlops_assets.project import Project
 
@@ -105,11 +106,13 @@ class _Runs:
     def __init__(self, project: Project) -> None:
         self._tracking = project.tracking
 
-    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
+    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
         since = ""
-        if len(known):
-            newest = known["time"].max()
-            recent = known[(known["status"] == "running") & (known["time"] > newest - LONGEST_RUN)]["time"]
+        if len(known_rows):
+            newest = known_rows["time"].max()
+            recent = known_rows[(known_rows["status"] == "running") & (known_rows["time"] > newest - LONGEST_RUN)][
+                "time"
+            ]
             begun = min([newest - OVERLAP, *recent])
             since = f"attributes.start_time >= {int(begun.timestamp() * 1000)}"
         token, left = None, MOST_RUNS
@@ -120,7 +123,7 @@ class _Runs:
                 return
             left -= PAGE
 
-    def _page(self, filter_string: str, token: str | None) -> list[Run]:
+    def _page(self, filter_string: str, token: str | None) -> PagedList[Run]:
         tracking = self._tracking
         with tracking.errors("list runs"):
             return tracking.client.search_runs(
@@ -195,7 +198,7 @@ def _metrics(frame: pd.DataFrame) -> pd.DataFrame:
             "name": name,
             "value": value,
         }
-        for run in frame.itertuples(index=False)
+        for run in records(frame)
         for name, value in json.loads(run.metrics).items()
     ]
     return as_frame(rows, METRICS)

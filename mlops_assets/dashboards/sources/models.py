@@ -1,4 +1,7 @@
-"""Sources of what the gate and the monitoring found out: leaderboards, decisions, realised errors, drift."""
+"""Sources of how good models are: leaderboards, decisions and promotions, realised errors, drift, backtests.
+
+All but promotions, which the registry knows, come from the metadata of what was materialised.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
-from mlops_assets.dashboards.sources.source import Column, Reading, Source, as_frame, columns
+from mlops_assets.dashboards.sources.source import Column, Reading, Source, as_frame, columns, records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.registry import Promotion
 
 
+MOST_PROMOTIONS = 10_000
 LEADERBOARD = columns(
     time="time: When the gate judged.",
     role="text: candidate, champion (the one before) or baseline.",
@@ -91,6 +95,17 @@ BACKTEST = columns(
     rows="number: Rows of the month.",
     latest="flag: Of the newest backtest.",
 )
+PROMOTIONS = columns(
+    time="time: When it became champion.",
+    until="time: When it ceased to be; empty for the present one.",
+    version="text: Version of the registered model.",
+    model_type="text: Model type.",
+    reason="text: Why it became champion.",
+    days="number: How long it was champion, or has been so far.",
+    current="flag: It is champion now.",
+    link="text: Its page in MLflow.",
+)
+_ID = columns(id="text: Version and time.")
 _PERFORMANCE_NAMES = {
     "rows": "dagster/row_count",
     "rmse": "realised_rmse",
@@ -150,100 +165,90 @@ def model_sources(materialisations: Callable[[], Reading]) -> list[Source]:
     ]
 
 
-def _leaderboard(frame: pd.DataFrame) -> Iterator[dict]:
-    for made in _of(frame, "champion_model"):
-        if made.computed:
-            about = {"time": made.time, "judged_on": made.details.get("judged_on"), "latest": made.latest_computed}
-            for row in made.details.get("leaderboard_rows", ()):
-                yield row | about | {"version": _text(row["version"])}
-
-
-def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
-    for made in _of(frame, "champion_model"):
-        if made.computed or made.details.get("decision") == "rolled back":
-            told = made.details
-            about = {"champion": told.get("champion_type"), "version": _text(told.get("champion_version"))}
-            yield told | about | {"time": made.time, "link": made.link, "latest": made.latest_computed}
-
-
-def _performance(frame: pd.DataFrame) -> Iterator[dict]:
-    for made in _of(frame, "model_performance"):
-        told = made.details | {name: made.details.get(key) for name, key in _PERFORMANCE_NAMES.items()}
-        about = {"time": made.time, "month": made.partition, "version": _text(told["version"])}
-        yield told | about | {"latest": made.latest}
-
-
-def _drift(frame: pd.DataFrame) -> Iterator[dict]:
-    for made in _of(frame, "drift_report"):
-        about = {"time": made.time, "month": made.partition, "latest": made.latest}
-        for row in made.details.get("drift_rows", ()):
-            yield row | about | {"strength": row["value"] / row["limit"]}
-
-
-def _backtest(frame: pd.DataFrame) -> Iterator[dict]:
-    for made in _of(frame, "backtest_report"):
-        if made.computed:
-            about = {"time": made.time, "latest": made.latest_computed}
-            for row in made.details.get("backtest_rows", ()):
-                yield row | about
-
-
-def _of(frame: pd.DataFrame, asset: str) -> Iterator[Any]:
-    """Materialisations of an asset, oldest first; `latest_computed` marks the last one that computed something."""
-    own = frame[frame["asset"] == asset]
-    computed = own["computed"]
-    last = own[computed].index.max() if computed.any() else None
-    yield from own.assign(latest_computed=own.index == last).itertuples(index=False)
-
-
-def _text(version: int | None) -> str | None:
-    return None if not version else str(version)
-
-
-MOST_REIGNS = 10_000
-COLUMNS = columns(
-    time="time: When it became champion.",
-    until="time: When it ceased to be; empty for the present one.",
-    version="text: Version of the registered model.",
-    model_type="text: Model type.",
-    reason="text: Why it became champion.",
-    days="number: How long it was champion, or has been so far.",
-    current="flag: It is champion now.",
-    link="text: Its page in MLflow.",
-)
-_ID = columns(id="text: Version and time.")
-
-
 def promotions_source(project: Project) -> Source:
     """`promotions`: one row for each time that a version became champion."""
-    feed = Feed("promotions", _Reigns(project).read, COLUMNS + _ID, most=MOST_REIGNS)
+    feed = Feed("promotions", _Promotions(project).read, PROMOTIONS + _ID, most=MOST_PROMOTIONS)
     return Source(
         name="promotions",
         description="Who was champion when, one row each time.",
-        columns=COLUMNS,
+        columns=PROMOTIONS,
         read=feed.reading,
         empty="There is no champion yet: `mlops-assets run` ends with the gate's verdict.",
         forget=feed.forget,
     )
 
 
-class _Reigns:
+def _leaderboard(frame: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(frame, "champion_model"):
+        if report.computed:
+            shared = {
+                "time": report.time,
+                "judged_on": report.details.get("judged_on"),
+                "latest": report.latest_computed,
+            }
+            for row in report.details.get("leaderboard_rows", ()):
+                yield row | shared | {"version": _text(row["version"])}
+
+
+def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(frame, "champion_model"):
+        if report.computed or report.details.get("decision") == "rolled back":
+            details = report.details
+            champion = {"champion": details.get("champion_type"), "version": _text(details.get("champion_version"))}
+            yield details | champion | {"time": report.time, "link": report.link, "latest": report.latest_computed}
+
+
+def _performance(frame: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(frame, "model_performance"):
+        numbers = report.details | {name: report.details.get(key) for name, key in _PERFORMANCE_NAMES.items()}
+        identity = {"time": report.time, "month": report.partition, "version": _text(numbers["version"])}
+        yield numbers | identity | {"latest": report.latest}
+
+
+def _drift(frame: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(frame, "drift_report"):
+        shared = {"time": report.time, "month": report.partition, "latest": report.latest}
+        for row in report.details.get("drift_rows", ()):
+            yield row | shared | {"strength": row["value"] / row["limit"]}
+
+
+def _backtest(frame: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(frame, "backtest_report"):
+        if report.computed:
+            shared = {"time": report.time, "latest": report.latest_computed}
+            for row in report.details.get("backtest_rows", ()):
+                yield row | shared
+
+
+def _of(frame: pd.DataFrame, asset: str) -> Iterator[Any]:
+    """Materialisations of an asset, oldest first; `latest_computed` marks the last one that computed something."""
+    reports = frame[frame["asset"] == asset]
+    computed = reports["computed"]
+    last = reports[computed].index.max() if computed.any() else None
+    yield from records(reports.assign(latest_computed=reports.index == last))
+
+
+def _text(version: int | None) -> str | None:
+    return None if not version else str(version)
+
+
+class _Promotions:
     def __init__(self, project: Project) -> None:
         self._registry = project.registry
 
-    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
-        yield [self._row(reign) for reign in self._registry.history()]
+    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+        yield [self._row(promotion) for promotion in self._registry.history()]
 
-    def _row(self, reign: Promotion) -> dict:
-        days = ((reign.until or datetime.now(UTC)) - reign.since).total_seconds() / 86_400
+    def _row(self, promotion: Promotion) -> dict:
+        days = ((promotion.until or datetime.now(UTC)) - promotion.since).total_seconds() / 86_400
         return {
-            "id": f"{reign.version}@{reign.since.isoformat()}",
-            "time": reign.since,
-            "until": reign.until,
-            "version": str(reign.version),
-            "model_type": reign.model_type,
-            "reason": reign.reason,
+            "id": f"{promotion.version}@{promotion.since.isoformat()}",
+            "time": promotion.since,
+            "until": promotion.until,
+            "version": str(promotion.version),
+            "model_type": promotion.model_type,
+            "reason": promotion.reason,
             "days": round(days, 2),
-            "current": reign.until is None,
-            "link": self._registry.tracking.model_version_url(self._registry.model_name, reign.version),
+            "current": promotion.until is None,
+            "link": self._registry.tracking.model_version_url(self._registry.model_name, promotion.version),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ def model_type_of(partition: str | None, asset: str, xgboost: str) -> str | None
     return None if partition is None or partition == SNAPSHOT or _MONTH.fullmatch(partition) else partition
 
 
-def started_by(tags: dict[str, str]) -> str:
+def started_by(tags: Mapping[str, str]) -> str:
     """Who started a run: what our own starters wrote down, else what Dagster did."""
     if who := tags.get("mlops/started_by"):
         return who
@@ -85,8 +85,8 @@ class _Runs:
         self._url = project.settings.dagster_url.rstrip("/")
         self._xgboost = next(iter(project.xgboost_types), "XGBoost")
 
-    def read(self, known: pd.DataFrame) -> Iterator[list[dict]]:
-        return self._changed(known["updated"].max() - OVERLAP) if len(known) else self._all()
+    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+        return self._changed(known_rows["updated"].max() - OVERLAP) if len(known_rows) else self._all()
 
     def _all(self) -> Iterator[list[dict]]:
         cursor, left = None, MOST_RUNS
@@ -103,14 +103,14 @@ class _Runs:
         records = self._instance.get_run_records(RunsFilter(updated_after=since.to_pydatetime()), limit=MOST_RUNS)
         yield [self._row(record) for record in records]
 
-    def _row(self, record) -> dict:
+    def _row(self, record: dg.RunRecord) -> dict:
         run, tags = record.dagster_run, record.dagster_run.tags
         chosen = tuple(sorted(key.to_user_string() for key in run.asset_selection or ()))
         assets = chosen or self._jobs.get(run.job_name, ())
         partition, asset = tags.get("dagster/partition"), ", ".join(assets)
-        asked, begun, ended = record.create_timestamp, record.start_time, record.end_time
+        created, started, ended = record.create_timestamp, record.start_time, record.end_time
         return {
-            "time": asked,
+            "time": created,
             "id": run.run_id,
             "job": "assets" if run.job_name.startswith("__") else run.job_name,
             "asset": asset or None,
@@ -118,8 +118,8 @@ class _Runs:
             "model_type": model_type_of(partition, asset, self._xgboost),
             "status": STATUS[run.status.value],
             "started_by": started_by(tags),
-            "seconds": ended - begun if begun and ended else None,
-            "waited": max(begun - asked.timestamp(), 0) if begun else None,
+            "seconds": ended - started if started and ended else None,
+            "waited": max(started - created.timestamp(), 0) if started else None,
             "retraining": tags.get("mlops/retraining"),
             "link": f"{self._url}/runs/{run.run_id}",
             "updated": record.update_timestamp,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["time", "number", "text", "flag", "mapping"]
-DTYPES = {"time": "datetime64[ns, UTC]", "number": "float64", "text": "object", "flag": "bool", "mapping": "object"}
+DTYPES: dict[Kind, str] = {
+    "time": "datetime64[ns, UTC]",
+    "number": "float64",
+    "text": "object",
+    "flag": "bool",
+    "mapping": "object",
+}
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,19 @@ class Source:
 
 def columns(**described: str) -> tuple[Column, ...]:
     """Columns from keywords: `seconds="number: How long it took."`."""
-    made = []
+    declared = []
     for name, text in described.items():
         kind, _, description = text.partition(": ")
-        made.append(Column(name, kind, description))
-    return tuple(made)
+        declared.append(Column(name, _kind(kind), description))
+    return tuple(declared)
+
+
+def _kind(text: str) -> Kind:
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    for kind in kinds:
+        if kind == text:
+            return kind
+    raise ValueError(f"'{text}' is no kind of a column: write one of {', '.join(kinds)}")
 
 
 def as_frame(rows: Sequence[dict], declared: Sequence[Column]) -> pd.DataFrame:
@@ -68,15 +82,27 @@ def typed(frame: pd.DataFrame, declared: Sequence[Column]) -> pd.DataFrame:
     """The declared columns, in this order and of these types; times become UTC."""
     import pandas as pd
 
-    made = {}
+    typed_columns = {}
     for column in declared:
-        values = frame[column.name]
+        values, dtype = frame[column.name], pd.api.types.pandas_dtype(DTYPES[column.kind])
         if column.kind == "time":
-            made[column.name] = pd.to_datetime(values, utc=True).astype(DTYPES["time"])
+            typed_columns[column.name] = pd.to_datetime(values, utc=True).astype(dtype)
         elif column.kind == "flag":
-            made[column.name] = values.eq(True)  # what is missing is not true
+            typed_columns[column.name] = values.eq(True)  # what is missing is not true
         elif column.kind == "text":
-            made[column.name] = values.astype(object).where(values.notna(), None)
+            typed_columns[column.name] = none_where_missing(values)
         else:
-            made[column.name] = values.astype(DTYPES[column.kind])
-    return pd.DataFrame(made, index=frame.index)
+            typed_columns[column.name] = values.astype(dtype)
+    return pd.DataFrame(typed_columns, index=frame.index)
+
+
+def none_where_missing(values: pd.Series) -> pd.Series:
+    """The values as objects, with None where one is missing."""
+    objects = values.astype(object)
+    objects[values.isna()] = None
+    return objects
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a table, with their columns as attributes."""
+    return frame.itertuples(index=False)

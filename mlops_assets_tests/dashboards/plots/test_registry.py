@@ -20,11 +20,11 @@ def request_of(shop_dashboards, view):
     """A function that gives what a plot is asked for, with its default options and first choice."""
 
     def make(name, rows=None, choice=None, **options):
-        chosen, artist = PLOTS[name], shop_dashboards.artist
+        chosen, renderer = PLOTS[name], shop_dashboards.renderer
         rows = shop_dashboards.sources["promotions"].read().frame if rows is None else rows
-        asked = PlotRequest(rows, read_options(chosen, options), None, view, artist.project, artist.evidence)
+        asked = PlotRequest(rows, read_options(chosen, options), None, view, renderer.project, renderer.evidence)
         choices = chosen.choices(asked) if chosen.choices else [None]
-        return PlotRequest(rows, asked.options, choice or choices[0], view, artist.project, artist.evidence)
+        return PlotRequest(rows, asked.options, choice or choices[0], view, renderer.project, renderer.evidence)
 
     return make
 
