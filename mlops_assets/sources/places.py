@@ -69,7 +69,7 @@ class LocalPlace:
     @contextmanager
     def open(self, file: File, version: str) -> Iterator[BinaryIO]:
         try:
-            stream = _local_path(file.uri).open("rb")  # noqa: SIM115 - closed below, where errors are not of opening
+            stream = _local_path(file.uri).open("rb")  # closed below, where errors are not of opening
         except OSError as error:
             raise SourceError(f"{file.label} cannot be read ({type(error).__name__})") from None
         with stream:
