@@ -156,14 +156,17 @@ def _journal(project: Project, shared: Recipe) -> "Path":
 def _read(project: Project, record: Record) -> "Month":
     from mlops_assets.core.columns import from_table
     from mlops_assets.core.judge.backtest_models import Month
+    from mlops_assets.core.judge.clusters import clusterings
     from mlops_assets.core.monitor.drift import Dropped
-    from mlops_assets.core.prepare.cleaning import TARGET
+    from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 
-    names = [*project.spec.inputs(), TARGET]
+    spec = project.spec
+    names = [*kept_columns(spec), TARGET]
     columns = from_table(project.storage.read_table(record.stored_path, names), names)
     y = columns.pop(TARGET)
+    together = clusterings(spec, columns, columns[spec.time.column] if spec.time else None)
     dropped = Dropped(len(y) + record.value("rows_dropped"), record.value("dropped_by_rule"))
-    return Month(columns, y, dropped)
+    return Month({alias: columns[alias] for alias in spec.inputs()}, y, together, dropped)
 
 
 def _made(project: Project, steps: "Sequence[Step]", model_type: str, params: Mapping) -> Made:

@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlops_assets.assets import models, training_set
+from mlops_assets.assets import models
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State, freshness_policy
 from mlops_assets.assets.final_fit import refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
@@ -17,19 +17,23 @@ from mlops_assets.assets.model_card import carded
 from mlops_assets.assets.models import example_rows
 from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning
 from mlops_assets.assets.records import REIGNS, Record, latest, newest, reigns
-from mlops_assets.assets.training_set import WindowRows
+from mlops_assets.assets.training_set import WindowRows, window_of
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
-from mlops_assets.resources.mlflow.registry import RECIPE_TAG
+from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
 
 if TYPE_CHECKING:
     from mlops_assets.assets.leaderboard import Contest
-    from mlops_assets.core.prepare.splitting import SplitName
+    from mlops_assets.core.model.model import Model
+    from mlops_assets.core.prepare.splitting import Months, SplitName
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.mlflow.registry import Version
 
-NAME, CODE_VERSION = "champion_model", "2"
+NAME, CODE_VERSION = "champion_model", "3"
+JUDGED_ROWS, LOOK = "judged_rows", "look"  # which rows the gate has asked, and how often so far
+REFIT_MARGIN = 0.05  # a refit may be so much worse than its twin, in RMSE, on rows that both have learnt from
+REFIT_ROWS = 50_000  # compared for that, at most
 # Tags of a champion's version: what the gate measured on rows that its candidate had not learnt from.
 PROMISED_RMSE, PROMISED_INTERVAL = "promised_rmse", "promised_interval"
 
@@ -38,6 +42,7 @@ def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Rec
     """What the gate asks for, the candidates, and the libraries that refit the winner."""
     settings = project.settings
     gate = {"confidence": settings.confidence, "minimum_gain": settings.minimum_gain, "seed": settings.seed}
+    gate |= project.spec.gate.model_dump(mode="json", exclude_defaults=True)
     return Recipe(
         {
             "code": CODE_VERSION,
@@ -113,13 +118,13 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     making = begin(context, project, recipe(project, built, fitted), ENTRY.dashboard)
     if making.unchanged:
         return making.again()
-    months, cleaned = training_set.chosen_months(context.instance, project)
-    if training_set.recipe(project, months, cleaned) != built.recipe:
-        raise DataError("clean data or settings have changed since training_set: materialise training_set first")
-    window = WindowRows.of(project, months, cleaned)
+    window = window_of(context.instance, project, built)
+    months = window.months
     parts = gather(window, months, window.share)
     encoder = TrainingSet.load(project.storage.local_folder(built.stored_path)).encoder
-    contest = hold_contest(project, parts, months, encoder.vocabularies, fitted)
+    judged_rows = _judged_rows(built, months)
+    look = _look(making.record, judged_rows)
+    contest = hold_contest(project, parts, months, encoder.vocabularies, fitted, look)
     champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
     if champion and _was_cut_off(making, champion):
         decision, reason = "promoted", champion.tags["verdict"]
@@ -128,13 +133,17 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         reason = f"Nothing to decide: the best candidate, version {contest.challenger.version}, is the champion's own."
     elif contest.verdict.promote:
         decision = "promoted"
-        refitted = project.registry.made_from(making.recipe.digest)
-        champion = refitted or _refit(context, project, making, contest, parts, window, fitted[contest.challenger.name])
+        champion = project.registry.made_from(making.recipe.digest)  # by a run that was killed before it could say so
+        if champion is None:
+            champion, note = _go_live(context, project, making, contest, parts, window, fitted)
+            reason = f"{reason}{note}"
         project.registry.promote(champion.number, reason=reason, at=datetime.now(UTC))
     context.log.info(reason)
     content = Recipe({"champion": champion.number if champion else 0})
     missing = [name for name in project.model_types if name not in fitted]
     metadata = _metadata(project, contest, champion, missing) | {"decision": decision, "verdict": reason}
+    # A contest in which nothing was tried is no look.
+    metadata |= {JUDGED_ROWS: judged_rows, LOOK: look - (decision == "none")}
     metadata |= carded(context.instance, project, champion, contest, parts, months)
     return making.done(Made(content.digest, None, metadata))
 
@@ -145,18 +154,74 @@ def _was_cut_off(making: Making, champion: "Version") -> bool:
     return champion.tags.get(RECIPE_TAG) == making.recipe.digest and champion.number != known
 
 
-def _refit(
+def _judged_rows(built: Record, months: "Months") -> str:
+    """Which rows the gate asks: the same months with the same rows give the same digest."""
+    judged = months.test or months.validation
+    return Recipe({"data": {month: built.recipe.parts["data"][month] for month in judged}}).digest
+
+
+def _look(before: Record | None, judged_rows: str) -> int:
+    """How often these rows have been asked, this time included."""
+    return int(before.value(LOOK) or 0) + 1 if before and before.value(JUDGED_ROWS) == judged_rows else 1
+
+
+def _go_live(
     context: dg.AssetExecutionContext,
     project: Project,
     making: Making,
     contest: "Contest",
     parts: "Mapping[SplitName, Rows]",
     window: WindowRows,
-    record: Record,
+    fitted: Mapping[str, Record],
+) -> "tuple[Version, str]":
+    """The version to promote: a refit on the whole window, or the judged one where that is not as good; and a note."""
+    challenger, verdict = contest.challenger, contest.verdict
+    twin = project.registry.load(challenger.version)
+    record = fitted[challenger.name]
+    model, final = refit(project, window, parts, challenger.name, record, twin.intervals)
+    promise = {
+        "verdict": verdict.reason,
+        "judged_on": contest.judged_on,
+        PROMISED_RMSE: repr(challenger.rmse),
+        PROMISED_INTERVAL: json.dumps([challenger.interval.low, challenger.interval.high]),
+    }
+    if verdict.interval:
+        promise["gain_interval"] = json.dumps([verdict.interval.low, verdict.interval.high])
+    refit_rmse, twin_rmse = _rmse_of_both(project, parts, model, twin)
+    if refit_rmse > twin_rmse * (1 + REFIT_MARGIN):
+        note = (
+            f" It goes live as it was judged: fitted on all rows, its RMSE on those that both have learnt from is "
+            f"{refit_rmse:.4g} where it was {twin_rmse:.4g}."
+        )
+        promise["verdict"] += note
+        project.registry.tag(challenger.version, promise | {"role": "champion"})
+        return project.registry.version(challenger.version), note
+    return _register_refit(context, project, making, contest, window, model, final.fitted.params, promise), ""
+
+
+def _rmse_of_both(
+    project: Project, parts: "Mapping[SplitName, Rows]", model: "Model", twin: "Model"
+) -> tuple[float, float]:
+    """RMSE of the refit and of its judged twin on rows that both have learnt from, evenly spread."""
+    from mlops_assets.core.columns import evenly_spread
+    from mlops_assets.core.metrics import score
+
+    rows = parts["train"].take(evenly_spread(len(parts["train"]), REFIT_ROWS))
+    one, other = (score(rows.y, asked.predict_columns(rows.columns)).rmse for asked in (model, twin))
+    return one, other
+
+
+def _register_refit(
+    context: dg.AssetExecutionContext,
+    project: Project,
+    making: Making,
+    contest: "Contest",
+    window: WindowRows,
+    model: "Model",
+    params: Mapping[str, Any],
+    promise: Mapping[str, str],
 ) -> "Version":
-    """Fit the challenger once more, on the whole window, and register it."""
-    challenger, verdict, months = contest.challenger, contest.verdict, window.months
-    model, params = refit(project, window, parts, record)
+    challenger, months = contest.challenger, window.months
     metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
     tags = {
         "model_type": challenger.name,
@@ -165,13 +230,9 @@ def _refit(
         RECIPE_TAG: making.recipe.digest,
         "training_set": making.recipe.parts["upstream"]["training_set"],
         "months": ",".join(months.all),
-        "verdict": verdict.reason,
-        "judged_on": contest.judged_on,
-        PROMISED_RMSE: repr(challenger.rmse),
-        PROMISED_INTERVAL: json.dumps([challenger.interval.low, challenger.interval.high]),
+        LEARNT_TAG: ",".join(months.all),
+        **promise,
     }
-    if verdict.interval:
-        tags["gain_interval"] = json.dumps([verdict.interval.low, verdict.interval.high])
     with (
         project.tracking.run(context, f"champion {challenger.name}", tags) as run,
         tempfile.TemporaryDirectory() as folder,
@@ -188,9 +249,9 @@ def _refit(
         )
 
 
-def _metadata(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict:
-    from mlops_assets.assets.leaderboard import as_markdown, leaderboard
-    from mlops_assets.core.report.plots import bootstrap_histogram, leaderboard_bars, markdown_image
+def _metadata(project: Project, contest: "Contest", champion: "Version | None", missing: list[str]) -> dict[str, Any]:
+    from mlops_assets.assets.leaderboard import as_markdown, leaderboard, slices_as_markdown, slices_as_rows
+    from mlops_assets.core.report.plots import gain_histogram, leaderboard_bars, markdown_image
 
     unit, verdict = project.spec.target.unit, contest.verdict
     entries, rows = contest.candidates, leaderboard(contest)
@@ -223,9 +284,15 @@ def _metadata(project: Project, contest: "Contest", champion: "Version | None", 
             "gain_low": verdict.champion.interval.low,
             "gain_high": verdict.champion.interval.high,
         }
+    if verdict.slices:
+        parts = slices_as_rows(verdict.slices)
+        metadata["slices"] = dg.MetadataValue.md(slices_as_markdown(parts, unit))
+        metadata["slice_rows"] = dg.MetadataValue.json(parts)
     if rival:
-        plot = bootstrap_histogram(rival.differences, rival.rival)
-        metadata["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "bootstrap of the gain"))
+        metadata["judged_by"] = str(rival.difference.clusters)
+        metadata["smallest_visible_gain"] = rival.smallest_visible_gain
+        plot = gain_histogram(rival.distribution, rival.rival)
+        metadata["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "what the gain could be"))
     if champion:
         metadata["registered_model"] = dg.MetadataValue.url(champion.url)
     return metadata

@@ -14,7 +14,7 @@ from mlops_assets.assets.recipes import public
 from mlops_assets.assets.records import Record, newest
 from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
-from mlops_assets.core.prepare.cleaning import TARGET
+from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def recipe(project: Project, raw: Record) -> Recipe:
     rules = public(spec, spec.model_dump(mode="json", include={"target", "rows", "time", "key"}))
     columns = {alias: column.type for alias, column in spec.columns.items()}
     settings = rules | {"columns": columns, "inputs": spec.inputs()}
+    if further := [alias for alias in kept_columns(spec) if alias in spec.gate.columns and alias not in spec.inputs()]:
+        settings["kept for the gate"] = further
     return Recipe({"code": CODE_VERSION, "settings": settings, "upstream": {"raw_data": raw.content}})
 
 

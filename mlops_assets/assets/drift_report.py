@@ -18,6 +18,7 @@ from mlops_assets.core.prepare.cleaning import TARGET
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import InputError, ModelError
 from mlops_assets.project import Project
+from mlops_assets.resources.mlflow.registry import LEARNT_TAG
 
 if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
@@ -130,7 +131,9 @@ def ask(project: Project, basis: Basis) -> Asked | None:
 
 def learnt_months(project: Project, version: "Version") -> tuple[str, ...]:
     """The months a version was fitted on: all of its window where it is a refit, else those of the train split."""
-    months, window = tuple(version.tags["months"].split(",")), project.spec.window
+    if LEARNT_TAG in version.tags:
+        return tuple(version.tags[LEARNT_TAG].split(","))
+    months, window = tuple(version.tags["months"].split(",")), project.spec.window  # of release 0.1
     if "candidate" in version.tags or months == (SNAPSHOT,):
         return months
     return months[: -(window.validation_months + window.test_months)]

@@ -6,7 +6,7 @@ XGBoost's are made over a cluster where the settings say so.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops_assets.assets.records import Record
-from mlops_assets.core.prepare.splitting import Months
+from mlops_assets.core.prepare.splitting import SPLITS, Months, SplitName
+from mlops_assets.core.training_set import Rows, join
 from mlops_assets.project import Project
 from mlops_assets.resources.artefacts.local import TEMPORARY
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.features.encoder import Encoder
     from mlops_assets.core.learners.estimators import Fitted
     from mlops_assets.core.model.golden_rows import Specimens
+    from mlops_assets.core.model.intervals import Intervals
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.training_set import Parts, TrainingSet
 
@@ -99,39 +101,45 @@ def fit_final(project: Project, training_set: TrainingSet, tuned: Record, name: 
     return FinalFit(fitted, X)
 
 
-def refit(project: Project, window: WindowRows, parts: Parts, tuned: Record) -> tuple[Model, dict]:
-    """The recipe of a final model on every row of the window, encoders included, and the parameters used.
+def refit(
+    project: Project,
+    window: WindowRows,
+    parts: Parts,
+    name: str,
+    tuned: Record,
+    intervals: Intervals | None,
+    splits: Collection[SplitName] = SPLITS,
+) -> tuple[Model, FinalFit]:
+    """A model type once more, with the best parameters known of it, on all rows of some splits, encoders included.
 
-    `parts` are the window's rows where these fit into memory. A refit has no rows left that it has not learnt from:
-    its intervals are those of the final model.
+    `parts` are the window's rows where these fit into memory. It has no rows left that it has not learnt from, so its
+    `intervals` are those of a fit that had.
     """
     from mlops_assets.core.model.model import Model, finish
 
-    name, rounds = tuned.value("model_type"), tuned.value("rounds")
+    rounds = tuned.value("rounds")
     rounds = round(rounds * REFIT_ROUNDS) if rounds else None
     divided = is_divided(project, name)
     with ExitStack() as opened:
         if window.share == 1 and not divided:
-            encoder, specimens, final = _refit_in_memory(project, parts, tuned, name, rounds)
+            rows = join([parts[split] for split in SPLITS if split in splits])
+            encoder, specimens, final = _refit_in_memory(project, rows, tuned, name, rounds)
         else:
-            written = opened.enter_context(_written(project, window, divided))
+            written = opened.enter_context(_written(project, window, splits, divided))
             encoder, specimens = written.encoder, written.specimens
             final = fit_final(project, written, tuned, name, rounds)
         model = Model(project.spec, encoder, final.fitted.estimator, name, project.model_types[name].matrix)
-        intervals = project.registry.load(tuned.value("version")).intervals
-        return finish(model, final.X, specimens, intervals), final.fitted.params
+        return finish(model, final.X, specimens, intervals), final
 
 
 def _refit_in_memory(
-    project: Project, parts: Parts, tuned: Record, name: str, rounds: int | None
+    project: Project, rows: Rows, tuned: Record, name: str, rounds: int | None
 ) -> tuple[Encoder, Specimens, FinalFit]:
     from mlops_assets.core.features.encoder import fit_encoder
     from mlops_assets.core.learners.estimators import FitData, fit
     from mlops_assets.core.model.golden_rows import Specimens
-    from mlops_assets.core.training_set import join
 
     spec, settings, model_type = project.spec, project.settings, project.model_types[name]
-    rows = join(list(parts.values()))
     encoded = fit_encoder(spec.features, rows.columns, rows.y, settings.seed)
     X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
     fitted = fit(
@@ -146,14 +154,24 @@ def _refit_in_memory(
     return encoded.encoder, specimens, FinalFit(fitted, X)
 
 
+def months_of(months: Months, splits: Collection[SplitName]) -> tuple[str, ...]:
+    """The months of some splits, oldest first."""
+    chosen = [month for split in SPLITS if split in splits for month in getattr(months, split)]
+    return tuple(dict.fromkeys(chosen))
+
+
 @contextmanager
-def _written(project: Project, window: WindowRows, for_workers: bool) -> Iterator[TrainingSet]:
-    """The whole window as a training set that has rows to train on alone, as long as it is needed."""
+def _written(
+    project: Project, window: WindowRows, splits: Collection[SplitName], for_workers: bool
+) -> Iterator[TrainingSet]:
+    """Some splits of the window as a training set that has rows to train on alone, as long as it is needed."""
     from mlops_assets.core.training_set import TrainingSet, write_training_set
 
     def write(folder: Path) -> None:
-        months = Months(window.months.all, (), ())
-        write_training_set(folder, project.spec, _Undivided(window), months, project.settings.seed, window.share)
+        months = Months(months_of(window.months, splits), (), ())
+        write_training_set(
+            folder, project.spec, _Undivided(window, frozenset(splits)), months, project.settings.seed, window.share
+        )
 
     if for_workers:
         with stored_window(project, write) as training_set:
@@ -166,15 +184,14 @@ def _written(project: Project, window: WindowRows, for_workers: bool) -> Iterato
 
 @dataclass(frozen=True)
 class _Undivided:
-    """The rows of a window as if all were for training."""
+    """The rows of a window's splits as if all were for training."""
 
     window: WindowRows
+    splits: frozenset[SplitName]
 
     def __iter__(self) -> Iterator[Parts]:
-        from mlops_assets.core.training_set import join
-
         for parts in self.window:
-            rows = join(list(parts.values()))
+            rows = join([parts[split] for split in SPLITS if split in self.splits])
             nothing = rows.take(np.empty(0, np.int64))
             yield {"train": rows, "validation": nothing, "test": nothing}
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlops_assets.core.features.categories import Vocabulary
-from mlops_assets.core.judge.promotion import Verdict, judge
-from mlops_assets.core.metrics import Interval, group_mean_baseline, mean_baseline, rmse_interval
+from mlops_assets.core.judge.clusters import clusterings, slices
+from mlops_assets.core.judge.promotion import Slice, Verdict, judge
+from mlops_assets.core.metrics import Clusters, Interval, group_mean_baseline, mean_baseline, rmse_interval
 from mlops_assets.core.prepare.splitting import Months, SplitName
 from mlops_assets.core.training_set import Rows
+from mlops_assets.core.types import FloatArray
 from mlops_assets.errors import ModelError
 from mlops_assets.project import Project
 
@@ -26,7 +28,7 @@ class Entry:
     """A model on the leaderboard, and its squared errors (n,) on the judged rows. Baselines have no version."""
 
     name: str
-    squared_errors: np.ndarray
+    squared_errors: FloatArray
     interval: Interval
     version: int | None
 
@@ -71,26 +73,33 @@ def hold_contest(
     months: Months,
     vocabularies: Mapping[str, Vocabulary],
     fitted: Mapping[str, Record],
+    look: int = 1,
 ) -> Contest:
-    """Score all on the test split, or on validation where the window has no test months, and judge."""
+    """Score all on the test split, or on validation where the window has no test months, and judge.
+
+    `look`: how often these rows have been asked, this time included.
+    """
     judged_on: SplitName = "test" if len(parts["test"]) else "validation"
-    rows = parts[judged_on]
-    entries = [_candidate(project, name, record, rows) for name, record in fitted.items()]
+    rows, columns = parts[judged_on], {**parts[judged_on].columns, **parts[judged_on].for_gate}
+    together = clusterings(project.spec, columns, rows.times)
+    entries = [_candidate(project, name, record, rows, together) for name, record in fitted.items()]
     candidates = tuple(sorted(entries, key=lambda entry: entry.validation_rmse))
     baselines = tuple(
-        _entry(project, name, (prediction - rows.y) ** 2)
+        _entry(project, name, (prediction - rows.y) ** 2, together)
         for name, prediction in baseline_predictions(project, parts["train"], rows, vocabularies).items()
     )
     reigning = project.registry.champion()
-    champion, note = _champion(project, reigning, rows, set(getattr(months, judged_on)))
+    champion, note = _champion(project, reigning, rows, set(getattr(months, judged_on)), together)
     settings = project.settings
     verdict = judge(
         candidates[0].squared_errors,
         champion.squared_errors if champion else None,
         {entry.name: entry.squared_errors for entry in baselines},
+        clusterings=together,
         confidence=settings.confidence,
         minimum_gain=settings.minimum_gain,
-        seed=settings.seed,
+        slices=slices(project.spec, columns),
+        look=look,
     )
     return Contest(judged_on, candidates, reigning, champion, note, baselines, verdict)
 
@@ -111,14 +120,14 @@ def baseline_predictions(
     return predictions
 
 
-def _candidate(project: Project, name: str, record: Record, rows: Rows) -> Candidate:
+def _candidate(project: Project, name: str, record: Record, rows: Rows, together: Sequence[Clusters]) -> Candidate:
     version = record.value("version")
     model = project.registry.load(version)
     squared_errors = (model.predict_columns(rows.columns) - rows.y) ** 2
     return Candidate(
         name,
         squared_errors,
-        _interval(project, squared_errors),
+        _interval(project, squared_errors, together),
         version,
         validation_rmse=record.value("validation_rmse"),
         trials=record.value("trials"),
@@ -126,7 +135,9 @@ def _candidate(project: Project, name: str, record: Record, rows: Rows) -> Candi
     )
 
 
-def _champion(project: Project, reigning: Version | None, rows: Rows, judged: set[str]) -> tuple[Entry | None, str]:
+def _champion(
+    project: Project, reigning: Version | None, rows: Rows, judged: set[str], together: Sequence[Clusters]
+) -> tuple[Entry | None, str]:
     """The reigning champion's entry. Where its refit has seen a judged month, the model that won for it stands in.
 
     A candidate that was given the alias by hand is no refit: it learnt from its train split alone.
@@ -145,16 +156,21 @@ def _champion(project: Project, reigning: Version | None, rows: Rows, judged: se
     if gone := [alias for alias in model.spec.inputs() if alias not in rows.columns]:
         return None, f"version {number} needs {', '.join(gone)}, which clean data no longer has: it is not defended"
     prediction = model.predict_columns(rows.columns)
-    return _entry(project, reigning.model_type, (prediction - rows.y) ** 2, number), note
+    return _entry(project, reigning.model_type, (prediction - rows.y) ** 2, together, number), note
 
 
-def _entry(project: Project, name: str, squared_errors: np.ndarray, version: int | None = None) -> Entry:
-    return Entry(name, squared_errors, _interval(project, squared_errors), version)
+def _entry(
+    project: Project,
+    name: str,
+    squared_errors: FloatArray,
+    together: Sequence[Clusters],
+    version: int | None = None,
+) -> Entry:
+    return Entry(name, squared_errors, _interval(project, squared_errors, together), version)
 
 
-def _interval(project: Project, squared_errors: np.ndarray) -> Interval:
-    settings = project.settings
-    return rmse_interval(squared_errors, confidence=settings.confidence, seed=settings.seed)
+def _interval(project: Project, squared_errors: FloatArray, together: Sequence[Clusters]) -> Interval:
+    return rmse_interval(squared_errors, together, confidence=project.settings.confidence)
 
 
 def leaderboard(contest: Contest) -> list[dict[str, Any]]:
@@ -190,6 +206,35 @@ def as_markdown(rows: list[dict[str, Any]], judged_on: str, unit: str, confidenc
         cells = [name, row["version"], row["trials"], _number(row["validation_rmse"]), _number(row["rmse"])]
         cells += [f"{row['low']:.3f} to {row['high']:.3f}", _number(row["fit_seconds"])]
         lines.append("| " + " | ".join("" if cell is None else str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def slices_as_rows(parts: Sequence[Slice]) -> list[dict[str, Any]]:
+    """Challenger and champion by slice; the interval is of the champion's RMSE minus the challenger's."""
+    return [
+        {
+            "slice": part.name,
+            "rows": part.rows,
+            "challenger_rmse": part.challenger_rmse,
+            "champion_rmse": part.champion_rmse,
+            "low": part.comparison.interval.low if part.comparison else None,
+            "high": part.comparison.interval.high if part.comparison else None,
+        }
+        for part in parts
+    ]
+
+
+def slices_as_markdown(rows: Sequence[Mapping[str, Any]], unit: str) -> str:
+    """The same as a Markdown table."""
+    of_unit = f" ({unit})" if unit else ""
+    lines = [
+        f"| slice | rows | challenger RMSE{of_unit} | champion RMSE | interval of the difference |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+        scores = [_number(row[name]) or "" for name in ("challenger_rmse", "champion_rmse")]
+        lines.append("| " + " | ".join([row["slice"].replace("|", "/"), f"{row['rows']:,}", *scores, interval]) + " |")
     return "\n".join(lines)
 
 

@@ -35,7 +35,7 @@ def carded(
     if champion is None:
         return {}
     card = read_artefact(project, champion.run_id, f"{FOLDER}/{MARKDOWN}")
-    if card is None and champion.tags.get("candidate") != str(contest.challenger.version):
+    if card is None and champion.tags.get("candidate", str(champion.number)) != str(contest.challenger.version):
         return {}  # given the alias by hand, or promoted before there were cards: the contest was another
     metadata = explained(instance, project, champion, months.all[-1])
     if card is None:
@@ -110,7 +110,7 @@ def _origin(project: Project, champion: "Version") -> "Origin":
         "MLflow run": champion.run_id,
         "training set": tags["training_set"],
         "recipe": tags["recipe"],
-        "won as": f"version {tags['candidate']}",
+        "won as": f"version {tags.get('candidate', champion.number)}",
         "code versions": ", ".join(f"{entry.name} {entry.code_version}" for entry in _MADE_BY),
         "seed": str(settings.seed),
         "packages": ", ".join([f"python=={python_version()}", *requirements()]),

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
-from mlops_assets.assets.explanations import explained
-from mlops_assets.assets.final_fit import fit_final
+from mlops_assets.assets.explanations import explained, read_artefact, write_artefacts
+from mlops_assets.assets.final_fit import fit_final, months_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning, tracking_place
 from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.training_set import window_of
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.project import Project
-from mlops_assets.resources.mlflow.registry import RECIPE_TAG
+from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops_assets.core.prepare.splitting import SplitName
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.registry import Version
 
-SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "2"
+SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "3"
+JUDGED_ON_TEST: tuple["SplitName", ...] = ("train", "validation")  # what a model learns from that test rows judge
+PLOTS, PLOT = "plots", "validation.md"
 DASHBOARD = "model"
 
 
@@ -112,8 +116,6 @@ XGBOOST = AssetEntry(
 
 
 def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: str) -> dg.MaterializeResult:
-    from mlops_assets.core.learners.estimators import predict
-    from mlops_assets.core.report.plots import markdown_image, predicted_against_true
     from mlops_assets.core.training_set import TrainingSet
 
     built = newest(context.instance, "training_set")
@@ -121,12 +123,9 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     making = begin(context, project, recipe(asset, project, built, tuned), DASHBOARD)
     if making.unchanged:
         return making.again()
-    training_set = TrainingSet.load(project.storage.local_folder(built.stored_path))
+    stored = TrainingSet.load(project.storage.local_folder(built.stored_path))
     version = project.registry.made_from(making.recipe.digest)  # by a run that was killed before it could say so
-    version = version or _register(context, project, making, training_set, tuned)
-    matrix = training_set.matrix(project.model_types[name].matrix, "validation")
-    prediction = predict(project.registry.load(version.number).estimator, matrix)
-    plot = predicted_against_true(training_set.target("validation"), prediction, project.spec.target.unit)
+    version = version or _register(context, project, making, stored, built, tuned)
     rounds = {"rounds": tuned.value("rounds")} if tuned.value("rounds") else {}  # only XGBoost counts them
     metadata = project.tracking.metrics(version.run_id) | rounds
     metadata |= {
@@ -134,46 +133,67 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         "version": version.number,
         "trials": tuned.value("trials"),
         "best_parameters": dg.MetadataValue.json(tuned.value("best_parameters")),
-        "validation_plot": dg.MetadataValue.md(markdown_image(plot, "predicted against true")),
+        "validation_plot": dg.MetadataValue.md(read_artefact(project, version.run_id, f"{PLOTS}/{PLOT}") or ""),
         "mlflow": dg.MetadataValue.url(project.tracking.run_url(version.run_id)),
         "registered_model": dg.MetadataValue.url(version.url),
     }
-    metadata |= explained(context.instance, project, version, training_set.months.validation[-1])
+    metadata |= explained(context.instance, project, version, stored.months.validation[-1])
     return making.done(Made(making.recipe.digest, None, metadata))
 
 
 def _register(
-    context: dg.AssetExecutionContext, project: Project, making: Making, training_set: "TrainingSet", tuned: Record
+    context: dg.AssetExecutionContext,
+    project: Project,
+    making: Making,
+    stored: "TrainingSet",
+    built: Record,
+    tuned: Record,
 ) -> "Version":
-    """Fit with the best parameters on the train split, log with the scores on validation, and register."""
+    """Fit with the best parameters, log with the scores on validation, and register what would go live.
+
+    The fit on the train split alone gives the scores, and the residuals of rows that it has not seen, which intervals
+    need. What is registered, and judged, has learnt from validation too: that is the nearest to what is asked next.
+    """
     from mlops_assets.core.learners.estimators import predict
     from mlops_assets.core.metrics import score
     from mlops_assets.core.model.intervals import calibrate, needed_levels
     from mlops_assets.core.model.model import Model, finish
+    from mlops_assets.core.report.plots import markdown_image, predicted_against_true
+    from mlops_assets.core.training_set import gather
 
     name, settings = tuned.partition_key, project.settings
     kind = project.model_types[name].matrix
-    final = fit_final(project, training_set, tuned, name, tuned.value("rounds"))
+    window = window_of(context.instance, project, built)
+    final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
     fitted = final.fitted
-    held_out = training_set.target("validation")
-    prediction = predict(fitted.estimator, training_set.matrix(kind, "validation"))
+    held_out = stored.target("validation")
+    prediction = predict(fitted.estimator, stored.matrix(kind, "validation"))
     scores = score(held_out, prediction)
     metrics = {"validation_rmse": scores.rmse, "validation_mae": scores.mae, "validation_r2": scores.r2}
-    model = Model(project.spec, training_set.encoder, fitted.estimator, name, kind)
-    levels = needed_levels(training_set.levels, settings.coverage)
+    plot = predicted_against_true(held_out, prediction, project.spec.target.unit)
+    model = Model(project.spec, stored.encoder, fitted.estimator, name, kind)
+    levels = needed_levels(stored.levels, settings.coverage)
     intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels)
-    model = finish(model, final.X, training_set.specimens, intervals)
+    learnt: tuple[SplitName, ...] = JUDGED_ON_TEST if stored.months.test else ("train",)
+    if stored.months.test:
+        parts = gather(window, window.months, window.share)
+        model, final = refit(project, window, parts, name, tuned, intervals, learnt)
+    else:  # the gate has validation alone to judge by
+        model = finish(model, final.X, stored.specimens, intervals)
     tags = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
-    tags |= {"months": ",".join(training_set.months.all), RECIPE_TAG: making.recipe.digest}
+    tags |= {"months": ",".join(stored.months.all), RECIPE_TAG: making.recipe.digest}
+    tags |= {LEARNT_TAG: ",".join(months_of(stored.months, learnt))}
     tags |= {"code_version": making.recipe.parts["code"]}
     with project.tracking.run(context, f"fit {name}", tags) as run, tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
+        picture = markdown_image(plot, "predicted against true")
+        write_artefacts(project, run.run_id, PLOTS, {PLOT: picture.encode()})
         return project.registry.log(
             run,
             Path(folder),
-            example=example_rows(context, project, training_set.months.train[0]),
+            example=example_rows(context, project, stored.months.train[0]),
             prediction_name=project.spec.target.unit or "prediction",
-            params=fitted.params,
+            params=final.fitted.params,
             metrics=metrics
             | {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares},
             tags=tags,

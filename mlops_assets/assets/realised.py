@@ -17,10 +17,11 @@ from mlops_assets.assets import predictions
 from mlops_assets.assets.champion_model import PROMISED_INTERVAL, PROMISED_RMSE
 from mlops_assets.assets.records import Record, latest
 from mlops_assets.core.columns import Columns, concatenate, from_rows, from_table
-from mlops_assets.core.metrics import Interval
+from mlops_assets.core.judge.clusters import clusterings
+from mlops_assets.core.metrics import Clusters, Interval
 from mlops_assets.core.model.answers import NUMBERS, Answers
 from mlops_assets.core.monitor.performance import Judgement, Outcomes, Promise, Realised, identity, join, judge, realise
-from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET
+from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET, kept_columns
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.dataset.periods import month_end, month_start
 from mlops_assets.errors import InputError, ModelError
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The clean rows of a month: their inputs, their places in the raw table, and their targets (n,)."""
+    """The clean rows of a month: their inputs, places in the raw table, targets (n,), and how they move together."""
 
     columns: Columns
     row_id: np.ndarray
     y: np.ndarray
+    clusterings: tuple[Clusters, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,10 @@ def realised_month(instance: dg.DagsterInstance, project: Project, cleaned: Reco
     """The outcomes of a month's clean rows: those of the batch by version `number`, and of what was asked online."""
     table = project.storage.read_table(cleaned.stored_path)
     columns = from_table(table, project.spec.inputs())
-    truth = Truth(columns, table.column(ROW_ID).to_numpy(), table.column(TARGET).to_numpy())
+    kept = from_table(table, kept_columns(project.spec))
+    times = kept[project.spec.time.column] if project.spec.time else None
+    move_together = clusterings(project.spec, kept, times)
+    truth = Truth(columns, table.column(ROW_ID).to_numpy(), table.column(TARGET).to_numpy(), move_together)
     lines, notes, versions = [], [], project.registry.versions()
     if number not in versions:
         notes.append(f"version {number}, which answered then, is no longer registered")
@@ -101,7 +106,7 @@ def realised_month(instance: dg.DagsterInstance, project: Project, cleaned: Reco
             notes.append(
                 f"version {asked_version}, which answered {len(answers)} row(s) online, is no longer registered"
             )
-        elif len(outcomes := join(truth.columns, truth.y, rows, answers, identity(project.spec))):
+        elif len(outcomes := join(truth.columns, truth.y, rows, answers, identity(project.spec), truth.clusterings)):
             lines.append(_line(project, "online", versions[asked_version], outcomes, cleaned.partition_key))
     count = unfit + sum(len(answers) for _, answers in asked.values())
     return RealisedMonth(tuple(lines), truth, count, tuple(notes))
@@ -113,7 +118,7 @@ def _line(project: Project, way: str, version: Version, outcomes: Outcomes, mont
     judgement = None
     if promise and not learnt:
         limits = {"margin": settings.performance_margin, "confidence": settings.confidence}
-        judgement = judge(outcomes, promise, **limits, seed=settings.seed)
+        judgement = judge(outcomes, promise, **limits)
     return Line(way, version, outcomes, learnt, promise, judgement)
 
 
@@ -129,12 +134,13 @@ def _batch(instance: dg.DagsterInstance, project: Project, cleaned: Record, trut
     if record and _is_of(project, record, version, cleaned):
         table = project.storage.read_table(record.stored_path, [ROW_ID, *NUMBERS])
         rows = np.searchsorted(table.column(ROW_ID).to_numpy(), truth.row_id)
-        return Outcomes(truth.y, *(table.column(name).to_numpy()[rows] for name in NUMBERS))
+        prediction, low, high = (table.column(name).to_numpy()[rows] for name in NUMBERS)
+        return Outcomes(truth.y, prediction, low, high, truth.clusterings)
     model = project.registry.load(version.number)
     if gone := [alias for alias in model.spec.inputs() if alias not in truth.columns]:
         raise InputError(f"it needs {', '.join(gone)}, which clean data no longer has")
     answers = model.answer(truth.columns)
-    return Outcomes(truth.y, answers.prediction, answers.low, answers.high)
+    return Outcomes(truth.y, answers.prediction, answers.low, answers.high, truth.clusterings)
 
 
 def _is_of(project: Project, made: Record, version: Version, cleaned: Record) -> bool:

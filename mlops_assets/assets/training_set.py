@@ -15,6 +15,7 @@ from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.splitting import SPLITS, Months, choose_months
+from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -164,3 +165,11 @@ class WindowRows:
     def share(self) -> float:
         """The part of the rows that may be in memory: MLOPS_MEMORY_ROWS of them."""
         return min(1.0, self.project.settings.memory_rows / self.rows)
+
+
+def window_of(instance: dg.DagsterInstance, project: Project, built: Record) -> WindowRows:
+    """The rows that a training set was built from; DataError where they, or the settings, have changed since."""
+    months, cleaned = chosen_months(instance, project)
+    if recipe(project, months, cleaned) != built.recipe:
+        raise DataError("clean data or settings have changed since training_set: materialise training_set first")
+    return WindowRows.of(project, months, cleaned)

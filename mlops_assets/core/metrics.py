@@ -1,13 +1,17 @@
 """How good predictions are: scores, their uncertainty, and the baselines a model has to beat."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from mlops_assets.core.types import FloatArray, IntArray
+from mlops_assets.core.types import BoolArray, FloatArray, IntArray
 from mlops_assets.errors import DataError
 
-BLOCKS = 20_000
+FEWEST_CLUSTERS = 2
 
 
 @dataclass(frozen=True)
@@ -46,36 +50,100 @@ def score(y: FloatArray, prediction: FloatArray) -> Scores:
     return Scores(rmse=float(np.sqrt(unexplained / len(y))), mae=float(np.abs(error).mean()), r2=r2, n=len(y))
 
 
-def rmse_interval(squared_errors: FloatArray, *, confidence: float, seed: int, resamples: int = 1000) -> Interval:
-    """Bootstrap interval of the RMSE of rows with these squared errors, shape (n,)."""
-    means = bootstrap_means(np.atleast_2d(squared_errors), seed=seed, resamples=resamples)
-    return percentile_interval(np.sqrt(means[:, 0]), confidence)
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Rows that move together, such as those of a day: `name`, in the plural, and each row's cluster (n,), from 0."""
+
+    name: str
+    ids: IntArray
+
+    @classmethod
+    def of_rows(cls, count: int) -> Clusters:
+        """Each row by itself."""
+        return cls("rows", np.arange(count))
+
+    @cached_property
+    def sizes(self) -> IntArray:
+        return np.bincount(self.ids)
+
+    @property
+    def effective(self) -> float:
+        """How many clusters of one size would say as much (Carter, Schnepel and Steigerwald, 2017)."""
+        return float(self.sizes.sum() ** 2 / (self.sizes.astype(np.float64) ** 2).sum())
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __str__(self) -> str:
+        return f"{len(self):,} {self.name}"
+
+    def take(self, rows: IntArray | BoolArray) -> Clusters:
+        return Clusters(self.name, np.unique(self.ids[rows], return_inverse=True)[1])
 
 
-def percentile_interval(values: FloatArray, confidence: float) -> Interval:
-    """The middle share `confidence` of bootstrapped values."""
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(float(low), float(high))
+@dataclass(frozen=True)
+class Estimate:
+    """A value, its standard error by the clusters that make it largest, and their effective number less one."""
+
+    value: float
+    error: float
+    freedom: float
+    clusters: Clusters
+
+    def interval(self, confidence: float) -> Interval:
+        """The value and, on each side, what `confidence` asks for by Student's t."""
+        reach = self.reach((1 + confidence) / 2)
+        return Interval(self.value - reach, self.value + reach)
+
+    def reach(self, quantile: float) -> float:
+        """How far above the value a quantile of its distribution lies."""
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.freedom, quantile)) * self.error if self.error else 0.0
 
 
-def bootstrap_means(values: FloatArray, *, seed: int, resamples: int) -> FloatArray:
-    """Means of rows drawn with replacement: (k, n) values -> (resamples, k) means, the same draws for all k.
+def estimate(
+    losses: FloatArray, clusterings: Sequence[Clusters], statistic: Callable[[FloatArray], FloatArray]
+) -> Estimate:
+    """A statistic of mean losses, with the error that comes of leaving out each cluster in turn.
 
-    More than 20,000 rows are first put into that many random blocks of equal size, and blocks are drawn: the
-    spread is the same, and time and memory no longer grow with the rows.
+    `losses` (k, n) are those of k models on the same rows; `statistic` takes means (k, m) and gives (m,). The
+    delete-one jackknife of clusters (CV3: MacKinnon, Nielsen and Webb, "Fast and reliable jackknife and bootstrap
+    methods for cluster-robust inference", 2023) holds its level where clusters are few or of unequal size, and draws
+    nothing by chance. Of several clusterings the one with the largest error counts.
     """
-    k, n = values.shape
-    blocks = min(n, BLOCKS)
-    rng = np.random.default_rng(seed)
-    starts = np.arange(blocks) * n // blocks
-    sums = np.add.reduceat(values[:, rng.permutation(n)], starts, axis=1)
-    sizes = np.diff(np.append(starts, n))
-    means = np.empty((resamples, k))
-    for i in range(resamples):
-        drawn = rng.integers(0, blocks, size=blocks, dtype=np.int32)
-        means[i] = sums.take(drawn, axis=1).sum(axis=1) / sizes.take(drawn).sum()
-    return means
+    value = float(statistic(losses.mean(axis=1, keepdims=True))[0])
+    best: Estimate | None = None
+    for clusters in clusterings:
+        count, left = len(clusters), losses.shape[1] - clusters.sizes
+        if count < FEWEST_CLUSTERS:
+            continue
+        sums = np.stack([np.bincount(clusters.ids, weights=row, minlength=count) for row in losses])
+        without = statistic((sums.sum(axis=1, keepdims=True) - sums) / left)
+        error = float(np.sqrt((count - 1) / count * ((without - value) ** 2).sum()))
+        if best is None or error > best.error:
+            best = Estimate(value, error, max(clusters.effective - 1, 1.0), clusters)
+    if best is None:
+        counts = " and ".join(map(str, clusterings)) or "no clusters"
+        raise DataError(f"{counts} are too few to say how sure this is (at least {FEWEST_CLUSTERS} are needed)")
+    return best
+
+
+def rmse_interval(squared_errors: FloatArray, clusterings: Sequence[Clusters], *, confidence: float) -> Interval:
+    """Interval of the RMSE of rows with these squared errors (n,), never below zero.
+
+    One without ends where there are too few clusters to say.
+    """
+    try:
+        interval = estimate(np.atleast_2d(squared_errors), clusterings, _root).interval(confidence)
+    except DataError:
+        return Interval(0.0, float("inf"))
+    return Interval(max(interval.low, 0.0), interval.high)
+
+
+def _root(means: FloatArray) -> FloatArray:
+    roots: FloatArray = np.sqrt(means[0])
+    return roots
 
 
 def mean_baseline(y_train: FloatArray, n: int) -> FloatArray:

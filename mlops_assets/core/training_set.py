@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -98,17 +98,25 @@ class SplitFiles:
 
 @dataclass(frozen=True)
 class Rows:
-    """Clean rows of one split: a model's inputs, the target (n,) and, where rows have a time, their months (n,)."""
+    """Clean rows of one split: a model's inputs, the target (n,), their time (n,) where they have one, and columns that
+    only the gate asks for.
+    """
 
     columns: Columns
     y: FloatArray
-    months: TimeArray | None = None
+    times: TimeArray | None = None
+    for_gate: Columns = field(default_factory=dict)
+
+    @property
+    def months(self) -> TimeArray | None:
+        return None if self.times is None else self.times.astype("datetime64[M]")
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, rows: IntArray | BoolArray) -> Rows:
-        return Rows(take(self.columns, rows), self.y[rows], None if self.months is None else self.months[rows])
+        times = None if self.times is None else self.times[rows]
+        return Rows(take(self.columns, rows), self.y[rows], times, take(self.for_gate, rows))
 
 
 Parts = Mapping[SplitName, Rows]
@@ -130,9 +138,12 @@ def divide(spec: DatasetSpec, table: pa.Table, months: Months, seed: int) -> Par
         test_from = np.datetime64(months.test[0]) if months.test else None
         split = split_by_time(columns[spec.time.column], np.datetime64(months.validation[0]), test_from)
     else:
-        split = split_by_hash({name: columns[name] for name in spec.key or kept_columns(spec)}, spec.window, seed)
-    month = columns[spec.time.column].astype("datetime64[M]") if spec.time else None
-    rows = Rows({alias: columns[alias] for alias in spec.inputs()}, y, month)
+        split = split_by_hash({name: columns[name] for name in spec.key or spec.inputs()}, spec.window, seed)
+    for_gate = {
+        alias: columns[alias] for alias in dict.fromkeys((*spec.gate.columns, *(() if spec.time else spec.key)))
+    }
+    times = columns[spec.time.column] if spec.time else None
+    rows = Rows({alias: columns[alias] for alias in spec.inputs()}, y, times, for_gate)
     return {name: rows.take(np.flatnonzero(split == number)) for number, name in enumerate(SPLITS)}
 
 
@@ -156,11 +167,12 @@ def gather(batches: Iterable[Parts], months: Months, share: float = 1.0) -> Part
 def join(parts: Sequence[Rows]) -> Rows:
     """Rows of several splits or batches as one, in their order."""
     parts = [part for part in parts if len(part)] or parts[:1]
-    months = [part.months for part in parts if part.months is not None]
+    times = [part.times for part in parts if part.times is not None]
     return Rows(
         concatenate([part.columns for part in parts]),
         np.concatenate([part.y for part in parts]),
-        np.concatenate(months) if len(months) == len(parts) else None,
+        np.concatenate(times) if len(times) == len(parts) else None,
+        concatenate([part.for_gate for part in parts]),
     )
 
 

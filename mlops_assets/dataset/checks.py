@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, name_and_width
+from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, Range, name_and_width
 
 if TYPE_CHECKING:
     from mlops_assets.dataset.spec import DatasetSpec
@@ -30,6 +30,7 @@ def problems(spec: DatasetSpec) -> Iterator[str]:
     yield from _features(spec)
     yield from _feature_names(spec)
     yield from _group_means(spec)
+    yield from _gate(spec)
 
 
 def _columns(spec: DatasetSpec) -> Iterator[str]:
@@ -56,6 +57,17 @@ def _target(spec: DatasetSpec) -> Iterator[str]:
     outcome = target.columns[-1]
     if outcome in spec.inputs():
         yield f"features: '{outcome}' is known only after the event, because the target is made of it"
+
+
+def _gate(spec: DatasetSpec) -> Iterator[str]:
+    for number, group in enumerate(spec.gate.groups):
+        yield from _aliases(spec, f"gate.groups[{number}]", group)
+    for number, entry in enumerate(spec.gate.slices):
+        where = f"gate.slices[{number}]"
+        if isinstance(entry, Range):
+            yield from _aliases(spec, where, [entry.column], "number")
+        else:
+            yield from _aliases(spec, where, [entry], "category")
 
 
 def _rows(spec: DatasetSpec) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
@@ -229,3 +230,38 @@ class Window(Part):
     test_months: int = Field(1, ge=0, description="Newest months, for the gate; 0 lets the gate use validation.")
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows, without a time column.")
     test_share: float = Field(0.15, ge=0, lt=0.5, description="Share of rows, without a time column.")
+
+
+class Range(Part):
+    """Ranges of a number: below the first edge, between edges, from the last on."""
+
+    column: Alias = Field(description="A number.")
+    edges: tuple[float, ...] = Field(min_length=1, description="Where a range ends and the next begins, ascending.")
+
+    @field_validator("edges")
+    @classmethod
+    def _ascending(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        if any(low >= high for low, high in pairwise(edges)):
+            raise ValueError("edges must ascend")
+        return edges
+
+
+def _as_group(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class Gate(Part):
+    """How a challenger is judged: which rows move together, and which parts of them it must not lose by."""
+
+    groups: tuple[Annotated[tuple[Alias, ...], BeforeValidator(_as_group)], ...] = Field(
+        (), description="Columns, or lists of them: rows that are equal there move together, as those of a day do."
+    )
+    slices: tuple[Alias | Range, ...] = Field(
+        (), description="Categories, or `{column, edges}` of a number: no part may be worse beyond doubt."
+    )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that it needs of a row."""
+        sliced = (entry.column if isinstance(entry, Range) else entry for entry in self.slices)
+        return tuple(dict.fromkeys([*(alias for group in self.groups for alias in group), *sliced]))

@@ -17,6 +17,7 @@ from mlops_assets.dataset.parts import (
     Alias,
     Column,
     Features,
+    Gate,
     Part,
     RowRule,
     Source,
@@ -47,6 +48,7 @@ class DatasetSpec(Part):
     rows: tuple[RowRule, ...] = Field((), description="Rules that clean data keeps.")
     features: Features = Field(description="What a caller knows before the event.")
     window: Window = Field(default_factory=Window)
+    gate: Gate = Field(default_factory=Gate)
 
     _hidden: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from mlops_assets.core import metrics
-from mlops_assets.core.metrics import Interval, bootstrap_means, group_mean_baseline, rmse_interval, score
+from mlops_assets.core.metrics import Clusters, Interval, estimate, group_mean_baseline, rmse_interval, score
 from mlops_assets.errors import DataError
 
 
@@ -36,39 +37,62 @@ def test_what_cannot_be_scored_is_an_error_that_says_why(y, prediction, message)
         score(np.array(y), np.array(prediction))
 
 
+def rows(count):
+    return [Clusters.of_rows(count)]
+
+
 def test_the_rmse_interval_covers_the_true_rmse_about_as_often_as_it_says():
     covered = 0
     for seed in range(200):
         errors = np.random.default_rng(seed).normal(scale=2, size=400) ** 2
-        interval = rmse_interval(errors, confidence=0.9, seed=seed, resamples=300)
+        interval = rmse_interval(errors, rows(400), confidence=0.9)
         covered += interval.low <= 2 <= interval.high
     assert 0.84 <= covered / 200 <= 0.96
 
 
-def test_a_seed_gives_the_same_interval_again():
-    errors = np.random.default_rng(3).exponential(size=1000)
-    first = rmse_interval(errors, confidence=0.95, seed=5)
-    assert rmse_interval(errors, confidence=0.95, seed=5) == first
-    assert rmse_interval(errors, confidence=0.95, seed=6) != first
+@pytest.mark.parametrize("clusters", [12, 60])
+def test_it_does_so_where_rows_move_together_too(clusters):
+    covered = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        ids = rng.integers(0, clusters, 1_200)
+        scale = 1 + rng.random(clusters)[ids]  # of which the mean square is 7/3
+        interval = rmse_interval((scale * rng.normal(size=1_200)) ** 2, [Clusters("days", ids)], confidence=0.9)
+        covered += interval.low <= np.sqrt(7 / 3) <= interval.high
+    assert 0.83 <= covered / 200 <= 0.97
 
 
 def test_equal_errors_have_an_interval_of_no_width():
-    assert rmse_interval(np.full(50, 9.0), confidence=0.95, seed=0) == Interval(3.0, 3.0)
+    assert rmse_interval(np.full(50, 9.0), rows(50), confidence=0.95) == Interval(3.0, 3.0)
 
 
-def test_drawing_blocks_gives_the_spread_of_drawing_rows(monkeypatch):
-    values = np.random.default_rng(0).exponential(size=(2, 12_000))
-    rows = bootstrap_means(values, seed=1, resamples=600)
-    monkeypatch.setattr(metrics, "BLOCKS", 3_000)
-    blocks = bootstrap_means(values, seed=1, resamples=600)
-    assert blocks.mean(axis=0) == pytest.approx(values.mean(axis=1), rel=0.005)
-    assert blocks.std(axis=0) == pytest.approx(rows.std(axis=0), rel=0.12)
+def test_one_cluster_says_nothing_of_how_sure_an_rmse_is():
+    one = [Clusters("days", np.zeros(50, int))]
+    assert rmse_interval(np.full(50, 9.0), one, confidence=0.95) == Interval(0.0, np.inf)
+    with pytest.raises(DataError, match=r"^1 days are too few to say how sure this is \(at least 2 are needed\)"):
+        estimate(np.full((1, 50), 9.0), one, lambda means: means[0])
 
 
-def test_all_columns_of_a_bootstrap_share_their_draws():
-    values = np.random.default_rng(0).normal(size=200)
-    means = bootstrap_means(np.stack([values, values + 1]), seed=0, resamples=50)
-    assert means[:, 1] - means[:, 0] == pytest.approx(np.ones(50))
+def test_clusters_of_rows_give_the_textbook_error_of_a_mean():
+    values = np.random.default_rng(0).exponential(size=(1, 500))
+    mean = estimate(values, rows(500), lambda means: means[0])
+    assert mean.value == pytest.approx(values.mean())
+    assert mean.error == pytest.approx(values.std(ddof=1) / np.sqrt(500))
+    low, high = stats.t.interval(0.95, 499, values.mean(), mean.error)
+    assert (mean.interval(0.95).low, mean.interval(0.95).high) == pytest.approx((low, high))
+
+
+def test_clusters_of_unequal_size_are_worth_fewer():
+    equal, unequal = (
+        Clusters("days", np.repeat([0, 1, 2, 3], 25)),
+        Clusters("days", np.repeat([0, 1, 2, 3], [97, 1, 1, 1])),
+    )
+    assert (len(equal), equal.effective) == (4, 4)
+    assert len(unequal) == 4 and unequal.effective == pytest.approx(100**2 / (97**2 + 3))
+
+
+def test_the_clusters_of_some_rows_are_those_that_have_one_of_them():
+    assert Clusters("days", np.array([0, 1, 2, 2, 5])).take(np.array([2, 3, 4])).ids.tolist() == [0, 0, 1]
 
 
 def test_the_mean_baseline_is_the_training_mean():

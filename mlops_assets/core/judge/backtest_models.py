@@ -20,6 +20,7 @@ from mlops_assets.core.features.encoder import fit_encoder
 from mlops_assets.core.judge.backtest import Months, Score
 from mlops_assets.core.judge.promotion import judge
 from mlops_assets.core.learners.model_types import ModelType
+from mlops_assets.core.metrics import Clusters
 from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, compare, variables
 from mlops_assets.core.search.suggestions import make_suggester
 from mlops_assets.core.state import append_line, cut_off
@@ -68,10 +69,11 @@ class Journal:
 
 @dataclass(frozen=True, eq=False)
 class Month:
-    """Clean rows of one month, and how many others cleaning dropped."""
+    """Clean rows of one month, how they move together, and how many others cleaning dropped."""
 
     columns: Columns
     y: FloatArray
+    clusterings: tuple[Clusters, ...]
     dropped: Dropped
 
 
@@ -138,9 +140,9 @@ class ModelLab:
                 self._errors(challenger, month) ** 2,
                 self._errors(champion, month) ** 2,
                 {},
+                clusterings=self._month(month).clusterings,
                 confidence=rules.confidence,
                 minimum_gain=rules.minimum_gain,
-                seed=rules.seed,
             )
             noted = self._journal.note(key, verdict.promote)
         return bool(noted)

@@ -1,40 +1,76 @@
-"""Whether a challenger replaces the champion: only when it is provably better on the same rows."""
+"""Whether a challenger replaces the champion: only when it is provably better on the same rows.
+
+Rows that move together, those of a day or of a group, count as one: `core/metrics.py` says how sure that leaves us.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlops_assets.core.metrics import Interval, bootstrap_means, percentile_interval
-from mlops_assets.core.types import FloatArray
+from mlops_assets.core.metrics import FEWEST_CLUSTERS, Clusters, Estimate, Interval, estimate
+from mlops_assets.core.types import BoolArray, FloatArray
 from mlops_assets.errors import DataError
 
 CHAMPION = "the champion"
 FEWEST_ROWS = 30
+POWER = 0.8  # with which a gain is said to have been visible
+DRAWN = 400  # points of a distribution, for a plot
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The challenger against one rival on the same rows.
-
-    `interval` and `differences` (one a bootstrap resample) are of the rival's RMSE minus the challenger's.
-    """
+    """The challenger against one rival on the same rows: `difference` is the rival's RMSE minus the challenger's."""
 
     rival: str
     rmse: float
     gain: float
-    interval: Interval
-    differences: FloatArray = field(repr=False, compare=False)
+    difference: Estimate = field(repr=False)
+    confidence: float
+
+    @property
+    def interval(self) -> Interval:
+        return self.difference.interval(self.confidence)
 
     @property
     def won(self) -> bool:
         """The challenger is better beyond doubt: the whole interval lies above zero."""
         return self.interval.low > 0
 
+    @property
+    def lost(self) -> bool:
+        """The challenger is worse beyond doubt."""
+        return self.interval.high < 0
+
+    @property
+    def smallest_visible_gain(self) -> float:
+        """The share of the rival's RMSE that is seen in four of five tries on such rows."""
+        needed = self.difference.reach((1 + self.confidence) / 2) + self.difference.reach(POWER)
+        return needed / self.rmse if self.rmse else 0.0
+
+    @property
+    def distribution(self) -> FloatArray:
+        """What the difference could be, as evenly likely values, for a plot."""
+        quantiles = (np.arange(DRAWN) + 0.5) / DRAWN
+        return np.array([self.difference.value + self.difference.reach(quantile) for quantile in quantiles])
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the rows: how good the challenger and the champion are there. None where it is too small to compare."""
+
+    name: str
+    rows: int
+    challenger_rmse: float
+    champion_rmse: float | None
+    comparison: Comparison | None
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a challenger, and why, in one sentence."""
+    """What the gate says of a challenger, and why, in one or two sentences."""
 
     promote: bool
     reason: str
@@ -42,6 +78,7 @@ class Verdict:
     challenger_rmse: float
     champion: Comparison | None
     baselines: tuple[Comparison, ...]
+    slices: tuple[Slice, ...] = ()
 
     @property
     def champion_rmse(self) -> float | None:
@@ -58,45 +95,92 @@ class Verdict:
         return self.champion.interval if self.champion else None
 
 
+def confidence_of_look(confidence: float, look: int) -> float:
+    """The confidence asked for at the n-th look at the same rows.
+
+    One of two tails promotes, so a look costs half of 1 - confidence. At the n-th it may cost 1/n² of that: however
+    many looks there are, together they cost at most 0.83 of 1 - confidence, by the union bound (alpha spending: Lan
+    and DeMets, 1983; the series as in Foster and Stine's alpha investing, 2008).
+    """
+    return 1 - (1 - confidence) / look**2
+
+
 def judge(
     challenger: FloatArray,
     champion: FloatArray | None,
     baselines: Mapping[str, FloatArray],
     *,
+    clusterings: Sequence[Clusters],
     confidence: float,
     minimum_gain: float,
-    seed: int,
-    resamples: int = 1000,
+    slices: Mapping[str, BoolArray] | None = None,
+    look: int = 1,
 ) -> Verdict:
     """Compare squared errors of shape (n,), row by row the same events.
 
-    A challenger must beat every baseline and, where there is one, the champion: the paired bootstrap interval
-    of the RMSE difference lies above zero, and it gains at least `minimum_gain` of the champion's RMSE.
-    An equal model is promoted with a probability of at most 1 - confidence.
-    Raises DataError where errors are not finite or do not belong to the same rows.
+    A challenger must beat every baseline and, where there is one, the champion: the interval of the RMSE difference,
+    by clusters, lies above zero, it gains at least `minimum_gain` of the champion's RMSE, and in none of the `slices`
+    (masks (n,) by name) it is worse beyond doubt. However often it is tried, an equal model is promoted with a
+    probability of at most 1 - confidence. Raises DataError where errors are not finite or not of the same rows.
     """
     rivals = {CHAMPION: champion} if champion is not None else {}
     rivals |= {f"the baseline '{name}'": errors for name, errors in baselines.items()}
     errors = _same_rows({"the challenger": challenger} | rivals)
-    means = np.sqrt(bootstrap_means(errors, seed=seed, resamples=resamples))
-    rmse, *rival_rmse = np.sqrt(errors.mean(axis=1)).tolist()
-    comparisons = []
-    for column, (rival, rival_error) in enumerate(zip(rivals, rival_rmse, strict=True), start=1):
-        differences = means[:, column] - means[:, 0]
-        gain = (rival_error - rmse) / rival_error if rival_error else 0.0
-        interval = percentile_interval(differences, confidence)
-        comparisons.append(Comparison(rival, rival_error, gain, interval, differences))
-    rows = errors.shape[1]
-    refusal = _refusal(rows, rmse, comparisons, minimum_gain, confidence)
+    rows, rmse = errors.shape[1], float(np.sqrt(errors[0].mean()))
+    level = confidence_of_look(confidence, look)
+    if too_few := _too_few(rows, clusterings):
+        return Verdict(False, too_few, rows, rmse, None, ())
+    comparisons = [
+        _compare(rival, errors[[0, number]], clusterings, level) for number, rival in enumerate(rivals, start=1)
+    ]
+    parts = _slices(slices or {}, errors[: 1 + (champion is not None)], clusterings, confidence)
+    refusal = _refusal(rmse, comparisons, minimum_gain, parts)
     against_champion = comparisons[0] if champion is not None else None
+    sentences = [refusal or _approval(rows, rmse, comparisons)]
+    if comparisons:
+        sentences.append(_how_sure(comparisons[0], look))
     return Verdict(
         promote=refusal is None,
-        reason=refusal or _approval(rows, rmse, comparisons, confidence),
+        reason=" ".join(sentences),
         rows=rows,
         challenger_rmse=rmse,
         champion=against_champion,
         baselines=tuple(comparisons[1:] if against_champion else comparisons),
+        slices=parts,
     )
+
+
+def _compare(rival: str, errors: FloatArray, clusterings: Sequence[Clusters], confidence: float) -> Comparison:
+    """Of errors (2, n): the challenger's and the rival's."""
+    rmse, rival_rmse = np.sqrt(errors.mean(axis=1)).tolist()
+    gain = (rival_rmse - rmse) / rival_rmse if rival_rmse else 0.0
+    return Comparison(rival, rival_rmse, gain, estimate(errors, clusterings, _difference), confidence)
+
+
+def _difference(means: FloatArray) -> FloatArray:
+    difference: FloatArray = np.sqrt(means[1]) - np.sqrt(means[0])
+    return difference
+
+
+def _slices(
+    masks: Mapping[str, BoolArray], errors: FloatArray, clusterings: Sequence[Clusters], confidence: float
+) -> tuple[Slice, ...]:
+    """Each part of the rows. That one of many is worse by chance must be no likelier than that one alone is."""
+    level = 1 - (1 - confidence) / max(len(masks), 1)
+    parts = []
+    for name, mask in masks.items():
+        count = int(np.count_nonzero(mask))
+        if not count:
+            continue
+        chosen = errors[:, mask]
+        within = [clusters.take(mask) for clusters in clusterings]
+        enough = (
+            len(errors) > 1 and count >= FEWEST_ROWS and any(len(clusters) >= FEWEST_CLUSTERS for clusters in within)
+        )
+        comparison = _compare(CHAMPION, chosen, within, level) if enough else None
+        rmse = np.sqrt(chosen.mean(axis=1)).tolist()
+        parts.append(Slice(name, count, rmse[0], rmse[1] if len(rmse) > 1 else None, comparison))
+    return tuple(parts)
 
 
 def _same_rows(errors: Mapping[str, FloatArray]) -> FloatArray:
@@ -112,22 +196,32 @@ def _same_rows(errors: Mapping[str, FloatArray]) -> FloatArray:
     return np.stack([np.asarray(values, dtype=np.float64) for values in errors.values()])
 
 
-def _refusal(
-    rows: int, rmse: float, comparisons: Sequence[Comparison], minimum_gain: float, confidence: float
-) -> str | None:
+def _too_few(rows: int, clusterings: Sequence[Clusters]) -> str | None:
     if rows < FEWEST_ROWS:
         return f"Not promoted: {rows} test rows are too few to judge by (at least {FEWEST_ROWS} are needed)."
-    for comparison in sorted(comparisons, key=_gain):
-        if not comparison.won:
-            return (
-                f"Not promoted: {_versus(rmse, comparison)}; {_range(comparison, confidence)} does not lie above zero."
-            )
-        if comparison.rival == CHAMPION and comparison.gain < minimum_gain:
-            return f"Not promoted: {_versus(rmse, comparison)}, which is less than the {minimum_gain:.1%} asked for."
+    if all(len(clusters) < FEWEST_CLUSTERS for clusters in clusterings):
+        return f"Not promoted: {' and '.join(map(str, clusterings))} are too few to judge by."
     return None
 
 
-def _approval(rows: int, rmse: float, comparisons: Sequence[Comparison], confidence: float) -> str:
+def _refusal(
+    rmse: float, comparisons: Sequence[Comparison], minimum_gain: float, slices: Sequence[Slice]
+) -> str | None:
+    for comparison in sorted(comparisons, key=_gain):
+        if not comparison.won:
+            return f"Not promoted: {_versus(rmse, comparison)}; {_range(comparison)} does not lie above zero."
+        if comparison.rival == CHAMPION and comparison.gain < minimum_gain:
+            return f"Not promoted: {_versus(rmse, comparison)}, which is less than the {minimum_gain:.1%} asked for."
+    for part in slices:
+        if part.comparison and part.comparison.lost:
+            return (
+                f"Not promoted: it gains overall, and loses where {part.name} ({part.rows:,} rows): "
+                f"{_versus(part.challenger_rmse, part.comparison)}; {_range(part.comparison)} lies below zero."
+            )
+    return None
+
+
+def _approval(rows: int, rmse: float, comparisons: Sequence[Comparison]) -> str:
     if not comparisons:
         return f"Promoted: there is no champion yet (RMSE {rmse:.4g} on {rows:,} rows)."
     comparison = comparisons[0]
@@ -136,7 +230,15 @@ def _approval(rows: int, rmse: float, comparisons: Sequence[Comparison], confide
         comparison = min(comparisons, key=_gain)
         first = "there is no champion yet, and "
     sentence = f"{first}{_versus(rmse, comparison)} on {rows:,} rows"
-    return f"Promoted: {sentence}; {_range(comparison, confidence)} lies above zero."
+    return f"Promoted: {sentence}; {_range(comparison)} lies above zero."
+
+
+def _how_sure(comparison: Comparison, look: int) -> str:
+    """How many clusters there were, and what they could have shown."""
+    again = f", at look {look} at the same rows" if look > 1 else ""
+    visible = comparison.smallest_visible_gain
+    clusters = comparison.difference.clusters
+    return f"Judged by {clusters}{again}: a gain of {visible:.2%} or more would have been seen in four of five tries."
 
 
 def _gain(comparison: Comparison) -> float:
@@ -150,6 +252,6 @@ def _versus(rmse: float, comparison: Comparison) -> str:
     return f"RMSE {rmse:.4g} is {abs(comparison.gain):.2%} {word} the {comparison.rmse:.4g} of {comparison.rival}"
 
 
-def _range(comparison: Comparison, confidence: float) -> str:
+def _range(comparison: Comparison) -> str:
     low, high = comparison.interval.low, comparison.interval.high
-    return f"the {confidence:.0%} interval of the difference, {low:.4g} to {high:.4g},"
+    return f"the {100 * comparison.confidence:.4g}% interval of the difference, {low:.4g} to {high:.4g},"

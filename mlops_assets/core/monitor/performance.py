@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlops_assets.core.columns import Columns, label, length
-from mlops_assets.core.metrics import Interval, rmse_interval, score
+from mlops_assets.core.metrics import Clusters, Interval, rmse_interval, score
 from mlops_assets.core.model.answers import Answers
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import DatasetSpec
@@ -26,12 +26,14 @@ class Outcomes:
     prediction: FloatArray
     low: FloatArray
     high: FloatArray
+    clusterings: tuple[Clusters, ...] = ()  # how the rows move together; one by one where nothing is said
 
     def __len__(self) -> int:
         return len(self.truth)
 
     def take(self, rows: IntArray | BoolArray) -> Outcomes:
-        return Outcomes(self.truth[rows], self.prediction[rows], self.low[rows], self.high[rows])
+        clusterings = tuple(clusters.take(rows) for clusters in self.clusterings)
+        return Outcomes(self.truth[rows], self.prediction[rows], self.low[rows], self.high[rows], clusterings)
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,19 @@ def identity(spec: DatasetSpec) -> tuple[str, ...]:
     return spec.key if spec.key and set(spec.key) <= set(inputs) else inputs
 
 
-def join(truth: Columns, y: FloatArray, asked: Columns, answers: Answers, names: Sequence[str]) -> Outcomes:
+def join(
+    truth: Columns,
+    y: FloatArray,
+    asked: Columns,
+    answers: Answers,
+    names: Sequence[str],
+    clusterings: Sequence[Clusters] = (),
+) -> Outcomes:
     """The outcomes of those true rows that were asked.
 
-    `y` (n,): the target of the true rows. `answers`: what was answered to the asked rows. A true row was asked
-    where an asked row equals it in all columns `names`; missing values equal each other. Answers to equal rows
-    count as their mean.
+    `y` (n,) and `clusterings`: the target of the true rows, and how they move together. `answers`: what was answered to
+    the asked rows. A true row was asked where an asked row equals it in all columns `names`; missing values equal each
+    other. Answers to equal rows count as their mean.
     """
     ids = _ids(truth, asked, names)
     of_true, of_asked = ids[: len(y)], ids[len(y) :]
@@ -138,10 +147,11 @@ def join(truth: Columns, y: FloatArray, asked: Columns, answers: Answers, names:
         means: FloatArray = np.bincount(of_asked, weights=values, minlength=len(ids))[groups] / counts[groups]
         return means
 
-    return Outcomes(y[rows], mean(answers.prediction), mean(answers.low), mean(answers.high))
+    of_rows = tuple(clusters.take(rows) for clusters in clusterings)
+    return Outcomes(y[rows], mean(answers.prediction), mean(answers.low), mean(answers.high), of_rows)
 
 
-def judge(outcomes: Outcomes, promise: Promise, *, margin: float, confidence: float, seed: int) -> Judgement:
+def judge(outcomes: Outcomes, promise: Promise, *, margin: float, confidence: float) -> Judgement:
     """Whether the realised RMSE is within the promised one and a margin, which is a share of it."""
     realised = realise(outcomes)
     if realised.rows < FEWEST_ROWS:
@@ -152,7 +162,8 @@ def judge(outcomes: Outcomes, promise: Promise, *, margin: float, confidence: fl
     if realised.rmse <= limit:
         return Judgement(True, False, sentence)
     errors = (outcomes.prediction - outcomes.truth) ** 2
-    interval = rmse_interval(errors, confidence=confidence, seed=seed)
+    clusterings = outcomes.clusterings or (Clusters.of_rows(len(outcomes)),)
+    interval = rmse_interval(errors, clusterings, confidence=confidence)
     reason = f"{sentence}; its {confidence:.0%} interval is {interval.low:.4g} to {interval.high:.4g}"
     return Judgement(False, interval.low > limit, reason)
 

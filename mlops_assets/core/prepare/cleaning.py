@@ -96,8 +96,11 @@ def in_month(times: TimeArray, month: str) -> BoolArray:
 
 
 def kept_columns(spec: DatasetSpec) -> list[str]:
-    """Aliases in clean data: a model's inputs, the time column and the key; nothing known only after the event."""
-    kept = {*spec.inputs(), *spec.key} | ({spec.time.column} if spec.time else set())
+    """Aliases in clean data: a model's inputs, the time column, the key, and what the gate asks for.
+
+    None of the last two is learnt from: only inputs are known before the event.
+    """
+    kept = {*spec.inputs(), *spec.key, *spec.gate.columns} | ({spec.time.column} if spec.time else set())
     return [alias for alias in spec.used_columns() if alias in kept]
 
 

@@ -147,9 +147,9 @@ def leaderboard_bars(
     return png(figure)
 
 
-def bootstrap_histogram(differences: FloatArray, rival: str = "the champion") -> bytes:
-    """Bootstrapped RMSE of the rival minus the challenger's; what lies right of zero speaks for the challenger."""
-    figure, axes = canvas(f"Gain over {rival}", "its RMSE minus the challenger's", "resamples")
+def gain_histogram(differences: FloatArray, rival: str = "the champion") -> bytes:
+    """What the rival's RMSE minus the challenger's could be; what lies right of zero speaks for the challenger."""
+    figure, axes = canvas(f"Gain over {rival}", "its RMSE minus the challenger's", "as likely")
     axes.hist(_finite(differences)[0], bins=25, color=BLUE)
     axes.axvline(0, color=ORANGE, linewidth=1.5)
     return png(figure)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 RECIPE_TAG = "recipe"
+LEARNT_TAG = "learnt_months"  # what a version has learnt from; `months` is its whole window
 PROMOTED, ROLLED_BACK, PENDING = "promoted/", "rolled_back/", "pending/"
 _STAMP = "%Y-%m-%dT%H%M%S.%fZ"
 
@@ -184,6 +185,12 @@ class Registry:
         The alias moves between two tags, so that after a kill at any step the next promotion sets things right.
         """
         self._crown(number, reason, at, is_rollback=False)
+
+    def tag(self, number: int, tags: Mapping[str, str]) -> None:
+        """Add tags to a version; those of the same name are replaced."""
+        with self.tracking.errors(f"tag version {number} of '{self.model_name}'"):
+            for key, value in tags.items():
+                self.tracking.client.set_model_version_tag(self.model_name, str(number), key, value)
 
     def rollback(self, at: datetime) -> tuple[Version, Version]:
         """Make the champion before the present one champion again; gives (the present one, the one before)."""

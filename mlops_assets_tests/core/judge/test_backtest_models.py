@@ -8,6 +8,7 @@ import pytest
 from mlops_assets.core.judge.backtest import POLICIES, walk
 from mlops_assets.core.judge.backtest_models import Journal, LabRules, ModelLab, Month
 from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.metrics import Clusters
 from mlops_assets.core.monitor.drift import Dropped
 
 MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
@@ -25,7 +26,8 @@ def make_lab(make_spec, make_columns, tmp_path):
         y = columns.pop("price")
         if month == APRIL:
             columns["size"], y = columns["size"] * 3, y * 3
-        return Month({alias: columns[alias] for alias in spec.inputs()}, y.clip(1, 1000), Dropped(800, {}))
+        together = (Clusters.of_rows(len(y)),)
+        return Month({alias: columns[alias] for alias in spec.inputs()}, y.clip(1, 1000), together, Dropped(800, {}))
 
     def make(model_type="Ridge", trials=1):
         rules = LabRules(

@@ -22,7 +22,7 @@ from mlops_assets.core.monitor.performance import (
 from mlops_assets.errors import DataError
 
 NOT = np.nan
-LIMITS = {"margin": 0.1, "confidence": 0.95, "seed": 1}
+LIMITS = {"margin": 0.1, "confidence": 0.95}
 
 
 def outcomes(truth, prediction, low=None, high=None):

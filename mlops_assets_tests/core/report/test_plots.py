@@ -22,7 +22,7 @@ PLOTS = {
         {"mean": 9.1, "pair mean": 6.0},
         "minutes",
     ),
-    "bootstrap": lambda: plots.bootstrap_histogram(PREDICTED - TRUE),
+    "bootstrap": lambda: plots.gain_histogram(PREDICTED - TRUE),
     "bars": lambda: plots.bars([f"2023-{month:02}" for month in range(1, 13)], range(50_000, 62_000, 1_000), "Rows"),
     "histogram": lambda: plots.histogram(TRUE, "Target", "minutes"),
 }
@@ -32,7 +32,7 @@ EMPTY = {
     "no predictions": lambda: plots.predicted_against_true(np.array([]), np.array([])),
     "one constant": lambda: plots.predicted_against_true(np.ones(3), np.ones(3)),
     "no models": lambda: plots.leaderboard_bars([], []),
-    "no difference": lambda: plots.bootstrap_histogram(np.zeros(100)),
+    "no difference": lambda: plots.gain_histogram(np.zeros(100)),
     "no bars": lambda: plots.bars([], [], "Rows dropped by rule"),
     "no numbers": lambda: plots.histogram(np.array([np.nan]), "Target"),
 }
