@@ -13,6 +13,7 @@ from benchmarks import (
     drift,
     embedded,
     environment,
+    gate,
     pipeline,
     preparation,
     serving,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "embedded": embedded.measure,
     "definitions": definitions.measure,
     "environment": environment.measure,
+    "gate": gate.measure,
     "tracking": tracking.measure,
     "throughput": throughput.measure,
     "drift": drift.measure,
@@ -60,6 +62,9 @@ def main() -> None:
         results.add(name, report)
         for row in report.rows:
             print(f"  {row.what}: {row.measured}" + (f" (reach: {row.reach})" if row.reach else ""), flush=True)
+        for table in report.tables:
+            print(f"  {table.title}: {' | '.join(table.header)}")
+            print(*(f"    {' | '.join(line)}" for line in table.lines), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

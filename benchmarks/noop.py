@@ -43,7 +43,7 @@ class ConstantModel:
 class Settled:
     """A predictor that never looks for another champion."""
 
-    last_look = None
+    last_check = None
 
     def __init__(self, champion: Champion) -> None:
         self.champion = self.loaded = champion

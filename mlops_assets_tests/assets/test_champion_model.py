@@ -87,10 +87,45 @@ def test_a_refit_that_was_killed_before_its_promotion_is_not_made_twice(new_work
     assert [run.info.run_name for run in workshop.mlflow_runs()].count("champion Ridge") == 1
 
 
+def test_a_refit_that_is_worse_than_its_judged_twin_stays_out(new_workshop, monkeypatch):
+    workshop = new_workshop().make_up_to("sklearn_model")
+    monkeypatch.setattr("mlops_assets.assets.champion_model.REFIT_MARGIN", -0.5)
+    assert workshop.make("champion_model").success
+    record, champion = workshop.record("champion_model"), workshop.project.registry.champion()
+    assert champion.number == record.value("champion_version") == 1  # the candidate itself: no refit is registered
+    assert "It goes live as it was judged: fitted on all rows, its RMSE" in record.value("verdict")
+    assert (champion.tags["role"], champion.tags["verdict"]) == ("champion", record.value("verdict"))
+    assert float(champion.tags["promised_rmse"]) == record.value("challenger_rmse")
+    assert record.value("model_card")
+    assert workshop.make("predictions", "2024-03").success
+
+
+def test_slices_are_on_the_record(new_workshop):
+    workshop = new_workshop()
+    rules = workshop.project.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    rules["gate"] = {"groups": ["zone"], "slices": ["zone", {"column": "size", "edges": [20]}]}
+    workshop.change(MLOPS_DATASET=write_yaml(workshop.home.folder / "sliced.yaml", rules))
+    workshop.make_up_to("champion_model")
+    record = workshop.record("champion_model")
+    names = [row["slice"] for row in record.value("slice_rows")]
+    assert {"size below 20", "size from 20"} <= set(names) and "zone 1" in names
+    assert record.value("slices").startswith("| slice | rows | challenger RMSE (euros) | champion RMSE |")
+    assert record.value("judged_by") in ("5 groups of zone",) or record.value("judged_by").endswith(" days")
+
+
 @pytest.fixture(scope="module")
 def lab(new_workshop):
     """A workshop with a champion of type Ridge."""
     return new_workshop().make_up_to("champion_model")
+
+
+def test_the_verdict_says_how_many_days_there_were_and_what_they_could_have_shown(lab):
+    record = lab.record("champion_model")
+    times = lab.project.storage.read_table(lab.record("clean_data", "2024-03").path, ["at"])["at"].to_numpy()
+    days, visible = len(np.unique(times.astype("M8[D]"))), record.value("smallest_visible_gain")
+    assert record.value("judged_by") == f"{days} days"
+    assert f"Judged by {days} days: a gain of {visible:.2%} or more" in record.value("verdict")
+    assert record.value("look") == 1
 
 
 def test_an_equal_challenger_is_no_challenger(lab):
@@ -114,6 +149,7 @@ def test_a_challenger_that_is_not_provably_better_is_not_promoted(lab):
     assert record.value("champion_type") == "Ridge"
     assert lab.project.registry.champion().model_type == "Ridge"
     assert record.value("verdict").startswith(("Not promoted: ", "Nothing to decide: "))
+    assert record.value("look") == (2 if record.value("decision") == "refused" else 1)  # at the same rows
 
 
 def test_a_model_type_without_a_model_is_named(lab):

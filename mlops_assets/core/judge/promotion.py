@@ -138,7 +138,7 @@ def judge(
     against_champion = comparisons[0] if champion is not None else None
     sentences = [refusal or _approval(rows, rmse, comparisons)]
     if comparisons:
-        sentences.append(_how_sure(comparisons[0], look))
+        sentences.append(_how_sure(against_champion or min(comparisons, key=_gain), look))
     return Verdict(
         promote=refusal is None,
         reason=" ".join(sentences),
