@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -73,7 +73,9 @@ class Home:
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        with patch.dict(os.environ, self.env), open_instance(self.project()) as instance:
+        with ExitStack() as stack:
+            with patch.dict(os.environ, self.env):  # no longer: a fixture may hold the instance for a whole session
+                instance = stack.enter_context(open_instance(self.project()))
             yield instance
 
     def record(self, asset: str, partition: str | None = None) -> Record | None:
@@ -114,8 +116,15 @@ def copy_dataset(home: Home, name: str, **changes) -> None:
 
 
 def copy_home(home: Home, folder: Path) -> Home:
-    """A copy of a home in a new folder; what MLflow keeps in it by its whole path leads to the copy too."""
-    shutil.copytree(home.folder, folder)
+    """A copy of a home in a new folder; what MLflow keeps in it by its whole path leads to the copy too.
+
+    The home may be in use: its databases are copied as they stand. In the copy all is made anew: its source has moved.
+    """
+    shutil.copytree(home.folder, folder, ignore=shutil.ignore_patterns("*.db", "*.db-*"))
+    for database in home.folder.rglob("*.db"):
+        copy = folder / database.relative_to(home.folder)
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
     old, new = str(home.folder), str(folder)
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
         for table, column in _text_columns(connection):

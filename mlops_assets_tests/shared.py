@@ -1,7 +1,7 @@
 """Homes that tests share are read-only: what is in one, and what a test changed there."""
 
 import sqlite3
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import dagster as dg
 
-State = Mapping[str, Hashable]
+State = dict[str, Hashable]
 # Traces of somebody who only looked: locks, logs, what was fetched before, SQLite's own files.
 TRACES = {".lock", ".log", ".db-wal", ".db-shm", ".db-journal", ".pyc"}
-TRACE_FOLDERS = {"cache", "logs", "storage", "__pycache__"}
+TRACE_FOLDERS = {"cache", "dashboards", "logs", "storage", "__pycache__"}
 # Signs of life of Dagster's processes, and notes to itself.
 TRACE_TABLES = {"daemon_heartbeats", "kvs", "secondary_indexes", "instance_info"}
 # A table as long as these is told by its last row: rows of it are added and deleted, never changed.

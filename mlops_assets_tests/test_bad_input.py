@@ -43,18 +43,24 @@ def state(home):
     )
 
 
+@pytest.fixture(scope="module")
+def shop(made_shop):
+    """A home of their own in which everything was made: these tests try to make it again."""
+    return made_shop()
+
+
 @pytest.fixture
 def good_state(shop):
     """Afterwards the shop is as it was, and its champion still answers."""
     before = state(shop)
     yield shop
     assert state(shop) == before
-    answer = shop.command("predict", write_json(shop, ROW))
+    answer = shop.command("predict", write_json(shop.folder, ROW))
     assert answer.code == 0 and json.loads(answer.out)["model_version"] == before[0]
 
 
-def write_json(home, rows) -> str:
-    path = home.folder / "rows.json"
+def write_json(folder, rows) -> str:
+    path = folder / "rows.json"
     path.write_text(json.dumps(rows))
     return str(path)
 
@@ -141,8 +147,8 @@ def test_a_window_that_cannot_be_filled_says_what_is_missing(new_shop):
     ],
     ids=["a category never seen", "NaN", "infinite", "absurd", "nothing known"],
 )
-def test_a_row_that_no_one_should_send_gets_a_number_within_the_targets_range(shop, row):
-    answer = shop.command("predict", write_json(shop, row))
+def test_a_row_that_no_one_should_send_gets_a_number_within_the_targets_range(shop, row, tmp_path):
+    answer = shop.command("predict", write_json(tmp_path, row))
     assert answer.code == 0, answer
     assert 1 <= json.loads(answer.out)["prediction"] <= 1000
 
@@ -156,8 +162,8 @@ def test_a_row_that_no_one_should_send_gets_a_number_within_the_targets_range(sh
         ([], "an object, or a list of objects"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_named(shop, row, told):
-    assert told in error_of(shop.command("predict", write_json(shop, row)))
+def test_a_row_that_cannot_be_used_is_named(shop, row, told, tmp_path):
+    assert told in error_of(shop.command("predict", write_json(tmp_path, row)))
 
 
 def test_a_url_that_times_out_is_named(good_state):
@@ -186,7 +192,7 @@ def test_dagsters_database_that_is_down_is_named(good_state, tmp_path):
 
 def test_an_mlflow_that_is_down_is_named(good_state, no_waits):
     settings = {"MLOPS_TRACKING_URI": f"http://user:pa55word@127.0.0.1:{free_port()}"}
-    for words in (["run"], ["predict", write_json(good_state, ROW)], ["rollback"], ["history"]):
+    for words in (["run"], ["predict", write_json(good_state.folder, ROW)], ["rollback"], ["history"]):
         error = error_of(good_state.command(*words, **settings))
         assert "MLflow at http://user:" in error and "cannot be opened (does it run" in error
         assert "pa55word" not in error
@@ -268,5 +274,5 @@ def test_a_home_that_is_no_folder_is_named(good_state, tmp_path, below):
 
 @pytest.mark.parametrize("output", ["/no/such/folder/answer.csv", "/dev/null/answer.csv"])
 def test_an_answer_that_cannot_be_written_is_named(good_state, output):
-    error = error_of(good_state.command("predict", write_json(good_state, ROW), "--output", output))
+    error = error_of(good_state.command("predict", write_json(good_state.folder, ROW), "--output", output))
     assert f"{output} cannot be written" in error

@@ -29,11 +29,9 @@ def definitions():
 
 
 @pytest.fixture(scope="module")
-def shop(new_shop):
+def shop(made_shop):
     """A home of their own in which everything was made: some of them make it again."""
-    home = new_shop()
-    assert home.command("run").code == 0
-    return home
+    return made_shop()
 
 
 def commands_of(program):

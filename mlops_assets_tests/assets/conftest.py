@@ -10,6 +10,7 @@ from mlops_assets.assets.records import Record, latest
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.definitions import build_definitions
 from mlops_assets_tests.homes import Home
+from mlops_assets_tests.shared import Shared, state_of_home, state_of_instance
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -71,7 +72,11 @@ def new_workshop(new_shop) -> Iterator[Callable[..., Workshop]]:
 
 
 @pytest.fixture(scope="session")
-def workshop(new_shop) -> Iterator[Workshop]:
-    """A workshop in which all was made, with two model types. Tests that share it leave it as it is."""
+def workshop(new_shop, shared) -> Iterator[Workshop]:
+    """A workshop in which all was made, with two model types. A test that shares it and changes it fails."""
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Workshop(new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost"), instance).make_up_to("drift_report")
+        workshop = Workshop(new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost"), instance).make_up_to("drift_report")
+        shared["workshop"] = Shared(
+            "workshop", lambda: state_of_home(workshop.home.folder) | state_of_instance(workshop.instance)
+        )
+        yield workshop

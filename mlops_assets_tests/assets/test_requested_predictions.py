@@ -24,6 +24,12 @@ ROWS = [{"zone": 3, "size": 16.4}, {"zone": 99, "size": None}, {"size": 1e6}]
 KEY = dg.AssetKey("requested_predictions")
 
 
+@pytest.fixture(scope="module")
+def workshop(new_workshop):
+    """A workshop of their own, in which all was made: they leave answers in it."""
+    return new_workshop().make_up_to("drift_report")
+
+
 @pytest.fixture
 def predict(workshop):
     """A function that runs the job with this config of its op."""
@@ -167,10 +173,12 @@ def test_the_row_of_the_launchpad_has_every_input_with_a_value_of_its_type(name)
     from_rows([row], spec)
 
 
-def test_the_job_runs_from_a_config_file(shop, tmp_path):
+def test_the_job_runs_from_a_config_file(own_shop, tmp_path):
     config = tmp_path / "rows.yaml"
     config.write_text(yaml.safe_dump({"ops": {"answer": {"config": {"rows": ROWS}}}}))
-    env = os.environ | shop.env | {"DAGSTER_HOME": str(shop.project().home / "dagster"), "PYTHONPATH": str(ROOT)}
+    env = (
+        os.environ | own_shop.env | {"DAGSTER_HOME": str(own_shop.project().home / "dagster"), "PYTHONPATH": str(ROOT)}
+    )
     words = ["job", "execute", "-m", "mlops_assets.definitions", "-j", "predict", "-c", str(config)]
     done = subprocess.run([sys.executable, "-m", "dagster", *words], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

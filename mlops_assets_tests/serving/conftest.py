@@ -11,17 +11,18 @@ from mlops_assets_tests.serving.served import Served, serving
 
 
 @pytest.fixture(scope="session")
-def served(shop) -> Iterator[Served]:
-    """A server of the shop, with settings as they are by default. Tests that share it leave it as it is."""
-    with serving(shop) as served:
+def served(shop, tmp_path_factory) -> Iterator[Served]:
+    """A server of the shop, with settings as they are by default; its log of answers is not in the shop."""
+    with serving(shop, MLOPS_DATABASE_URL=f"sqlite:///{tmp_path_factory.mktemp('served')}/own.db") as served:
         yield served
 
 
 @pytest.fixture
-def serve(shop) -> Iterator[Callable[..., Served]]:
-    """A function that serves the shop with other settings."""
+def serve(shop, tmp_path) -> Iterator[Callable[..., Served]]:
+    """A function that serves the shop with other settings; its log of answers is not in the shop."""
+    own = {"MLOPS_DATABASE_URL": f"sqlite:///{tmp_path}/own.db"}
     with ExitStack() as stack:
-        yield lambda *dashboards, **settings: stack.enter_context(serving(shop, *dashboards, **settings))
+        yield lambda *dashboards, **settings: stack.enter_context(serving(shop, *dashboards, **own | settings))
 
 
 @pytest.fixture

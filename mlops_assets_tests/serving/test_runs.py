@@ -7,8 +7,16 @@ import pytest
 
 from mlops_assets.core.model.answers import Answers
 from mlops_assets.resources.artefacts.requested_predictions import About
+from mlops_assets_tests.serving.served import serving
 
 ID = "5c1b7450-8240-4822-8c39-6ae67062c0fe"
+
+
+@pytest.fixture(scope="module")
+def served(copy_shop):
+    """A server of a shop of their own: they put answers there."""
+    with serving(copy_shop()) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
