@@ -2,11 +2,10 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -15,6 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from mlops_assets_tests.homes import MAIN, ROOT
+from mlops_assets_tests.servers import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -46,7 +46,7 @@ class Uis:
 @contextmanager
 def open_uis(env: Mapping[str, str], log: Path) -> Iterator[Uis]:
     """`mlops-assets dev` on free ports, until all answer; ended afterwards, with all that it started."""
-    ports = _free_ports(3)
+    ports = [free_port() for _ in range(3)]
     uis = Uis(*(f"http://127.0.0.1:{port}" for port in ports), log)
     options = zip(("--port", "--mlflow-port", "--serve-port"), map(str, ports), strict=True)
     words = "dev", *(word for option in options for word in option)
@@ -60,7 +60,7 @@ def open_uis(env: Mapping[str, str], log: Path) -> Iterator[Uis]:
 @contextmanager
 def open_server(env: Mapping[str, str], log: Path) -> Iterator[str]:
     """Address of `mlops-assets serve` on a free port, once it has loaded the champion; ended afterwards."""
-    [port] = _free_ports(1)
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     with _started(("serve", "--port", str(port)), env, log) as process:
         wait_for(process, f"{address}/ready", log)
@@ -108,14 +108,6 @@ def _started(words: Sequence[str], env: Mapping[str, str], log: Path) -> Iterato
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def wait_for(process: subprocess.Popen, url: str, log: Path) -> None:

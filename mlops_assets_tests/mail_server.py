@@ -1,7 +1,6 @@
 """A real mail server for tests, and a certificate for it."""
 
 import ipaddress
-import socket
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,8 @@ from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from mlops_assets_tests.servers import free_port
 
 
 def write_certificate(path: Path) -> Path:
@@ -72,8 +73,7 @@ class SmtpServer:
         self.received: list[Received] = []
         self.refused: dict[str, str] = {}  # recipient -> the answer that it gets
         self.answer = "250 OK"  # to a mail; None drops the line instead
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            self.port = taken.getsockname()[1]
+        self.port = free_port()
         self._options = {}
         if security != "plain":
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

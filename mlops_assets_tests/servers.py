@@ -7,24 +7,43 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
 
 import pytest
 
-from mlops_assets.resources.mlflow.connection import DEFAULTS
-
 
 def free_port() -> int:
+    """A port that nothing listens on, and that will be given to nobody else.
+
+    The system's own choice would be free at this moment only: the next one who asks for a port, or only connects to
+    somewhere, may get it. These lie below those that systems choose from, a stretch for each process of the tests.
+    """
+    return next(port for port in _PORTS if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+        try:
+            taken.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+FIRST_PORT, PORTS, PROCESSES = 12_000, 1_000, 20
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PROCESSES
+# Two runs of the tests at once start at two places.
+_PORTS = cycle(FIRST_PORT + PORTS * _WORKER + (os.getpid() + number) % PORTS for number in range(PORTS))
 
 
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """Address of a server on the `mlflow.db` in the folder."""
+    from mlops_assets.resources.mlflow.connection import DEFAULTS
+
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
@@ -56,7 +75,7 @@ class Line:
 
     def __init__(self, address: str) -> None:
         self._target = ("127.0.0.1", int(address.rpartition(":")[2]))
-        self._port = 0
+        self._port = free_port()
         self.mend()
 
     @property
@@ -65,7 +84,6 @@ class Line:
 
     def mend(self) -> None:
         self._open = [socket.create_server(("127.0.0.1", self._port))]
-        self._port = self._open[0].getsockname()[1]
         Thread(target=self._accept, args=(self._open,), daemon=True).start()
 
     def cut(self) -> None:
