@@ -19,6 +19,11 @@ from mlops_assets.errors import SpecError
 
 SHIPPED = Path(__file__).parent / "boards"
 LARGEST_FILE = 200_000  # characters
+MOST_NODES = 5_000  # mappings, lists and values: in a file, and in all of its pages together once they are filled
+DEEPEST = 20  # of a node; a board that is right has seven
+MOST_PAGES = 100  # of a file
+LONGEST_PLAIN = 1_000  # characters of a value without quotes: YAML turns it into a number or a date where it can
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*)")
 _SLUG = TypeAdapter(Slug)
 
@@ -59,10 +64,7 @@ def parse(file: BoardFile) -> tuple[Page, ...]:
     check_name(file.name)
     if len(file.text) > LARGEST_FILE:
         raise SpecError(f"{file.name}.yaml is longer than {LARGEST_FILE:,} characters")
-    try:
-        document = yaml.safe_load(file.text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{file.name}.yaml is not valid YAML: {' '.join(str(error).split())}") from None
+    document = _document(file)
     if not isinstance(document, dict):
         raise SpecError(f"{file.name}.yaml must be a mapping with title and charts")
     pages = document.pop("pages", None)
@@ -70,12 +72,68 @@ def parse(file: BoardFile) -> tuple[Page, ...]:
         return (Page(file.name, file.name, _board(document, file.name)),)
     if not isinstance(pages, dict) or not all(isinstance(values, dict) for values in pages.values()) or not pages:
         raise SpecError(f"{file.name}.yaml: pages must be a mapping of page names to mappings")
+    if len(pages) > MOST_PAGES:
+        raise SpecError(f"{file.name}.yaml: {len(pages):,} pages are more than {MOST_PAGES}")
     for slug in pages:
         check_name(slug)
-    return tuple(
-        Page(slug, file.name, _board(_fill(document, values, f"{file.name}.yaml, page {slug}"), file.name))
-        for slug, values in pages.items()
-    )
+    room = _Room(file.name)
+    filled = {slug: _fill(document, values, f"{file.name}.yaml, page {slug}", room) for slug, values in pages.items()}
+    return tuple(Page(slug, file.name, _board(document, file.name)) for slug, document in filled.items())
+
+
+def _document(file: BoardFile) -> Any:
+    """What the YAML says; looked through before anything is built: a short text can stand for a huge tree."""
+    try:
+        _look_through(file)
+        return yaml.load(file.text, _LOADER)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{file.name}.yaml is not valid YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, OverflowError) as error:  # a date or number that there is not
+        raise SpecError(f"{file.name}.yaml holds a value that cannot be read: {error!s:.200}") from None
+
+
+def _look_through(file: BoardFile) -> None:
+    """Raise SpecError where the text has aliases, too many nodes, or nodes too deep within each other."""
+    depth, room = 0, _Room(file.name)
+    for event in yaml.parse(file.text, _LOADER):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            raise SpecError(
+                f"{file.name}.yaml, line {line}: aliases (*{event.anchor:.30}) are not taken: repeat the text"
+            )
+        if isinstance(event, yaml.NodeEvent):
+            room.take()
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.ScalarEvent) and _may_be_converted(event) and len(event.value) > LONGEST_PLAIN:
+            raise SpecError(
+                f"{file.name}.yaml, line {line}: put a text of more than {LONGEST_PLAIN:,} characters in quotes"
+            )
+        if depth > DEEPEST:
+            raise SpecError(f"{file.name}.yaml, line {line}: there are more than {DEEPEST} levels")
+
+
+def _may_be_converted(event: yaml.ScalarEvent) -> bool:
+    """Whether a value is plain, or has a tag, so that it may become a number."""
+    return not event.style or event.tag is not None
+
+
+class _Room:
+    """How much a file may still hold."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._nodes, self._characters = name, MOST_NODES, LARGEST_FILE
+
+    def take(self, characters: int = 0) -> None:
+        """Take a node and characters that were put into it; raises SpecError where there are too many."""
+        self._nodes -= 1
+        self._characters -= characters
+        if self._nodes < 0:
+            raise SpecError(f"{self._name}.yaml: there are more than {MOST_NODES:,} values, counted over all pages")
+        if self._characters < 0:
+            raise SpecError(f"{self._name}.yaml: what is put into its pages is longer than {LARGEST_FILE:,} characters")
 
 
 def check_name(name: Any) -> None:
@@ -115,12 +173,16 @@ def _explain(problem: Any) -> str:
     return f"key {'.'.join(place)}: {message}" if place else message
 
 
-def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
-    """`value` with each `$name` replaced; a text that is nothing else becomes the value itself, such as a list."""
+def _fill(value: Any, values: Mapping[str, Any], where: str, room: _Room) -> Any:
+    """`value` with each `$name` replaced; a text that is nothing else becomes the value itself, such as a list.
+
+    Raises SpecError where a name is not given, or the outcome has no more room.
+    """
+    room.take()
     if isinstance(value, dict):
-        return {key: _fill(item, values, where) for key, item in value.items()}
+        return {key: _fill(item, values, where, room) for key, item in value.items()}
     if isinstance(value, list):
-        return [_fill(item, values, where) for item in value]
+        return [_fill(item, values, where, room) for item in value]
     if not isinstance(value, str):
         return value
 
@@ -130,5 +192,19 @@ def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
         return values[name]
 
     if whole := _VARIABLE.fullmatch(value):
-        return value_of(whole[1])
-    return _VARIABLE.sub(lambda match: str(value_of(match[1])), value)
+        return _fill_in(value_of(whole[1]), room)
+    return _VARIABLE.sub(lambda match: _text(value_of(match[1]), room), value)
+
+
+def _fill_in(value: Any, room: _Room) -> Any:
+    """`value` as it is, once it is known to have room."""
+    room.take(len(value) if isinstance(value, str) else 0)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _fill_in(item, room)
+    return value
+
+
+def _text(value: Any, room: _Room) -> str:
+    text = str(value)
+    room.take(len(text))
+    return text

@@ -1,5 +1,7 @@
 """Files of dashboards: read, expanded into pages, and refused with a message that names the place."""
 
+from time import process_time
+
 import pytest
 
 from mlops_assets.dashboards.boards import BoardFile, parse, read_files
@@ -77,3 +79,40 @@ def test_files_of_a_folder_stand_beside_the_shipped_ones_and_replace_them(tmp_pa
 def test_a_folder_that_is_none_is_named(tmp_path):
     with pytest.raises(SpecError, match="MLOPS_DASHBOARDS: .*nowhere is not a folder"):
         read_files(tmp_path / "nowhere")
+
+
+def aliases(levels):
+    """A list of nine, of nine of these, and so on, and a page that it would be copied for."""
+    lines = [f"a{level}: &a{level} [{','.join([f'*a{level - 1}'] * 9)}]" for level in range(1, levels + 1)]
+    return "\n".join(["title: T", "a0: &a0 [x]", *lines, "pages: {one: {a: 1}}"])
+
+
+NODES = "there are more than 5,000 values"
+HOSTILE = {
+    "aliases": (aliases(7), "line 3: aliases (*a0) are not taken"),
+    "a merge": ("a: &a {x: 1}\nb: {<<: *a}", "line 2: aliases"),
+    "many values": ("a: [" + "1," * 90_000 + "1]", NODES),
+    "pages times values": (
+        "title: t\npages: {" + ",".join(f"p{n}: {{a: 1}}" for n in range(90)) + "}\nx: [" + "y," * 4_000 + "1]",
+        NODES,
+    ),
+    "a list in many places": ("x: [" + "$a," * 3_000 + "1]\npages: {one: {a: [" + "1," * 3_000 + "1]}}", NODES),
+    "a text in many places": (
+        f"title: '{'$a' * 40_000}'\npages: {{one: {{a: '{'x' * 90_000}'}}}}",
+        "what is put into its pages is longer than 200,000 characters",
+    ),
+    "many pages": ("pages: {" + ",".join(f"p{n}: {{}}" for n in range(400)) + "}", "400 pages are more than 100"),
+    "depth": ("a: " + "[" * 100_000, "there are more than 20 levels"),
+    "a number by sixties": ("a: 1" + ":1" * 90_000, "put a text of more than 1,000 characters in quotes"),
+    "the same in quotes": (f'a: !!int "1{":1" * 90_000}"', "put a text of more than 1,000 characters in quotes"),
+    "a date that there is not": ("a: 2001-99-99", "holds a value that cannot be read"),
+    "a type of Python": ("a: !!python/object/apply:os.system [ls]", "is not valid YAML"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_text_made_to_keep_the_server_busy_is_refused_at_once(kind):
+    text, message = HOSTILE[kind]
+    began = process_time()
+    assert message in refusal(text)
+    assert process_time() - began < 0.1
