@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from mlops_assets.errors import MlopsError
 
 if TYPE_CHECKING:
-    from mlops_assets.serving.log_process import Answered
+    from mlops_assets.serving.log_process import AnsweredRequest
     from mlops_assets.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _FORGET_SECONDS = 3600
 class Writer(Protocol):
     """Where answers are kept. The methods raise MlopsError; `add` takes the same request twice, and keeps it once."""
 
-    def add(self, part: Sequence[Answered]) -> None: ...
+    def add(self, part: Sequence[AnsweredRequest]) -> None: ...
 
     def forget(self, before: datetime) -> None: ...
 
@@ -44,7 +44,7 @@ class AnswersLog:
         self._writer = writer
         self._keep_days = keep_days
         self._metrics = metrics
-        self._waiting: deque[Answered] = deque()
+        self._waiting: deque[AnsweredRequest] = deque()
         self._rows = 0  # that wait
         self._lock = Lock()  # of these two
         self._stopping = Event()
@@ -59,7 +59,7 @@ class AnswersLog:
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, answered: Answered) -> None:
+    def put(self, answered: AnsweredRequest) -> None:
         """Take what was answered, or drop it where too much is waiting; never waits for the database."""
         count = len(answered.rows)
         with self._lock:
@@ -108,11 +108,11 @@ class AnswersLog:
         except MlopsError as error:
             self._complain(error)
 
-    def _next_part(self) -> list[Answered]:
+    def _next_part(self) -> list[AnsweredRequest]:
         """The oldest requests, as many as go into one transaction; one where the last write failed."""
         with self._lock:
             waiting = list(self._waiting)
-        part: list[Answered] = []
+        part: list[AnsweredRequest] = []
         rows = 0
         for answered in waiting:
             rows += len(answered.rows)
@@ -121,7 +121,7 @@ class AnswersLog:
             part.append(answered)
         return part
 
-    def _done(self, part: Sequence[Answered], outcome: str) -> None:
+    def _done(self, part: Sequence[AnsweredRequest], outcome: str) -> None:
         self._failures = 0
         rows = sum(len(answered.rows) for answered in part)
         with self._lock:

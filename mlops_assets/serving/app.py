@@ -1,16 +1,17 @@
-"""The application: every part of the backend is wired here, and nothing else."""
+"""The application: every part of serving is wired here, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from mlops_assets.dashboards.mount import mount
 from mlops_assets.dashboards.sources.serving import Sampler
@@ -27,7 +28,7 @@ from mlops_assets.serving.keys import read_keys
 from mlops_assets.serving.limits import Bodies, RateLimit
 from mlops_assets.serving.log_process import LogProcess
 from mlops_assets.serving.metrics import Metrics, PipelineMetrics
-from mlops_assets.serving.middleware import Gate
+from mlops_assets.serving.middleware import RequestMiddleware
 from mlops_assets.serving.openapi import describe
 from mlops_assets.serving.predict import PATH as PREDICT
 from mlops_assets.serving.predict import Batcher, Predict
@@ -40,9 +41,18 @@ if TYPE_CHECKING:
 
 API_VERSION = "1"
 FLUSH_SECONDS = 10.0  # at the end, for what is not yet in the prediction log
-
-
 OpenDashboards = Callable[[Sampler], "Dash"]
+
+
+class Api(FastAPI):
+    """FastAPI whose OpenAPI document is made by `describe` when it is asked for: another champion has other inputs."""
+
+    def __init__(self, describe: Callable[[FastAPI], dict[str, Any]], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._describe = describe
+
+    def openapi(self) -> dict[str, Any]:
+        return self._describe(self)
 
 
 def build_app(
@@ -83,7 +93,8 @@ def build_app(
             pipeline.close()
         answers_log.close(FLUSH_SECONDS)
 
-    app = FastAPI(
+    app = Api(
+        lambda api: describe(api, predictor.loaded, bool(keys)),
         title=f"Predictions of {project.spec.name}",
         description="Answers of the champion, from memory.",
         version=API_VERSION,
@@ -112,7 +123,7 @@ def build_app(
         most_bytes=bodies.most,
         seconds=settings.serve_timeout,
     )
-    posts = {PREDICT: predict, BATCH: predict_batch}
+    posts: dict[str, ASGIApp] = {PREDICT: predict, BATCH: predict_batch}
     app.router.routes[:0] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()]
     app.include_router(build_router(predictor, bodies, metrics, secret, pipeline))
     app.include_router(runs_router)
@@ -121,7 +132,7 @@ def build_app(
     if open_dashboards:
         mount(app, lambda: _opened(open_dashboards, sampler, project.spec.redact), DASHBOARDS)
     app.add_middleware(
-        Gate,
+        RequestMiddleware,
         keys=keys,
         rate=RateLimit(settings.serve_rate),
         metrics=metrics,
@@ -130,8 +141,7 @@ def build_app(
         signed=frozenset({REFRESH} if secret else ()),
     )
     for kind in (HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, _leave_to_the_gate)
-    app.openapi = lambda: describe(app, predictor.loaded, bool(keys))
+        app.add_exception_handler(kind, _leave_to_middleware)
     app.state.keys, app.state.predict, app.state.project = keys, predict, project
     return app
 
@@ -143,5 +153,6 @@ def _opened(open_dashboards: OpenDashboards, sampler: Sampler, redact: Callable[
         raise ApiError(503, "no_dashboards", f"dashboards cannot be opened: {redact(str(error))}") from None
 
 
-async def _leave_to_the_gate(request: Request, error: Exception) -> None:
+async def _leave_to_middleware(request: Request, error: Exception) -> NoReturn:
+    """An error is answered in one shape, and there."""
     raise error

@@ -46,16 +46,16 @@ class PredictBatch:
         sent = content_type(headers)
         if sent not in FORMATS:
             raise ApiError(415, "unsupported_media_type", f"send one of {', '.join(FORMATS)} as Content-Type")
-        wanted = answer_format(headers.get(b"accept", b"").decode("latin-1"), sent)
+        answered_as = answer_format(headers.get(b"accept", b"").decode("latin-1"), sent)
         body = await self.bodies.read(headers, receive)
         try:
             columns = await self._columns(champion, body, sent)
         finally:
             self.bodies.release(body)
         rows = length(columns)
-        writer = new_writer(wanted, _about(champion, rows, scope["request_id"]))
+        writer = new_writer(answered_as, _shared(champion, rows, scope["request_id"]))
         # All rows are checked by now: once the answer has begun it can no longer become an error.
-        response = StreamingResponse(self._chunks(champion, columns, writer), media_type=wanted)
+        response = StreamingResponse(self._chunks(champion, columns, writer), media_type=answered_as)
         response.headers["x-model-version"] = str(champion.number)
         await response(scope, receive, self._patient(send))
         self.metrics.predicted_in_batch.inc(rows)
@@ -92,7 +92,8 @@ class PredictBatch:
         return send_in_time
 
 
-def _about(champion: Champion, rows: int, request_id: str) -> dict[str, Any]:
+def _shared(champion: Champion, rows: int, request_id: str) -> dict[str, Any]:
+    """What the answer says beside its rows."""
     return {
         "rows": rows,
         "unit": champion.unit,

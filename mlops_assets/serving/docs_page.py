@@ -67,7 +67,8 @@ def page(document: Mapping[str, Any], champion: Champion | None, address: str) -
         for path in paths
         for method, operation in document["paths"][path].items()
     ]
-    errors = [("error." + name, *rest) for name, *rest in _fields(document, {"$ref": "#/components/schemas/Error"})]
+    fields = _fields(document, {"$ref": "#/components/schemas/Error"})
+    errors = [(f"error.{name}", kind, meaning) for name, kind, meaning in fields]
     refused = [html.H2("When a request is refused"), html.P("Every error has this shape."), _table(errors)]
     subtitle = ["For programs: ", html.A("openapi.json", href="/openapi.json")]
     return shell("API", PREFIX, [*parts, html.Section(refused, className="card operation")], subtitle=subtitle)
@@ -88,14 +89,15 @@ def _operation(
     if path == PREDICT and champion and (rows := example_rows(champion)):
         parts.append(_folded("Its answer", html.Pre(_answer(champion, rows[0]))))
     sent = operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("schema")
-    given = operation["responses"].get("200", {}).get("content", {}).get(JSON, {}).get("schema")
+    answered = operation["responses"].get("200", {}).get("content", {}).get(JSON, {}).get("schema")
     query = [
-        (each["name"], _kind(each["schema"]), each.get("description", "")) for each in operation.get("parameters", ())
+        (parameter["name"], _kind(parameter["schema"]), parameter.get("description", ""))
+        for parameter in operation.get("parameters", ())
     ]
     for name, fields in (
         ("Parameters", query),
         ("Fields of the request", list(_fields(document, sent)) if sent else []),
-        ("Fields of the answer", list(_fields(document, given)) if given else []),
+        ("Fields of the answer", list(_fields(document, answered)) if answered else []),
     ):
         if fields:
             parts.append(_folded(name, _table(fields)))
@@ -104,7 +106,7 @@ def _operation(
 
 def _example(operation: Mapping[str, Any]) -> Any:
     content = operation.get("requestBody", {}).get("content", {}).get(JSON, {})
-    examples = [each["value"] for each in content.get("examples", {}).values()]
+    examples = [example["value"] for example in content.get("examples", {}).values()]
     return examples[0] if examples else content.get("example")
 
 
@@ -118,10 +120,9 @@ def _command(path: str, method: str, body: Any, address: str, *, with_key: bool)
 
 
 def _answer(champion: Champion, row: Mapping[str, Any]) -> str:
-    told = row_answer(champion.model.answer_rows([row]), 0)
-    return orjson.dumps(
-        orjson.loads(answer_body(told, champion, new_request_id())), option=orjson.OPT_INDENT_2
-    ).decode()
+    answer = row_answer(champion.model.answer_rows([row]), 0)
+    body = answer_body(answer, champion, new_request_id())
+    return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
 
 
 def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -131,7 +132,8 @@ def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[
         inner = _resolved(document, field)
         yield name, _kind(field), field.get("description") or inner.get("description", "")
         if "properties" in inner:
-            yield from ((f"{name}.{below}", *rest) for below, *rest in _fields(document, inner))
+            for below, kind, meaning in _fields(document, inner):
+                yield f"{name}.{below}", kind, meaning
 
 
 def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -156,8 +158,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
     if "const" in schema or "enum" in schema:
         return " or ".join(map(json.dumps, schema.get("enum") or [schema["const"]]))
     types = schema.get("type", "any")
-    told = " or ".join(types) if isinstance(types, list) else types
-    return told.replace("string", "time") if schema.get("format") == "date-time" else told
+    kind = " or ".join(types) if isinstance(types, list) else types
+    return kind.replace("string", "time") if schema.get("format") == "date-time" else kind
 
 
 def _table(fields: list[tuple[str, str, str]]) -> html.Div:

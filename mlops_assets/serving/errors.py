@@ -70,14 +70,14 @@ def internal_error() -> ApiError:
 
 
 def error_body(error: ApiError, request_id: str) -> bytes:
-    told = {
+    fields = {
         "code": error.code,
         "message": str(error),
         "row": error.row,
         "field": error.field,
         "request_id": request_id,
     }
-    return orjson.dumps({"error": told})
+    return orjson.dumps({"error": fields})
 
 
 async def send_error(send: Send, error: ApiError, request_id: str) -> None:

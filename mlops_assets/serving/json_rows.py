@@ -1,4 +1,4 @@
-"""Rows from a JSON body: strict JSON, no name twice, and nothing but objects or lists of plain values."""
+"""Rows from a JSON body, and answers: strict JSON, no name twice, nothing but objects or lists of plain values."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def content_type(headers: Mapping[bytes, bytes]) -> str:
 
 
 def require_json(headers: Mapping[bytes, bytes]) -> None:
-    given = content_type(headers)
-    if given != JSON:
+    if content_type(headers) != JSON:
         raise ApiError(415, "unsupported_media_type", f"send JSON with the header Content-Type: {JSON}")
 
 
@@ -96,28 +95,28 @@ def _refuse_repeated_names(body: bytes, objects: list[dict[str, Any]]) -> None:
 
 
 def _without_repeats(pairs: Iterable[tuple[str, Any]]) -> None:
-    seen = set()
+    names = set()
     for name, _ in pairs:
-        if name in seen:
+        if name in names:
             raise ApiError(400, "repeated_name", f"the name {name:.60} stands twice in an object", field=name)
-        seen.add(name)
+        names.add(name)
 
 
 def row_answer(answers: Answers, row: int, contributions: Contributions | None = None) -> dict[str, Any]:
     """What is said of one row. `row`: its place among the answers, and among the contributions where there are any."""
     low, high = float(answers.low[row]), float(answers.high[row])
-    told = {
+    answer = {
         "prediction": float(answers.prediction[row]),
         "interval": None if math.isnan(low) else {"low": low, "high": high},
         "out_of_range": [name for name, flags in answers.out_of_range.items() if flags[row]],
         "unseen": [name for name, flags in answers.unseen.items() if flags[row]],
     }
     if contributions is not None:
-        told["contributions"] = _contributions(contributions, row)
-    return told
+        answer["contributions"] = _contributions(contributions, row)
+    return answer
 
 
-def answer_body(told: dict[str, Any], champion: Champion, request_id: str) -> bytes:
+def answer_body(answer: dict[str, Any], champion: Champion, request_id: str) -> bytes:
     """What is said of one row, or `predictions` of several, with what holds for all of them."""
     shared = {
         "unit": champion.unit,
@@ -125,7 +124,7 @@ def answer_body(told: dict[str, Any], champion: Champion, request_id: str) -> by
         "model": champion.card_json,
         "request_id": request_id,
     }
-    return orjson.dumps(told | shared)
+    return orjson.dumps(answer | shared)
 
 
 def _contributions(contributions: Contributions, row: int) -> dict[str, Any]:

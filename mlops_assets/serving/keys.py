@@ -42,11 +42,11 @@ class ApiKeys:
 
         Raises ApiError where there is none, or one that is not known.
         """
-        given = sha256(_presented(headers)).digest()
-        found = [number for number, known in enumerate(self.hashes, 1) if hmac.compare_digest(given, known)]
-        if not found:
+        presented = sha256(_presented(headers)).digest()
+        matches = [number for number, key_hash in enumerate(self.hashes, 1) if hmac.compare_digest(presented, key_hash)]
+        if not matches:
             raise _refusal(headers)
-        return f"key {found[0]}"
+        return f"key {matches[0]}"
 
 
 def read_keys(settings: Settings) -> ApiKeys:

@@ -78,14 +78,14 @@ class Bodies:
                     if size > self.most:
                         raise self._too_large()
                     if self._held > _MOST_BODIES * self.most:
-                        headers = ((b"retry-after", b"1"), *_CLOSE)
-                        raise ApiError(503, "busy", "too many large requests at once: try again", headers=headers)
+                        later = ((b"retry-after", b"1"), *_CLOSE)
+                        raise ApiError(503, "busy", "too many large requests at once: try again", headers=later)
                     if not message.get("more_body"):
                         return parts[0] if len(parts) == 1 else b"".join(parts)
         except TimeoutError:
             self._held -= size
-            message = f"the body did not arrive within {self._seconds:g} s"
-            raise ApiError(408, "too_slow", message, headers=_CLOSE) from None
+            text = f"the body did not arrive within {self._seconds:g} s"
+            raise ApiError(408, "too_slow", text, headers=_CLOSE) from None
         except BaseException:
             self._held -= size
             raise

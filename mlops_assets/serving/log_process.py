@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class AnsweredRequest:
     """A request as it was answered: its rows, and the outputs of each."""
 
     request_id: str
@@ -55,7 +55,7 @@ class LogProcess:
         self._process: subprocess.Popen | None = None
         self._line: Connection
 
-    def add(self, part: Sequence[Answered]) -> None:
+    def add(self, part: Sequence[AnsweredRequest]) -> None:
         self._ask("add", part)
 
     def forget(self, before: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus hears of the pipeline: Dagster's runs, its daemon, and how old what they made is."""
+"""What Prometheus is told: of the server's requests, rows and model, and of the pipeline as Dagster records it."""
 
 from __future__ import annotations
 
@@ -19,37 +19,45 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
+log = logging.getLogger(__name__)
+KEEP_SECONDS = 15.0  # whoever asks sooner hears the same again
+WAIT_SECONDS = 5.0  # for Dagster's database, at most; what it says later is for who asks next
+MOST_ASSETS = 100
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Metrics:
-    """Counters and gauges, all with names that begin with `mlops_`."""
+    """Counters and gauges of the server, all with names that begin with `mlops_`."""
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        own = self._registry = CollectorRegistry()
-        self._requests = Counter("mlops_requests", "Requests by route and status.", ["route", "status"], registry=own)
+        registry = self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "mlops_requests", "Requests by route and status.", ["route", "status"], registry=registry
+        )
         self._seconds = Histogram(
             "mlops_request_seconds",
             "Seconds from a request's headers to the end of its answer.",
             ["route"],
             buckets=_SECONDS,
-            registry=own,
+            registry=registry,
         )
-        rows = Counter("mlops_predicted_rows", "Rows answered.", ["route"], registry=own)
+        rows = Counter("mlops_predicted_rows", "Rows answered.", ["route"], registry=registry)
         self.predicted, self.predicted_in_batch = rows.labels("/predict"), rows.labels("/predict/batch")
         self.batch_rows = Histogram(
-            "mlops_batch_rows", "Rows answered by one call of the model.", buckets=_ROWS, registry=own
+            "mlops_batch_rows", "Rows answered by one call of the model.", buckets=_ROWS, registry=registry
         )
-        self.model_version = Gauge("mlops_model_version", "Version of the champion; 0 without one.", registry=own)
-        self.model_age = Gauge("mlops_model_age_seconds", "Seconds since the champion was loaded.", registry=own)
-        self.reloads = Counter("mlops_model_reloads", "Looks at the registry, by outcome.", ["outcome"], registry=own)
+        self.model_version = Gauge("mlops_model_version", "Version of the champion; 0 without one.", registry=registry)
+        self.model_age = Gauge("mlops_model_age_seconds", "Seconds since the champion was loaded.", registry=registry)
+        self.reloads = Counter(
+            "mlops_model_reloads", "Looks at the registry, by outcome.", ["outcome"], registry=registry
+        )
         self.logged = Counter(
-            "mlops_logged_rows", "Rows for the prediction log, by outcome.", ["outcome"], registry=own
+            "mlops_logged_rows", "Rows for the prediction log, by outcome.", ["outcome"], registry=registry
         )
-        self.log_queue = Gauge("mlops_log_queue_rows", "Rows that wait for the prediction log.", registry=own)
+        self.log_queue = Gauge("mlops_log_queue_rows", "Rows that wait for the prediction log.", registry=registry)
         self._of_request = lru_cache(maxsize=512)(self._children)
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -62,12 +70,6 @@ class Metrics:
 
     def _children(self, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(route, str(status)), self._seconds.labels(route)
-
-
-log = logging.getLogger(__name__)
-KEEP_SECONDS = 15.0  # whoever asks sooner hears the same again
-WAIT_SECONDS = 5.0  # for Dagster's database, at most; what it says later is for who asks next
-MOST_ASSETS = 100
 
 
 class PipelineMetrics:
@@ -97,12 +99,12 @@ class PipelineMetrics:
         try:
             if self._instance is None:
                 self._instance = self._opened.enter_context(self._open_instance())
-            found = [*_gauges(self._instance, datetime.now(UTC)), _up(True)]
+            gauges = [*_gauges(self._instance, datetime.now(UTC)), _up(True)]
         except Exception as error:  # of Dagster, its database or its driver
             log.warning("Dagster's records cannot be read for the metrics: %s", type(error).__name__)
             self.close()
-            found = [_up(False)]
-        registry.register(_Read(found))
+            gauges = [_up(False)]
+        registry.register(_Collected(gauges))
         return generate_latest(registry)
 
     def close(self) -> None:
@@ -110,14 +112,14 @@ class PipelineMetrics:
         self._opened.close()
 
 
-class _Read:
+class _Collected:
     """What was read, as Prometheus's library wants to have it."""
 
-    def __init__(self, found: list[Metric]) -> None:
-        self._found = found
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> list[Metric]:
-        return self._found
+        return self._metrics
 
 
 def _up(is_up: bool) -> Metric:

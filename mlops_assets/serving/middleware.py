@@ -1,4 +1,4 @@
-"""The gate: every request gets an id here, shows its key, is counted, and gets an answer whatever happens inside."""
+"""The middleware: every request gets an id, shows its key, is counted, and gets an answer whatever happens inside."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ from mlops_assets.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
 OPEN = frozenset({"/health", "/ready"})  # for whoever watches the process; neither tells anything of the data
-SCRIPTS = (
-    "/_dash-component-suites/"  # of pages: a browser asks for a dozen at once and keeps them, no limit counts that
-)
+# Of pages: a browser asks for a dozen at once and keeps them, no limit counts that.
+SCRIPTS = "/_dash-component-suites/"
 CHART = 1 / 20  # of a request: a dashboard asks for all of its charts at once
 
 
 @dataclass(frozen=True)
-class Gate:
-    """ASGI middleware.
+class RequestMiddleware:
+    """ASGI middleware around the whole application.
 
     `posts`: endpoints by path that it calls itself for POST: on its way to them FastAPI would spend as much as the
     model. `signed`: paths whose senders prove themselves by a signature instead of a key.
@@ -66,11 +65,11 @@ class Gate:
         except ClientDisconnect:
             status = 499  # as proxies write it down
         except Exception as error:
-            known = as_api_error(error)
-            if known is None:
+            api_error = as_api_error(error)
+            if api_error is None:
                 self._report(error, request_id)
             if not status:  # where an answer has begun, the server closes the connection and the caller sees that
-                await send_error(send_with_id, known or internal_error(), request_id)
+                await send_error(send_with_id, api_error or internal_error(), request_id)
         finally:
             self.metrics.request(self._route(scope), status, time.perf_counter() - started)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from mlops_assets.serving.batch import PATH as BATCH
 from mlops_assets.serving.errors import ERRORS
@@ -34,7 +35,8 @@ def describe(app: FastAPI, champion: Champion | None, has_keys: bool) -> dict[st
     """The OpenAPI document; without a champion it does not know the inputs."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    answers = [(model, "serialization") for model in (OneAnswer, ListAnswer, BatchAnswer, ErrorAnswer)]
+    models = (OneAnswer, ListAnswer, BatchAnswer, ErrorAnswer)
+    answers: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "serialization") for model in models]
     schemas |= models_json_schema(answers, ref_template="#/components/schemas/{model}")[1]["$defs"]
     schemas["Row"], schemas["Columns"] = _row(champion), _columns(champion)
     examples = example_rows(champion) if champion else []
@@ -62,21 +64,21 @@ def _columns(champion: Champion | None) -> dict[str, Any]:
 
 
 def _field(item: Input) -> dict[str, Any]:
-    told = []
+    sentences = []
     if item.categories:
-        shown = ", ".join(item.categories[:12])
-        told.append(f"One of {shown}{', …' if len(item.categories) > 12 else ''}; others are flagged as unseen.")
+        first = ", ".join(item.categories[:12])
+        sentences.append(f"One of {first}{', …' if len(item.categories) > 12 else ''}; others are flagged as unseen.")
     if item.low is not None:
-        told.append(f"From {item.low} to {item.high}; values outside are flagged.")
+        sentences.append(f"From {item.low} to {item.high}; values outside are flagged.")
     if item.type == "time":
-        told.append(f"Without an offset it is a wall clock of {item.timezone or 'UTC'}.")
+        sentences.append(f"Without an offset it is a wall clock of {item.timezone or 'UTC'}.")
     kind = _TYPES[item.type]
-    return kind | {"type": [kind["type"], "null"], "description": " ".join(told)}
+    return kind | {"type": [kind["type"], "null"], "description": " ".join(sentences)}
 
 
 def _predict(rows: list[dict[str, Any]]) -> dict[str, Any]:
     row = {"$ref": "#/components/schemas/Row"}
-    examples = {"one": {"summary": "One row", "value": rows[0]}} if rows else {}
+    examples: dict[str, Any] = {"one": {"summary": "One row", "value": rows[0]}} if rows else {}
     examples |= {"list": {"summary": "A list of rows", "value": rows}} if rows else {}
     explain = {
         "name": "explain",
@@ -114,7 +116,7 @@ def _batch(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _finish(operation: dict[str, Any]) -> None:
-    """Add the errors that the gate may answer with, all of one shape."""
+    """Add the errors that the middleware may answer with, all of one shape."""
     shape = {JSON: {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
     for status, description in ERRORS.items():
         operation["responses"][str(status)] = {"description": description, "content": shape}

@@ -1,4 +1,4 @@
-"""The predictor: keeps the champion in memory, and swaps it when the registry's alias moves.
+"""The champion in memory, and the predictor, which swaps it when the registry's alias moves.
 
 A thread of its own asks the registry, loads and checks. Answers go on from the model at hand meanwhile, and whatever
 goes wrong there leaves it at hand.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
     from mlops_assets.resources.mlflow.registry import Registry, Version
     from mlops_assets.serving.metrics import Metrics
+
+
+log = logging.getLogger(__name__)
+JITTER = 0.2  # of the pause, so that servers that start together do not ask together
+REFUSED_SECONDS = 300  # before a version that failed is tried again, unless the alias moves or a hint comes
+STARTING = "the server is still loading the champion: try again in a moment"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,11 @@ class Champion:
     def age_seconds(self) -> float:
         return (datetime.now(UTC) - self.loaded_at).total_seconds()
 
+    @property
+    def golden_rows(self) -> Sequence[Mapping[str, Any]]:
+        """Rows that the model is checked by: real ones, of the newest training data."""
+        return self.model.golden.rows if self.model.golden else ()
+
     @cached_property
     def card(self) -> dict[str, Any]:
         """What every answer says of the model."""
@@ -65,6 +76,7 @@ class Champion:
 
     @cached_property
     def card_json(self) -> orjson.Fragment:
+        """The card as it stands in a body."""
         return orjson.Fragment(orjson.dumps(self.card))
 
 
@@ -78,14 +90,8 @@ def load_champion(registry: Registry, version: Version) -> Champion:
     return Champion(registry.model_name, version, model, find_origin(registry.tracking, version), datetime.now(UTC))
 
 
-log = logging.getLogger(__name__)
-JITTER = 0.2  # of the pause, so that servers that start together do not ask together
-REFUSED_SECONDS = 300  # before a version that failed is tried again, unless the alias moves or a hint comes
-STARTING = "the server is still loading the champion: try again in a moment"
-
-
 @dataclass(frozen=True)
-class Look:
+class RegistryCheck:
     """One look at the registry. `problem` is for callers: it says what, and nothing from inside."""
 
     at: datetime
@@ -103,7 +109,7 @@ class Predictor:
         self._champion: Champion | None = None
         self._refused: tuple[int, float] | None = None  # version, and when it may be tried again
         self._hinted, self._stopping = Event(), Event()
-        self.last_look: Look | None = None
+        self.last_check: RegistryCheck | None = None
 
     @property
     def loaded(self) -> Champion | None:
@@ -113,7 +119,7 @@ class Predictor:
     def champion(self) -> Champion:
         """The model to answer with; raises ApiError where there is none yet."""
         if self._champion is None:
-            problem = self.last_look.problem if self.last_look else STARTING
+            problem = self.last_check.problem if self.last_check else STARTING
             raise ApiError(503, "not_ready", str(problem), headers=((b"retry-after", b"5"),))
         return self._champion
 
@@ -130,10 +136,10 @@ class Predictor:
         self._refused = None
         self._hinted.set()
 
-    def look(self) -> None:
+    def check_registry(self) -> None:
         """Ask the registry who is champion, and swap to it if it is another one that proves itself."""
         try:
-            problem, outcome = self._look()
+            problem, outcome = self._check()
         except TrackingError as error:
             log.warning("the registry cannot be asked: %s", self._redact(str(error)))
             problem, outcome = "the model registry does not answer", "unreachable"
@@ -144,9 +150,9 @@ class Predictor:
             log.error("looking at the registry failed:\n%s", self._redact(traceback.format_exc()))
             problem, outcome = "the champion could not be loaded", "failed"
         self._metrics.reloads.labels(outcome).inc()
-        self.last_look = Look(datetime.now(UTC), problem)
+        self.last_check = RegistryCheck(datetime.now(UTC), problem)
 
-    def _look(self) -> tuple[str | None, str]:
+    def _check(self) -> tuple[str | None, str]:
         version = self._registry.champion()
         if version is None:
             return "there is no champion: run the pipeline (mlops-assets run)", "no champion"
@@ -167,7 +173,7 @@ class Predictor:
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
-            self.look()
+            self.check_registry()
             self._hinted.wait(self._poll_seconds * random.uniform(1 - JITTER, 1 + JITTER))
             self._hinted.clear()
 

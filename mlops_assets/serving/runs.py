@@ -59,9 +59,9 @@ def predictions_of_a_run(
     page = project.requested_answers.read(run_id, offset, limit)
     if page is None:
         raise _absent(project, run_id)
-    told = asdict(page.about) | {"total": page.total, "offset": offset}
-    told |= {"rows": page.as_rows()} if shape is Shape.ROWS else {"columns": page.columns}
-    return Response(orjson.dumps(told), media_type="application/json")
+    content = asdict(page.about) | {"total": page.total, "offset": offset}
+    content |= {"rows": page.as_rows()} if shape is Shape.ROWS else {"columns": page.columns}
+    return Response(orjson.dumps(content), media_type="application/json")
 
 
 def _absent(project: Project, run_id: str) -> ApiError:

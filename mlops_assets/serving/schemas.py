@@ -1,5 +1,7 @@
 """What the JSON endpoints answer, as the OpenAPI page describes it."""
 
+# ruff: noqa: D101 -- a docstring here is a description in the OpenAPI document
+
 from __future__ import annotations
 
 from datetime import datetime

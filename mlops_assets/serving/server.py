@@ -8,6 +8,7 @@ import signal
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 
 from mlops_assets.dashboards.theme import DASHBOARDS
 from mlops_assets.errors import SettingsError
@@ -40,20 +41,21 @@ def serve(project: Project, host: str, port: int, open_dashboards: OpenDashboard
     configure_log(project.settings.log_format)
     who = "with an API key" if has_keys else "without an API key, to this machine only (MLOPS_API_KEYS opens it)"
     bound, at = listening.getsockname()[:2]
-    shown = f"[{bound}]" if ":" in bound else bound
-    address = f"http://{shown}:{at}"
-    told = f"Predictions: {address}/predict, {who}"
+    bracketed = f"[{bound}]" if ":" in bound else bound
+    address = f"http://{bracketed}:{at}"
+    line = f"Predictions: {address}/predict, {who}"
     if project.settings.log_format == "json":
-        log.info(told)
+        log.info(line)
     else:
-        print(f"{told}   (Ctrl-C stops it)", flush=True)
+        print(f"{line}   (Ctrl-C stops it)", flush=True)
         print(f"Form: {address}/   Dashboards: {address}{DASHBOARDS}", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn sends itself the signal again once it has stopped
     uvicorn.Server(configure(app)).run(sockets=[listening])
 
 
-def configure(app) -> uvicorn.Config:
+def configure(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the application."""
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -75,11 +77,12 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address, family=family, backlog=2048)
     except OSError as error:
-        told = error.strerror or str(error)
-        raise SettingsError(f"{host}, port {port}, cannot be served on: {told} (MLOPS_SERVE_HOST, _PORT)") from None
+        reason = error.strerror or str(error)
+        raise SettingsError(f"{host}, port {port}, cannot be served on: {reason} (MLOPS_SERVE_HOST, _PORT)") from None
 
 
 def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -17,37 +18,13 @@ from mlops_assets.serving.metrics import Metrics, PipelineMetrics
 from mlops_assets.serving.predictor import Champion, Predictor
 from mlops_assets.serving.schemas import ErrorAnswer, Health, LoadedModel, ModelPage, Ready, Refresh
 
-OLDEST = 300  # seconds; a message that was recorded cannot be played again for ever
-_VERSION = "v1"
-
-
-@dataclass(frozen=True)
-class WebhookSecret:
-    """Verifies what MLflow signs: HMAC-SHA256 of `<delivery id>.<timestamp>.<body>` (standardwebhooks.com)."""
-
-    secret: str
-    clock: Callable[[], float] = time.time
-
-    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Raises ApiError where the message is not signed with the secret, or is too old."""
-        delivery, stamp = headers.get("x-mlflow-delivery-id", ""), headers.get("x-mlflow-timestamp", "")
-        signed = sign(self.secret, delivery, stamp, body)
-        is_signed = hmac.compare_digest(signed.encode(), headers.get("x-mlflow-signature", "").encode())
-        is_fresh = stamp.isdecimal() and abs(self.clock() - int(stamp)) <= OLDEST
-        if not (is_signed and is_fresh):
-            raise ApiError(401, "bad_signature", "the webhook is not signed with the secret of this server, or too old")
-
-
-def sign(secret: str, delivery: str, stamp: str, body: bytes) -> str:
-    """The signature as MLflow's header X-MLflow-Signature has it."""
-    content = f"{delivery}.{stamp}.".encode() + body
-    digest = hmac.new(secret.encode(), content, sha256).digest()
-    return f"{_VERSION},{base64.b64encode(digest).decode()}"
-
-
 REFRESH = "/model/refresh"
 EXAMPLES = 3
-NOT_READY = {503: {"model": ErrorAnswer, "description": "There is no champion to answer with."}}
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": ErrorAnswer, "description": "There is no champion to answer with."}
+}
+OLDEST = 300  # seconds; a message that was recorded cannot be played again for ever
+_VERSION = "v1"
 
 
 def build_router(
@@ -62,12 +39,12 @@ def build_router(
     @router.get("/health")
     async def health() -> Health:
         """The process is alive."""
-        champion, look = predictor.loaded, predictor.last_look
+        champion, check = predictor.loaded, predictor.last_check
         return Health(
             status="alive",
             model=_loaded(champion) if champion else None,
-            last_look=look.at if look else None,
-            last_reload_error=look.problem if look else None,
+            last_look=check.at if check else None,
+            last_reload_error=check.problem if check else None,
         )
 
     @router.get("/ready", responses=NOT_READY)
@@ -119,8 +96,8 @@ def model_page(champion: Champion) -> ModelPage:
 
 
 def example_rows(champion: Champion) -> list[dict]:
-    """Complete rows of those that the model is checked by: real ones, of the newest training data."""
-    whole = [row for row in champion.model.golden.rows if None not in row.values()]
+    """Complete rows of those that the model is checked by."""
+    whole = [row for row in champion.golden_rows if None not in row.values()]
     return [dict(row) for row in whole if len(row) == len(champion.model.signature)][:EXAMPLES]
 
 
@@ -131,3 +108,27 @@ def _loaded(champion: Champion) -> LoadedModel:
         loaded_at=champion.loaded_at,
         age_seconds=round(champion.age_seconds, 1),
     )
+
+
+@dataclass(frozen=True)
+class WebhookSecret:
+    """Verifies what MLflow signs: HMAC-SHA256 of `<delivery id>.<timestamp>.<body>` (standardwebhooks.com)."""
+
+    secret: str
+    clock: Callable[[], float] = time.time
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Raises ApiError where the message is not signed with the secret, or is too old."""
+        delivery, stamp = headers.get("x-mlflow-delivery-id", ""), headers.get("x-mlflow-timestamp", "")
+        signed = sign(self.secret, delivery, stamp, body)
+        is_signed = hmac.compare_digest(signed.encode(), headers.get("x-mlflow-signature", "").encode())
+        is_fresh = stamp.isdecimal() and abs(self.clock() - int(stamp)) <= OLDEST
+        if not (is_signed and is_fresh):
+            raise ApiError(401, "bad_signature", "the webhook is not signed with the secret of this server, or too old")
+
+
+def sign(secret: str, delivery: str, stamp: str, body: bytes) -> str:
+    """The signature as MLflow's header X-MLflow-Signature has it."""
+    content = f"{delivery}.{stamp}.".encode() + body
+    digest = hmac.new(secret.encode(), content, sha256).digest()
+    return f"{_VERSION},{base64.b64encode(digest).decode()}"

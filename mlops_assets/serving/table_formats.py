@@ -31,8 +31,8 @@ def answer_format(accept: str, sent: str) -> str:
 
     Raises ApiError where none of ours is accepted.
     """
-    wanted = [_weighted(part) for part in accept.split(",") if part.strip()]
-    for name in [name for name, weight in sorted(wanted, key=lambda item: -item[1]) if weight] or ["*/*"]:
+    accepted = [_weighted(part) for part in accept.split(",") if part.strip()]
+    for name in [name for name, weight in sorted(accepted, key=lambda item: -item[1]) if weight] or ["*/*"]:
         if name in FORMATS:
             return name
         if name in ("*/*", "application/*"):
@@ -60,8 +60,8 @@ def read_columns(body: bytes, sent: str, spec: DatasetSpec, most_rows: int, most
         table.validate(full=True)  # offsets that point nowhere would be followed
         if table.num_rows > most_rows:
             raise too_many_rows(table.num_rows, most_rows)
-        known = [name for name in spec.inputs() if name in table.column_names]
-        frame = table.select(known).to_pandas()
+        names = [name for name in spec.inputs() if name in table.column_names]
+        frame = table.select(names).to_pandas()
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         name = sent.rpartition(".")[2]
         raise ApiError(400, f"invalid_{name}", f"the body cannot be read as {sent}: {error!s:.200}") from None
@@ -85,8 +85,8 @@ def _read_parquet(body: bytes, most_bytes: int) -> pa.Table:
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(pa.BufferReader(body))
-    about = file.metadata
-    unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+    metadata = file.metadata
+    unpacked = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     if unpacked > _MOST_UNPACKED * most_bytes:
         raise ApiError(413, "too_large", f"unpacked, the table has {unpacked / 1e6:.0f} MB: send fewer rows at once")
     return file.read(use_threads=False)
@@ -95,11 +95,16 @@ def _read_parquet(body: bytes, most_bytes: int) -> pa.Table:
 _READ = {STREAM: _read_stream, FILE: _read_file, PARQUET: _read_parquet}
 
 
+def new_writer(media_type: str, shared: Mapping[str, Any]) -> JsonWriter | ArrowWriter:
+    """The writer of a format; `shared` is what the answer says beside its rows."""
+    return JsonWriter(shared) if media_type == JSON else ArrowWriter(shared, media_type)
+
+
 class JsonWriter:
     """One object of lists. Predictions leave as they come; what stands after them is kept till the end."""
 
-    def __init__(self, about: Mapping[str, Any]) -> None:
-        self._opening = orjson.dumps(about)[:-1] + b',"prediction":['
+    def __init__(self, shared: Mapping[str, Any]) -> None:
+        self._opening = orjson.dumps(shared)[:-1] + b',"prediction":['
         self._rows = 0
         self._low: list[bytes] = []
         self._high: list[bytes] = []
@@ -109,9 +114,9 @@ class JsonWriter:
         text = (b"," if self._rows else self._opening) + _numbers(answers.prediction)
         self._low.append(_numbers(answers.low))
         self._high.append(_numbers(answers.high))
-        for kind, found in self._flags.items():
+        for kind, places in self._flags.items():
             for name, flags in getattr(answers, kind).items():
-                found.setdefault(name, []).extend((np.flatnonzero(flags) + self._rows).tolist())
+                places.setdefault(name, []).extend((np.flatnonzero(flags) + self._rows).tolist())
         self._rows += len(answers)
         return text
 
@@ -129,14 +134,14 @@ def _numbers(values: np.ndarray) -> bytes:
 class ArrowWriter:
     """Record batches or row groups, each sent as soon as it is made; what JSON says beside is schema metadata."""
 
-    def __init__(self, about: Mapping[str, Any], wanted: str) -> None:
+    def __init__(self, shared: Mapping[str, Any], media_type: str) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._out = _Outlet()
-        metadata = {"mlops": orjson.dumps(about)}
+        metadata = {"mlops": orjson.dumps(shared)}
         self._schema = answer_schema().with_metadata(metadata)
-        make = {STREAM: pa.ipc.new_stream, FILE: pa.ipc.new_file, PARQUET: pq.ParquetWriter}[wanted]
+        make = {STREAM: pa.ipc.new_stream, FILE: pa.ipc.new_file, PARQUET: pq.ParquetWriter}[media_type]
         self._writer = make(self._out, self._schema)
 
     def add(self, answers: Answers) -> bytes:
@@ -194,9 +199,5 @@ class _Outlet(io.RawIOBase):
         return self._size
 
     def take(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
-
-
-def new_writer(wanted: str, about: Mapping[str, Any]) -> JsonWriter | ArrowWriter:
-    return JsonWriter(about) if wanted == JSON else ArrowWriter(about, wanted)
+        content, self._parts = b"".join(self._parts), []
+        return content

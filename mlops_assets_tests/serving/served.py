@@ -1,4 +1,4 @@
-"""A server of the backend in a thread of this process, on a port of its own, with its application at hand."""
+"""The server in a thread of this process, on a port of its own, with its application at hand."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,8 +64,8 @@ def serving(
     project = home.project(**({"MLOPS_MODEL_POLL_SECONDS": NEVER} | settings))
     app = build_app(project, open_dashboards=open_dashboards, pipeline=pipeline)
     predictor = app.state.predict.predictor
-    predictor.look()
-    looked = predictor.last_look
+    predictor.check_registry()
+    looked = predictor.last_check
     listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(configure(app))
@@ -73,7 +73,7 @@ def serving(
     thread.start()
     try:
         with httpx.Client(base_url=url, timeout=30) as client:
-            while predictor.last_look is looked:  # the server's own first look must not end in the midst of a test
+            while predictor.last_check is looked:  # the server's own first look must not end in the midst of a test
                 sleep(0.01)
             yield Served(app, client, predictor, project, url)
     finally:

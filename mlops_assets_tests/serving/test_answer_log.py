@@ -10,7 +10,7 @@ from mlops_assets.errors import StorageError
 from mlops_assets.resources.databases.database import Database
 from mlops_assets.resources.databases.prediction_log import PredictionLog
 from mlops_assets.serving.answer_log import MOST_WAITING, TRIES, AnswersLog
-from mlops_assets.serving.log_process import Answered
+from mlops_assets.serving.log_process import AnsweredRequest
 from mlops_assets.serving.metrics import Metrics
 from mlops_assets_tests.serving.served import serving, wait_until
 
@@ -96,7 +96,7 @@ def kept(shop, tmp_path):
 
 def answered(number, days=0, **inputs):
     at = datetime.now(UTC) - timedelta(days=days)
-    return Answered(f"{number:032x}", at, 1, [inputs], [1.0], [0.5], [float("nan")])
+    return AnsweredRequest(f"{number:032x}", at, 1, [inputs], [1.0], [0.5], [float("nan")])
 
 
 def test_what_the_database_refuses_for_ever_does_not_hold_up_what_follows(kept):

@@ -1,4 +1,4 @@
-"""Dashboards beside the API: opened when somebody looks, behind the same gate, and no harm to it when they fail."""
+"""Dashboards beside the API: opened when somebody looks, in the same middleware, and no harm to it when they fail."""
 
 import re
 

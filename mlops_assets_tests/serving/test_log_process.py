@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mlops_assets.errors import StorageError
-from mlops_assets.serving.log_process import Answered, LogProcess
+from mlops_assets.serving.log_process import AnsweredRequest, LogProcess
 
 
 @pytest.fixture
@@ -26,7 +26,9 @@ def writer(project):
 
 def answered(number, days=0):
     at = datetime.now(UTC) - timedelta(days=days)
-    return Answered(f"{number:032x}", at, 7, [{"zone": 1}, {"size": 2.5}], [1.0, 2.0], [0.5, 1.5], [1.5, float("nan")])
+    return AnsweredRequest(
+        f"{number:032x}", at, 7, [{"zone": 1}, {"size": 2.5}], [1.0, 2.0], [0.5, 1.5], [1.5, float("nan")]
+    )
 
 
 def test_it_writes_what_it_is_given(project, writer):

@@ -1,4 +1,4 @@
-"""The gate: every request has an id, is counted, and is answered in one shape whatever happens inside."""
+"""The middleware: every request has an id, is counted, and is answered in one shape whatever happens inside."""
 
 import socket
 

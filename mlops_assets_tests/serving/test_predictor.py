@@ -69,18 +69,18 @@ def test_it_follows_the_alias_and_back(served):
     before = served.client.post("/predict", json=ROW).json()
     promote(served, second)
     assert version_of(served) == first  # nobody has looked yet
-    served.predictor.look()
+    served.predictor.check_registry()
     after = served.client.post("/predict", json=ROW).json()
     assert after["model"]["version"] == second
     assert after["prediction"] == served.project.registry.load(second).predict([ROW])[0] != before["prediction"]
     promote(served, first)
-    served.predictor.look()
+    served.predictor.check_registry()
     assert served.client.post("/predict", json=ROW).json()["prediction"] == before["prediction"]
 
 
 def test_a_look_at_an_alias_that_has_not_moved_loads_nothing(served):
     champion = served.champion
-    served.predictor.look()
+    served.predictor.check_registry()
     assert served.champion is champion
 
 
@@ -103,12 +103,12 @@ def test_a_champion_that_answers_otherwise_than_in_training_is_refused(served, t
         golden.write_text(json.dumps(told))
     bad = register(served, tmp_path / "changed")
     promote(served, bad)
-    served.predictor.look()
+    served.predictor.check_registry()
     assert version_of(served) == first
     assert health(served)["last_reload_error"] == f"version {bad} is champion, but failed its check at loading"
     assert health(served)["model"]["version"] == first
     promote(served, first)
-    served.predictor.look()
+    served.predictor.check_registry()
     assert health(served)["last_reload_error"] is None
 
 
@@ -118,14 +118,14 @@ def test_a_damaged_champion_is_refused_and_not_loaded_again_and_again(served, tm
         pass  # its digest is now in itself, which cannot be right
     bad = register(served, tmp_path / "changed")
     promote(served, bad)
-    served.predictor.look()
+    served.predictor.check_registry()
     assert version_of(served) == first
 
     def load(registry, number):
         raise AssertionError("it is loaded again")
 
     monkeypatch.setattr(type(served.project.registry), "load", load)
-    served.predictor.look()
+    served.predictor.check_registry()
     assert health(served)["last_reload_error"] == f"version {bad} is champion, but failed its check at loading"
 
 
@@ -133,7 +133,7 @@ def test_a_version_that_is_gone_leaves_the_last_one_at_work(served, tmp_path):
     first = served.champion.number
     bad = register(served, tmp_path / "nowhere")
     promote(served, bad)
-    served.predictor.look()
+    served.predictor.check_registry()
     assert version_of(served) == first
     assert health(served)["last_reload_error"]
     assert str(tmp_path) not in health(served)["last_reload_error"]
@@ -142,7 +142,7 @@ def test_a_version_that_is_gone_leaves_the_last_one_at_work(served, tmp_path):
 def test_without_the_alias_the_last_champion_goes_on(served):
     first = served.champion.number
     served.project.tracking.client.delete_registered_model_alias("shop", CHAMPION)
-    served.predictor.look()
+    served.predictor.check_registry()
     assert version_of(served) == first
     assert health(served)["last_reload_error"] == "there is no champion: run the pipeline (mlops-assets run)"
 
@@ -154,7 +154,7 @@ def test_a_server_that_starts_without_its_registry_gets_ready_once_it_is_there(c
         error = served.error("POST", "/predict", json=ROW)
         assert (error["status"], error["message"]) == (503, "the model registry does not answer")
         registry.mend()
-        served.predictor.look()
+        served.predictor.check_registry()
         assert version_of(served) == served.champion.number
 
 
@@ -163,13 +163,13 @@ def test_a_registry_that_is_down_changes_nothing_but_what_health_tells(copy, reg
     with serving(copy, MLOPS_TRACKING_URI=f"http://teller:hush-hush@{registry.address}") as served:
         first = served.champion.number
         registry.cut()
-        served.predictor.look()
+        served.predictor.check_registry()
         told = health(served)
         assert told["last_reload_error"] == "the model registry does not answer"
         assert told["model"]["version"] == version_of(served) == first
         assert served.client.get("/ready").status_code == 200
         registry.mend()
         promote(served, another(served))
-        served.predictor.look()
+        served.predictor.check_registry()
         assert health(served)["last_reload_error"] is None
         assert version_of(served) != first

@@ -45,7 +45,7 @@ def swap_under_load(served):
         for number in (second, first) * 3:
             counts = [len(caller.answers) for caller in callers]
             await asyncio.to_thread(promote, served, number)
-            await asyncio.to_thread(served.predictor.look)
+            await asyncio.to_thread(served.predictor.check_registry)
             while any(len(caller.answers) < count + 3 for caller, count in zip(callers, counts, strict=True)):
                 await asyncio.sleep(0)
         done.set()

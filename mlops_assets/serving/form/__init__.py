@@ -1,7 +1,11 @@
-"""The form at `/`: what the champion can be asked, as a page made from its signature."""
+"""The form at `/`: what the champion can be asked, as a page made from its signature.
+
+In: the champion, and what somebody fills in or a link says. Out: a page with fields, answers side by side, links.
+"""
 
 from __future__ import annotations
 
+from dash_mantine_components import MantineProvider
 from fastapi import FastAPI
 
 from mlops_assets.dashboards.mount import mount
@@ -19,14 +23,14 @@ PREFIX = "/"
 
 def mount_form(api: FastAPI, project: Project, predict: Predict, has_keys: bool) -> None:
     """Serve the form beside the API's routes, which come first. Where the API asks for keys, so does the form: its
-    requests pass the same gate.
+    requests pass the same middleware.
     """
     predictor = predict.predictor
     app = new_app("Predict", PREFIX, css=CSS, on_error=reporter(project.spec.redact))
 
-    def layout():
-        look = predictor.last_look
-        return page(project.spec, predictor.loaded, (look and look.problem) or STARTING)
+    def layout() -> MantineProvider:
+        check = predictor.last_check
+        return page(project.spec, predictor.loaded, (check and check.problem) or STARTING)
 
     app.layout = layout
     fields.add_callbacks(app)

@@ -1,8 +1,11 @@
-"""The answers as cards side by side: prediction, interval, what to be careful with, and what moved it."""
+"""The answers as cards side by side: prediction, interval, what to be careful with, and what moved it.
+
+The cards share a `Scale`, so that they can be compared by eye.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +13,9 @@ import dash_mantine_components as dmc
 from dash import html
 
 from mlops_assets.core.features.signature import Input
-from mlops_assets.serving.form.ask import Asked, Told
-from mlops_assets.serving.form.wording import decimals, number, seen, signed, value_text, words
+from mlops_assets.dashboards.components import attributes
+from mlops_assets.serving.form.ask import Comparison, VersionAnswer, VersionProblem
+from mlops_assets.serving.form.wording import decimals, number, range_text, signed, value_text, words
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -32,6 +36,98 @@ class Scale:
     places: int
 
 
+def answer_cards(comparison: Comparison) -> Component:
+    """`data-` attributes hold the numbers with all their digits."""
+    scale = _scale([item.answer for item in comparison.answers])
+    cards = [
+        _problem(item) if isinstance(item, VersionProblem) else _card(item, comparison, scale)
+        for item in (comparison.champion, *comparison.others)
+    ]
+    return html.Div(cards, className="answers", **attributes(data_request_id=comparison.request_id))
+
+
+def _card(item: VersionAnswer, comparison: Comparison, scale: Scale) -> Component:
+    answer, model = item.answer, item.version.model
+    interval = answer["interval"]
+    is_champion = item is comparison.champion
+    parts = [_heading(item, is_champion=is_champion), _number(item, comparison.champion, scale)]
+    if interval:
+        share = f"{model.coverage:.0%} interval"
+        parts.append(interval_line(answer["prediction"], interval, scale, share))
+    if notes := _notes(item, comparison.query.values):
+        lines = [html.Li(note) for note in notes]
+        parts.append(dmc.Alert(html.Ul(lines), color="accent", variant="light", className="notes"))
+    parts.append(bars(answer, comparison.query.values, scale))
+    exact = attributes(data_prediction=repr(answer["prediction"]), data_version=item.number)
+    exact |= {f"data-{end}": repr(value) for end, value in (interval or {}).items()}
+    return html.Section(parts, className="card answer", **exact)
+
+
+def _heading(item: VersionAnswer, *, is_champion: bool) -> Component:
+    card = item.version.card
+    links = [("MLflow", card["mlflow_run"]), ("Dagster", card["dagster_run"])]
+    title: list[Component] = [
+        html.Span(f"Version {item.number}", className="version"),
+        html.Span(card["type"], className="dim"),
+    ]
+    if is_champion:
+        title.append(dmc.Badge("champion", size="sm", variant="light"))
+    pages = [
+        html.A(name, href=url, target="_blank", rel="noreferrer", title=f"The run that made it, in {name}")
+        for name, url in links
+        if url
+    ]
+    return html.Div([html.H2(title), html.Div(pages, className="links")], className="answer-head")
+
+
+def _number(item: VersionAnswer, champion: VersionAnswer, scale: Scale) -> Component:
+    prediction = item.answer["prediction"]
+    parts = [html.Span(number(prediction, scale.places), className="big"), html.Span(item.version.unit)]
+    if item is not champion:
+        difference = signed(prediction - champion.answer["prediction"], scale.places)
+        parts.append(html.Span(f"{difference} vs champion", className="dim difference"))
+    return html.Div(parts, className="number", title=repr(prediction))
+
+
+def _notes(item: VersionAnswer, values: Mapping[str, Any]) -> list[str]:
+    """What to be careful with: values outside the training rows, inputs left out, and those that are no inputs."""
+    answer = item.answer
+    inputs = {field.name: field for field in item.version.model.signature}
+    notes = [_outside(inputs[name]) for name in answer["out_of_range"]]
+    notes += [f"{words(name)} {values[name]} was not among the training rows" for name in answer["unseen"]]
+    if left_out := [words(name) for name in inputs if name not in values]:
+        notes.append(f"left empty, so taken as missing: {', '.join(left_out)}")
+    if item.ignored:
+        notes.append(f"not an input of this version, so ignored: {', '.join(map(words, item.ignored))}")
+    return notes
+
+
+def _outside(item: Input) -> str:
+    if item.type == "time":
+        return f"{words(item.name)} is before the training rows, or more than a year after them: {range_text(item)}"
+    return f"{words(item.name)} is outside the range of the training rows: {range_text(item)}"
+
+
+def _problem(problem: VersionProblem) -> Component:
+    text = dmc.Alert(problem.text, color="red", variant="light")
+    return html.Section(
+        [html.Div(html.H2(f"Version {problem.number}"), className="answer-head"), text], className="card"
+    )
+
+
+def _scale(answers: Sequence[dict[str, Any]]) -> Scale:
+    points = [point for answer in answers for point in _points(answer)]
+    added = [value for answer in answers for value in answer["contributions"]["features"].values()]
+    spans = [answer["interval"]["high"] - answer["interval"]["low"] for answer in answers if answer["interval"]]
+    places = decimals(min(spans) if spans else max(map(abs, points)) / 4)
+    return Scale(min(points), max(points), min([0.0, *added]), max([0.0, *added]), places)
+
+
+def _points(answer: dict[str, Any]) -> tuple[float, ...]:
+    interval = answer["interval"]
+    return (answer["prediction"], *((interval["low"], interval["high"]) if interval else ()))
+
+
 def interval_line(prediction: float, interval: Mapping[str, float], scale: Scale, share: str) -> Component:
     """The interval as a band with the prediction as a dot, on a line that all cards share."""
     width = (scale.high - scale.low) or 1.0
@@ -45,15 +141,19 @@ def interval_line(prediction: float, interval: Mapping[str, float], scale: Scale
 
 def bars(answer: Mapping[str, Any], values: Mapping[str, Any], scale: Scale) -> Component:
     """What each feature adds to the base, the largest first, and what they sum to."""
-    told = answer["contributions"]
-    largest = list(told["features"].items())[:MOST_BARS]
-    rest = list(told["features"].values())[MOST_BARS:]
+    base, features = answer["contributions"]["base"], answer["contributions"]["features"]
+    largest = list(features.items())[:MOST_BARS]
+    rest = list(features.values())[MOST_BARS:]
     if rest:
         largest.append((f"{len(rest)} others", sum(rest)))
-    rows = [html.Span("base"), html.Span(className="track"), html.Span(number(told["base"], scale.places))]
+    rows: list[Component] = [
+        html.Span("base"),
+        html.Span(className="track"),
+        html.Span(number(base, scale.places)),
+    ]
     for name, value in largest:
         rows += [_name(name, values), _track(value, scale), html.Span(signed(value, scale.places))]
-    total = told["base"] + sum(told["features"].values())
+    total = base + sum(features.values())
     if abs(total - answer["prediction"]) > _ROUNDING * max(1.0, abs(total)):
         limit = answer["prediction"] - total
         rows += [html.Span("limit of the target"), _track(limit, scale), html.Span(signed(limit, scale.places))]
@@ -66,10 +166,10 @@ def bars(answer: Mapping[str, Any], values: Mapping[str, Any], scale: Scale) -> 
 
 
 def _name(name: str, values: Mapping[str, Any]) -> Component:
-    shown = [words(name)]
+    parts: list[Component | str] = [words(name)]
     if name in values:
-        shown.append(html.Span(f" {value_text(values[name])}", className="dim"))
-    return html.Span(shown)
+        parts.append(html.Span(f" {value_text(values[name])}", className="dim"))
+    return html.Span(parts)
 
 
 def _track(value: float, scale: Scale) -> Component:
@@ -82,88 +182,3 @@ def _track(value: float, scale: Scale) -> Component:
 
 def _extent(start: float, end: float) -> dict[str, str]:
     return {"left": f"{start:.2f}%", "width": f"{end - start:.2f}%"}
-
-
-def answer_cards(asked: Asked) -> Component:
-    """`data-` attributes hold the numbers with all their digits."""
-    champion = asked.told[0]
-    scale = _scale(asked.told)
-    cards = [_card(told, champion, asked, scale) if told.version else _problem(told) for told in asked.told]
-    return html.Div(cards, className="answers", **{"data-request-id": asked.request_id})
-
-
-def _scale(answers: tuple[Told, ...]) -> Scale:
-    given = [told.answer for told in answers if told.version]
-    points = [point for answer in given for point in _points(answer)]
-    added = [value for answer in given for value in answer["contributions"]["features"].values()]
-    spans = [answer["interval"]["high"] - answer["interval"]["low"] for answer in given if answer["interval"]]
-    places = decimals(min(spans) if spans else max(map(abs, points)) / 4)
-    return Scale(min(points), max(points), min([0.0, *added]), max([0.0, *added]), places)
-
-
-def _points(answer: dict[str, Any]) -> tuple[float, ...]:
-    interval = answer["interval"]
-    return (answer["prediction"], *((interval["low"], interval["high"]) if interval else ()))
-
-
-def _card(told: Told, champion: Told, asked: Asked, scale: Scale) -> Component:
-    answer, model = told.answer, told.version.model
-    interval = answer["interval"]
-    parts = [_heading(told, is_champion=told is champion), _number(told, champion, scale)]
-    if interval:
-        share = f"{model.coverage:.0%} interval"
-        parts.append(interval_line(answer["prediction"], interval, scale, share))
-    if notes := _notes(told, asked):
-        items = [html.Li(note) for note in notes]
-        parts.append(dmc.Alert(html.Ul(items), color="accent", variant="light", className="notes"))
-    parts.append(bars(answer, asked.query.values, scale))
-    exact = {"data-prediction": repr(answer["prediction"]), "data-version": told.number}
-    exact |= {f"data-{end}": repr(value) for end, value in (interval or {}).items()}
-    return html.Section(parts, className="card answer", **exact)
-
-
-def _heading(told: Told, *, is_champion: bool) -> Component:
-    card = told.version.card
-    links = [("MLflow", card["mlflow_run"]), ("Dagster", card["dagster_run"])]
-    title = [html.Span(f"Version {told.number}", className="version"), html.Span(card["type"], className="dim")]
-    if is_champion:
-        title.append(dmc.Badge("champion", size="sm", variant="light"))
-    pages = [
-        html.A(name, href=url, target="_blank", rel="noreferrer", title=f"The run that made it, in {name}")
-        for name, url in links
-        if url
-    ]
-    return html.Div([html.H2(title), html.Div(pages, className="links")], className="answer-head")
-
-
-def _number(told: Told, champion: Told, scale: Scale) -> Component:
-    prediction = told.answer["prediction"]
-    shown = [html.Span(number(prediction, scale.places), className="big"), html.Span(told.version.unit)]
-    if told is not champion:
-        difference = signed(prediction - champion.answer["prediction"], scale.places)
-        shown.append(html.Span(f"{difference} vs champion", className="dim difference"))
-    return html.Div(shown, className="number", title=repr(prediction))
-
-
-def _notes(told: Told, asked: Asked) -> list[str]:
-    answer, model = told.answer, told.version.model
-    inputs = {item.name: item for item in model.signature}
-    values = asked.query.values
-    notes = [_outside(inputs[name]) for name in answer["out_of_range"]]
-    notes += [f"{words(name)} {values[name]} was not among the training rows" for name in answer["unseen"]]
-    if left_out := [words(name) for name in inputs if name not in values]:
-        notes.append(f"left empty, so taken as missing: {', '.join(left_out)}")
-    if told.ignored:
-        notes.append(f"not an input of this version, so ignored: {', '.join(map(words, told.ignored))}")
-    return notes
-
-
-def _outside(item: Input) -> str:
-    if item.type == "time":
-        return f"{words(item.name)} is before the training rows, or more than a year after them: {seen(item)}"
-    return f"{words(item.name)} is outside the range of the training rows: {seen(item)}"
-
-
-def _problem(told: Told) -> Component:
-    text = dmc.Alert(told.problem, color="red", variant="light")
-    return html.Section([html.Div(html.H2(f"Version {told.number}"), className="answer-head"), text], className="card")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -17,7 +17,7 @@ from mlops_assets.errors import InputError, MlopsError, TrackingError
 from mlops_assets.resources.mlflow.registry import Registry, Version
 from mlops_assets.serving.form.values import Query
 from mlops_assets.serving.json_rows import row_answer
-from mlops_assets.serving.predict import Predict, Question
+from mlops_assets.serving.predict import Predict, PredictRequest
 from mlops_assets.serving.predictor import Champion, Predictor, load_champion
 
 log = logging.getLogger(__name__)
@@ -72,55 +72,70 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one version answers: the parts of `POST /predict`'s answer to one row; or why it does not."""
+class VersionAnswer:
+    """What one version answers: the parts of `POST /predict`'s answer to one row."""
 
-    number: int
-    version: Champion | None = None
-    row: dict[str, Any] = field(default_factory=dict)  # as it was asked
-    answer: dict[str, Any] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()  # inputs that were given and that this version does not have
-    problem: str | None = None
+    version: Champion
+    row: dict[str, Any]  # as it was asked
+    answer: dict[str, Any]
+    ignored: tuple[str, ...]  # inputs that were given and that this version does not have
+
+    @property
+    def number(self) -> int:
+        return self.version.number
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The answers to a question, the champion's first."""
+class VersionProblem:
+    """Why one version does not answer."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The champion's answer to a question, and what other versions say to the same."""
 
     query: Query
     request_id: str
-    told: tuple[Told, ...]
+    champion: VersionAnswer
+    others: tuple[VersionAnswer | VersionProblem, ...]
+
+    @property
+    def answers(self) -> tuple[VersionAnswer, ...]:
+        """Of the versions that answered, the champion first."""
+        return (self.champion, *(other for other in self.others if isinstance(other, VersionAnswer)))
 
 
-def ask(predict: Predict, versions: Versions, query: Query, request_id: str) -> Asked:
+def ask(predict: Predict, versions: Versions, query: Query, request_id: str) -> Comparison:
     """Only the champion's answer goes to the prediction log: the others are nobody's answers but the reader's.
 
     Raises ApiError without a champion, and InputError where it cannot use a value.
     """
     champion = predict.predictor.champion
+    answer = _of_champion(predict, champion, query.values, request_id)
     others = [number for number in query.compare if number != champion.number]
-    told = [_of_champion(predict, champion, query.values, request_id)]
-    told += [_of_other(versions, number, query.values) for number in others]
-    return Asked(query, request_id, tuple(told))
+    return Comparison(query, request_id, answer, tuple(_of_other(versions, number, query.values) for number in others))
 
 
-def _of_champion(predict: Predict, champion: Champion, values: Mapping[str, Any], request_id: str) -> Told:
+def _of_champion(predict: Predict, champion: Champion, values: Mapping[str, Any], request_id: str) -> VersionAnswer:
     row, ignored = _row(champion, values)
-    body = predict.answer_many(Question(champion, orjson.dumps(row), explain=True, request_id=request_id))
-    return Told(champion.number, champion, row, orjson.loads(body), ignored)
+    body = predict.answer_many(PredictRequest(champion, orjson.dumps(row), explain=True, request_id=request_id))
+    return VersionAnswer(champion, row, orjson.loads(body), ignored)
 
 
-def _of_other(versions: Versions, number: int, values: Mapping[str, Any]) -> Told:
+def _of_other(versions: Versions, number: int, values: Mapping[str, Any]) -> VersionAnswer | VersionProblem:
     try:
         version = versions.load(number)
         row, ignored = _row(version, values)
         columns = from_rows([row], version.model.spec)
     except InputError as error:
-        return Told(number, problem=f"version {number} cannot use this: {reason(error)}")
+        return VersionProblem(number, f"version {number} cannot use this: {reason(error)}")
     except MlopsError as error:
-        return Told(number, problem=str(error))
+        return VersionProblem(number, str(error))
     answers, contributions = version.model.answer(columns), version.model.contributions(columns)
-    return Told(number, version, row, row_answer(answers, 0, contributions), ignored)
+    return VersionAnswer(version, row, row_answer(answers, 0, contributions), ignored)
 
 
 def reason(error: InputError) -> str:
@@ -129,6 +144,6 @@ def reason(error: InputError) -> str:
 
 
 def _row(version: Champion, values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    known = {item.name for item in version.model.signature}
-    row = {name: value for name, value in values.items() if name in known}
-    return row, tuple(name for name in values if name not in known)
+    names = {item.name for item in version.model.signature}
+    row = {name: value for name, value in values.items() if name in names}
+    return row, tuple(name for name in values if name not in names)

@@ -19,15 +19,15 @@ from flask import request
 from mlops_assets.errors import InputError, MlopsError
 from mlops_assets.serving.errors import internal_error
 from mlops_assets.serving.form.answer import answer_cards
-from mlops_assets.serving.form.ask import Asked, Versions, ask, reason
+from mlops_assets.serving.form.ask import Comparison, Versions, ask, reason
 from mlops_assets.serving.form.fields import field_id, fields
 from mlops_assets.serving.form.page import WATCH, failure, other_versions, who
 from mlops_assets.serving.form.values import (
     MOST_COMPARED,
     Query,
+    filled_values,
     first_values,
     format_query,
-    given,
     parse_query,
     to_send,
     to_show,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FIELDS = field_id(ALL, ALL)
+FieldId = dict[str, Any]  # as the browser sends it: of one field, with its name and kind
 # On a narrow screen the answer comes below the form.
 _SHOW_ANSWER = """
 function() {
@@ -78,7 +79,14 @@ def add_callbacks(app: Dash, form: Form) -> None:
         State("compare", "value"),
         running=[(Output("predict", "loading"), True, False)],
     )
-    def answer(clicks, search, href, ids, values, compare):
+    def answer(
+        clicks: int | None,
+        search: str | None,
+        href: str,
+        ids: list[FieldId],
+        values: list[Any],
+        compare: list[str] | None,
+    ):
         """To the fields after a click or Enter, else to the link."""
         is_link = ctx.triggered_id != "predict"
         query = parse_query(search) if is_link else _filled_in(ids, values, compare)
@@ -87,36 +95,39 @@ def add_callbacks(app: Dash, form: Form) -> None:
         query = Query(to_send(form.champion.model.signature, query.values), query.compare)
         link = format_query(query)
         try:
-            asked = ask(form.predict, form.versions, query, _request_id())
+            comparison = ask(form.predict, form.versions, query, _request_id())
         except InputError as error:
             _mark(ids, error)
             return failure(reason(error)), link
         _mark(ids, None)
-        return [answer_cards(asked), _tools(asked, href.partition("?")[0], link, form.has_keys)], link
+        return [answer_cards(comparison), _tools(comparison, href.partition("?")[0], link, form.has_keys)], link
 
     @app.callback(Input("url", "search"), State(FIELDS, "id"), State(FIELDS, "value"), State("compare", "value"))
-    def show_link(search, ids, values, compare):
+    def show_link(search: str | None, ids: list[FieldId], values: list[Any], compare: list[str] | None) -> None:
         """At once: the answer may take a while. What was just sent from the fields is there already."""
         query = parse_query(search)
         if form.champion is None or not query:
             raise PreventUpdate
-        model, own = form.champion.model, _filled_in(ids, values, compare)
-        asked, sent = (to_send(model.signature, each.values) for each in (query, own))
-        if (asked, query.compare) == (sent, own.compare):
+        model, filled = form.champion.model, _filled_in(ids, values, compare)
+        linked, sent = to_send(model.signature, query.values), to_send(model.signature, filled.values)
+        if (linked, query.compare) == (sent, filled.compare):
             raise PreventUpdate
-        _show(ids, to_show(model.signature, asked, model.spec))
+        _show(ids, to_show(model.signature, linked, model.spec))
         set_props("compare", {"value": [str(number) for number in query.compare]})
 
     @app.callback(
         Input("example", "n_clicks"), Input("reset", "n_clicks"), State(FIELDS, "id"), prevent_initial_call=True
     )
-    def fill(_, __, ids):
+    def fill(examples: int | None, resets: int | None, ids: list[FieldId]) -> None:
         """With a row that the champion is checked by, a real one, or as on a new page."""
-        model = form.champion.model
+        champion = form.champion
+        if champion is None:
+            raise PreventUpdate
+        model = champion.model
         if ctx.triggered_id == "reset":
             _show(ids, first_values(model.signature))
         else:
-            _show(ids, to_show(model.signature, random.choice(model.golden.rows), model.spec))
+            _show(ids, to_show(model.signature, random.choice(champion.golden_rows), model.spec))
         _mark(ids, None)
 
     @app.callback(
@@ -128,7 +139,7 @@ def add_callbacks(app: Dash, form: Form) -> None:
         State(FIELDS, "value"),
         prevent_initial_call=True,
     )
-    def follow(_, shown, ids, values):
+    def follow(looks: int | None, shown: int | None, ids: list[FieldId], values: list[Any]):
         """Another champion: its own fields, with what was filled in already."""
         champion = form.champion
         if champion is None or champion.number == shown:
@@ -142,7 +153,7 @@ def add_callbacks(app: Dash, form: Form) -> None:
         return fields(signature, to_show(signature, filled, champion.model.spec)), champion.number
 
     @app.callback(Output("compare", "data"), Input("shown", "data"))
-    def offer(shown):
+    def offer(shown: int | None):
         if shown is None:
             raise PreventUpdate
         return other_versions(form.versions.recent(), shown)
@@ -163,29 +174,31 @@ def reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
 
 
 def _request_id() -> str:
-    """That the gate gave to this call."""
+    """That the middleware gave to this call."""
     return request.environ["asgi.scope"]["request_id"]
 
 
-def _filled_in(ids: list[dict[str, Any]], values: list[Any], compare: list[str] | None = None) -> Query:
-    return Query(given([each["name"] for each in ids], values), tuple(map(int, (compare or ())[:MOST_COMPARED])))
+def _filled_in(ids: list[FieldId], values: list[Any], compare: list[str] | None = None) -> Query:
+    return Query(
+        filled_values([field["name"] for field in ids], values), tuple(map(int, (compare or ())[:MOST_COMPARED]))
+    )
 
 
-def _show(ids: list[dict[str, Any]], values: Mapping[str, Any]) -> None:
-    for each in ids:
-        empty = None if each["kind"] == "select" else ""
-        set_props(each, {"value": values.get(each["name"], empty)})
+def _show(ids: list[FieldId], values: Mapping[str, Any]) -> None:
+    for field in ids:
+        empty = None if field["kind"] == "select" else ""
+        set_props(field, {"value": values.get(field["name"], empty)})
 
 
-def _mark(ids: list[dict[str, Any]], error: InputError | None) -> None:
+def _mark(ids: list[FieldId], error: InputError | None) -> None:
     """Say at its field what is wrong with a value."""
-    for each in ids:
-        set_props(each, {"error": reason(error) if error and error.field == each["name"] else None})
+    for field in ids:
+        set_props(field, {"error": reason(error) if error and error.field == field["name"] else None})
 
 
-def _tools(asked: Asked, address: str, link: str, has_keys: bool) -> Component:
+def _tools(comparison: Comparison, address: str, link: str, has_keys: bool) -> Component:
     """The same question for others: as a link, and as a command."""
-    row = orjson.dumps(asked.told[0].row).decode()
+    row = orjson.dumps(comparison.champion.row).decode()
     command = ["curl", address.rstrip("/") + PATH, "--json", row]
     curl = shlex.join(command) + (' -H "X-API-Key: $MLOPS_API_KEY"' if has_keys else "")
     copied = {"variant": "default", "size": "compact-sm", "copiedChildren": "Copied"}
@@ -193,7 +206,7 @@ def _tools(asked: Asked, address: str, link: str, has_keys: bool) -> Component:
         [
             dmc.CopyButton("Copy link", value=address + link, **copied),
             dmc.CopyButton("Copy as curl", value=curl, **copied),
-            html.Span(["request ", html.Code(asked.request_id)], className="dim"),
+            html.Span(["request ", html.Code(comparison.request_id)], className="dim"),
         ],
         className="tools",
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dash_mantine_components as dmc
 from dash import MATCH, Dash, Input, Output, State
 
+from mlops_assets.dashboards.components import IdPart, pattern_id
 from mlops_assets.serving.form.wording import hint, label
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ function(typed, value, options) {
 """.replace("GROUP", UNSEEN)
 
 
-def field_id(name: Any, kind: Any) -> dict[str, Any]:
-    return {"part": "field", "name": name, "kind": kind}
+def field_id(name: IdPart, kind: IdPart) -> dict[str, IdPart]:
+    """The id of a field, or the pattern of several."""
+    return pattern_id(part="field", name=name, kind=kind)
 
 
 def fields(inputs: Iterable[signature.Input], values: Mapping[str, Any]) -> list[Component]:
@@ -68,13 +70,11 @@ def _field(item: signature.Input, value: Any) -> Component:
             limit=SHOWN_AT_ONCE,
             **shared,
         )
-    match item.type:
-        case "time":
-            typed = {"input": {"type": "datetime-local", "step": "any"}}  # the browser's own: typed, tapped, offline
-            return dmc.TextInput(id=field_id(item.name, "time"), attributes=typed, className="wide", **shared)
-        case "text":
-            return dmc.TextInput(id=field_id(item.name, "text"), **shared)
-        case "integer" | "number":
-            return dmc.NumberInput(
-                id=field_id(item.name, "number"), allowDecimal=item.type == "number", hideControls=True, **shared
-            )
+    if item.type == "time":
+        typed = {"input": {"type": "datetime-local", "step": "any"}}  # the browser's own: typed, tapped, offline
+        return dmc.TextInput(id=field_id(item.name, "time"), attributes=typed, className="wide", **shared)
+    if item.type == "text":
+        return dmc.TextInput(id=field_id(item.name, "text"), **shared)
+    return dmc.NumberInput(
+        id=field_id(item.name, "number"), allowDecimal=item.type == "number", hideControls=True, **shared
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
+from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.theme import shell
 from mlops_assets.serving.form.fields import fields
 from mlops_assets.serving.form.values import MOST_COMPARED, first_values
@@ -74,16 +75,16 @@ WATCH, WATCH_EMPTY = 15_000, 2_000  # milliseconds between looks for another cha
 
 def page(spec: DatasetSpec, champion: Champion | None, problem: str) -> dmc.MantineProvider:
     """A new page; `problem` says why there is no champion, where there is none."""
-    own = fields(champion.model.signature, first_values(champion.model.signature)) if champion else []
+    form_fields = fields(champion.model.signature, first_values(champion.model.signature)) if champion else []
     parts = [
         dcc.Location(id="url", refresh=False),
         dcc.Interval(id="watch", interval=WATCH if champion else WATCH_EMPTY),
         dcc.Store(id="shown", data=champion.number if champion else None),
         html.Div(_empty(problem), id="empty", hidden=champion is not None),
-        html.Div([_form(own), _answer_area()], id="form-page", className="form-page", hidden=champion is None),
+        html.Div([_form(form_fields), _answer_area()], id="form-page", className="form-page", hidden=champion is None),
     ]
-    about = [html.Div(spec.redact(spec.description)), html.Div(who(champion), id="who")]
-    return shell(f"Predict {target_name(spec)}", "/", parts, subtitle=about)
+    subtitle = [html.Div(spec.redact(spec.description)), html.Div(who(champion), id="who")]
+    return shell(f"Predict {target_name(spec)}", "/", parts, subtitle=subtitle)
 
 
 def who(champion: Champion | None) -> str:
@@ -97,9 +98,12 @@ def who(champion: Champion | None) -> str:
 def other_versions(versions: Iterable[Version], champion: int | None) -> list[Mapping[str, Any]]:
     """What can be chosen to compare the champion with."""
     return [
-        {"value": str(made.number), "label": f"version {made.number}, {made.model_type} of {made.created:%Y-%m-%d}"}
-        for made in versions
-        if made.number != champion
+        {
+            "value": str(version.number),
+            "label": f"version {version.number}, {version.model_type} of {version.created:%Y-%m-%d}",
+        }
+        for version in versions
+        if version.number != champion
     ]
 
 
@@ -107,7 +111,7 @@ def failure(message: str) -> Component:
     return html.Div(dmc.Alert(message, title="No answer", color="red", variant="light"), className="card")
 
 
-def _form(own: list[Component]) -> Component:
+def _form(form_fields: list[Component]) -> Component:
     compare = dmc.MultiSelect(
         id="compare",
         label="Compare with",
@@ -124,13 +128,13 @@ def _form(own: list[Component]) -> Component:
         dmc.Button("Example", id="example", variant="default"),
         dmc.Button("Reset", id="reset", variant="default"),
     ]
-    parts = [html.Div(own, id="fields", className="fields"), compare, html.Div(buttons, className="buttons")]
+    parts = [html.Div(form_fields, id="fields", className="fields"), compare, html.Div(buttons, className="buttons")]
     return html.Form(parts, className="card", noValidate=True, autoComplete="off")
 
 
 def _answer_area() -> Component:
     start = html.Div("Fill in what you know and press Enter.", className="card empty")
-    return html.Div(start, id="answer", **{"aria-live": "polite"})
+    return html.Div(start, id="answer", **attributes(aria_live="polite"))
 
 
 def _empty(problem: str) -> Component:

@@ -47,7 +47,7 @@ def format_query(query: Query) -> str:
     return f"?{urlencode(pairs, safe=',:')}" if pairs else ""
 
 
-def given(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+def filled_values(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     """The values of those fields that are not empty."""
     return {name: value for name, value in zip(names, values, strict=True) if value not in (None, "")}
 

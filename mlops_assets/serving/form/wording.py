@@ -42,8 +42,8 @@ def number(value: float, places: int) -> str:
 
 def signed(value: float, places: int) -> str:
     """A change with its sign, which one that rounds to nothing has not."""
-    shown = number(value, places)
-    return f"+{shown}" if round(value, places) > 0 else shown
+    text = number(value, places)
+    return f"+{text}" if round(value, places) > 0 else text
 
 
 def plain(value: float) -> str:
@@ -51,21 +51,24 @@ def plain(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else f"{value:,.6g}"
 
 
-def seen(item: Input) -> str:
-    """The range of the training rows."""
-    if item.low is None:
+def range_text(item: Input) -> str:
+    """The range of the training rows; empty where they had no value."""
+    if item.low is None or item.high is None:
         return ""
-    if item.type == "time":
-        return f"{item.low[:10]} to {item.high[:10]}"
-    low, high = (f"{end:.0f}" if item.type == "integer" else plain(end) for end in (item.low, item.high))
-    return f"{low} to {high}"
+    return f"{_end_text(item, item.low)} to {_end_text(item, item.high)}"
+
+
+def _end_text(item: Input, end: float | str) -> str:
+    if isinstance(end, str):
+        return end[:10]  # the day of a time
+    return f"{end:.0f}" if item.type == "integer" else plain(end)
 
 
 def hint(item: Input) -> str:
     """What the model has seen of an input, for the line above its field."""
     if item.categories is not None:
         return f"{len(item.categories):,} known"
-    parts = [f"seen: {seen(item)}"] if item.low is not None else []
+    parts = [f"seen: {range_text(item)}"] if item.low is not None else []
     if item.timezone:
         parts.append(f"clock of {item.timezone.rpartition('/')[2].replace('_', ' ')}")
     return ", ".join(parts)

@@ -200,7 +200,7 @@ def test_a_page_follows_a_swap_of_the_champion_and_keeps_what_was_filled_in(copy
 
         assert follow() is None
         served.project.registry.promote(number, reason="A test.", at=datetime.now(UTC))
-        served.predictor.look()
+        served.predictor.check_registry()
         told = follow()
         assert told["response"]["shown"]["data"] == number
         values = {
@@ -214,7 +214,7 @@ def test_a_page_follows_a_swap_of_the_champion_and_keeps_what_was_filled_in(copy
 
 def test_without_a_champion_the_page_says_what_to_do_and_waits(served_empty):
     page = text(served_empty.client.get("/_dash-layout").json())
-    problem = served_empty.predictor.last_look.problem
+    problem = served_empty.predictor.last_check.problem
     assert "mlops-assets run" in problem and problem in page
     assert ask(served_empty, {"zone": "3", "size": 42.5}) is None
 

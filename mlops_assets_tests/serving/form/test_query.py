@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlops_assets.serving.form.values import Query, format_query, given, parse_query
+from mlops_assets.serving.form.values import Query, filled_values, format_query, parse_query
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_a_link_that_asks_nothing_is_no_question(search):
 
 
 def test_empty_fields_are_not_given():
-    assert given(["a", "b", "c", "d"], ["", None, 0, "x"]) == {"c": 0, "d": "x"}
+    assert filled_values(["a", "b", "c", "d"], ["", None, 0, "x"]) == {"c": 0, "d": "x"}

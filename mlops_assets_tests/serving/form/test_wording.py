@@ -3,7 +3,7 @@
 import pytest
 
 from mlops_assets.core.features.signature import Input
-from mlops_assets.serving.form.wording import decimals, hint, number, plain, seen, signed, value_text
+from mlops_assets.serving.form.wording import decimals, hint, number, plain, range_text, signed, value_text
 
 
 @pytest.mark.parametrize(("span", "places"), [(320.0, 0), (32.0, 1), (3.2, 2), (0.5, 3), (1e-9, 6), (0.0, 2)])
@@ -35,7 +35,7 @@ def test_a_hint_tells_what_the_model_has_seen(item, told):
 
 
 def test_an_input_that_never_had_a_value_has_no_range():
-    assert seen(Input("size", "number", None, None, None, None)) == ""
+    assert range_text(Input("size", "number", None, None, None, None)) == ""
 
 
 def test_times_are_shown_without_their_letter_and_texts_as_they_are():
