@@ -6,6 +6,7 @@ release has changed it. At the top stands what `import dagster` loads anyhow; th
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,8 @@ __all__ = [
     "delete_run_rows",
     "has_run",
     "instance_of",
+    "make_mlflow_tables",
+    "mlflow_revisions",
     "next_cron_time",
     "server_of",
     "set_run_logger",
@@ -124,6 +127,27 @@ def delete_run_rows(database: str, run_id: str) -> None:
 def delete_logged_model_rows(database: str, model_id: str) -> None:
     """The same for a logged model."""
     _store(database)._hard_delete_logged_model(model_id)
+
+
+def make_mlflow_tables(connection: sqlite3.Connection) -> None:
+    """Make MLflow's tables in a SQLite database that is open, or bring them up to date; not undone by a kill.
+
+    MLflow itself does so in the file that it is given, and `mlflow db upgrade` only there as well.
+    """
+    import sqlalchemy as sa
+    from mlflow.store.db.utils import _initialize_tables
+
+    _initialize_tables(sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool))
+
+
+def mlflow_revisions() -> tuple[str, frozenset[str]]:
+    """The revision that MLflow's tables are to be at, and all that this release of it knows."""
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+
+    script = ScriptDirectory.from_config(_get_alembic_config(""))
+    known = frozenset(step.revision for step in script.walk_revisions())
+    return script.get_current_head() or "", known
 
 
 def _store(database: str) -> Any:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from filelock import FileLock
 
 from mlops_assets.compat import DagsterStorage, sqlite_storage
 from mlops_assets.database_urls import in_schema
 from mlops_assets.project import open_project
+from mlops_assets.resources.databases.sqlite_files import has_rows, move_database, table_names
 
 if TYPE_CHECKING:
     from mlops_assets.compat import ConfigurableClassData
+
+LOCK_SECONDS = 60
+# Dagster's databases, and a table of each that is empty only where nothing was ever kept in it.
+_DATABASES = {"history/runs.db": "runs", "history/runs/index.db": "event_logs", "schedules/schedules.db": "job_ticks"}
 
 
 class ProjectStorage(DagsterStorage[dg.DagsterInstance]):
@@ -35,7 +45,45 @@ class ProjectStorage(DagsterStorage[dg.DagsterInstance]):
         project = open_project()
         if project.settings.postgres:
             return _postgres(project.settings.postgres, f"dagster_{project.spec.name}", inst_data)
-        return sqlite_storage(os.environ.get("DAGSTER_HOME") or str(project.home / "dagster"), inst_data)
+        return open_sqlite(Path(os.environ.get("DAGSTER_HOME") or project.home / "dagster"), inst_data)
+
+
+def open_sqlite(folder: Path, inst_data: ConfigurableClassData) -> DagsterStorage[dg.DagsterInstance]:
+    """Dagster's storage in a folder, whose databases are made beside it and then moved there, each whole.
+
+    Dagster makes them in several steps, and takes for made what a kill has left of them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not all(_is_made(folder / file, content) for file, content in _DATABASES.items()):
+        with FileLock(folder / "storage.lock", timeout=LOCK_SECONDS):
+            _make_missing(folder, inst_data)
+    return sqlite_storage(str(folder), inst_data)
+
+
+def _make_missing(folder: Path, inst_data: ConfigurableClassData) -> None:
+    missing = [file for file, content in _DATABASES.items() if not _is_made(folder / file, content)]
+    beside = folder / ".storage.new"
+    shutil.rmtree(beside, ignore_errors=True)
+    if missing:
+        storage = sqlite_storage(str(beside), inst_data)
+        for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
+            part.dispose()
+    for file in missing:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        move_database(beside / file, folder / file)
+    shutil.rmtree(beside, ignore_errors=True)
+
+
+def _is_made(file: Path, content: str) -> bool:
+    """Whether a database was made to its end, or holds something: then it is left as it is."""
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as connection:
+        names = table_names(connection)
+        made = {"alembic_version", "secondary_indexes"}
+        if made <= names and all(has_rows(connection, name) for name in made):
+            return True
+        return content in names and has_rows(connection, content)
 
 
 def _postgres(url: str, schema: str, inst_data: ConfigurableClassData) -> DagsterStorage[dg.DagsterInstance]:

@@ -4,6 +4,8 @@ import ast
 import inspect
 import json
 import logging
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -225,3 +227,13 @@ def test_mlflow_keeps_one_store_a_database_that_deletes_for_good(tmp_path):
     compat.delete_run_rows(database, run.info.run_id)
     assert store.search_runs([experiment], None, ViewType.ALL) == []
     assert store.search_logged_models([experiment]).to_list() == []
+
+
+def test_mlflow_makes_its_tables_through_a_connection_that_is_open():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        compat.make_mlflow_tables(connection)
+        newest, known = compat.mlflow_revisions()
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(newest,)]
+        assert newest in known and len(known) > 30
+        compat.make_mlflow_tables(connection)  # once more changes nothing
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)

@@ -14,12 +14,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from mlops_assets.database_urls import redact
+from mlops_assets.disks import damaged_database, disk_trouble, is_damage
 from mlops_assets.errors import SettingsError, StorageError
 from mlops_assets.resources.databases.schema import migrate, revision_of
 
 # Any number that others do not use. One for all: whoever waits does so for a few seconds, once.
 LOCK = 0x6D6C6F7073
 CONNECT_SECONDS = 15
+LOST = "the prediction log, mail that waits and edited dashboards go with it"
 BUSY_SECONDS = 15  # of waiting for another writer, or for a server to answer
 
 
@@ -57,7 +59,7 @@ class Database:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StorageError(f"{self._name} cannot be used: {self._reason(error)}") from None
+            raise StorageError(self._message(error, "be used")) from None
 
     def revision(self) -> str:
         """The revision of the tables."""
@@ -66,7 +68,7 @@ class Database:
 
     @cached_property
     def _engine(self) -> sa.Engine:
-        url, file = self._parsed_url, self._file
+        url, file = self._parsed_url, self.file
         wait = {"timeout": BUSY_SECONDS} if file else {"connect_timeout": BUSY_SECONDS}
         # Without it psycopg2 sends each row of many by itself, and waits.
         batches = {"executemany_mode": "values_plus_batch"} if url.get_driver_name() == "psycopg2" else {}
@@ -78,7 +80,7 @@ class Database:
             with FileLock(f"{file}.lock", timeout=BUSY_SECONDS) if file else nullcontext():
                 _make_tables(engine)
         except OSError as error:  # a lock that is not given in time is one too
-            raise StorageError(f"{self._name} cannot be opened: {error.strerror or type(error).__name__}") from None
+            raise StorageError(self._message(error, "be opened")) from None
         return engine
 
     @cached_property
@@ -91,19 +93,27 @@ class Database:
             ) from None
 
     @property
-    def _file(self) -> Path | None:
+    def file(self) -> Path | None:
         """The file of SQLite; none where a server is asked."""
         url = self._parsed_url
         return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
     @property
     def _name(self) -> str:
-        if self._file:
-            return f"the database {self._file.name} (set MLOPS_HOME or MLOPS_DATABASE_URL)"
+        if self.file:
+            return f"the database {self.file.name} (set MLOPS_HOME or MLOPS_DATABASE_URL)"
         return "the database of MLOPS_DATABASE_URL"
 
-    def _reason(self, error: SQLAlchemyError) -> str:
+    def _message(self, error: Exception, doing: str) -> str:
+        if self.file and is_damage(error):
+            return damaged_database(self.file, LOST)
+        reason = (disk_trouble(error, self.file) if self.file else None) or self._reason(error)
+        return f"{self._name} cannot {doing}: {reason}"
+
+    def _reason(self, error: Exception) -> str:
         """The driver's own words where they are of the connection; others may quote rows."""
+        if isinstance(error, OSError):
+            return error.strerror or type(error).__name__
         if isinstance(error, OperationalError):
             return redact(self._url, " ".join(str(error.orig).split()))
         return type(error).__name__

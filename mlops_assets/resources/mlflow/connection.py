@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +12,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.database_urls import redact, schema_of
+from mlops_assets.disks import damaged_database, disk_trouble, is_damage
 from mlops_assets.errors import TrackingError
 from mlops_assets.resources.databases.database import one_at_a_time
+from mlops_assets.resources.mlflow.tables import prepare_tables
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,6 +38,7 @@ _STORE_ERRORS = {
     "google.api_core.exceptions": ("GoogleAPIError",),
     "azure.core.exceptions": ("AzureError",),
 }
+LOST = "runs and versions of the model go with it, and the next run makes the models again"
 SCHEMA_SECONDS = 120
 _LONGEST_MESSAGE = 400
 _LARGEST_BATCH = 100
@@ -50,6 +54,8 @@ def connect(uri: str) -> "MlflowClient":
     mlflow = import_mlflow()
     with tracking_errors(uri, "be opened (does it run, and is MLOPS_TRACKING_URI right?)"), _schema_lock(uri):
         _knock(uri)
+        if file := sqlite_file(uri):
+            prepare_tables(file)
         mlflow.set_tracking_uri(uri)
         client = mlflow.MlflowClient(uri)
         client.search_experiments(max_results=1)
@@ -78,12 +84,17 @@ def tracking_errors(uri: str, doing: str, kinds: tuple[type[Exception], ...] = (
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    kinds = kinds or (MlflowException, SQLAlchemyError, OSError)
+    kinds = kinds or (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
     try:
         yield
     except Exception as error:
         if not isinstance(error, (*kinds, *_store_errors())):
             raise
+        file = sqlite_file(uri)
+        if file and is_damage(error):
+            raise TrackingError(damaged_database(file, LOST)) from None
+        if file and (trouble := disk_trouble(error, file)):
+            raise TrackingError(f"MLflow in {file} cannot {doing}: {trouble}") from None
         cause = error.__cause__ or error
         reason = redact(uri, str(getattr(cause, "orig", None) or cause))  # a driver's own words, without the SQL
         reason = " ".join(reason.split())
@@ -154,16 +165,23 @@ def _knock(uri: str) -> None:
 def _schema_lock(uri: str) -> Iterator[None]:
     """One process at a time where the tables are made from here: two that do so at once fail."""
     from filelock import FileLock
-    from sqlalchemy import make_url
 
     if uri.startswith("postgresql"):
         with one_at_a_time(uri, schema_of(uri)):
             yield
         return
-    path = make_url(uri).database if uri.startswith("sqlite") else None
-    if not path or path == ":memory:":
+    file = sqlite_file(uri)
+    if file is None:
         yield
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock", timeout=SCHEMA_SECONDS):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock", timeout=SCHEMA_SECONDS):
         yield
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite database; none where a server is asked, or memory."""
+    from sqlalchemy import make_url
+
+    path = make_url(uri).database if uri.startswith("sqlite") else None
+    return Path(path) if path and path != ":memory:" else None

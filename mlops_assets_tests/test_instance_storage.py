@@ -1,0 +1,124 @@
+"""Dagster's records in SQLite: whole after a kill while they were made; a full disk or damage is told as such."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import dagster as dg
+import pytest
+from dagster._serdes import ConfigurableClassData
+
+from mlops_assets import instance_storage
+from mlops_assets.compat import sqlite_storage
+from mlops_assets.errors import StorageError
+from mlops_assets.instance import open_instance
+from mlops_assets.instance_storage import open_sqlite
+from mlops_assets_tests.homes import Home
+
+DATA = ConfigurableClassData("mlops_assets.instance_storage", "ProjectStorage", "{}\n")
+FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def works(folder):
+    """Whether what Dagster asks of each database is answered."""
+    storage = open_sqlite(folder, DATA)
+    runs = storage.run_storage.get_runs()
+    events = storage.event_log_storage.has_asset_key(dg.AssetKey("rows"))
+    storage.schedule_storage.all_instigator_state()
+    storage.dispose()
+    return runs == [] and events is False
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    open_sqlite(folder, DATA).dispose()
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    home = Home(tmp_path / "home")
+    for name, value in home.env.items():
+        monkeypatch.setenv(name, value)
+    return home
+
+
+def test_all_three_databases_are_made_and_nothing_is_left_beside_them(whole):
+    assert files_of(whole) == {*FILES, "storage.lock"}
+    assert works(whole)
+
+
+@pytest.mark.parametrize("left", range(len(FILES) + 1))
+def test_a_kill_between_two_of_them_costs_nothing(tmp_path, monkeypatch, left):
+    move, moved = instance_storage.move_database, []
+
+    def until(beside, place):
+        if len(moved) == left:
+            raise KeyboardInterrupt
+        moved.append(place)
+        move(beside, place)
+
+    monkeypatch.setattr(instance_storage, "move_database", until)
+    if left < len(FILES):
+        with pytest.raises(KeyboardInterrupt):
+            open_sqlite(tmp_path, DATA)
+    monkeypatch.undo()
+    assert works(tmp_path)
+    assert files_of(tmp_path) == {*FILES, "storage.lock"}
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("how_far", ["empty", "tables without a revision", "a revision without the first pages"])
+def test_one_that_was_half_made_in_its_place_is_made_again(whole, tmp_path, file, how_far):
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    if how_far == "empty":
+        (tmp_path / file).write_bytes(b"")
+    else:
+        table = "alembic_version" if how_far.startswith("tables") else "secondary_indexes"
+        with closing(sqlite3.connect(tmp_path / file)) as connection, connection:
+            connection.execute(f"DELETE FROM {table}")
+    assert works(tmp_path)
+    with closing(sqlite3.connect(tmp_path / file)) as connection:
+        for table in ("alembic_version", "secondary_indexes"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() > (0,)
+
+
+def test_one_that_holds_something_is_left_as_it_is(tmp_path):
+    storage = sqlite_storage(str(tmp_path), DATA)
+    storage.run_storage.add_run(dg.DagsterRun(job_name="kept"))
+    storage.dispose()
+    with closing(sqlite3.connect(tmp_path / "history/runs.db")) as connection, connection:
+        connection.execute("DELETE FROM secondary_indexes")
+    storage = open_sqlite(tmp_path, DATA)
+    assert [run.job_name for run in storage.run_storage.get_runs()] == ["kept"]
+    storage.dispose()
+
+
+@pytest.mark.parametrize(
+    ("file", "advice"),
+    [
+        ("history/runs.db", r"history/runs\.db is damaged: restore a backup .*, or delete \S*/history: the history"),
+        ("history/runs/index.db", r"index\.db is damaged: restore a backup .*, or delete \S*/history: the history"),
+        ("schedules/schedules.db", r"schedules\.db is damaged: restore a backup .*, or delete the file: what"),
+    ],
+)
+def test_damage_is_told_with_what_to_do(home, file, advice):
+    with open_instance(home.project()):
+        pass
+    damaged = home.folder / "nyc_flights/dagster" / file
+    damaged.write_bytes(b"no database" * 1000)
+    with pytest.raises(StorageError, match=advice), open_instance(home.project()) as instance:
+        instance.get_runs()
+
+
+def test_a_full_disk_is_named(home):
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    with pytest.raises(StorageError, match=r"the disk at / is full \([\d,]+ MB free\): make room"):
+        with open_instance(home.project()):
+            raise full
