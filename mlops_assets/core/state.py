@@ -8,7 +8,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from mlops_assets.errors import ModelError
 
 State = TypeVar("State")
 
+SMALL_UNPACKED = 50_000_000  # bytes; up to here a zip may hold whatever it says
+MOST_TIMES_UNPACKED = 100  # the packed size, beyond that: a forest takes 4 to 12
 # What reading JSON and NumPy files raises where their bytes are not what was written.
 DAMAGE = (
     OSError,
@@ -46,6 +48,8 @@ def load_state(folder: Path, name: str, classes: tuple[type[State], *tuple[type,
     by_name = {cls.__name__: cls for cls in classes}
     try:
         tree = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        with (folder / f"{name}.npz").open("rb") as stream:
+            check_members(stream)
         with (folder / f"{name}.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             state = _unpack(tree, arrays, by_name)
         if not isinstance(state, classes[0]):
@@ -53,6 +57,20 @@ def load_state(folder: Path, name: str, classes: tuple[type[State], *tuple[type,
         return state
     except DAMAGE as error:
         raise ModelError(f"the saved {name} is damaged or of another version: {error}") from None
+
+
+def check_members(stream: IO[bytes]) -> None:
+    """Raise ModelError where a zip claims to unpack to far more than one of ours does.
+
+    The claims can be gone by: whoever unpacks a member reads no more of it than was claimed.
+    """
+    with zipfile.ZipFile(stream) as archive:
+        members = archive.infolist()
+    packed, unpacked = stream.seek(0, os.SEEK_END), sum(member.file_size for member in members)
+    if unpacked > max(SMALL_UNPACKED, MOST_TIMES_UNPACKED * packed):
+        raise ModelError(
+            f"a file of {packed / 1e6:.1f} MB claims to unpack to {unpacked / 1e6:,.0f} MB: it is not ours"
+        )
 
 
 def _pack(value: Any, arrays: dict[str, Array]) -> Any:

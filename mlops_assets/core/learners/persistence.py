@@ -5,15 +5,18 @@ skops checks the types in a file, not their content: load only files from your o
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
 from mlops_assets.core.learners.estimators import is_booster
+from mlops_assets.core.state import check_members
 from mlops_assets.core.types import Estimator
 from mlops_assets.errors import ModelError
 
 SKLEARN_FILE = "estimator.skops"
 XGBOOST_FILE = "estimator.ubj"
+SMALLEST_BOOSTER = 100  # bytes; one without a tree has over a thousand
 TRUSTED_TYPES = (
     # Forests and gradient boosting, also inside other ensembles.
     "sklearn.tree._tree.Tree",
@@ -74,6 +77,8 @@ def parse_estimator(data: bytes) -> Estimator:
     """The estimator that `dump_estimator` turned into bytes; same predictions, bit for bit."""
     if data.startswith(b"PK"):  # skops writes a zip
         return _parse_skops(data)
+    if not data.startswith(b"{") or len(data) < SMALLEST_BOOSTER:  # XGBoost ends the process over an empty one
+        raise ModelError("the saved estimator is neither of skops nor of XGBoost: train and save it again")
     import xgboost
 
     booster = xgboost.Booster()
@@ -89,10 +94,13 @@ def _parse_skops(data: bytes) -> Estimator:
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
+        check_members(io.BytesIO(data))
         estimator: Estimator = skops.io.loads(data, trusted=TRUSTED_TYPES)
         return estimator
     except UntrustedTypesFoundException:
         _refuse_foreign(skops.io.get_untrusted_types(data=data))
+        raise
+    except ModelError:
         raise
     except Exception as error:  # whatever damaged bytes make skops and numpy raise
         reason = f"({type(error).__name__}: {error})"

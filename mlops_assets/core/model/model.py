@@ -5,7 +5,6 @@ MLflow loads it through `_load_pyfunc`, so `models:/<name>@champion` answers eve
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from mlops_assets.core.features.signature import Input, Limits, limits, out_of_r
 from mlops_assets.core.learners.estimators import FEW_ROWS, for_few_rows, predict
 from mlops_assets.core.model.answers import Answers
 from mlops_assets.core.model.contributions import Background, Contributions, explain, learn_background
+from mlops_assets.core.model.files import ABOUT, check_files, digests, read_about
 from mlops_assets.core.model.golden_rows import Golden, Specimens
 from mlops_assets.core.model.intervals import Intervals
 from mlops_assets.core.state import DAMAGE
@@ -101,7 +101,7 @@ class Model:
 
     def self_check(self) -> None:
         """Answer the golden rows, together and one by one; ModelError where one is not answered as in training."""
-        if self.golden is None:
+        if self.golden is None or not self.golden.rows:
             raise ModelError("this model was saved without golden rows to check it by: use that of a final model")
         try:
             self.golden.check(self.answer_rows)
@@ -147,11 +147,11 @@ class Model:
             "model_type": self.model_type,
             "matrix": self.matrix,
             "parts": [name for name, part in parts.items() if part is not None],
-            "files": {path.name: _digest(path) for path in sorted(folder.iterdir())},
+            "files": digests(folder),
             "inputs": [asdict(item) for item in self.signature],
             "dataset": _public(self.spec),
         }
-        (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def finish(model: Model, X: Matrix, specimens: Specimens, intervals: Intervals | None) -> Model:
@@ -165,10 +165,13 @@ def _are_mappings(rows: pd.DataFrame | Sequence[Row]) -> TypeIs[Sequence[Row]]:
     return isinstance(rows, list | tuple)
 
 
-def load_model(folder: Path) -> Model:
-    """Read a saved model; raises ModelError where it is damaged, foreign or of a format that has no reader."""
+def load_model(folder: Path, verify_keys: Sequence[str] = ()) -> Model:
+    """Read a saved model; raises ModelError where it is damaged, foreign or of a format that has no reader.
+
+    With keys, also where none of them has signed it.
+    """
     try:
-        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        about = json.loads(read_about(folder, verify_keys))
         read = _READERS.get(about["format"])
         if read is None:
             raise ModelError(
@@ -176,11 +179,9 @@ def load_model(folder: Path) -> Model:
                 f"{' and '.join(map(str, _READERS))}: train it again, or "
                 "answer with the version of mlops-assets that saved it"
             )
-        for name, digest in about["files"].items():
-            if _digest(folder / name) != digest:  # XGBoost ends the process over a damaged file
-                raise ModelError(f"the saved model is damaged: {name} is not what was written")
+        check_files(folder, about["files"])  # XGBoost ends the process over a damaged file
         return read(folder, about)
-    except DAMAGE as error:
+    except (*DAMAGE, MemoryError) as error:
         raise ModelError(f"the saved model is damaged: {error}") from None
 
 
@@ -204,10 +205,6 @@ _READERS: dict[int, Callable[[Path, dict[str, Any]], Model]] = {2: _read_2}
 def _input(saved: dict[str, Any]) -> Input:
     categories = saved["categories"]
     return Input(**saved | {"categories": None if categories is None else tuple(categories)})
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _public(spec: DatasetSpec) -> dict[str, Any]:

@@ -109,3 +109,19 @@ def test_a_damaged_file_is_told_as_such(name, rows, tmp_path):
 def test_a_folder_without_an_estimator_is_told_as_such(tmp_path):
     with pytest.raises(ModelError, match="neither estimator.skops nor estimator.ubj"):
         load_estimator(tmp_path)
+
+
+def test_a_zip_that_claims_to_unpack_to_far_more_is_refused_unread(monkeypatch):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b"0" * 60_000_000)
+    monkeypatch.setattr(zipfile.ZipFile, "open", None)
+    with pytest.raises(ModelError, match="claims to unpack to 60 MB: it is not ours"):
+        parse_estimator(target.getvalue())
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"{" * 99, b"[" * 5_000])
+def test_what_is_no_booster_never_reaches_xgboost(data, monkeypatch):
+    monkeypatch.setattr("xgboost.Booster", None)
+    with pytest.raises(ModelError, match="neither of skops nor of XGBoost"):
+        parse_estimator(data)
