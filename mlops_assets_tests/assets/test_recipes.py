@@ -119,6 +119,13 @@ def test_threads_and_time_outs_change_no_recipe(project):
     assert hyperparameters.recipe(slow, "Ridge", built, None) == hyperparameters.recipe(project(), "Ridge", built, None)
 
 
+@pytest.mark.parametrize("asset", ["sklearn_model", "xgboost_model"])
+def test_a_model_depends_on_the_coverage_of_its_intervals(project, asset):
+    built, tuned = record("training_set"), record("hyperparameters")
+    narrow, wide = (models.recipe(asset, project(env={"COVERAGE": each}), built, tuned) for each in ("0.8", "0.9"))
+    assert changes(narrow, wide) == ("settings: coverage 0.8 -> 0.9",)
+
+
 def test_a_model_in_another_mlflow_is_another_model_and_no_password_is_told(project):
     built, tuned = record("training_set"), record("hyperparameters")
     here = models.recipe("sklearn_model", project(), built, tuned)
