@@ -47,17 +47,17 @@ def freshness_alert(instance: dg.DagsterInstance, project: Project, record: Fres
 
 
 def rollback_alert(project: Project, record: dg.EventLogRecord) -> Alert | None:
-    """What to tell of a `champion_model` that was recorded without a run; None where that was no rollback."""
+    """What to tell of a `champion_model` that was recorded without a run; None where no person moved the alias."""
     materialisation = record.asset_materialization
     values = plain(materialisation.metadata) if materialisation else {}
     if record.run_id or "verdict" not in values:
         return None
-    settings = project.settings
+    settings, again = project.settings, "" if values.get("decision") == "approved" else " again"
     return Alert(
         key=f"champion:{record.storage_id}",
         kinds=("champion",),
         happened_at=datetime.fromtimestamp(record.timestamp, UTC),
-        title=f"the champion is {values.get('champion_type')} again, version {values.get('champion_version')}",
+        title=f"the champion is {values.get('champion_type')}{again}, version {values.get('champion_version')}",
         cause=one_line(project, values["verdict"]),
         facts=(Fact("Asset", CHAMPION), Fact("Started by", "manual")),
         command="mlops-assets history",

@@ -204,6 +204,8 @@ def _decision(verdict: Materialised) -> str:
     challenger, champion = values.get("challenger"), values.get("champion_type")
     if values.get("decision") == "promoted":
         return f"{challenger} is the new champion"
+    if values.get("decision") == "proposed":
+        return f"{challenger} waits for your approval as champion"
     return f"{challenger} does not become champion" + (f" in place of {champion}" if champion != "none" else "")
 
 
@@ -215,6 +217,8 @@ def _champion_facts(verdict: Materialised, unit: str) -> Iterator[Fact]:
         yield Fact("Champion", f"{former} -> {now}")
     else:
         yield Fact("Champion", f"{now} stays")
+    if number := values.get("proposed_version"):
+        yield Fact("Approve", f"mlops-assets approve {number} --why ...")
     judged_on = values.get("judged_on", "test")
     if "champion_rmse" in values:
         rmse = f"{_rmse(values['champion_rmse'], unit)} -> {_rmse(values['challenger_rmse'], unit)}"

@@ -12,6 +12,7 @@ import dagster as dg
 from mlops_assets.alerts.alert import named
 from mlops_assets.assets.memo import why_failed
 
+DECISIONS = ("promoted", "proposed", "refused")  # on a challenger
 CHAMPION, DRIFT, PERFORMANCE, SCORE = "champion_model", "drift_report", "model_performance", "validation_rmse"
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _EVENTS = {
@@ -67,7 +68,7 @@ class RunSummary:
     def verdict(self) -> Materialised | None:
         """The gate's decision on a challenger, where this run came to one."""
         for one in self.materialised:
-            if one.asset == CHAMPION and one.computed and one.metadata.get("decision") in ("promoted", "refused"):
+            if one.asset == CHAMPION and one.computed and one.metadata.get("decision") in DECISIONS:
                 return one
         return None
 

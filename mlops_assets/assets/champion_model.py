@@ -79,6 +79,13 @@ def answered_then(champion: Record, period: str) -> int | None:
     return next((reign["version"] for reign in history if reign["learnt_until"] < period), None)
 
 
+def why_no_champion(record: Record) -> str:
+    """In words, where the record of `champion_model` names none."""
+    if number := record.value("proposed_version"):
+        return f"version {number} waits for approval (mlops-assets approve {number} --why ...)"
+    return "no candidate has beaten the baselines"
+
+
 def build(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
         deps=["training_set", *(entry.name for entry in (models.SKLEARN, models.XGBOOST) if entry.is_wanted(project))],
@@ -126,6 +133,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     look = _look(making.record, judged_rows)
     contest = hold_contest(project, parts, months, encoder.vocabularies, fitted, look)
     champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
+    proposed: Version | None = None
     if champion and _was_cut_off(making, champion):
         decision, reason = "promoted", champion.tags["verdict"]
     elif champion and contest.champion and contest.champion.version == contest.challenger.version:
@@ -137,11 +145,18 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         if champion is None:
             champion, note = _go_live(context, project, making, contest, parts, window, fitted)
             reason = f"{reason}{note}"
-        project.registry.promote(champion.number, reason=reason, at=datetime.now(UTC))
+        if project.settings.promotion == "propose":
+            project.registry.propose(champion.number)
+            proposed, champion, decision = champion, contest.reigning, "proposed"
+            reason = f"Proposed{reason.removeprefix('Promoted')} Version {proposed.number} waits for a person."
+        else:
+            project.registry.promote(champion.number, reason=reason, at=datetime.now(UTC))
     context.log.info(reason)
     content = Recipe({"champion": champion.number if champion else 0})
     missing = [name for name in project.model_types if name not in fitted]
     metadata = _metadata(project, contest, champion, missing) | {"decision": decision, "verdict": reason}
+    if proposed:
+        metadata["proposed_version"] = proposed.number
     # A contest in which nothing was tried is no look.
     metadata |= {JUDGED_ROWS: judged_rows, LOOK: look - (decision == "none")}
     metadata |= carded(context.instance, project, champion, contest, parts, months)

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.assets.champion_model import answered_then
+from mlops_assets.assets.champion_model import answered_then, why_no_champion
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.realised import Line, RealisedMonth, event_limits, realised_month
@@ -27,7 +27,7 @@ def recipe(project: Project, month: str, cleaned: Record, champion: Record, prev
     A later champion does not change who answered, and what the prediction log has forgotten was still asked.
     """
     if not champion.value("champion_version"):
-        raise DataError("there is no champion whose predictions could be judged: no candidate has beaten the baselines")
+        raise DataError(f"there is no champion whose predictions could be judged: {why_no_champion(champion)}")
     settings = {
         "confidence": project.settings.confidence,
         "margin": project.settings.performance_margin,

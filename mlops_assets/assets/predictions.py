@@ -1,12 +1,12 @@
 """`predictions`: every row of a month scored by the champion."""
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
 
+from mlops_assets.assets.champion_model import why_no_champion
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, clear_failures, column_lineage
 from mlops_assets.assets.records import Record, newest
@@ -22,17 +22,25 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.answers import Answers
     from mlops_assets.core.model.model import Model
 
-NAME, CODE_VERSION = "predictions", "2"
+NAME, CODE_VERSION = "predictions", "3"
+LACKS = "lacks_inputs"
 BATCH_ROWS = 50_000  # in memory at a time
 PLOTTED = 100_000  # predictions in the plot, at most about so many
 DISTINCT = ("prediction", "low", "high")
-COLUMNS = {ROW_ID: "int64", "prediction": "float64", "low": "float64", "high": "float64", "model_version": "int64"}
+COLUMNS = {
+    ROW_ID: "int64",
+    "prediction": "float64",
+    "low": "float64",
+    "high": "float64",
+    "model_version": "int64",
+    LACKS: "bool",
+}
 
 
 def recipe(project: Project, raw: Record, champion: Record) -> Recipe:
     """The raw rows, and the version that answers; DataError where there is none."""
     if not champion.value("champion_version"):
-        raise DataError("there is no champion to predict with: no candidate has beaten the baselines")
+        raise DataError(f"there is no champion to predict with: {why_no_champion(champion)}")
     upstream = {"raw_data": raw.content, "champion": champion.value("champion_version")}
     return Recipe({"code": CODE_VERSION, "upstream": upstream})
 
@@ -53,7 +61,10 @@ def build(project: Project) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def predictions(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
-        """What the champion says of each raw row of a month: prediction, interval and the model's version."""
+        """What the champion says of each raw row of a month: prediction, interval and the model's version.
+
+        A row that lacks what training rows had always is told as such, and has no interval.
+        """
         with clear_failures(project):
             return _score(context, project)
 
@@ -87,7 +98,8 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
     version = champion.value("champion_version")
     tally = Tally(raw.value("dagster/row_count"))
     registered = project.registry.version(version)
-    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
+    types = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+    schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     scored = score_rows(project, project.registry.load(version), version, month, raw.stored_path, tally)
     stored = project.storage.write_batches(NAME, month, schema, scored, DISTINCT)
     plot = histogram(tally.sample, f"Predictions for {month}", project.spec.target.unit)
@@ -121,16 +133,16 @@ def score_rows(
         y = target(spec, columns)
         rows = pa.array(np.arange(tally.rows, tally.rows + len(answers)))
         tally.add(answers, np.where(passes_all(spec, columns, y, month), y, np.nan))
-        yield pa.table({ROW_ID: rows} | answers.arrow(version))
+        yield pa.table({ROW_ID: rows} | answers.arrow(version) | {LACKS: answers.lacks_inputs})
 
 
 class Tally:
     """What is told of the answers to `expected` rows; it keeps some of them for a plot."""
 
     def __init__(self, expected: int) -> None:
-        self.rows = 0
+        self.rows = self.lacking = 0
         self._step = max(1, expected // PLOTTED)
-        self._with_truth = self._inside = 0
+        self._with_interval = self._with_truth = self._judged = self._inside = 0
         self._sum = self._width = 0.0
         self._sampled: list[np.ndarray] = []
 
@@ -138,8 +150,12 @@ class Tally:
         """`y` (n,): the truth, NaN where it is not known."""
         self.rows += len(answers)
         self._sum += float(answers.prediction.sum())
-        self._width += float((answers.high - answers.low).sum())
+        self.lacking += int(np.count_nonzero(answers.lacks_inputs))
+        has_interval = np.isfinite(answers.low)
+        self._with_interval += int(np.count_nonzero(has_interval))
+        self._width += float((answers.high - answers.low)[has_interval].sum())
         self._with_truth += int(np.isfinite(y).sum())
+        self._judged += int((np.isfinite(y) & has_interval).sum())
         self._inside += int(((answers.low <= y) & (y <= answers.high)).sum())
         self._sampled.append(answers.prediction[:: self._step])
 
@@ -149,9 +165,13 @@ class Tally:
 
     def metadata(self) -> dict[str, float]:
         """Coverage where some truth is known; of a month that was learnt from it says nothing of later ones."""
-        metadata = {"prediction_mean": self._sum / self.rows, "rows_with_truth": self._with_truth}
-        if not math.isnan(self._width):
-            metadata["interval_width_mean"] = self._width / self.rows
-            if self._with_truth:
-                metadata["coverage"] = self._inside / self._with_truth
+        metadata = {
+            "prediction_mean": self._sum / self.rows,
+            "rows_with_truth": self._with_truth,
+            "rows_lacking_inputs": self.lacking,
+        }
+        if self._with_interval:
+            metadata["interval_width_mean"] = self._width / self._with_interval
+        if self._judged:
+            metadata["coverage"] = self._inside / self._judged
         return metadata

@@ -100,7 +100,9 @@ def reigns(registry: Registry) -> list[dict[str, Any]]:
     return [{"version": number, "learnt_until": max(months[number])} for number in history]
 
 
-def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version, reigned: list[dict[str, Any]]) -> None:
+def report_by_hand(
+    instance: dg.DagsterInstance, now: Version, decision: str, verdict: str, reigned: list[dict[str, Any]]
+) -> None:
     """Record that a person moved the alias: the newest `champion_model`, with the version that holds it now."""
     record = latest(instance, "champion_model")
     if record is None:  # made by another Dagster instance: nothing here was predicted with it
@@ -109,8 +111,8 @@ def report_rollback(instance: dg.DagsterInstance, before: Version, now: Version,
     metadata: dict[str, Any] = {
         "champion_version": now.number,
         "champion_type": now.model_type,
-        "decision": "rolled back",
-        "verdict": f"Rolled back by hand from version {before.number} to version {now.number}.",
+        "decision": decision,
+        "verdict": verdict,
         "registered_model": dg.MetadataValue.url(now.url),
         REIGNS: dg.MetadataValue.json(reigned),
         CONTENT: content,

@@ -70,11 +70,25 @@ def rollback() -> None:
 
 
 @app.command()
-def history() -> None:
+def approve(
+    version: Annotated[int, typer.Argument(help="Number of the proposed version.")],
+    why: Annotated[str, typer.Option(help="Why; it is kept in the history.")],
+    by: Annotated[str | None, typer.Option(help="Who approves; by default the user of this machine.")] = None,
+) -> None:
+    """Make the version champion that the gate has proposed (MLOPS_PROMOTION=propose)."""
+    from mlops_assets.cli.operation import approve_version
+
+    approve_version(version, why, by)
+
+
+@app.command()
+def history(
+    verify: Annotated[bool, typer.Option("--verify", help="Check that it is as it was written.")] = False,
+) -> None:
     """Who was champion when, and why."""
     from mlops_assets.cli.operation import show_history
 
-    show_history()
+    show_history(verify=verify)
 
 
 @app.command()
@@ -192,6 +206,14 @@ def new_key() -> None:
     from mlops_assets.cli.serve import print_new_key
 
     print_new_key()
+
+
+@app.command()
+def new_signing_key() -> None:
+    """Print a new pair of keys: one signs models where they are trained, the other checks them where they answer."""
+    from mlops_assets.cli.signing import print_new_signing_key
+
+    print_new_signing_key()
 
 
 @app.command()

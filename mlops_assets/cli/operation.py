@@ -1,16 +1,18 @@
-"""`backup` and `restore`: everything into one file, and back; `-` is a pipe."""
+"""`backup`, `restore`, `clean`; and `rollback`, `approve`, `history` of the alias `champion`. `-` is a pipe."""
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from getpass import getuser
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from mlops_assets.assets.records import reigns, report_rollback
+from mlops_assets.assets.records import reigns, report_by_hand
 from mlops_assets.cli.runner import exclusive
+from mlops_assets.errors import InputError, TrackingError
 from mlops_assets.instance import open_instance
 from mlops_assets.operation.backup import back_up, stream_backup
 from mlops_assets.operation.restore import restore
@@ -59,12 +61,32 @@ def roll_back() -> None:
     project = open_project()
     with open_instance(project) as instance:
         before, now = project.registry.rollback(at=datetime.now(UTC))
-        report_rollback(instance, before, now, reigns(project.registry))
+        verdict = f"Rolled back by hand from version {before.number} to version {now.number}."
+        report_by_hand(instance, now, "rolled back", verdict, reigns(project.registry))
     Console().print(f"Champion: version {now.number} ({now.model_type}) again, instead of version {before.number}.")
 
 
-def show_history() -> None:
+def approve_version(number: int, why: str, who: str | None) -> None:
+    """Make the proposed version the champion, and record that in Dagster too."""
     project = open_project()
+    if not why.strip():
+        raise InputError("--why must say why: it is kept in the history")
+    with open_instance(project) as instance:
+        now = project.registry.approve(number, who=who or getuser(), why=why.strip(), at=datetime.now(UTC))
+        verdict = f"Version {number} approved by {who or getuser()}: {why.strip()}"
+        report_by_hand(instance, now, "approved", verdict, reigns(project.registry))
+    Console().print(f"Champion: version {now.number} ({now.model_type}), approved by {who or getuser()}.")
+
+
+def show_history(*, verify: bool) -> None:
+    project = open_project()
+    if verify:
+        sealed, broken = project.registry.verify_history()
+        if broken:
+            names = ", ".join(f"version {change.version} at {change.at:%Y-%m-%d %H:%M}" for change in broken)
+            raise TrackingError(f"the history is not as it was written: {names}")
+        print(f"{sealed} change(s) of champion are as they were written.")
+        return
     table = Table(title=f"Champions of {project.spec.name}", title_justify="left")
     for heading in ("version", "model", "from", "until", "why"):
         table.add_column(heading)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -64,6 +65,11 @@ class PromotionSettings(Group):
 
     title = "Promotion and monitoring"
 
+    promotion: Literal["auto", "propose"] = Field(
+        "auto",
+        description="Who makes a challenger champion that has passed the gate: `auto`, the gate itself; `propose`, a "
+        "person, by `mlops-assets approve`.",
+    )
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="Confidence of the intervals that the gate and leaderboard use."
     )

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.realised import realised_month
-from mlops_assets.assets.records import reigns, report_rollback
+from mlops_assets.assets.records import reigns, report_by_hand
 from mlops_assets.resources.databases.prediction_log import LoggedRow
 from mlops_assets_tests.homes import write_month
 
@@ -95,10 +95,10 @@ def test_a_promise_that_is_broken_beyond_doubt_fails_the_check_and_stops_nothing
 
 def test_a_later_champion_makes_no_month_stale(grown):
     registry, before = grown.project.registry, {month: performance(grown, month)["content"] for month in (MARCH, APRIL)}
-    champion, newest = registry.champion(), registry.version(grown.record("sklearn_model", "Ridge").value("version"))
+    newest = registry.version(grown.record("sklearn_model", "Ridge").value("version"))
     assert newest.tags["months"].endswith(MAY)
     registry.promote(newest.number, reason="by hand", at=datetime.now(UTC))
-    report_rollback(grown.instance, champion, newest, reigns(registry))
+    report_by_hand(grown.instance, newest, "rolled back", "Rolled back by hand.", reigns(registry))
     assert grown.record("champion_model").value("champion_version") == newest.number
     assert stale(grown) == {}
     for month, content in before.items():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlops_assets.assets.predictions import COLUMNS
-from mlops_assets.assets.records import reigns, report_rollback
+from mlops_assets.assets.records import reigns, report_by_hand
 from mlops_assets.core.columns import from_table
 from mlops_assets.core.prepare.cleaning import target
 from mlops_assets_tests.assets.conftest import failure_of
@@ -121,7 +121,7 @@ def test_a_rollback_is_followed_by_predictions_of_the_version_before(new_worksho
     assert workshop.make("predictions", "2024-03").success
     registry = workshop.project.registry
     champion, candidate = registry.champion(), registry.version(1)
-    report_rollback(workshop.instance, champion, candidate, reigns(registry))
+    report_by_hand(workshop.instance, candidate, "rolled back", "Rolled back by hand.", reigns(registry))
     assert workshop.make("predictions", "2024-03").success
     record = workshop.record("predictions", "2024-03")
     assert record.value("model_version") == 1

@@ -1,7 +1,7 @@
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.records import CONTENT, PATH, RECIPE, all_latest, latest, newest, report_rollback
+from mlops_assets.assets.records import CONTENT, PATH, RECIPE, all_latest, latest, newest, report_by_hand
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
 from mlops_assets.resources.mlflow.registry import Version
@@ -77,7 +77,7 @@ def test_what_is_missing_is_named(instance):
 def test_a_rollback_is_a_record_like_the_one_before_with_another_version(instance, report):
     report("champion_model", "x", champion_version=5, champion_type="XGBoost", verdict="Promoted", judged_on="test")
     reigned = [{"version": 2, "learnt_until": "2024-02"}, {"version": 5, "learnt_until": "2024-03"}]
-    report_rollback(instance, before=version(5), now=version(2), reigned=reigned)
+    report_by_hand(instance, version(2), "rolled back", "Rolled back by hand from version 5 to version 2.", reigned)
     record = latest(instance, "champion_model")
     assert record.recipe == RECIPE_1
     assert record.value("champion_version") == 2
@@ -90,5 +90,5 @@ def test_a_rollback_is_a_record_like_the_one_before_with_another_version(instanc
 
 
 def test_a_rollback_where_no_champion_was_recorded_records_none(instance):
-    report_rollback(instance, before=version(5), now=version(2), reigned=[])
+    report_by_hand(instance, version(2), "rolled back", "Rolled back by hand from version 5 to version 2.", [])
     assert latest(instance, "champion_model") is None

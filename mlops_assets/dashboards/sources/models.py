@@ -36,7 +36,7 @@ LEADERBOARD = columns(
 )
 DECISIONS = columns(
     time="time: When the gate judged.",
-    decision="text: promoted, refused, rolled back or none.",
+    decision="text: promoted, proposed, approved, refused, rolled back or none.",
     verdict="text: The reason in a sentence.",
     challenger="text: Model type of the best candidate.",
     challenger_rmse="number: Its RMSE on the judged rows.",
@@ -192,7 +192,7 @@ def _leaderboard(frame: pd.DataFrame) -> Iterator[dict]:
 
 def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
     for report in _of(frame, "champion_model"):
-        if report.computed or report.details.get("decision") == "rolled back":
+        if report.computed or report.details.get("decision") in ("rolled back", "approved"):
             details = report.details
             champion = {"champion": details.get("champion_type"), "version": _text(details.get("champion_version"))}
             yield details | champion | {"time": report.time, "link": report.link, "latest": report.latest_computed}

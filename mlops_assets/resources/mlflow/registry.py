@@ -1,7 +1,8 @@
 """The model registry: versions of one model, which of them is champion, and which ones were."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,8 @@ CHAMPION = "champion"
 RECIPE_TAG = "recipe"
 LEARNT_TAG = "learnt_months"  # what a version has learnt from; `months` is its whole window
 PROMOTED, ROLLED_BACK, PENDING = "promoted/", "rolled_back/", "pending/"
+PROPOSED = "proposed"  # the alias of a version that has passed the gate and waits for a person
+SEAL = "seal/"  # before the key of a change: a digest of it and of the seal before, so that none is altered unnoticed
 _STAMP = "%Y-%m-%dT%H%M%S.%fZ"
 
 
@@ -48,6 +51,26 @@ class Change:
     @property
     def tag_key(self) -> str:
         return (ROLLED_BACK if self.is_rollback else PROMOTED) + self.at.astimezone(UTC).strftime(_STAMP)
+
+
+def seal_of(change: Change, before: str) -> str:
+    """A digest of a change of champion and of the seal of the one before it; empty before the first."""
+    sealed = [before, change.tag_key, change.version, change.reason]
+    return hashlib.sha256(json.dumps(sealed).encode()).hexdigest()
+
+
+def broken_seals(changes: Sequence[Change], seals: Mapping[str, str]) -> list[Change]:
+    """Changes, oldest first, that are not as they were sealed, or come after a sealed one without a seal.
+
+    `seals` by the keys of changes. What was recorded before there were seals has none.
+    """
+    broken, before = [], ""
+    for change in changes:
+        seal = seals.get(change.tag_key, "")
+        if (seal or before) and seal != seal_of(change, before):
+            broken.append(change)
+        before = seal or before
+    return broken
 
 
 def pending_keys(tags: Mapping[str, str]) -> list[str]:
@@ -92,11 +115,19 @@ class Version:
 
 
 class Registry:
-    """The versions of the registered model `model_name`. All methods raise TrackingError."""
+    """The versions of the registered model `model_name`. All methods raise TrackingError.
 
-    def __init__(self, tracking: "Tracking", model_name: str) -> None:
+    `signing_key` signs what is logged; where there are `verify_keys`, nothing is loaded that none of them has signed.
+    """
+
+    def __init__(
+        self, tracking: "Tracking", model_name: str, signing_key: str | None = None, verify_keys: tuple[str, ...] = ()
+    ) -> None:
         self.tracking = tracking
         self.model_name = model_name
+        self.verify_keys = verify_keys
+        self.rehearse: Callable[[Path], None] | None = None  # tries a model's folder before it is loaded
+        self._signing_key = signing_key
 
     def log(
         self,
@@ -115,6 +146,7 @@ class Registry:
         """
         from mlops_assets.resources.mlflow.models import log_model
 
+        self._sign(model_folder)
         run.log(params=params, metrics=metrics)
         doing = f"register a version of '{self.model_name}'"
         with self.tracking.errors(doing):
@@ -134,10 +166,11 @@ class Registry:
 
         with TemporaryDirectory() as folder, self.tracking.errors("log a model"):
             model.save(Path(folder))
+            self._sign(Path(folder))
             log_model(run_id, Path(folder))
 
     def champion(self) -> Version | None:
-        number = self._champion_number()
+        number = self._holder(CHAMPION)
         return self.version(number) if number else None
 
     def version(self, number: int) -> Version:
@@ -174,10 +207,13 @@ class Registry:
             return local_folder(location, self.tracking.artifact_root / "fetched" / name)
 
     def load(self, number: int) -> "Model":
-        """A version's model; raises ModelError where it is damaged."""
+        """A version's model; raises ModelError where it is damaged, or not signed as it must be."""
         from mlops_assets.core.model.model import load_model
 
-        return load_model(self.folder(number))
+        folder = self.folder(number)
+        if self.rehearse:
+            self.rehearse(folder)
+        return load_model(folder, self.verify_keys)
 
     def promote(self, number: int, *, reason: str, at: datetime) -> None:
         """Make a version the champion. Promoting the champion again changes nothing.
@@ -191,6 +227,38 @@ class Registry:
         with self.tracking.errors(f"tag version {number} of '{self.model_name}'"):
             for key, value in tags.items():
                 self.tracking.client.set_model_version_tag(self.model_name, str(number), key, value)
+
+    def propose(self, number: int) -> None:
+        """Give a version the alias `proposed`, which waits for a person; one that had it before loses it."""
+        with self.tracking.errors(f"propose version {number} of '{self.model_name}'"):
+            self.tracking.client.set_registered_model_alias(self.model_name, PROPOSED, str(number))
+
+    def proposed(self) -> Version | None:
+        number = self._holder(PROPOSED)
+        return self.version(number) if number else None
+
+    def approve(self, number: int, *, who: str, why: str, at: datetime) -> Version:
+        """Make the proposed version the champion, with who said so and why in its history."""
+        version = self.proposed()
+        if version is None or version.number != number:
+            waits = f"version {version.number} is" if version else "no version is"
+            raise TrackingError(f"version {number} of '{self.model_name}' is not proposed: {waits}")
+        verdict = version.tags.get("verdict", "Proposed.")
+        self._crown(number, f"{verdict} Approved by {who}: {why}", at, is_rollback=False)
+        with self.tracking.errors(f"take the alias '{PROPOSED}' from version {number}"):
+            self.tracking.client.delete_registered_model_alias(self.model_name, PROPOSED)
+        return version
+
+    def verify_history(self) -> tuple[int, list[Change]]:
+        """How many changes of champion are sealed, and those that are not as they were sealed."""
+        champion, versions = self.champion(), self._versions()
+        seals = {
+            key.removeprefix(SEAL): seal
+            for version in versions
+            for key, seal in version.tags.items()
+            if key.startswith(SEAL)
+        }
+        return len(seals), broken_seals(self._changes(champion), seals)
 
     def rollback(self, at: datetime) -> tuple[Version, Version]:
         """Make the champion before the present one champion again; gives (the present one, the one before)."""
@@ -222,11 +290,13 @@ class Registry:
             return
         if changes:  # clocks of two machines differ, the order of changes must not
             at = max(at, changes[-1].at + timedelta(microseconds=1))
-        key = Change(number, at, reason, is_rollback).tag_key
+        change = Change(number, at, reason, is_rollback)
+        key, seal = change.tag_key, seal_of(change, self._last_seal(changes))
         client, name, version = self.tracking.client, self.model_name, str(number)
         with self.tracking.errors(f"make version {number} of '{name}' the champion"):
             client.set_model_version_tag(name, version, PENDING + key, reason)
             client.set_registered_model_alias(name, CHAMPION, version)
+            client.set_model_version_tag(name, version, SEAL + key, seal)
             client.set_model_version_tag(name, version, key, reason)
             client.delete_model_version_tag(name, version, PENDING + key)
 
@@ -236,11 +306,19 @@ class Registry:
         changes = self._changes(champion)
         with self.tracking.errors(f"settle the champion of '{name}'"):
             if champion and (key := changes[-1].tag_key) not in champion.tags:
+                seal = seal_of(changes[-1], self._last_seal(changes[:-1]))
+                client.set_model_version_tag(name, str(champion.number), SEAL + key, seal)
                 client.set_model_version_tag(name, str(champion.number), key, changes[-1].reason)
             for version in self._versions():
                 for key in pending_keys(version.tags):
                     client.delete_model_version_tag(name, str(version.number), key)
         return changes
+
+    def _last_seal(self, changes: Sequence[Change]) -> str:
+        """The seal of the newest of these changes that has one."""
+        tags = {version.number: version.tags for version in self._versions()}
+        seals = (tags[change.version].get(SEAL + change.tag_key, "") for change in reversed(changes))
+        return next(filter(None, seals), "")
 
     def _changes(self, champion: Version | None) -> list[Change]:
         """Changes of champion, oldest first, up to the one that holds the alias."""
@@ -251,6 +329,13 @@ class Registry:
             changes.append(Change(champion.number, since, "The alias was moved by hand.", is_rollback=False))
         return changes
 
+    def _sign(self, folder: Path) -> None:
+        """Sign a saved model, where there is a key for that; raises SettingsError."""
+        from mlops_assets.core.model.files import sign
+
+        if self._signing_key:
+            sign(folder, self._signing_key)
+
     def _create_model(self) -> None:
         from mlflow.exceptions import MlflowException
 
@@ -260,8 +345,9 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _champion_number(self) -> int | None:
-        with self.tracking.errors(f"find the champion of '{self.model_name}'"):
+    def _holder(self, alias: str) -> int | None:
+        """The version that holds an alias."""
+        with self.tracking.errors(f"find the {alias} of '{self.model_name}'"):
             from mlflow.exceptions import MlflowException
 
             try:
@@ -270,7 +356,7 @@ class Registry:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 return None
-        return int(aliases[CHAMPION]) if CHAMPION in aliases else None
+        return int(aliases[alias]) if alias in aliases else None
 
     def _versions(self) -> list[Version]:
         versions: list[Version] = []

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from mlops_assets.resources.mlflow.registry import Change, changes_of, line_of_champions
+from mlops_assets.resources.mlflow.registry import Change, broken_seals, changes_of, line_of_champions, seal_of
 
 START = datetime(2024, 3, 1, 2, 3, 4, 567, tzinfo=UTC)
 
@@ -57,3 +57,26 @@ def test_a_version_may_become_champion_again():
 
 def test_a_rollback_to_a_version_that_is_no_longer_on_the_line_starts_it_anew():
     assert line_of_champions([change(2, 1), change(1, 2, is_rollback=True)]) == [1]
+
+
+def sealed(changes: list[Change]) -> dict[str, str]:
+    seals, before = {}, ""
+    for one in changes:
+        before = seals[one.tag_key] = seal_of(one, before)
+    return seals
+
+
+def test_a_change_that_is_altered_removed_or_put_between_breaks_the_chain():
+    changes = [change(1, 0), change(2, 1), change(1, 2, is_rollback=True)]
+    seals = sealed(changes)
+    assert broken_seals(changes, seals) == []
+    altered = Change(2, changes[1].at, "another reason", False)
+    assert broken_seals([changes[0], altered, changes[2]], seals) == [altered]
+    assert broken_seals([changes[0], changes[2]], seals) == [changes[2]]
+    between = change(3, 1, is_rollback=True)
+    assert between in broken_seals([*changes[:2], between, changes[2]], seals)
+
+
+def test_what_was_recorded_before_there_were_seals_breaks_nothing():
+    old, new = change(1, 0), change(2, 1)
+    assert broken_seals([old, new], sealed([new])) == []
