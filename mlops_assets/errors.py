@@ -103,9 +103,15 @@ class ServiceError(MlopsError):
 
 
 class InputError(MlopsError):
-    """A row to predict is not usable; `row` (from 0) and `field` (an alias) tell where one of them is to blame."""
+    """A row to predict is not usable; `row` (from 0) and `field` (an alias) tell where one of them is to blame.
 
-    def __init__(self, message: str, *, row: int | None = None, field: str | None = None) -> None:
+    `fields`: all that are, where there are several.
+    """
+
+    def __init__(
+        self, message: str, *, row: int | None = None, field: str | None = None, fields: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.row = row
         self.field = field
+        self.fields = fields or (() if field is None else (field,))

@@ -135,12 +135,12 @@ def refit(
 def _refit_in_memory(
     project: Project, rows: Rows, tuned: Record, name: str, rounds: int | None
 ) -> tuple[Encoder, Specimens, FinalFit]:
-    from mlops_assets.core.features.encoder import fit_encoder
+    from mlops_assets.core.features.encoder import fit_encoder, masked
     from mlops_assets.core.learners.estimators import FitData, fit
     from mlops_assets.core.model.golden_rows import Specimens
 
     spec, settings, model_type = project.spec, project.settings, project.model_types[name]
-    encoded = fit_encoder(spec.features, rows.columns, rows.y, settings.seed)
+    encoded = fit_encoder(spec.features, masked(spec, rows.columns, settings.seed), rows.y, settings.seed)
     X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
     fitted = fit(
         model_type,

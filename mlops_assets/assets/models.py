@@ -172,8 +172,10 @@ def _register(
     metrics = {"validation_rmse": scores.rmse, "validation_mae": scores.mae, "validation_r2": scores.r2}
     plot = predicted_against_true(held_out, prediction, project.spec.target.unit)
     model = Model(project.spec, stored.encoder, fitted.estimator, name, kind)
-    levels = needed_levels(stored.levels, settings.coverage)
-    intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels)
+    looked, main = stored.looked, project.spec.features.main_category
+    levels = needed_levels(looked.levels, settings.coverage)
+    category = (main, stored.category(main, "validation")) if main else None
+    intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels, category, looked.stretch)
     learnt: tuple[SplitName, ...] = JUDGED_ON_TEST if stored.months.test else ("train",)
     if stored.months.test:
         parts = gather(window, window.months, window.share)

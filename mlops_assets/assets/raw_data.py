@@ -26,7 +26,7 @@ NAME, CODE_VERSION = "raw_data", "1"
 def recipe(project: Project, source_version: str) -> Recipe:
     """Real column names and places enter as a digest only."""
     spec = project.spec
-    columns = {alias: column.model_dump(mode="json") for alias, column in spec.columns.items()}
+    columns = {alias: column.model_dump(mode="json", exclude={"missing"}) for alias, column in spec.columns.items()}
     source = {"source": spec.source.model_dump(mode="json"), "columns": columns}
     return Recipe(
         {"code": CODE_VERSION, "settings": {"source": digest(source)}, "data": {"source version": source_version}}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlops_assets.core.training_set import Parts
 
-NAME, CODE_VERSION = "training_set", "2"
+NAME, CODE_VERSION = "training_set", "3"
 
 
 def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Months, dict[str, Record]]:
@@ -47,6 +47,8 @@ def recipe(project: Project, months: Months, cleaned: Mapping[str, Record]) -> R
     """Features, window, seed, the clean rows of each month, and the libraries that encode them."""
     settings = project.spec.model_dump(mode="json", include={"features", "window", "key"})
     settings |= {"seed": project.settings.seed}
+    if allowed := [alias for alias in project.spec.inputs() if project.spec.columns[alias].missing == "allow"]:
+        settings["may be missing"] = allowed
     settings |= thinning(project, sum(record.value("dagster/row_count") for record in cleaned.values()))
     return Recipe(
         {

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Columns = dict[str, Array]
 SLICE_ROWS = 2**16  # so many fit into a processor's cache, column by column
+MOST_CHARACTERS = 256  # of a text that a caller sends
+TOO_LONG = f"is longer than {MOST_CHARACTERS} characters, which no category is"
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 _NAT = np.iinfo(np.int64).min  # how NumPy writes a missing time
@@ -147,7 +149,7 @@ def _check_names(number: int, row: object, names: frozenset[str], inputs: tuple[
         text = f"row {number} is not an object of names and values (names: {', '.join(inputs)})"
         raise InputError(text, row=number)
     if not row.keys() <= names:
-        unknown = [str(name) for name in row if name not in names]
+        unknown = [str(name)[:MOST_CHARACTERS] for name in row if name not in names]
         text = f"row {number}: {', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})"
         raise InputError(text, row=number, field=unknown[0])
 
@@ -158,7 +160,7 @@ def from_lists(lists: Mapping[str, Sequence[Any]], spec: DatasetSpec) -> Columns
     Raises InputError as `from_rows` does, and where the lists are of different lengths.
     """
     inputs = spec.inputs()
-    if unknown := [str(name) for name in lists if name not in inputs]:
+    if unknown := [str(name)[:MOST_CHARACTERS] for name in lists if name not in inputs]:
         text = f"{', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})"
         raise InputError(text, field=unknown[0])
     counts = {alias: len(values) for alias, values in lists.items()}
@@ -232,6 +234,21 @@ def is_missing(values: Array) -> BoolArray:
     """Whether each value (n,) of a column is missing."""
     missing: BoolArray = np.equal(values, _NOTHING) if values.dtype == object else np.isnan(values)
     return missing
+
+
+def nothing_like(values: Array) -> Array:
+    """As many missing values (n,) of the same kind."""
+    nothing = {"M": np.datetime64("NaT"), "f": np.nan, "O": None}[values.dtype.kind]
+    return np.full(len(values), nothing, values.dtype)
+
+
+def refuse_long_texts(columns: Columns, first: int = 0) -> None:
+    """Raises InputError naming the first text of more than MOST_CHARACTERS; `first` is the number of the first row."""
+    for alias, values in columns.items():
+        if values.dtype == object:
+            for row, value in enumerate(values, first):
+                if value is not None and len(value) > MOST_CHARACTERS:
+                    raise InputError(f"row {row}: {alias} {TOO_LONG}", row=row, field=alias)
 
 
 def label(value: object) -> str:

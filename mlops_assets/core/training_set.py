@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, concatenate, evenly_spread, from_table, take
-from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encoder
+from mlops_assets.core.columns import Columns, concatenate, evenly_spread, from_table, nothing_like, take
+from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encoder, masked
 from mlops_assets.core.model.golden_rows import Specimens
-from mlops_assets.core.model.intervals import learn_levels
+from mlops_assets.core.model.intervals import Looked, look_back
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Months, SplitName, split_by_hash, split_by_time
 from mlops_assets.core.state import DAMAGE
@@ -186,17 +186,20 @@ def write_training_set(
     """
     learnt = gather(batches, months, share)
     train, held = learnt["train"], learnt["validation"]
-    fitted = fit_encoder(spec.features, train.columns, train.y, seed)
+    learnt_from = masked(spec, train.columns, seed)
+    fitted = fit_encoder(spec.features, learnt_from, train.y, seed)
     encoder = fitted.encoder
     encoder.save(folder)
     Specimens.of(spec, train.columns, encoder.vocabularies, held.columns).save(folder)
-    matrices = [(fitted.one_hot, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
-    levels = learn_levels([(X, rows.y, rows.months) for X, rows in matrices if rows.months is not None])
-    np.save(folder / "levels.npy", levels)
+    whole = fitted.one_hot
+    if learnt_from is not train.columns:  # what was masked is no error that later months will make
+        whole = encoder.transform(spec.features, train.columns, "one_hot")
+    matrices = [(whole, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
+    look_back([(X, rows.y, rows.months) for X, rows in matrices if rows.months is not None]).save(folder)
     with ExitStack() as opened:
         width = len(encoder.dense_names)
         files = {name: opened.enter_context(SplitFiles(folder, name, width)) for name in SPLITS}
-        encode_rows(spec, batches, fitted, share, files)
+        encode_rows(spec, batches, fitted, share, files, seed)
     about = {
         "months": asdict(months),
         "rows": {name: files[name].rows for name in SPLITS},
@@ -212,6 +215,7 @@ def encode_rows(
     fitted: FittedEncoder,
     share: float,
     files: Mapping[SplitName, SplitFiles],
+    seed: int,
 ) -> None:
     """Append the matrices of every row to the files of its split.
 
@@ -227,7 +231,10 @@ def encode_rows(
             matrices = fitted.dense[done : done + count], fitted.one_hot[done : done + count]
             done += count
             if count < len(rows):
-                others = fitted.encoder.both(spec.features, rows.take(~learnt).columns)
+                others_columns = rows.take(~learnt).columns
+                if name == "train":
+                    others_columns = masked(spec, others_columns, seed)
+                others = fitted.encoder.both(spec.features, others_columns)
                 matrices = _merged(learnt, matrices, others)
             files[name].append(rows.y, *matrices)
 
@@ -273,10 +280,20 @@ class TrainingSet:
         """For each dense column, whether it holds category codes."""
         return self.encoder.dense_categorical
 
+    def category(self, name: str, split: SplitName) -> Array:
+        """The values (n,) of a category, as columns hold them; missing where the train split did not have them."""
+        codes = self.matrix("dense", split)[:, self.encoder.categorical.index(name)]
+        values = self.encoder.vocabularies[name].values
+        known = np.concatenate([values, nothing_like(values[:1])])
+        return known[np.where(np.isfinite(codes), codes, len(values)).astype(np.int64)]
+
     @property
-    def levels(self) -> FloatArray:
-        """What `intervals.needed_levels` takes; without a row where the months are too few, or rows have no time."""
-        return self._array("levels")
+    def looked(self) -> Looked:
+        """What the months of train and validation say of intervals for the next; raises StorageError."""
+        try:
+            return Looked.load(self.folder)
+        except ModelError as error:
+            raise StorageError(f"the training set is damaged ({error}): materialise training_set again") from None
 
     def target(self, split: SplitName, most: int | None = None) -> FloatArray:
         """Target (n,) float64; `most` gives at most so many rows, evenly spread over the split."""

@@ -39,6 +39,8 @@ def _columns(spec: DatasetSpec) -> Iterator[str]:
             yield f"columns.{alias}: the project uses this name itself; choose another alias"
         if column.timezone and column.type != "time":
             yield f"columns.{alias}: timezone is for type time"
+        if column.missing == "allow" and alias not in spec.inputs():
+            yield f"columns.{alias}: missing is for inputs, and no feature is made of it"
 
 
 def _time(spec: DatasetSpec) -> Iterator[str]:

@@ -75,6 +75,11 @@ class Column(Part):
     source_name: str | None = Field(None, alias="from", description="Real name; the alias where left out.")
     type: Literal["integer", "number", "text", "time"] = Field("number", description="Type after ingest.")
     timezone: str | None = Field(None, description="Zone whose wall clock a time with an offset is turned into.")
+    missing: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="What becomes of a row to predict that lacks it, where training rows had it always: `refuse` it, "
+        "or `allow` it, with a flag and without an interval.",
+    )
 
 
 class Time(Part):
@@ -210,6 +215,11 @@ class Features(Part):
     def categories(self) -> tuple[str, ...]:
         """Names of all categories, on their own or in a pair."""
         return tuple(dict.fromkeys([*self.categorical, *(alias for pair in self.pairs for alias in pair)]))
+
+    @property
+    def main_category(self) -> str | None:
+        """The category that says most of a row: the first of a pair, else the first there is."""
+        return next(iter([*(alias for pair in self.pairs for alias in pair), *self.categorical]), None)
 
     @property
     def numbers(self) -> tuple[str, ...]:

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, length
+from mlops_assets.core.columns import Columns, length, nothing_like, row_hash
 from mlops_assets.core.features.categories import UNKNOWN, Codes, Key, Token, Vocabulary
 from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, Scale, fit_one_hot
 from mlops_assets.core.features.target_encoding import Curve, GroupMeansEncoder, fit_group_means
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.types import FloatArray, MatrixKind, SingleArray
-from mlops_assets.dataset import Features
+from mlops_assets.dataset import DatasetSpec, Features
 
 if TYPE_CHECKING:
     from mlops_assets.core.types import Matrix, SparseMatrix
+
+
+MASKED = 0.02  # of training rows, for each input that may be missing though none of them lacks it
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,20 @@ def fit_encoder(spec: Features, columns: Columns, y: FloatArray, seed: int) -> F
     numbers = (*spec.numbers, *spec.calendar_names)
     encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, group_means)
     return FittedEncoder(encoder, one_hot.transform(features, codes).csr(), encoder.dense_of(features, codes, means))
+
+
+def masked(spec: DatasetSpec, columns: Columns, seed: int) -> Columns:
+    """Training rows to learn from: some lack an input, for each that the spec allows to be missing.
+
+    So trees learn where to send a row that lacks it, and linear models a level. Which rows is fixed by their values,
+    and none lacks two for this. Unchanged where the spec allows none.
+    """
+    allowed = [name for name in spec.inputs() if spec.columns[name].missing == "allow"]
+    if not allowed:
+        return columns
+    share = min(MASKED, 0.5 / len(allowed))
+    slot = (row_hash(columns, seed) / share).astype(np.int64)
+    learnt = dict(columns)
+    for number, name in enumerate(allowed):
+        learnt[name] = np.where(slot == number, nothing_like(columns[name]), columns[name])
+    return learnt

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops_assets.core.columns import Columns, concatenate, take
-from mlops_assets.core.features.encoder import fit_encoder
+from mlops_assets.core.features.encoder import fit_encoder, masked
 from mlops_assets.core.judge.backtest import Months, Score
 from mlops_assets.core.judge.promotion import judge
 from mlops_assets.core.learners.model_types import ModelType
@@ -171,7 +171,8 @@ class ModelLab:
         rules, recipe = self._rules, self.recipe()
         began = time.process_time()
         columns, y = self._rows(learnt)
-        encoded = fit_encoder(rules.spec.features, columns, y, rules.seed)
+        learnt_from = masked(rules.spec, columns, rules.seed)
+        encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
         X = encoded.one_hot if rules.model_type.matrix == "one_hot" else encoded.dense
         data = FitData(X, y, encoded.encoder.dense_categorical)
         how = {"seed": rules.seed, "threads": rules.threads}
@@ -185,7 +186,8 @@ class ModelLab:
 
         rules, kind = self._rules, self._rules.model_type.matrix
         (columns, y), held = self._rows(self._start[:-1]), self._month(self._start[-1])
-        encoded = fit_encoder(rules.spec.features, columns, y, rules.seed)
+        learnt_from = masked(rules.spec, columns, rules.seed)
+        encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
         X = encoded.one_hot if kind == "one_hot" else encoded.dense
         X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
         data = FitData(X, y, encoded.encoder.dense_categorical, (X_held, held.y))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NUMBERS = ("prediction", "low", "high")
+FLAGS = ("out_of_range", "unseen", "missing")
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Answers to n rows, in the target's unit; `low` and `high` are NaN where the model has no intervals.
+    """Answers to n rows, in the target's unit.
 
+    `low` and `high` are NaN where the model has no intervals, and where the row lacks what training rows had always.
     The flags hold only inputs by alias of which some row is flagged, each with bool (n,).
     """
 
@@ -27,9 +29,37 @@ class Answers:
     high: FloatArray
     out_of_range: dict[str, BoolArray]
     unseen: dict[str, BoolArray]
+    missing: dict[str, BoolArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.prediction)
+
+    def flagged(self, kind: str, row: int) -> list[str]:
+        """The inputs of a row with a flag of FLAGS."""
+        flags: dict[str, BoolArray] = getattr(self, kind)
+        return [name for name, rows in flags.items() if rows[row]]
+
+    def names(self, kind: str) -> pa.ListArray:
+        """For each row, the inputs with a flag of FLAGS."""
+        import pyarrow as pa
+
+        flags: dict[str, BoolArray] = getattr(self, kind)
+        matrix = np.array([*flags.values()], bool).reshape(len(flags), len(self))
+        row, name = np.nonzero(matrix.T)
+        ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(self)))]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(ends), pa.array([*flags], pa.string()).take(pa.array(name)))
+
+    @property
+    def lacks_inputs(self) -> BoolArray:
+        """Whether each row (n,) lacks an input that it is flagged for."""
+        lacks = np.zeros(len(self), bool)
+        for rows in self.missing.values():
+            lacks |= rows
+        return lacks
+
+    def without_intervals(self, rows: BoolArray) -> Answers:
+        """The same, with no interval around some rows (n,)."""
+        return replace(self, low=np.where(rows, np.nan, self.low), high=np.where(rows, np.nan, self.high))
 
     def arrow(self, version: int) -> dict[str, pa.Array]:
         """The numbers by name, null where there is none, and the version of the model that gave them."""

@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, concatenate, evenly_spread, length, take
+from mlops_assets.core.columns import Columns, concatenate, evenly_spread, length, nothing_like, take
 from mlops_assets.core.features.categories import Vocabulary
-from mlops_assets.core.features.signature import Input, learn_signature
+from mlops_assets.core.features.signature import Absences, Input, absent, learn_absences, learn_signature, required
 from mlops_assets.core.model.answers import NUMBERS, Answers
 from mlops_assets.core.state import DAMAGE, load_state, save_state
-from mlops_assets.core.types import Array, FloatArray, IntArray
+from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import Column, DatasetSpec
 from mlops_assets.errors import ModelError
 
@@ -38,6 +38,7 @@ class Specimens:
 
     signature: tuple[Input, ...]
     columns: Columns
+    absences: Absences | None = None
 
     @classmethod
     def of(
@@ -45,7 +46,9 @@ class Specimens:
     ) -> Specimens:
         """The signature of the training rows; rows of theirs, and of those held out for validation where given."""
         tables = [train] if held is None else [train, held]
-        return cls(learn_signature(spec, train, vocabularies), choose_rows(spec, tables, vocabularies))
+        signature = learn_signature(spec, train, vocabularies)
+        needed = required(spec, signature)
+        return cls(signature, choose_rows(spec, tables, vocabularies, needed), learn_absences(train))
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "specimens")
@@ -110,14 +113,28 @@ def difference(numbers: FloatArray, expected: FloatArray) -> FloatArray:
     return np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
 
 
-def choose_rows(spec: DatasetSpec, tables: Sequence[Columns], vocabularies: dict[str, Vocabulary]) -> Columns:
-    """Some 200 rows: spread over each table, the ends of every vocabulary, then values missing and never seen."""
+def choose_rows(
+    spec: DatasetSpec, tables: Sequence[Columns], vocabularies: dict[str, Vocabulary], needed: Sequence[str] = ()
+) -> Columns:
+    """Some 200 rows: spread over each table, the ends of every vocabulary, then values missing and never seen.
+
+    None lacks an input that callers need to give.
+    """
+    tables = [take(table, is_complete(table, needed)) for table in tables]
     first = tables[0]
     ends = [place for name, vocabulary in vocabularies.items() for place in _ends(vocabulary.encode(first[name]))]
-    odd = _odd_rows(spec, take(first, slice(1)), vocabularies)
+    odd = _odd_rows(take(first, slice(1)), vocabularies, needed)
     share = max(ROWS - len(ends) - length(odd), ROWS // 2) // len(tables)
     spread = [take(table, evenly_spread(length(table), share)) for table in tables]
     return concatenate([*spread, take(first, np.array(ends, np.int64)), odd])
+
+
+def is_complete(columns: Columns, needed: Sequence[str]) -> BoolArray:
+    """Whether each row (n,) has all inputs that are needed."""
+    complete = np.ones(length(columns), bool)
+    for name in needed:
+        complete &= ~absent(columns[name])
+    return complete
 
 
 def _ends(codes: IntArray) -> list[int]:
@@ -126,18 +143,15 @@ def _ends(codes: IntArray) -> list[int]:
     return [int(rows[codes[rows].argmin()]), int(rows[codes[rows].argmax()])] if len(rows) else []
 
 
-def _odd_rows(spec: DatasetSpec, row: Columns, vocabularies: dict[str, Vocabulary]) -> Columns:
-    """Copies of a row: each with one input missing or of a category that never was, the last without any."""
-    missing = {name: _nothing(values) for name, values in row.items()}
+def _odd_rows(row: Columns, vocabularies: dict[str, Vocabulary], needed: Sequence[str]) -> Columns:
+    """Copies of a row: each without an input or of a category that never was, the last without all that may be missing.
+
+    Needed inputs are in all of them.
+    """
+    missing = {name: nothing_like(values) for name, values in row.items() if name not in needed}
     odd = [row | {name: nothing} for name, nothing in missing.items()]
     odd += [row | {name: _never_seen(vocabulary)} for name, vocabulary in vocabularies.items()]
-    return concatenate([*odd, missing])
-
-
-def _nothing(values: Array) -> Array:
-    """As many missing values."""
-    nothing = {"M": np.datetime64("NaT"), "f": np.nan, "O": None}[values.dtype.kind]
-    return np.full(len(values), nothing, values.dtype)
+    return concatenate([*odd, row | missing])
 
 
 def _never_seen(vocabulary: Vocabulary) -> Array:

@@ -1,16 +1,21 @@
-"""Prediction intervals that hold as often as they say, in every part of the predicted range.
+"""Prediction intervals that hold as often as they say, in every part of the predicted range and in every main category.
 
 Mondrian conformal predictive distributions (Boström, Johansson and Löfström, 2021) by bins of the predicted value.
 crepes fits them from predictions and truths alone; MAPIE would wrap the estimator, and has no such bins.
 
-What is calibrated on the rows of some months holds less often in later ones. So levels are learnt beforehand, by
-walking through the months: at which level an interval has to be made to hold as often as is asked for in the next.
+A category of enough rows, such as an airport, is calibrated by itself ("equalized coverage": Romano, Barber, Sabatti
+and Candès, 2020): by where its residuals lie within the intervals of all. One bin a category and predicted value would
+need far more rows.
+
+What is calibrated on the rows of some months holds less often in later ones. So two things are learnt beforehand, by
+walking through the months: whether the newest is calmer than most, which makes its residuals no measure of the next,
+and at which level an interval has to be made to hold as often as is asked for in the next.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlops_assets.core.columns import evenly_spread
+from mlops_assets.core.features.categories import UNKNOWN, Vocabulary
 from mlops_assets.core.state import load_state, save_state
-from mlops_assets.core.types import FloatArray, IntArray, TimeArray
+from mlops_assets.core.types import Array, FloatArray, IntArray, TimeArray
 
 if TYPE_CHECKING:
     from mlops_assets.core.types import SparseMatrix
@@ -29,10 +35,12 @@ MOST_BINS = 20
 BEYOND = 5  # residuals beyond each end of a bin's interval, at least
 HIGHEST = 0.99
 ROWS_A_MONTH = 20_000
+CATEGORY_ROWS = 300  # of a category that is calibrated by itself
 FEWEST_ROWS = 500  # of a bin: levels come in steps of 2 in as many
 ITERATIONS = 30  # of a ridge regression; more change no level by a percent
 _SHARES = np.linspace(0, 1, 1001)
 _THIRDS = (1 / 3, 2 / 3)
+_MOST = (0.05, 0.95)  # quantiles between which residuals are measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +73,22 @@ class Bins:
 
 
 @dataclass(frozen=True, eq=False)
+class ByCategory:
+    """Where the ends lie for each value of a category: -1 is the low end of the interval of all, 1 its high end."""
+
+    column: str
+    values: Vocabulary
+    low: FloatArray  # (values,)
+    high: FloatArray
+
+    def ends(self, categories: Array) -> tuple[FloatArray, FloatArray]:
+        """For each row (n,); one of another category has the interval of all."""
+        code = self.values.encode(categories)
+        is_other = code == UNKNOWN
+        return np.where(is_other, -1.0, self.low[code]), np.where(is_other, 1.0, self.high[code])
+
+
+@dataclass(frozen=True, eq=False)
 class Intervals:
     """What lies between prediction and truth in `coverage` of all cases, for each bin of the predicted value."""
 
@@ -72,69 +96,154 @@ class Intervals:
     bins: Bins
     below: FloatArray  # (bins,) added to the prediction, the low end
     above: FloatArray  # (bins,) added to the prediction, the high end
+    by_category: ByCategory | None = None
 
-    def around(self, prediction: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Low and high ends (n,) of predictions (n,)."""
+    def around(self, prediction: FloatArray, columns: Mapping[str, Array]) -> tuple[FloatArray, FloatArray]:
+        """Low and high ends (n,) of predictions (n,); of the rows' columns, the category is looked at."""
         place = self.bins.place(prediction)
-        return prediction + self.below[place], prediction + self.above[place]
+        below, above = self.below[place], self.above[place]
+        if self.by_category is not None:
+            low, high = self.by_category.ends(columns[self.by_category.column])
+            middle, half = (below + above) / 2, (above - below) / 2
+            below, above = np.minimum(middle + half * low, 0), np.maximum(middle + half * high, 0)
+        return prediction + below, prediction + above
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "intervals")
 
     @classmethod
     def load(cls, folder: Path) -> Intervals:
-        return load_state(folder, "intervals", (cls, Bins))
+        return load_state(folder, "intervals", (cls, Bins, ByCategory, Vocabulary))
 
 
-def calibrate(prediction: FloatArray, y: FloatArray, coverage: float, levels: Sequence[float] = ()) -> Intervals | None:
+def calibrate(
+    prediction: FloatArray,
+    y: FloatArray,
+    coverage: float,
+    levels: Sequence[float] = (),
+    category: tuple[str, Array] | None = None,
+    stretch: float = 1.0,
+) -> Intervals | None:
     """Intervals from predictions (n,) of rows that the model has not learnt from; None where they are too few.
 
     `levels` are what they are made to hold of these rows, where that has to be more to hold `coverage` of later
-    ones: one for each equal part of the bins, low predictions first.
+    ones: one for each equal part of the bins, low predictions first. `category`: a column's name and its values (n,).
+    `stretch`: how much further apart residuals are taken to be, as `Looked` says.
     """
     levels = levels or (coverage,)
     fewest = round(2 * BEYOND / (1 - max(levels)))
     if len(y) < fewest:
         return None
     bins = Bins.of(prediction, fewest)
+    residuals = _stretched(y - prediction, stretch)
     with warnings.catch_warnings():  # crepes lets every warning of the process through, once imported
         from crepes import ConformalPredictiveSystem
-    system = ConformalPredictiveSystem().fit(y - prediction, bins=bins.place(prediction))
+    system = ConformalPredictiveSystem().fit(residuals, bins=bins.place(prediction))
     each = np.arange(bins.count)
     ends = np.array([system.predict_int(np.zeros(bins.count), bins=each, confidence=level) for level in levels])
-    ends = ends[each * len(levels) // bins.count, each]
+    third = each * len(levels) // bins.count
+    ends = ends[third, each]
     # Where errors lean far to one side, the prediction itself would lie outside.
-    return Intervals(coverage, bins, np.minimum(ends[:, 0], 0), np.maximum(ends[:, 1], 0))
+    below, above = np.minimum(ends[:, 0], 0), np.maximum(ends[:, 1], 0)
+    place = bins.place(prediction)
+    middle, half = ((below + above) / 2)[place], ((above - below) / 2)[place]
+    by_category = None
+    if category and half.all():
+        within = (residuals - middle) / half
+        by_category = _by_category(*category, within, np.array(levels)[third][place])
+    return Intervals(coverage, bins, below, above, by_category)
 
 
-def learn_levels(parts: Sequence[tuple[SparseMatrix, FloatArray, TimeArray]]) -> FloatArray:
-    """Quantiles (3, 1001) of the level at which a month's truths entered intervals made from the month before.
+def _by_category(column: str, categories: Array, within: FloatArray, levels: FloatArray) -> ByCategory | None:
+    """`within` (n,): where residuals lie in the interval of all, -1 to 1; `levels` (n,): what it is made to hold."""
+    code = Vocabulary.fit(categories).encode(categories)
+    counts = np.bincount(code[code != UNKNOWN])
+    ends: list[tuple[float, float]] = []
+    kept: list[int] = []
+    for number in np.flatnonzero(counts >= CATEGORY_ROWS):
+        rows = code == number
+        ordered = np.sort(within[rows])
+        tail = int((len(ordered) + 1) * (1 - levels[rows].mean()) / 2)  # residuals beyond each end, and the end itself
+        if tail:
+            kept.append(int(np.flatnonzero(rows)[0]))
+            ends.append((ordered[tail - 1], ordered[-tail]))
+    if not kept:
+        return None
+    low, high = np.array(ends).T
+    return ByCategory(column, Vocabulary(categories[kept]), low, high)
 
-    One row a third of the predicted value, low ones first.
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What walking through the months has shown.
+
+    `levels`: quantiles (3, 1001) of the level at which a month's truths entered intervals made from the month before,
+    one row a third of the predicted value, low ones first; without a row where there are no three months.
+    `stretch`: how much further apart the residuals of a month usually are than those of the newest, at least 1.
+    """
+
+    levels: FloatArray
+    stretch: float = 1.0
+
+    def save(self, folder: Path) -> None:
+        save_state(self, folder, "looked")
+
+    @classmethod
+    def load(cls, folder: Path) -> Looked:
+        return load_state(folder, "looked", (cls,))
+
+
+def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, TimeArray]]) -> Looked:
+    """For each month a ridge regression learns from all earlier ones, and intervals are made as `calibrate` makes them.
 
     Each part is a matrix (n, width), the target (n,) and the months (n,) of its rows.
-    For each month a ridge regression learns from all earlier ones. Empty where there are no three months.
     """
     from scipy.sparse import vstack
 
+    nothing = Looked(np.empty((0, len(_SHARES))))
     if not parts:
-        return np.empty((0, len(_SHARES)))
+        return nothing
     thinned = [_thinned(*part) for part in parts]
     X = vstack([part[0] for part in thinned])
     y, months = np.concatenate([part[1] for part in thinned]), np.concatenate([part[2] for part in thinned])
     present = np.unique(months)
     levels: list[FloatArray] = []
     thirds: list[IntArray] = []
+    spreads: list[float] = []
     for before, after in pairwise(present[1:]):
         predict = _fit_ridge(X, y, np.flatnonzero(months < before))
         earlier, later = np.flatnonzero(months == before), np.flatnonzero(months == after)
         predicted, predicted_later = predict(X[earlier]), predict(X[later])
-        levels.append(_levels(predicted, y[earlier], predicted_later, y[later]))
+        residuals = y[earlier] - predicted
+        spreads.append(_spread(residuals))
+        stretched = _stretched(residuals, _stretch(spreads))
+        levels.append(_levels(predicted, stretched, predicted_later, y[later] - predicted_later))
         thirds.append(np.quantile(predicted, _THIRDS).searchsorted(predicted_later))
     if not levels:
-        return np.empty((0, len(_SHARES)))
+        return nothing
+    newest = months == present[-1]
+    predict = _fit_ridge(X, y, np.flatnonzero(~newest))
+    rows = np.flatnonzero(newest)
+    spreads.append(_spread(y[rows] - predict(X[rows])))
     level, third = np.concatenate(levels), np.concatenate(thirds)
-    return np.array([np.quantile(level[third == number], _SHARES) for number in range(3)])
+    by_third = np.array([np.quantile(level[third == number], _SHARES) for number in range(3)])
+    return Looked(by_third, _stretch(spreads))
+
+
+def _spread(residuals: FloatArray) -> float:
+    low, high = np.quantile(residuals, _MOST)
+    return float(high - low)
+
+
+def _stretch(spreads: Sequence[float]) -> float:
+    """By what the spread of the newest month falls short of the usual one."""
+    return max(1.0, float(np.median(spreads)) / spreads[-1]) if spreads[-1] else 1.0
+
+
+def _stretched(residuals: FloatArray, stretch: float) -> FloatArray:
+    """Residuals (n,) further from their median."""
+    middle = np.median(residuals)
+    return middle + (residuals - middle) * stretch
 
 
 def needed_levels(levels: FloatArray, coverage: float) -> tuple[float, ...]:
@@ -167,7 +276,9 @@ def _fit_ridge(X: SparseMatrix, y: FloatArray, rows: IntArray) -> Callable[[Spar
     return lambda matrix: np.asarray(matrix @ weights) + mean
 
 
-def _levels(predicted: FloatArray, y: FloatArray, predicted_later: FloatArray, y_later: FloatArray) -> FloatArray:
+def _levels(
+    predicted: FloatArray, residual: FloatArray, predicted_later: FloatArray, residual_later: FloatArray
+) -> FloatArray:
     """For each later row (n,) the level of the narrowest interval that its truth lies in: 0 the median, 1 none.
 
     The k-th residuals from either end of n are the interval of the level 1 - 2k / (n + 1).
@@ -176,10 +287,9 @@ def _levels(predicted: FloatArray, y: FloatArray, predicted_later: FloatArray, y
     place, place_later = bins.place(predicted), bins.place(predicted_later)
     level = np.empty(len(predicted_later))
     for number in range(bins.count):
-        residuals = np.sort((y - predicted)[place == number])
+        residuals = np.sort(residual[place == number])
         rows = place_later == number
-        residual = (y_later - predicted_later)[rows]
-        at_most = residuals.searchsorted(residual, side="right")
-        at_least = len(residuals) - residuals.searchsorted(residual)
+        at_most = residuals.searchsorted(residual_later[rows], side="right")
+        at_least = len(residuals) - residuals.searchsorted(residual_later[rows])
         level[rows] = 1 - 2 * np.minimum(at_most, at_least) / (len(residuals) + 1)
     return level

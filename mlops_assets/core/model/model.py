@@ -17,7 +17,17 @@ import numpy as np
 from mlops_assets.core.columns import Columns, from_frame, from_rows, length
 from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.encoder import Encoder
-from mlops_assets.core.features.signature import Input, Limits, limits, out_of_range, unseen
+from mlops_assets.core.features.signature import (
+    Absences,
+    Input,
+    Limits,
+    limits,
+    missing,
+    out_of_range,
+    refuse_incomplete,
+    required,
+    unseen,
+)
 from mlops_assets.core.learners.estimators import FEW_ROWS, for_few_rows, predict
 from mlops_assets.core.model.answers import Answers
 from mlops_assets.core.model.contributions import Background, Contributions, explain, learn_background
@@ -37,7 +47,7 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +66,7 @@ class Model:
     intervals: Intervals | None = None
     background: Background | None = None
     golden: Golden | None = None
+    absences: Absences | None = None  # None in models of format 2, which know nothing of it
 
     @property
     def coverage(self) -> float | None:
@@ -65,10 +76,10 @@ class Model:
     def predict(self, rows: pd.DataFrame | Sequence[Row]) -> FloatArray:
         """Predictions (n,) float64, in the target's unit, of a DataFrame or a list of mappings.
 
-        Raises InputError naming the column or value that cannot be used.
+        Raises InputError naming the column or value that cannot be used, or the input that a row must have.
         """
         columns = from_rows(rows, self.spec) if _are_mappings(rows) else from_frame(rows, self.spec)
-        return self.predict_columns(columns)
+        return self.answer_complete(columns).prediction
 
     def predict_columns(self, columns: Columns) -> FloatArray:
         """Predictions (n,) of checked columns; kept within the target's range where the spec gives one."""
@@ -76,10 +87,30 @@ class Model:
 
     def answer_rows(self, rows: Sequence[Row]) -> Answers:
         """Answers to a list of mappings, such as JSON objects; raises InputError as `predict` does."""
-        return self.answer(from_rows(rows, self.spec))
+        return self.answer_complete(from_rows(rows, self.spec))
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """Inputs without which a caller's row is refused: no training row lacked them."""
+        return required(self.spec, self.signature)
+
+    def answer_complete(self, columns: Columns, first: int = 0) -> Answers:
+        """Answers to columns of which each row has what it must have; raises InputError where one has not.
+
+        Every caller is answered this way; `first` is the number of the first row.
+        """
+        self.refuse_incomplete(columns, first)
+        return self.answer(columns)
+
+    def refuse_incomplete(self, columns: Columns, first: int = 0) -> None:
+        """Raises InputError naming the first row that lacks a required input, and all of those that it lacks."""
+        refuse_incomplete(columns, self.required, first)
 
     def answer(self, columns: Columns) -> Answers:
-        """Predictions, their intervals and flags of checked columns, from one pass over them."""
+        """Predictions, their intervals and flags of checked columns, from one pass over them.
+
+        A row that lacks an input as no training row did is flagged, and has no interval.
+        """
         count = length(columns)
         if not count:
             return Answers(np.empty(0), np.empty(0), np.empty(0), {}, {})  # estimators refuse a matrix without rows
@@ -88,8 +119,11 @@ class Model:
         X = self.encoder.matrix(features, codes, self.matrix)
         raw = predict(self._for_few_rows if count <= FEW_ROWS else self.estimator, X)
         prediction = self.within(raw)
-        low, high = self._interval(prediction)
-        return Answers(prediction, low, high, out_of_range(columns, self._limits), unseen(columns, codes))
+        low, high = self._interval(prediction, columns)
+        outside = out_of_range(columns, self._limits, self._clocks)
+        lacking = {} if self.absences is None else missing(columns, self.absences)
+        answers = Answers(prediction, low, high, outside, unseen(columns, codes), lacking)
+        return answers.without_intervals(answers.lacks_inputs) if lacking else answers
 
     def contributions(self, columns: Columns) -> Contributions:
         """What each feature adds to the prediction, before that is kept within the target's range.
@@ -118,12 +152,16 @@ class Model:
     def _limits(self) -> tuple[Limits, ...]:
         return limits(self.signature)
 
-    def _interval(self, prediction: FloatArray) -> tuple[FloatArray, FloatArray]:
+    @cached_property
+    def _clocks(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.signature if item.is_clock)
+
+    def _interval(self, prediction: FloatArray, columns: Columns) -> tuple[FloatArray, FloatArray]:
         """Low and high ends (n,); NaN without intervals."""
         if self.intervals is None:
             unknown = np.full(len(prediction), np.nan)
             return unknown, unknown
-        low, high = self.intervals.around(prediction)
+        low, high = self.intervals.around(prediction, columns)
         return self.within(low), self.within(high)
 
     def within(self, values: FloatArray) -> FloatArray:
@@ -149,6 +187,7 @@ class Model:
             "parts": [name for name, part in parts.items() if part is not None],
             "files": digests(folder),
             "inputs": [asdict(item) for item in self.signature],
+            "absences": self.absences,
             "dataset": _public(self.spec),
         }
         (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
@@ -157,7 +196,8 @@ class Model:
 def finish(model: Model, X: Matrix, specimens: Specimens, intervals: Intervals | None) -> Model:
     """`model` with all its parts; X (n, width) is the matrix on which its estimator was fitted."""
     background = learn_background(model.estimator, X)
-    model = replace(model, signature=specimens.signature, intervals=intervals, background=background)
+    model = replace(model, signature=specimens.signature, absences=specimens.absences)
+    model = replace(model, intervals=intervals, background=background)
     return replace(model, golden=Golden.of(model.spec, specimens.columns, model.answer(specimens.columns)))
 
 
@@ -185,7 +225,13 @@ def load_model(folder: Path, verify_keys: Sequence[str] = ()) -> Model:
         raise ModelError(f"the saved model is damaged: {error}") from None
 
 
+def _read_3(folder: Path, about: dict[str, Any]) -> Model:
+    absences = about["absences"]
+    return replace(_read_2(folder, about), absences=absences and tuple(map(tuple, absences)))
+
+
 def _read_2(folder: Path, about: dict[str, Any]) -> Model:
+    """Of inputs it was not known then whether training rows lacked them: they answer as they did."""
     from mlops_assets.core.learners.persistence import load_estimator
 
     spec = DatasetSpec.model_validate(about["dataset"])
@@ -199,7 +245,7 @@ def _read_2(folder: Path, about: dict[str, Any]) -> Model:
 
 
 # By format. A reader stays when FORMAT is raised: the champion was saved before.
-_READERS: dict[int, Callable[[Path, dict[str, Any]], Model]] = {2: _read_2}
+_READERS: dict[int, Callable[[Path, dict[str, Any]], Model]] = {2: _read_2, 3: _read_3}
 
 
 def _input(saved: dict[str, Any]) -> Input:

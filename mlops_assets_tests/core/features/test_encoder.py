@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from mlops_assets.core.columns import from_rows, from_table, take
+from mlops_assets.core.columns import from_rows, from_table, is_missing, take
 from mlops_assets.core.features.derive import derive
-from mlops_assets.core.features.encoder import Encoder, fit_encoder
+from mlops_assets.core.features.encoder import MASKED, Encoder, fit_encoder, masked
 from mlops_assets.core.features.target_encoding import fit_group_means
 from mlops_assets.core.prepare.cleaning import TARGET, clean
 from mlops_assets.dataset import load_dataset
@@ -144,3 +145,38 @@ def test_a_loaded_encoder_gives_the_same_names_and_every_bit_of_the_matrices(tmp
     loaded.save(again)
     for name in ("encoder.json", "encoder.npz"):
         assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+# Inputs that may be missing though no training row lacks them
+
+
+def allowing(make_spec, tiny, *names):
+    columns = {
+        name: column | ({"missing": "allow"} if name in names else {}) for name, column in tiny["columns"].items()
+    }
+    return make_spec(columns=columns)
+
+
+def test_a_small_share_of_training_rows_lacks_each_input_that_may_be_missing_and_none_lacks_two(
+    make_spec, tiny, make_columns
+):
+    spec = allowing(make_spec, tiny, "town", "size")
+    made = make_columns(20_000)
+    columns = {name: made[name] for name in spec.inputs()} | {"size": np.arange(20_000.0)}
+    learnt = masked(spec, columns, seed=7)
+    lost = {name: is_missing(learnt[name]) & ~is_missing(columns[name]) for name in columns}
+    assert {name for name, rows in lost.items() if rows.any()} == {"town", "size"}
+    assert lost["size"].mean() == pytest.approx(MASKED, abs=0.004)
+    assert not (lost["town"] & lost["size"]).any()
+    again = masked(spec, take(columns, slice(5_000, 6_000)), seed=7)
+    np.testing.assert_array_equal(again["size"], learnt["size"][5_000:6_000])
+
+
+def test_training_rows_are_left_alone_where_no_input_may_be_missing(make_spec, make_columns):
+    spec, columns = make_spec(), make_columns(100)
+    assert masked(spec, columns, seed=7) is columns
+
+
+def test_a_spec_may_not_allow_what_is_no_input_to_be_missing(make_spec, tiny):
+    with pytest.raises(ValidationError, match="columns.price: missing is for inputs"):
+        allowing(make_spec, tiny, "price")

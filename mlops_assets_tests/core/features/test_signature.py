@@ -5,8 +5,21 @@ import pytest
 
 from mlops_assets.core.columns import from_rows
 from mlops_assets.core.features.categories import Vocabulary
-from mlops_assets.core.features.signature import Input, learn_signature, limits, out_of_range, unseen
+from mlops_assets.core.features.signature import (
+    FEWEST_LACKING,
+    Input,
+    is_no_clock_time,
+    learn_absences,
+    learn_signature,
+    limits,
+    missing,
+    out_of_range,
+    refuse_incomplete,
+    required,
+    unseen,
+)
 from mlops_assets.dataset import load_dataset
+from mlops_assets.errors import InputError
 
 TRAINING = [
     {"at": "2024-01-03T05:00", "town": "Bree", "zone": 12, "size": 5},
@@ -30,10 +43,10 @@ def test_a_signature_has_types_categories_and_ranges_in_the_specs_order(spec):
     inputs, _ = learn(spec)
     zone = "Europe/Berlin"
     assert inputs == (
-        Input("at", "time", None, "2024-01-03T05:00:00.000000", "2024-02-20T23:00:00.000000", zone),
-        Input("town", "text", ("Ay", "Bree"), None, None, None),
-        Input("zone", "integer", ("3", "12"), None, None, None),
-        Input("size", "number", None, 5.0, 100.0, None),  # clipped to 0..100 by the spec
+        Input("at", "time", None, "2024-01-03T05:00:00.000000", "2024-02-20T23:00:00.000000", zone, True),
+        Input("town", "text", ("Ay", "Bree"), None, None, None, True),
+        Input("zone", "integer", ("3", "12"), None, None, None, True),
+        Input("size", "number", None, 5.0, 100.0, None, True, 0.0, 100.0),  # clipped to 0..100 by the spec
     )
 
 
@@ -90,3 +103,84 @@ def test_inputs_of_a_derived_number_have_a_range(flights):
     assert set(by_name["origin"].categories) == {"EWR", "JFK", "LGA"}
     assert by_name["departure_at"].timezone == "America/New_York"
     assert np.datetime64(by_name["departure_at"].high) > np.datetime64("2013-03-01")
+
+
+# What training rows lacked
+
+
+COMPLETE = {"at": "2024-01-03T05:00", "town": "Bree", "zone": 12, "size": 5}
+
+
+def lacking(*names):
+    return {name: value for name, value in COMPLETE.items() if name not in names}
+
+
+def flagged(spec, rows, training):
+    flags = missing(from_rows(rows, spec), learn_absences(from_rows(training, spec)))
+    return {name: values.tolist() for name, values in flags.items()}
+
+
+def test_a_row_that_lacks_what_every_training_row_had_is_refused_with_all_that_it_lacks(spec):
+    inputs, _ = learn(spec, [COMPLETE, lacking("zone")])
+    needed = required(spec, inputs)
+    assert needed == ("at", "town", "size")
+    refuse_incomplete(from_rows([COMPLETE, lacking("zone")], spec), needed)
+    with pytest.raises(InputError, match="row 7: town, size must be given: .* without them") as caught:
+        refuse_incomplete(from_rows([COMPLETE, lacking("size", "town"), lacking("at")], spec), needed, first=6)
+    assert (caught.value.row, caught.value.field, caught.value.fields) == (7, "town", ("town", "size"))
+    with pytest.raises(InputError, match="row 0: size must be given: .* without it"):
+        refuse_incomplete(from_rows([COMPLETE | {"size": "inf"}], spec), needed)
+
+
+def test_an_input_that_may_be_missing_by_the_spec_is_not_needed(make_spec, tiny):
+    allowing = make_spec(columns=tiny["columns"] | {"size": {"type": "number", "missing": "allow"}})
+    inputs, _ = learn(allowing, [COMPLETE])
+    assert required(allowing, inputs) == ("at", "town", "zone")
+
+
+def test_what_was_never_missing_is_flagged_and_what_often_was_is_not(spec):
+    training = [COMPLETE] * 50 + [lacking("zone")] * FEWEST_LACKING + [lacking("town")] * (FEWEST_LACKING - 1)
+    rows = [COMPLETE, lacking("zone"), lacking("town"), lacking("zone", "size")]
+    assert flagged(spec, rows, training) == {"town": [False, False, True, False], "size": [False, False, False, True]}
+    assert flagged(spec, [COMPLETE], training) == {}
+
+
+def test_inputs_that_were_missing_together_alone_are_not_known_to_be_missing_apart(spec):
+    training = [COMPLETE] * 50 + [lacking("zone", "size")] * 20
+    rows = [lacking("zone", "size"), lacking("zone"), lacking("zone", "size", "town")]
+    assert flagged(spec, rows, training) == {"zone": [False, True, False], "town": [False, False, True]}
+
+
+def test_inputs_that_were_missing_apart_may_be_missing_together(spec):
+    training = [COMPLETE] * 50 + [lacking("zone")] * 20 + [lacking("size")] * 20
+    assert flagged(spec, [lacking("zone", "size")], training) == {}
+
+
+# What numbers may be
+
+
+def test_a_number_may_be_what_clip_and_rules_say(make_spec, tiny):
+    rules = [{"name": "sane", "column": "size", "min": 2, "max": 500}, {"name": "zones", "column": "zone", "max": 9}]
+    inputs, _ = learn(make_spec(rows=rules), [COMPLETE])
+    by_name = {item.name: item for item in inputs}
+    assert (by_name["size"].least, by_name["size"].most) == (2.0, 100.0)
+    assert (by_name["zone"].least, by_name["zone"].most) == (None, 9.0)
+    assert by_name["size"].allows(2) and not by_name["size"].allows(1.9) and not by_name["size"].allows(101)
+
+
+def test_times_that_no_clock_shows_are_out_of_range():
+    wrong = is_no_clock_time(np.array([0, 1345, 2359, 2400, 1275, 2399, 2401, -5, np.nan]))
+    assert wrong.tolist() == [False, False, False, False, True, True, True, True, False]
+    columns = {"departs": np.array([1275.0, 1200.0])}
+    assert out_of_range(columns, (), ["departs"])["departs"].tolist() == [True, False]
+
+
+def test_inputs_of_a_clocks_functions_are_clocks(flights):
+    from mlops_assets.core.columns import from_table
+
+    spec = load_dataset("nyc_flights", {})
+    columns = from_table(flights, spec.inputs())
+    vocabularies = {name: Vocabulary.fit(columns[name]) for name in spec.features.categories}
+    inputs = learn_signature(spec, columns, vocabularies)
+    assert {item.name for item in inputs if item.is_clock} == {"scheduled_departure", "scheduled_arrival"}
+    assert required(spec, inputs) == spec.inputs()

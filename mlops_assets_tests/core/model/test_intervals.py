@@ -17,7 +17,7 @@ def sample(n, seed):
 
 
 def covered(intervals, prediction, y):
-    low, high = intervals.around(prediction)
+    low, high = intervals.around(prediction, {})
     return (low <= y) & (y <= high)
 
 
@@ -35,7 +35,7 @@ def test_intervals_hold_overall_and_in_each_third_of_the_predicted_value(coverag
 def test_both_sides_are_missed_alike_though_errors_lean_to_one():
     intervals = calibrate(*sample(20_000, 0), 0.9)
     prediction, y = sample(50_000, 1)
-    low, high = intervals.around(prediction)
+    low, high = intervals.around(prediction, {})
     assert (y < low).mean() == pytest.approx(0.05, abs=0.01)
     assert (y > high).mean() == pytest.approx(0.05, abs=0.01)
     assert intervals.above[-1] > -intervals.below[-1]
@@ -93,7 +93,7 @@ def test_equal_predictions_leave_no_bin_with_too_few_rows(prediction):
     bins = Bins.of(prediction, fewest=100)
     assert np.bincount(bins.place(prediction), minlength=bins.count).min() >= 100
     intervals = calibrate(prediction, prediction + np.random.default_rng(1).normal(size=1_000), 0.9)
-    assert np.isfinite(np.concatenate(intervals.around(prediction))).all()
+    assert np.isfinite(np.concatenate(intervals.around(prediction, {}))).all()
 
 
 def test_saved_intervals_are_the_same(tmp_path):
@@ -101,7 +101,7 @@ def test_saved_intervals_are_the_same(tmp_path):
     intervals.save(tmp_path)
     again, prediction = Intervals.load(tmp_path), sample(100, 1)[0]
     assert again.coverage == 0.9
-    for end, expected in zip(again.around(prediction), intervals.around(prediction), strict=True):
+    for end, expected in zip(again.around(prediction, {}), intervals.around(prediction, {}), strict=True):
         np.testing.assert_array_equal(end, expected)
 
 
@@ -109,3 +109,55 @@ def test_calibrating_changes_no_filter_of_warnings():
     before = list(warnings.filters)
     calibrate(*sample(500, 0), 0.9)
     assert warnings.filters == before
+
+
+# By category
+
+
+def airports(n, seed):
+    """Errors that lean otherwise and are wider in one of three categories; the last is rare."""
+    rng = np.random.default_rng(seed)
+    airport = rng.choice(np.array(["EWR", "JFK", "TEB"], object), n, p=[0.6, 0.39, 0.01])
+    prediction = rng.gamma(2, 15, n)
+    error = rng.normal(size=n) * (1 + prediction / 20) * np.where(airport == "JFK", 4, 1) + 3 * (airport == "JFK")
+    return prediction, prediction + error, airport
+
+
+def test_a_category_of_enough_rows_is_calibrated_by_itself():
+    prediction, y, airport = airports(20_000, 0)
+    shared = calibrate(prediction, y, 0.9)
+    own = calibrate(prediction, y, 0.9, category=("airport", airport))
+    later, truth, where = airports(100_000, 1)
+    for name in ("EWR", "JFK"):
+        rows = where == name
+        held = [
+            ((low <= truth) & (truth <= high))[rows].mean()
+            for low, high in (intervals.around(later, {"airport": where}) for intervals in (shared, own))
+        ]
+        assert abs(held[0] - 0.9) > 0.05
+        assert held[1] == pytest.approx(0.9, abs=0.012)
+
+
+def test_a_rare_or_unknown_category_has_the_interval_of_all():
+    prediction, y, airport = airports(20_000, 0)
+    own, shared = calibrate(prediction, y, 0.9, category=("airport", airport)), calibrate(prediction, y, 0.9)
+    for name in ("TEB", "LHR", None):
+        columns = {"airport": np.full(5, name, object)}
+        for end, expected in zip(own.around(prediction[:5], columns), shared.around(prediction[:5], {}), strict=True):
+            np.testing.assert_allclose(end, expected)
+
+
+def test_saved_intervals_know_their_categories(tmp_path):
+    prediction, y, airport = airports(5_000, 0)
+    own = calibrate(prediction, y, 0.9, category=("airport", airport))
+    own.save(tmp_path)
+    ends = Intervals.load(tmp_path).around(prediction, {"airport": airport})
+    for end, expected in zip(ends, own.around(prediction, {"airport": airport}), strict=True):
+        np.testing.assert_array_equal(end, expected)
+
+
+def test_residuals_of_a_calm_month_are_stretched():
+    prediction, y = sample(5_000, 0)
+    plain, wider = calibrate(prediction, y, 0.9), calibrate(prediction, y, 0.9, stretch=1.5)
+    width, wide = (np.subtract(*i.around(prediction, {})[::-1]).mean() for i in (plain, wider))
+    assert wide == pytest.approx(1.5 * width, rel=0.1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mlops_assets.core.model.intervals import HIGHEST, learn_levels, needed_levels
+from mlops_assets.core.model.intervals import HIGHEST, look_back, needed_levels
 
 
 def parts(shifts, rows=2_000, seed=0):
@@ -21,14 +21,14 @@ def parts(shifts, rows=2_000, seed=0):
 
 
 def test_months_that_are_alike_need_the_level_of_the_coverage():
-    levels = learn_levels(parts([5] * 8))
+    levels = look_back(parts([5] * 8)).levels
     for coverage in (0.5, 0.8, 0.9, 0.95):
         assert needed_levels(levels, coverage) == pytest.approx((coverage,) * 3, abs=0.015)
 
 
 def test_months_that_differ_need_more_and_then_intervals_hold_on_average():
     shifts = np.random.default_rng(1).normal(0, 0.7, 40)
-    levels = learn_levels(parts(shifts))
+    levels = look_back(parts(shifts)).levels
     level = np.mean(needed_levels(levels, 0.9))
     assert 0.92 < level < HIGHEST
     # By hand: the interval made in one month, about its own shift, and the share of the next month it holds.
@@ -47,9 +47,9 @@ def test_a_level_is_never_below_the_coverage_nor_above_the_highest():
 
 
 def test_fewer_than_three_months_say_nothing():
-    assert len(learn_levels(parts([5, 5]))) == 0
-    assert len(learn_levels([])) == 0
-    assert needed_levels(learn_levels(parts([5, 5])), 0.9) == (0.9,)
+    assert len(look_back(parts([5, 5])).levels) == 0
+    assert len(look_back([]).levels) == 0
+    assert needed_levels(look_back(parts([5, 5])).levels, 0.9) == (0.9,)
 
 
 def test_a_third_that_changes_more_from_month_to_month_gets_a_higher_level_than_the_others():
@@ -59,7 +59,7 @@ def test_a_third_that_changes_more_from_month_to_month_gets_a_higher_level_than_
         large = X.toarray()[:, 0] > 0.43  # the upper third of a normal distribution
         shift = dict(zip(np.unique(months), rng.normal(0, 1, 20), strict=False))
         rows.append((X, y + large * np.array([shift[month] for month in months]), months))
-    low, middle, high = needed_levels(learn_levels(rows), 0.9)
+    low, middle, high = needed_levels(look_back(rows).levels, 0.9)
     assert high > 0.93 > 0.92 > max(low, middle)
 
 
@@ -68,10 +68,25 @@ def test_no_month_has_a_say_in_the_line_that_it_is_judged_by():
     [first, second] = parts([5] * 4)
     moved = second[1].copy()
     moved[-2_000:] += 1e6
-    levels, other = learn_levels([first, second]), learn_levels([first, (second[0], moved, second[2])])
+    levels, other = look_back([first, second]).levels, look_back([first, (second[0], moved, second[2])]).levels
     assert (other[:, -450:] == 1).all()  # one of the two months judged is beyond all intervals
     np.testing.assert_allclose(other[:, 250], levels[:, 500], atol=0.1)
 
 
 def test_the_same_rows_give_the_same_levels():
-    np.testing.assert_array_equal(learn_levels(parts([5, 6, 7])), learn_levels(parts([5, 6, 7])))
+    np.testing.assert_array_equal(look_back(parts([5, 6, 7])).levels, look_back(parts([5, 6, 7])).levels)
+
+
+def test_a_month_that_is_calmer_than_most_is_stretched_to_what_is_usual_and_a_wild_one_is_not():
+    def last_by(factor):
+        rows = parts([5] * 8)
+        rng = np.random.default_rng(3)
+        X, y, months = rows[1]
+        newest = months == months[-1]
+        line = 3 * X.toarray()[:, 0] + 5
+        y = np.where(newest, line + factor * rng.normal(size=len(y)), y)
+        return look_back([rows[0], (X, y, months)]).stretch
+
+    assert last_by(0.5) == pytest.approx(2, abs=0.1)
+    assert last_by(1) == pytest.approx(1, abs=0.05)
+    assert last_by(3) == 1
