@@ -34,8 +34,8 @@ serve: $(VENV)/.core ## Serve predictions of the champion, the form and the dash
 bench: $(VENV)/.test ## Measure, and write docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-lint: $(VENV)/.test ## Check the style
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(VENV)/.test ## Check style and types
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 browser: $(VENV)/.test ## Add what browser tests need (Chromium itself comes from the system)
 	sh scripts/install.sh test,browser
