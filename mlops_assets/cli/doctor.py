@@ -1,4 +1,4 @@
-"""`doctor`: is everything reachable that the settings name, and what of it runs?"""
+"""`doctor`: is everything reachable that the settings name, and what of it runs? `mail-test`: does mail arrive?"""
 
 from __future__ import annotations
 
@@ -18,55 +18,6 @@ from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
 
 SECONDS = 5  # to wait for an answer
-
-
-def _webserver(project: Project) -> str:
-    from mlops_assets.resources.dagster_client import LaunchClient
-
-    url = project.settings.launch_url
-    return f"Dagster {LaunchClient(url, SECONDS).version()} at {url}"
-
-
-def _code_location(project: Project) -> str:
-    from mlops_assets.resources.dagster_client import LaunchClient
-
-    return LaunchClient(project.settings.launch_url, SECONDS).code_location()
-
-
-def _daemon(project: Project) -> str:
-    from mlops_assets.resources.dagster_client import heartbeat_ages, silent
-
-    with open_instance(project) as instance:
-        ages = heartbeat_ages(instance, datetime.now(UTC))
-    if parts := silent(ages):
-        who = "it" if len(parts) == len(ages) else f"its {', '.join(parts)}"
-        raise ServiceError(f"{who} was not heard of for minutes: start it (mlops-assets dev, or dagster-daemon run)")
-    return f"heard of {max(age for age in ages.values() if age is not None):.0f} s ago"
-
-
-def _predictions(project: Project) -> str:
-    import requests
-
-    url = project.settings.predictions_url
-    try:
-        answer = requests.get(f"{url}/ready", timeout=SECONDS)
-        ready = answer.json()
-    except (requests.RequestException, ValueError) as error:
-        raise ServiceError(
-            f"{url} does not answer ({type(error).__name__}): start it (mlops-assets serve), "
-            "or say where it is (MLOPS_SERVE_URL)"
-        ) from None
-    if not answer.ok:
-        raise ServiceError(f"{url} answers no requests: {ready['error']['message']}")
-    return f"version {ready['model_version']} answers at {url}"
-
-
-SERVICES: dict[str, Callable[[Project], str]] = {
-    "webserver": _webserver,
-    "code location": _code_location,
-    "daemon": _daemon,
-    "predictions": _predictions,
-}
 
 
 def examine(*, with_services: bool) -> int:
@@ -93,6 +44,27 @@ def _passes(
         console.print(f"{mark} {name}: {error}")
         return False
     return True
+
+
+def send_test() -> None:
+    """Send one mail to each recipient, printing who got it. Raises SettingsError or MailError."""
+    project = open_project()
+    mailer, now = Mailer(project.settings), datetime.now(UTC)
+    people = recipients(project.settings, KINDS)
+    if not people:
+        raise SettingsError("no recipient is set: set MLOPS_MAIL_TO")
+    for person in people:
+        hears_of = ", ".join(kind for kind in KINDS if person in recipients(project.settings, [kind]))
+        alert = Alert(
+            key=f"test:{now.isoformat()}",
+            kinds=("success",),
+            happened_at=now,
+            title="test mail",
+            cause="mail from this project arrives",
+            facts=(Fact("Server", mailer.server), Fact("You hear of", hears_of)),
+        )
+        mailer.send(compose(QueuedMail(alert.key, person, (alert,), attempts=0), project.spec.name))
+        print(f"sent to {person} ({hears_of})")
 
 
 def _model_types(project: Project) -> str:
@@ -141,13 +113,51 @@ def _workers(project: Project) -> str:
 
 
 def _mail(project: Project) -> str:
-    from mlops_assets.alerts.alert import KINDS, recipients
-    from mlops_assets.alerts.smtp import Mailer
-
     if not project.settings.smtp_host:
         return "not set up (MLOPS_SMTP_HOST)"
     count = len(recipients(project.settings, KINDS))
     return f"{Mailer(project.settings).check()}; {count or 'no'} recipient(s)"
+
+
+def _webserver(project: Project) -> str:
+    from mlops_assets.resources.dagster_client import LaunchClient
+
+    url = project.settings.launch_url
+    return f"Dagster {LaunchClient(url, SECONDS).version()} at {url}"
+
+
+def _code_location(project: Project) -> str:
+    from mlops_assets.resources.dagster_client import LaunchClient
+
+    return LaunchClient(project.settings.launch_url, SECONDS).code_location()
+
+
+def _daemon(project: Project) -> str:
+    from mlops_assets.resources.dagster_client import heartbeat_ages, silent
+
+    with open_instance(project) as instance:
+        ages = heartbeat_ages(instance, datetime.now(UTC))
+    if parts := silent(ages):
+        who = "it" if len(parts) == len(ages) else f"its {', '.join(parts)}"
+        raise ServiceError(f"{who} was not heard of for minutes: start it (mlops-assets dev, or dagster-daemon run)")
+    return f"heard of {max(age for age in ages.values() if age is not None):.0f} s ago"
+
+
+def _predictions(project: Project) -> str:
+    import requests
+
+    url = project.settings.predictions_url
+    try:
+        answer = requests.get(f"{url}/ready", timeout=SECONDS)
+        ready = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise ServiceError(
+            f"{url} does not answer ({type(error).__name__}): start it (mlops-assets serve), "
+            "or say where it is (MLOPS_SERVE_URL)"
+        ) from None
+    if not answer.ok:
+        raise ServiceError(f"{url} answers no requests: {ready['error']['message']}")
+    return f"version {ready['model_version']} answers at {url}"
 
 
 _CHECKS = {
@@ -160,24 +170,9 @@ _CHECKS = {
     "workers": _workers,
     "mail": _mail,
 }
-
-
-def send_test() -> None:
-    """Send one mail to each recipient, printing who got it. Raises SettingsError or MailError."""
-    project = open_project()
-    mailer, now = Mailer(project.settings), datetime.now(UTC)
-    people = recipients(project.settings, KINDS)
-    if not people:
-        raise SettingsError("no recipient is set: set MLOPS_MAIL_TO")
-    for person in people:
-        hears_of = ", ".join(kind for kind in KINDS if person in recipients(project.settings, [kind]))
-        alert = Alert(
-            key=f"test:{now.isoformat()}",
-            kinds=("success",),
-            happened_at=now,
-            title="test mail",
-            cause="mail from this project arrives",
-            facts=(Fact("Server", mailer.server), Fact("You hear of", hears_of)),
-        )
-        mailer.send(compose(QueuedMail(alert.key, person, (alert,), attempts=0), project.spec.name))
-        print(f"sent to {person} ({hears_of})")
+SERVICES: dict[str, Callable[[Project], str]] = {
+    "webserver": _webserver,
+    "code location": _code_location,
+    "daemon": _daemon,
+    "predictions": _predictions,
+}

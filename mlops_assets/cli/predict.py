@@ -30,93 +30,6 @@ if TYPE_CHECKING:
 ONE_OF_TWO = "give either a file of rows or --sql with a query"
 
 
-class Writer(Protocol):
-    """What PyArrow's writers of CSV and of Parquet have alike."""
-
-    def write_table(self, table: pa.Table) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def check_name(path: Path) -> None:
-    """Raise InputError where the name says neither CSV nor Parquet."""
-    if path.suffix not in _WRITERS:
-        raise InputError(f"{path} must end in .csv or .parquet")
-
-
-def write_tables(tables: Iterable[pa.Table], path: Path) -> int:
-    """Write all tables and give the number of rows; an error leaves what was there before as it was.
-
-    Raises StorageError, InputError where there is no row or a column changes its type, and what `tables` raises.
-    """
-    if not path.parent.is_dir():
-        raise StorageError(f"{path} cannot be written: {path.parent} is no folder")
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        rows = _write(tables, unfinished, _WRITERS[path.suffix])
-        if not rows:
-            raise InputError("there is no row to predict")
-        unfinished.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return rows
-
-
-def _write(tables: Iterable[pa.Table], path: Path, open_writer: Callable[[Path, pa.Schema], Writer]) -> int:
-    rows, schema = 0, None
-    writer: Writer | None = None
-    try:
-        for table in tables:
-            if writer is None:
-                schema = _settled(table.schema)
-                writer = open_writer(path, schema)
-            writer.write_table(_cast(table, schema))
-            rows += len(table)
-    finally:
-        if writer is not None:
-            writer.close()
-    return rows
-
-
-def _settled(schema: pa.Schema) -> pa.Schema:
-    """A column that is empty so far gets a type: it may be filled later."""
-    import pyarrow as pa
-
-    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
-    return pa.schema(fields)
-
-
-def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    import pyarrow as pa
-
-    try:
-        return table.cast(schema)
-    except (pa.ArrowException, ValueError):
-        changed = [number for number, (a, b) in enumerate(zip(table.schema, schema, strict=False), 1) if a != b]
-        columns = ", ".join(map(str, changed)) or "some"
-        raise InputError(f"column {columns} of the rows changes its type on the way: give it one type") from None
-
-
-def _csv_writer(path: Path, schema: pa.Schema) -> Writer:
-    from pyarrow.csv import CSVWriter
-
-    writer: Writer = CSVWriter(path, schema)
-    return writer
-
-
-def _parquet_writer(path: Path, schema: pa.Schema) -> Writer:
-    from pyarrow.parquet import ParquetWriter
-
-    writer: Writer = ParquetWriter(path, schema, compression="zstd")
-    return writer
-
-
-_WRITERS = {".csv": _csv_writer, ".parquet": _parquet_writer}
-_FORMS: dict[str, Form] = {".csv": "csv", ".parquet": "parquet"}
-
-
 @dataclass(frozen=True)
 class Question:
     """What to predict: a file, or a query of the database whose URL an environment variable holds."""
@@ -198,3 +111,90 @@ def _print(answers: Answers, version: Version, unit: str) -> None:
     for prediction, low, high in zip(answers.prediction, answers.low, answers.high, strict=True):
         numbers = {"prediction": prediction, "low": low, "high": high}
         print(json.dumps({name: None if x != x else float(x) for name, x in numbers.items()} | about))
+
+
+class Writer(Protocol):
+    """What PyArrow's writers of CSV and of Parquet have alike."""
+
+    def write_table(self, table: pa.Table) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _csv_writer(path: Path, schema: pa.Schema) -> Writer:
+    from pyarrow.csv import CSVWriter
+
+    writer: Writer = CSVWriter(path, schema)
+    return writer
+
+
+def _parquet_writer(path: Path, schema: pa.Schema) -> Writer:
+    from pyarrow.parquet import ParquetWriter
+
+    writer: Writer = ParquetWriter(path, schema, compression="zstd")
+    return writer
+
+
+_WRITERS = {".csv": _csv_writer, ".parquet": _parquet_writer}
+_FORMS: dict[str, Form] = {".csv": "csv", ".parquet": "parquet"}
+
+
+def check_name(path: Path) -> None:
+    """Raise InputError where the name says neither CSV nor Parquet."""
+    if path.suffix not in _WRITERS:
+        raise InputError(f"{path} must end in .csv or .parquet")
+
+
+def write_tables(tables: Iterable[pa.Table], path: Path) -> int:
+    """Write all tables and give the number of rows; an error leaves what was there before as it was.
+
+    Raises StorageError, InputError where there is no row or a column changes its type, and what `tables` raises.
+    """
+    if not path.parent.is_dir():
+        raise StorageError(f"{path} cannot be written: {path.parent} is no folder")
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        rows = _write(tables, unfinished, _WRITERS[path.suffix])
+        if not rows:
+            raise InputError("there is no row to predict")
+        unfinished.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return rows
+
+
+def _write(tables: Iterable[pa.Table], path: Path, open_writer: Callable[[Path, pa.Schema], Writer]) -> int:
+    rows, schema = 0, None
+    writer: Writer | None = None
+    try:
+        for table in tables:
+            if writer is None:
+                schema = _settled(table.schema)
+                writer = open_writer(path, schema)
+            writer.write_table(_cast(table, schema))
+            rows += len(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _settled(schema: pa.Schema) -> pa.Schema:
+    """A column that is empty so far gets a type: it may be filled later."""
+    import pyarrow as pa
+
+    fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema]
+    return pa.schema(fields)
+
+
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return table.cast(schema)
+    except (pa.ArrowException, ValueError):
+        changed = [number for number, (a, b) in enumerate(zip(table.schema, schema, strict=False), 1) if a != b]
+        columns = ", ".join(map(str, changed)) or "some"
+        raise InputError(f"column {columns} of the rows changes its type on the way: give it one type") from None

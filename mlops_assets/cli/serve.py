@@ -18,35 +18,6 @@ if TYPE_CHECKING:
     from mlops_assets.dashboards.sources.serving import Sampler
 
 
-def read_catalogue(project: Project) -> Catalogue:
-    """The jobs, checks, schedules, sensors and freshness policies of a project."""
-    definitions = build_definitions(project)
-    graph = definitions.resolve_asset_graph()
-    repository = definitions.get_repository_def()
-    nodes = {key.to_user_string(): graph.get(key) for key in graph.toposorted_asset_keys}
-    limits = project.settings.warn_after_days, project.settings.fresh_days
-    return Catalogue(
-        jobs={job.name: _assets_of(job) for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")},
-        groups={name: node.group_name for name, node in nodes.items()},
-        checks=tuple((key.asset_key.to_user_string(), key.name) for key in sorted(graph.asset_check_keys)),
-        automations=(
-            *(Automation(s.name, _cron(s), s.execution_timezone) for s in repository.schedule_defs),
-            *(Automation(s.name, seconds=s.minimum_interval_seconds) for s in repository.sensor_defs),
-        ),
-        fresh_days={name: limits for name, node in nodes.items() if node.freshness_policy},
-    )
-
-
-def _assets_of(job: dg.JobDefinition) -> tuple[str, ...]:
-    return tuple(sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys))
-
-
-def _cron(schedule: dg.ScheduleDefinition) -> str:
-    """One cron, or several as Dagster takes them."""
-    cron = schedule.cron_schedule
-    return cron if isinstance(cron, str) else ", ".join(cron)
-
-
 # A call of the model takes one thread: parallel work comes from requests and chunks side by side, which would
 # otherwise fight over the cores. Read when the libraries are loaded, so set before.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -80,3 +51,32 @@ def print_new_key() -> None:
     key = secrets.token_urlsafe(32)
     print(f"key, for the caller:      {key}")
     print(f"hash, for MLOPS_API_KEYS: {hash_of(key)}")
+
+
+def read_catalogue(project: Project) -> Catalogue:
+    """The jobs, checks, schedules, sensors and freshness policies of a project."""
+    definitions = build_definitions(project)
+    graph = definitions.resolve_asset_graph()
+    repository = definitions.get_repository_def()
+    nodes = {key.to_user_string(): graph.get(key) for key in graph.toposorted_asset_keys}
+    limits = project.settings.warn_after_days, project.settings.fresh_days
+    return Catalogue(
+        jobs={job.name: _assets_of(job) for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")},
+        groups={name: node.group_name for name, node in nodes.items()},
+        checks=tuple((key.asset_key.to_user_string(), key.name) for key in sorted(graph.asset_check_keys)),
+        automations=(
+            *(Automation(s.name, _cron(s), s.execution_timezone) for s in repository.schedule_defs),
+            *(Automation(s.name, seconds=s.minimum_interval_seconds) for s in repository.sensor_defs),
+        ),
+        fresh_days={name: limits for name, node in nodes.items() if node.freshness_policy},
+    )
+
+
+def _assets_of(job: dg.JobDefinition) -> tuple[str, ...]:
+    return tuple(sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys))
+
+
+def _cron(schedule: dg.ScheduleDefinition) -> str:
+    """One cron, or several as Dagster takes them."""
+    cron = schedule.cron_schedule
+    return cron if isinstance(cron, str) else ", ".join(cron)

@@ -46,8 +46,8 @@ class Dashboards:
 
     def chart(self, page: str, name: str) -> Chart | None:
         """A chart of a page; None where the page or the chart is gone."""
-        shown = self.library.recent_page_list().page(page)
-        return shown.board.charts.get(name) if shown else None
+        current = self.library.recent_page_list().page(page)
+        return current.board.charts.get(name) if current else None
 
     def view(self, scheme: Scheme | None, time_range: TimeRange, now: datetime) -> View:
         """How the browser looks at a page; `scheme` is None until it has told."""

@@ -1,4 +1,7 @@
-"""One file that holds everything: the home folder, each SQLite database as it was in a moment, PostgreSQL's dump."""
+"""One file that holds everything: the home folder, each SQLite database as it was in a moment, PostgreSQL's dump.
+
+`dump`, `restore` and `tables` are PostgreSQL's part, by its own client programs.
+"""
 
 from __future__ import annotations
 
@@ -26,52 +29,16 @@ from mlops_assets.project import Project
 from mlops_assets.resources.artefacts.local import TEMPORARY
 from mlops_assets.resources.databases.schema import REVISION
 
-SYSTEM_SCHEMAS = ("information_schema", "pg_catalog", "pg_toast")
-
-
-def dump(url: str, target: Path) -> None:
-    """Write the whole database as it is in one moment. Raises StorageError."""
-    _call("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
-
-
-def restore(url: str, source: Path) -> None:
-    """Put everything back as it was, in one transaction; what is there under the same names goes first."""
-    options = ("--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")
-    _call("pg_restore", url, *options, str(source))
-
-
-def tables(url: str) -> list[str]:
-    """Every table of the database with its schema."""
-    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
-        inspector = sa.inspect(connection)
-        schemas = [name for name in inspector.get_schema_names() if name not in SYSTEM_SCHEMAS]
-        return [f"{schema}.{table}" for schema in schemas for table in inspector.get_table_names(schema)]
-
-
-def _call(program: str, url: str, *options: str) -> None:
-    path = which(program)
-    if path is None:
-        raise StorageError(
-            f"{program} is not installed here: install PostgreSQL's client programs, of the server's version or newer"
-        )
-    parsed = sa.make_url(url)
-    place = parsed.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
-    env = os.environ | {"PGPASSWORD": str(parsed.password or "")}
-    done = subprocess.run([path, f"--dbname={place}", *options], env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        message = " ".join(redact(url, done.stderr).split())
-        raise StorageError(f"{program} failed: {message[:500]}")
-
-
 ABOUT, DUMP, HOME = "about.json", "database.dump", "home"
 # What comes back by itself: downloads and models that lie elsewhere, locks, and what belongs to an open database.
 _SKIPPED_FOLDERS = ("downloads", "fetched", "copies")
 _SKIPPED_ENDS = (".lock", "-wal", "-shm", "-journal")
 _SQLITE = b"SQLite format 3\0"
+SYSTEM_SCHEMAS = ("information_schema", "pg_catalog", "pg_toast")
 
 
 @dataclass(frozen=True)
-class About:
+class Manifest:
     """What a backup says of itself.
 
     `revision`: of the project's own tables. `home`: where the home folder was; MLflow notes that for each model.
@@ -124,8 +91,8 @@ def stream_backup(project: Project, target: BinaryIO, database: Path | None = No
 def _write(archive: tarfile.TarFile, project: Project, database: Path | None, skipped: set[Path]) -> int:
     """Add everything but what is skipped; how many files that are."""
     settings, home = project.settings, project.settings.home_path
-    about = About(datetime.now(UTC).isoformat(), REVISION, project.spec.name, str(home))
-    _add_bytes(archive, ABOUT, json.dumps(asdict(about), indent=1).encode())
+    manifest = Manifest(datetime.now(UTC).isoformat(), REVISION, project.spec.name, str(home))
+    _add_bytes(archive, ABOUT, json.dumps(asdict(manifest), indent=1).encode())
     databases: list[Path] = []
     others: list[Path] = []
     with TemporaryDirectory(prefix=TEMPORARY) as name:
@@ -197,3 +164,37 @@ def _absent(project: Project) -> Iterator[str]:
     records = os.environ.get("DAGSTER_HOME")
     if not settings.postgres and records and not Path(records).is_relative_to(home):
         yield "Dagster's records (DAGSTER_HOME)"
+
+
+def dump(url: str, target: Path) -> None:
+    """Write the whole database as it is in one moment. Raises StorageError."""
+    _call("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
+
+
+def restore(url: str, source: Path) -> None:
+    """Put everything back as it was, in one transaction; what is there under the same names goes first."""
+    options = ("--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")
+    _call("pg_restore", url, *options, str(source))
+
+
+def tables(url: str) -> list[str]:
+    """Every table of the database with its schema."""
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        inspector = sa.inspect(connection)
+        schemas = [name for name in inspector.get_schema_names() if name not in SYSTEM_SCHEMAS]
+        return [f"{schema}.{table}" for schema in schemas for table in inspector.get_table_names(schema)]
+
+
+def _call(program: str, url: str, *options: str) -> None:
+    path = which(program)
+    if path is None:
+        raise StorageError(
+            f"{program} is not installed here: install PostgreSQL's client programs, of the server's version or newer"
+        )
+    parsed = sa.make_url(url)
+    place = parsed.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+    env = os.environ | {"PGPASSWORD": str(parsed.password or "")}
+    done = subprocess.run([path, f"--dbname={place}", *options], env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        message = " ".join(redact(url, done.stderr).split())
+        raise StorageError(f"{program} failed: {message[:500]}")

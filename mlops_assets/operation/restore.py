@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from mlops_assets.errors import StorageError
-from mlops_assets.operation.backup import ABOUT, DUMP, HOME, About, tables
+from mlops_assets.operation.backup import ABOUT, DUMP, HOME, Manifest, tables
 from mlops_assets.operation.backup import restore as restore_dump
 from mlops_assets.project import Project
 from mlops_assets.resources.artefacts.local import TEMPORARY
@@ -19,7 +19,7 @@ from mlops_assets.resources.databases.schema import REVISION
 from mlops_assets.resources.mlflow.relocation import relocate
 
 
-def restore(project: Project, source: Path | BinaryIO, *, replace: bool, with_database: bool = True) -> About:
+def restore(project: Project, source: Path | BinaryIO, *, replace: bool, with_database: bool = True) -> Manifest:
     """Put everything back from a backup; nothing may be at work in these places. Raises StorageError.
 
     What is there already is only replaced where that is asked for. Nothing is touched before the backup was read to
@@ -35,13 +35,13 @@ def restore(project: Project, source: Path | BinaryIO, *, replace: bool, with_da
             opening = {"name": source} if isinstance(source, Path) else {"fileobj": source, "mode": "r|*"}
             with tarfile.open(**opening) as archive:
                 archive.extractall(folder, filter="data")
-            about = _about(folder, project)
+            manifest = _read_manifest(folder, project)
             if project.settings.postgres and with_database:
                 restore_dump(project.settings.postgres, folder / DUMP)
             _clear(home, keep=folder)
             _move(folder / HOME, home)
-        _relocate(project, Path(about.home))
-        return about
+        _relocate(project, Path(manifest.home))
+        return manifest
     except (OSError, tarfile.TarError) as error:
         raise StorageError(f"the backup cannot be restored: {error}") from None
 
@@ -56,19 +56,19 @@ def _refuse_to_replace(project: Project, with_database: bool) -> None:
         raise StorageError(f"there is something already: {', '.join(entries[:3])}{more} (--replace removes it)")
 
 
-def _about(folder: Path, project: Project) -> About:
+def _read_manifest(folder: Path, project: Project) -> Manifest:
     """What the backup says of itself, where it fits the settings."""
     if not (folder / ABOUT).is_file():
         raise StorageError("this is no backup of mlops-assets")
-    about = About(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))
-    if about.revision > REVISION:
+    manifest = Manifest(**json.loads((folder / ABOUT).read_text(encoding="utf-8")))
+    if manifest.revision > REVISION:
         raise StorageError("the backup is of a newer release: update mlops-assets")
     has_dump = (folder / DUMP).is_file()
     if has_dump and not project.settings.postgres:
         raise StorageError("the backup holds a PostgreSQL database: set MLOPS_DATABASE_URL to an empty one")
     if project.settings.postgres and not has_dump:
         raise StorageError("the backup holds SQLite databases: restore it without MLOPS_DATABASE_URL")
-    return about
+    return manifest
 
 
 def _clear(home: Path, keep: Path | None = None) -> None:

@@ -140,7 +140,11 @@ class _Materialisations:
         selection, cursor, left = AssetRecordsFilter(key, after_storage_id=after), None, MOST_OF_AN_ASSET
         while left > 0:
             page = self._instance.fetch_materializations(selection, limit=PAGE, cursor=cursor)
-            yield [self._row(record, made) for record in page.records if (made := record.asset_materialization)]
+            yield [
+                self._row(record, materialisation)
+                for record in page.records
+                if (materialisation := record.asset_materialization)
+            ]
             if not page.has_more:
                 return
             cursor, left = page.cursor, left - PAGE

@@ -133,11 +133,11 @@ class Feed:
 
     def _work(self, ended: Event) -> None:
         failure: Exception | None = None
-        known = changed = None
+        known_rows = changed = None
         try:
             with self._lock:
-                known = self._frame() if self._whole else as_frame([], self.columns)
-            for rows in self._read(known):
+                known_rows = self._frame() if self._whole else as_frame([], self.columns)
+            for rows in self._read(known_rows):
                 with self._lock:
                     if self._look is ended:  # else everything was forgotten meanwhile
                         self._take(rows)
@@ -148,7 +148,7 @@ class Feed:
                 self._failure, self._look = failure, None
                 self._whole = self._whole or failure is None
                 self._due = monotonic() + REST_SECONDS
-                changed = self._frame() if self._whole and self._frame() is not known else None
+                changed = self._frame() if self._whole and self._frame() is not known_rows else None
         if self._snapshot and changed is not None and monotonic() >= self._write_due:
             self._write_due = monotonic() + WRITE_SECONDS
             self._snapshot.write(changed)
