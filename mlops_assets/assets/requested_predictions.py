@@ -21,6 +21,7 @@ from mlops_assets.settings import environment
 
 if TYPE_CHECKING:
     from mlops_assets.core.columns import Columns
+    from mlops_assets.core.model.answers import Answers
     from mlops_assets.core.model.model import Model
     from mlops_assets.resources.mlflow.registry import Version
     from mlops_assets.sources.database import Database
@@ -105,7 +106,7 @@ def _answer(context: dg.OpExecutionContext, project: Project, config: PredictCon
 
     version = _version(project, config.version)
     model = project.registry.load(version.number)
-    chunks = ((columns, model.answer(columns)) for columns in _rows_to_predict(project, model, config))
+    chunks = _answered(model, _rows_to_predict(project, model, config))
     now, unit = datetime.now(UTC).isoformat(), project.spec.target.unit
     about = About(context.run_id, now, version.number, version.model_type, unit)
     answers = project.requested_answers
@@ -128,6 +129,17 @@ def _answer(context: dg.OpExecutionContext, project: Project, config: PredictCon
             **dashboard_link(project, "predictions"),
         },
     )
+
+
+def _answered(model: "Model", chunks: Iterator["Columns"]) -> "Iterator[tuple[Columns, Answers]]":
+    """Each chunk with its answers; raises InputError naming the first row that cannot be answered."""
+    from mlops_assets.core.columns import length, refuse_long_texts
+
+    done = 0
+    for columns in chunks:
+        refuse_long_texts(columns, done)
+        yield columns, model.answer_complete(columns, done)
+        done += length(columns)
 
 
 def _version(project: Project, number: int) -> "Version":

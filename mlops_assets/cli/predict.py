@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from mlops_assets.core.model.answers import FLAGS, NUMBERS
 from mlops_assets.dataset import SqlSource
 from mlops_assets.errors import InputError, SettingsError, StorageError, TrackingError
 from mlops_assets.project import Project, open_project
@@ -50,13 +51,21 @@ def predict_rows(question: Question, output: Path | None, number: int | None) ->
     if version is None:
         raise TrackingError(f"{project.spec.name} has no champion yet: run the pipeline first (mlops-assets run)")
     model = project.registry.load(version.number)
-    answered = ((chunk, model.answer(chunk.columns)) for chunk in _chunks(project, model, question))
+    answered = _answered(model, _chunks(project, model, question))
     if output:
         rows = write_tables((_with_answers(chunk.table, answers, version) for chunk, answers in answered), output)
         print(f"{rows:,} predictions of version {version.number} ({version.model_type}) are in {output}")
     else:
         for _, answers in answered:
             _print(answers, version, project.spec.target.unit)
+
+
+def _answered(model: Model, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Answers]]:
+    """Each chunk with its answers; raises InputError naming the first row that lacks what it must have."""
+    done = 0
+    for chunk in chunks:
+        yield chunk, model.answer_complete(chunk.columns, done)
+        done += chunk.table.num_rows
 
 
 def _chunks(project: Project, model: Model, question: Question) -> Iterator[Chunk]:
@@ -99,18 +108,29 @@ def _database(project: Project, name: str | None) -> Database:
 
 def _with_answers(table: pa.Table, answers: Answers, version: Version) -> pa.Table:
     """Answers take the place of columns of the same names, which a file that was answered before has."""
-    columns = answers.arrow(version.number)
+    columns = answers.arrow(version.number) | {kind: _joined(answers, kind) for kind in FLAGS}
     table = table.drop_columns([name for name in columns if name in table.column_names])
     for name, values in columns.items():
         table = table.append_column(name, values)
     return table
 
 
+def _joined(answers: Answers, kind: str) -> pa.Array:
+    """The flagged inputs of each row as a text, which a CSV can hold; null where there is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = answers.names(kind)
+    text = pc.binary_join(names, ",")
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
 def _print(answers: Answers, version: Version, unit: str) -> None:
     about = {"unit": unit, "model_type": version.model_type, "model_version": version.number}
-    for prediction, low, high in zip(answers.prediction, answers.low, answers.high, strict=True):
-        numbers = {"prediction": prediction, "low": low, "high": high}
-        print(json.dumps({name: None if x != x else float(x) for name, x in numbers.items()} | about))
+    for row in range(len(answers)):
+        numbers = {name: float(getattr(answers, name)[row]) for name in NUMBERS}
+        flags = {kind: answers.flagged(kind, row) for kind in FLAGS}
+        print(json.dumps({name: None if x != x else x for name, x in numbers.items()} | flags | about))
 
 
 class Writer(Protocol):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from mlops_assets.core.columns import Columns, length, take
+from mlops_assets.core.columns import Columns, length, refuse_long_texts, take
 from mlops_assets.serving.errors import ApiError
 from mlops_assets.serving.json_rows import content_type
 from mlops_assets.serving.limits import Bodies
@@ -61,8 +61,8 @@ class PredictBatch:
         self.metrics.predicted_in_batch.inc(rows)
 
     async def _columns(self, champion: Champion, body: bytes, sent: str) -> Columns:
-        arguments = body, sent, champion.model.spec, self.most_rows, self.most_bytes
-        reading = asyncio.get_running_loop().run_in_executor(self.workers, read_columns, *arguments)
+        arguments = champion, body, sent, self.most_rows, self.most_bytes
+        reading = asyncio.get_running_loop().run_in_executor(self.workers, _read, *arguments)
         try:
             return await asyncio.wait_for(reading, self.seconds)
         except TimeoutError:
@@ -90,6 +90,14 @@ class PredictBatch:
             await asyncio.wait_for(send(message), self.seconds)
 
         return send_in_time
+
+
+def _read(champion: Champion, body: bytes, sent: str, most_rows: int, most_bytes: int) -> Columns:
+    """Columns that the champion can answer; raises ApiError and InputError."""
+    columns = read_columns(body, sent, champion.model.spec, most_rows, most_bytes)
+    refuse_long_texts(columns)
+    champion.model.refuse_incomplete(columns)
+    return columns
 
 
 def _shared(champion: Champion, rows: int, request_id: str) -> dict[str, Any]:

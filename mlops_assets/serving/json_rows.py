@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from mlops_assets.core.columns import MOST_CHARACTERS, TOO_LONG
+from mlops_assets.core.model.answers import FLAGS
+from mlops_assets.errors import InputError
 from mlops_assets.serving.errors import ApiError
 from mlops_assets.serving.predictor import Champion
 
@@ -53,6 +56,8 @@ def parse_rows(body: bytes, most: int) -> tuple[list[dict[str, Any]], bool]:
             if value.__class__ not in _PLAIN:
                 message = f"row {number}: {name:.60} must be a plain value, not a list or an object"
                 raise ApiError(422, "invalid_input", message, row=number, field=name)
+            if value.__class__ is str and len(value) > MOST_CHARACTERS:
+                raise too_long(number, name)
     _refuse_repeated_names(body, rows)
     return rows, is_list
 
@@ -71,8 +76,17 @@ def parse_lists(body: bytes, most: int) -> dict[str, list[Any]]:
             row = next(place for place, value in enumerate(values) if type(value) not in _PLAIN)
             message = f"row {row}: {name:.60} must be a plain value, not a list or an object"
             raise ApiError(422, "invalid_input", message, row=row, field=name)
+        for row, value in enumerate(values):
+            if value.__class__ is str and len(value) > MOST_CHARACTERS:
+                raise too_long(row, name)
     _refuse_repeated_names(body, [document])
     return document
+
+
+def too_long(row: int, name: str) -> InputError:
+    """A text that no category is; it would be kept whole in the prediction log."""
+    name = name[:MOST_CHARACTERS]
+    return InputError(f"row {row}: {name:.60} {TOO_LONG}", row=row, field=name)
 
 
 def too_many_rows(rows: int, most: int) -> ApiError:
@@ -108,8 +122,7 @@ def row_answer(answers: Answers, row: int, contributions: Contributions | None =
     answer = {
         "prediction": float(answers.prediction[row]),
         "interval": None if math.isnan(low) else {"low": low, "high": high},
-        "out_of_range": [name for name, flags in answers.out_of_range.items() if flags[row]],
-        "unseen": [name for name, flags in answers.unseen.items() if flags[row]],
+        **{kind: answers.flagged(kind, row) for kind in FLAGS},
     }
     if contributions is not None:
         answer["contributions"] = _contributions(contributions, row)

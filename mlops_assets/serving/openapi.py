@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from mlops_assets.core.columns import MOST_CHARACTERS
 from mlops_assets.serving.batch import PATH as BATCH
 from mlops_assets.serving.errors import ERRORS
 from mlops_assets.serving.json_rows import JSON
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _TYPES = {
     "number": {"type": "number"},
     "integer": {"type": "integer"},
-    "text": {"type": "string"},
+    "text": {"type": "string", "maxLength": MOST_CHARACTERS},
     "time": {"type": "string", "format": "date-time"},
 }
 
@@ -51,19 +52,29 @@ def describe(app: FastAPI, champion: Champion | None, has_keys: bool) -> dict[st
 
 
 def _row(champion: Champion | None) -> dict[str, Any]:
-    fields = {item.name: _field(item) for item in champion.model.signature} if champion else {}
-    description = "The inputs of one row. One that is left out or null is missing."
-    return {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+    needed = _required(champion)
+    fields = {item.name: _field(item, item.name in needed) for item in champion.model.signature} if champion else {}
+    description = (
+        "The inputs of one row. One that is left out or null is missing; without a required one it is refused."
+    )
+    shape = {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+    return shape | {"required": needed}
 
 
 def _columns(champion: Champion | None) -> dict[str, Any]:
     inputs = champion.model.signature if champion else ()
-    fields = {item.name: {"type": "array", "items": _field(item)} for item in inputs}
+    needed = _required(champion)
+    fields = {item.name: {"type": "array", "items": _field(item, item.name in needed)} for item in inputs}
     description = "A list of values for each input, all of the same length."
-    return {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+    shape = {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
+    return shape | {"required": needed}
 
 
-def _field(item: Input) -> dict[str, Any]:
+def _required(champion: Champion | None) -> list[str]:
+    return list(champion.model.required) if champion else []
+
+
+def _field(item: Input, is_needed: bool) -> dict[str, Any]:
     sentences = []
     if item.categories:
         first = ", ".join(item.categories[:12])
@@ -73,7 +84,7 @@ def _field(item: Input) -> dict[str, Any]:
     if item.type == "time":
         sentences.append(f"Without an offset it is a wall clock of {item.timezone or 'UTC'}.")
     kind = _TYPES[item.type]
-    return kind | {"type": [kind["type"], "null"], "description": " ".join(sentences)}
+    return kind | {"type": kind["type"] if is_needed else [kind["type"], "null"], "description": " ".join(sentences)}
 
 
 def _predict(rows: list[dict[str, Any]]) -> dict[str, Any]:

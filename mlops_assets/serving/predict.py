@@ -88,6 +88,7 @@ class Predict:
         """By a call of the model that other requests share."""
         champion = request.champion
         columns = from_rows(rows, champion.model.spec)
+        champion.model.refuse_incomplete(columns)
         own = await self.batcher.submit(champion, columns, len(rows))
         self._keep(request, rows, own.answers, own.start, own.stop)
         predictions = [row_answer(own.answers, row) for row in range(own.start, own.stop)]
@@ -102,7 +103,7 @@ class Predict:
             message = f"{len(rows)} rows are more than {MOST_EXPLAINED}, which is the most that are explained at once"
             raise ApiError(413, "too_many_rows", message)
         columns = from_rows(rows, champion.model.spec)
-        answers = champion.model.answer(columns)
+        answers = champion.model.answer_complete(columns)
         contributions = champion.model.contributions(columns) if request.explain and rows else None
         self._keep(request, rows, answers, 0, len(rows))
         predictions = [row_answer(answers, row, contributions) for row in range(len(rows))]

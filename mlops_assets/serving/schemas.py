@@ -55,9 +55,14 @@ class RowAnswer(Schema):
     """What is said of one row."""
 
     prediction: float | None
-    interval: Interval | None = Field(description="Holds the truth with the probability `coverage`.")
-    out_of_range: list[str] = Field(description="Inputs outside the range of the rows that the model learnt from.")
+    interval: Interval | None = Field(
+        description="Holds the truth with the probability `coverage`; null where an input is `missing`."
+    )
+    out_of_range: list[str] = Field(
+        description="Inputs outside the range of the rows that the model learnt from, and times that no clock shows."
+    )
     unseen: list[str] = Field(description="Inputs whose category those rows did not have.")
+    missing: list[str] = Field(description="Inputs that are absent, and that those rows had always.")
     contributions: FeatureContributions | None = Field(None, description="Only with explain=true.")
 
 
@@ -87,6 +92,7 @@ class BatchAnswer(Shared):
     high: list[float | None]
     out_of_range: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
     unseen: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
+    missing: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
 
 
 class InputField(Schema):
@@ -98,6 +104,10 @@ class InputField(Schema):
     low: float | str | None
     high: float | str | None
     timezone: str | None = Field(description="Of times that are sent without an offset.")
+    was_missing: bool | None = Field(description="Some of those rows lacked it; null where that is not known.")
+    least: float | None = Field(description="The least that it may be by the dataset's rules.")
+    most: float | None = Field(description="The most that it may be by the dataset's rules.")
+    is_clock: bool = Field(description="A clock time written hhmm.")
 
 
 class ModelPage(Schema):

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from mlops_assets.core.columns import Columns, from_frame, from_lists
+from mlops_assets.core.model.answers import FLAGS
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.serving.errors import ApiError
 from mlops_assets.serving.json_rows import JSON, parse_lists, too_many_rows
@@ -108,7 +109,7 @@ class JsonWriter:
         self._rows = 0
         self._low: list[bytes] = []
         self._high: list[bytes] = []
-        self._flags: dict[str, dict[str, list[int]]] = {"out_of_range": {}, "unseen": {}}
+        self._flags: dict[str, dict[str, list[int]]] = {kind: {} for kind in FLAGS}
 
     def add(self, answers: Answers) -> bytes:
         text = (b"," if self._rows else self._opening) + _numbers(answers.prediction)
@@ -151,8 +152,7 @@ class ArrowWriter:
             pa.array(answers.prediction),
             pa.array(answers.low, from_pandas=True),
             pa.array(answers.high, from_pandas=True),
-            _names(answers.out_of_range, len(answers)),
-            _names(answers.unseen, len(answers)),
+            *(answers.names(kind) for kind in FLAGS),
         ]
         self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
         return self._out.take()
@@ -167,17 +167,7 @@ def answer_schema() -> pa.Schema:
     import pyarrow as pa
 
     numbers = [(name, pa.float64()) for name in ("prediction", "low", "high")]
-    return pa.schema([*numbers, *((name, pa.list_(pa.string())) for name in ("out_of_range", "unseen"))])
-
-
-def _names(flags: Mapping[str, np.ndarray], rows: int) -> pa.ListArray:
-    """For each row the names whose flag it has."""
-    import pyarrow as pa
-
-    matrix = np.array([*flags.values()], bool).reshape(len(flags), rows)
-    row, name = np.nonzero(matrix.T)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array([*flags], pa.string()).take(pa.array(name)))
+    return pa.schema([*numbers, *((name, pa.list_(pa.string())) for name in FLAGS)])
 
 
 class _Outlet(io.RawIOBase):

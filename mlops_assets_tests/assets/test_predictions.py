@@ -39,6 +39,24 @@ def test_coverage_is_told_of_the_rows_whose_truth_is_known(workshop):
     assert record.value("prediction_mean") == pytest.approx(table["prediction"].to_numpy().mean())
 
 
+def test_a_row_that_lacks_an_input_does_not_hold_up_the_month(new_shop, new_workshop):
+    workshop = new_workshop()
+    sales = workshop.home.folder / "sales" / "sales_2024-03.csv"
+    header, first, *others = sales.read_text().splitlines()
+    at, zone, _, price = first.split(",")
+    gap = ",".join([at, zone, "", price])
+    workshop.make_up_to("champion_model")
+    sales.write_text("\n".join([header, gap, *others, ""]))
+    workshop.make("raw_data", "2024-03")
+    assert workshop.make("predictions", "2024-03").success
+    table, record = scored(workshop), workshop.record("predictions", "2024-03")
+    assert record.value("rows_lacking_inputs") == 1
+    assert table["lacks_inputs"].to_pylist() == [True, *[False] * len(others)]
+    low = table["low"].to_pylist()
+    assert low[0] is None and None not in low[1:] and table["prediction"].null_count == 0
+    assert 0.5 < record.value("coverage") <= 1 and record.value("interval_width_mean") > 0
+
+
 @pytest.mark.slow
 def test_small_batches_give_the_same_rows(new_workshop, monkeypatch):
     monkeypatch.setattr("mlops_assets.assets.predictions.BATCH_ROWS", 37)

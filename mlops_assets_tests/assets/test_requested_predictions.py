@@ -17,17 +17,19 @@ from mlops_assets.core.columns import from_rows
 from mlops_assets.dataset import load_dataset, shipped_datasets
 from mlops_assets.definitions import build_definitions
 from mlops_assets.resources.artefacts.requested_predictions import FOLDER
-from mlops_assets_tests.assets.conftest import QUIET, failure_of
+from mlops_assets_tests.assets.conftest import QUIET, Workshop, failure_of
 from mlops_assets_tests.homes import ROOT
 
-ROWS = [{"zone": 3, "size": 16.4}, {"zone": 99, "size": None}, {"size": 1e6}]
+ROWS = [{"zone": 3, "size": 16.4}, {"zone": 99, "size": 20.0}, {"zone": 3, "size": 1e6}]
 KEY = dg.AssetKey("requested_predictions")
 
 
 @pytest.fixture(scope="module")
-def workshop(new_workshop):
+def workshop(copy_shop):
     """A workshop of their own, in which all was made: they leave answers in it."""
-    return new_workshop().make_up_to("drift_report")
+    home = copy_shop()
+    with home.instance() as instance:
+        yield Workshop(home, instance)
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_another_version_is_asked_by_its_number(predict, workshop, answers):
 
 
 def test_a_file_is_answered(predict, answers, champion, tmp_path):
-    (tmp_path / "rows.csv").write_text("size,zone\n16.4,3\n,99\n")
+    (tmp_path / "rows.csv").write_text("size,zone\n16.4,3\n20.0,99\n")
     found = answers(predict(file=str(tmp_path / "rows.csv")))
     assert [row["prediction"] for row in found] == champion.answer_rows(ROWS[:2]).prediction.tolist()
 
@@ -108,7 +110,7 @@ def test_a_file_is_answered(predict, answers, champion, tmp_path):
 def test_a_table_is_answered_on_the_url_that_a_variable_holds(predict, answers, champion, tmp_path, monkeypatch):
     with closing(sqlite3.connect(tmp_path / "rows.db")) as database, database:
         database.execute("CREATE TABLE wanted (zone, size)")
-        database.executemany("INSERT INTO wanted VALUES (?, ?)", [(3, 16.4), (99, None)])
+        database.executemany("INSERT INTO wanted VALUES (?, ?)", [(3, 16.4), (99, 20.0)])
     monkeypatch.setenv("ROWS_URL", f"sqlite:///{tmp_path}/rows.db")
     monkeypatch.setenv("ROWS_TABLE", "wanted")
     expected = champion.answer_rows(ROWS[:2]).prediction.tolist()
@@ -124,6 +126,7 @@ def test_a_table_is_answered_on_the_url_that_a_variable_holds(predict, answers, 
         ({"rows": ROWS, "file": "x.csv"}, r"give exactly one of .* \(given: rows, file\)"),
         ({"rows": [{"zone": 1, "colour": "red"}]}, "row 0: colour is not an input"),
         ({"rows": [{"zone": 1}, {"zone": 1.5}]}, "row 1: zone must be a whole number"),
+        ({"rows": [ROWS[0], {"zone": 1}]}, "row 1: size must be given"),
         ({"rows": ROWS, "url_variable": "X"}, "url_variable is for a table or a query"),
         ({"table": "sales"}, "the dataset's own source is no database: give url_variable"),
         ({"table": "sales", "url_variable": "NO_SUCH"}, "the environment variable NO_SUCH is not set"),

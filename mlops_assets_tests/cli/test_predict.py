@@ -13,14 +13,16 @@ import sqlalchemy as sa
 from mlops_assets.core.columns import from_frame
 
 NUMBERS = ["prediction", "low", "high"]
+FLAGS = ["out_of_range", "unseen", "missing"]
 
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    """Sales under their aliases, with a key of the caller's beside them, some values missing."""
+    """Sales under their aliases, with a key of the caller's beside them, of which some are missing."""
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"order": [f"{n:03}" for n in range(500)], "zone": rng.integers(1, 7, 500)})
-    return rows.assign(size=rng.gamma(2, 15, 500).round(3)).astype({"zone": "Int64"}).mask(rng.random((500, 3)) < 0.05)
+    rows = rows.assign(size=rng.gamma(2, 15, 500).round(3)).astype({"zone": "Int64"})
+    return rows.assign(order=rows["order"].mask(rng.random(500) < 0.05))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def test_a_file_comes_back_with_answers_and_all_that_stood_in_it(
     assert answer.out.startswith("500 predictions of version 2 (Ridge) are in ")
     assert_answered(output, rows, expected)
     table = read(output)
-    assert table.column_names == ["zone", "size", "order", *NUMBERS, "model_version"]
+    assert table.column_names == ["zone", "size", "order", *NUMBERS, "model_version", *FLAGS]
     if given.endswith("csv") and wanted.endswith("parquet"):
         assert table["order"].to_pylist()[7] == "007"
     assert list(tmp_path.iterdir()) in ([source, output], [output, source])
@@ -74,6 +76,27 @@ def test_rows_without_an_output_are_answered_a_line_each_with_all_digits(shop, r
     for name in NUMBERS:
         assert [row[name] for row in told] == pytest.approx(getattr(expected, name)[:20], abs=1e-9)
     assert {(row["unit"], row["model_type"], row["model_version"]) for row in told} == {("euros", "Ridge", 2)}
+
+
+def test_flags_are_told_on_the_terminal_and_in_a_file(shop, tmp_path):
+    source, output = tmp_path / "rows.json", tmp_path / "answer.csv"
+    source.write_text(json.dumps([{"zone": 3, "size": 20}, {"zone": 77, "size": 1e6}]))
+    plain, odd = (json.loads(line) for line in shop.command("predict", str(source)).out.splitlines())
+    assert [plain[name] for name in FLAGS] == [[], [], []]
+    assert [odd[name] for name in FLAGS] == [["size"], ["zone"], []]
+    assert shop.command("predict", str(source), "--output", str(output)).code == 0
+    table = pyarrow.csv.read_csv(output, convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=True))
+    assert table["out_of_range"].to_pylist() == [None, "size"]
+    assert table["unseen"].to_pylist() == [None, "zone"]
+
+
+def test_a_row_late_in_a_file_that_lacks_an_input_is_named(shop, rows, tmp_path, small_chunks):
+    source = tmp_path / "rows.parquet"
+    rows.assign(size=rows["size"].mask(rows.index == 400)).to_parquet(source)
+    answer = shop.command("predict", str(source), "--output", str(tmp_path / "answer.csv"))
+    assert answer.code == 2
+    assert "row 400: size must be given: the model has not learnt from rows without it" in answer.err
+    assert not (tmp_path / "answer.csv").exists()
 
 
 def test_json_rows_can_be_written_too(shop, rows, expected, tmp_path):
@@ -116,7 +139,7 @@ def test_a_query_is_answered_in_its_order_with_what_else_it_gives(
     answer = shop.command(*words, ORDERS_URL=database)
     assert answer.code == 0, answer
     assert_answered(output, rows, expected)
-    assert read(output).column_names == ["zone", "size", "key", "note", *NUMBERS, "model_version"]
+    assert read(output).column_names == ["zone", "size", "key", "note", *NUMBERS, "model_version", *FLAGS]
     assert set(read(output)["note"].to_pylist()) == {"a:b"}
 
 

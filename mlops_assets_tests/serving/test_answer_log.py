@@ -25,7 +25,7 @@ def logged(project):
 def test_every_answer_is_logged_with_its_rows_and_the_version_that_gave_it(copy):
     with serving(copy) as served:
         one = served.client.post("/predict", json=ROW).json()
-        few = served.client.post("/predict", json=[ROW, {"zone": 5}]).json()
+        few = served.client.post("/predict", json=[ROW, ROW | {"zone": 5}]).json()
         served.client.post("/predict", json={"size": "wrong"})
         many = served.client.post("/predict?explain=true", json=[ROW] * 70).json()
     rows = logged(served.project)
@@ -34,10 +34,18 @@ def test_every_answer_is_logged_with_its_rows_and_the_version_that_gave_it(copy)
     assert {row.model_version for row in rows} == {one["model"]["version"]}
     own = {(row.request_id, row.row): row for row in rows}
     second = own[few["request_id"], 1]
-    assert second.inputs == {"zone": 5}
+    assert second.inputs == ROW | {"zone": 5}
     assert second.prediction == few["predictions"][1]["prediction"]
     assert (second.low, second.high) == tuple(few["predictions"][1]["interval"].values())
     assert own[one["request_id"], 0].inputs == ROW
+
+
+def test_of_a_row_that_is_refused_the_log_keeps_nothing(copy):
+    with serving(copy) as served:
+        for row in ({"zone": 3}, ROW | {"zone": "x" * 1_000_000}):
+            assert served.client.post("/predict", json=row).status_code == 422
+        assert served.client.post("/predict", json=ROW).status_code == 200
+    assert [row.inputs for row in logged(served.project)] == [ROW]
 
 
 def test_a_database_that_is_locked_holds_up_no_answer_and_gets_its_rows_later(copy):

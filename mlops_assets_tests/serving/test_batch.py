@@ -17,11 +17,10 @@ COUNT = 2 * CHUNK_ROWS + 1_000
 
 @pytest.fixture(scope="module")
 def table():
-    """Rows of more than two chunks; a few have gaps, an unseen category or a size out of range."""
+    """Rows of more than two chunks; a few have an unseen category or a size out of range."""
     rng = np.random.default_rng(1)
     zone = rng.integers(1, 6, COUNT).astype(float)
     size = rng.uniform(10, 60, COUNT)
-    zone[::1_000], size[1::1_000] = np.nan, np.nan
     zone[7], zone[CHUNK_ROWS + 7], size[9] = 77, 77, 1e6
     whole = pa.array(zone, from_pandas=True).cast(pa.int64())
     return pa.table({"zone": whole, "size": pa.array(size, from_pandas=True)})
@@ -49,7 +48,7 @@ def unpacked(body, kind):
     """The answer as a table, and what is told beside it."""
     if kind == JSON:
         document = orjson.loads(body)
-        names = {flag: [[] for _ in range(document["rows"])] for flag in ("out_of_range", "unseen")}
+        names = {flag: [[] for _ in range(document["rows"])] for flag in ("out_of_range", "unseen", "missing")}
         for flag, lists in names.items():
             for name, rows in document.pop(flag).items():
                 for row in rows:
@@ -88,6 +87,26 @@ def test_flags_are_told_of_the_rows_they_belong_to(served, table, wanted):
     unseen, outside = (answer[name].to_pylist() for name in ("unseen", "out_of_range"))
     assert {row: names for row, names in enumerate(unseen) if names} == {7: ["zone"], CHUNK_ROWS + 7: ["zone"]}
     assert {row: names for row, names in enumerate(outside) if names} == {9: ["size"]}
+
+
+def with_a_gap(table):
+    return table.set_column(1, "size", pa.array([*table["size"].to_pylist()[:-1], None]))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_table_of_which_a_row_lacks_an_input_is_refused_with_its_place(served, table, kind):
+    answer = ask(served, packed(with_a_gap(table), kind), kind)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["row"], error["field"]) == (422, COUNT - 1, "size")
+    assert f"row {COUNT - 1}: size must be given" in error["message"]
+
+
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_where_it_may_be_missing_its_row_alone_is_flagged_and_has_no_interval(served, table, wanted, monkeypatch):
+    monkeypatch.setitem(vars(served.champion.model), "required", ())
+    answer, _ = unpacked(ask(served, packed(with_a_gap(table), STREAM), STREAM, wanted).content, wanted)
+    assert [row for row, names in enumerate(answer["missing"].to_pylist()) if names] == [COUNT - 1]
+    assert [row for row, low in enumerate(answer["low"].to_pylist()) if low is None] == [COUNT - 1]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -171,14 +190,14 @@ def test_a_table_with_too_many_rows_is_refused(serve, table):
         assert ask(served, packed(table.slice(0, 3), kind), kind).status_code == 200
 
 
-def test_parquet_that_would_unpack_to_far_more_than_a_body_may_hold_is_refused(serve):
+def test_parquet_whose_small_body_holds_a_long_text_is_refused(serve):
     served = serve(MLOPS_SERVE_BODY_MB="0.05")
-    body = packed(pa.table({"zone": pa.nulls(200_000, pa.int64()), "size": np.arange(200_000) % 3 * 1.0}), PARQUET)
+    body = packed(pa.table({"zone": np.ones(200_000, np.int64), "size": np.arange(200_000) % 3 * 1.0}), PARQUET)
     assert len(body) < 50_000
     assert ask(served, body, PARQUET).status_code in (200, 413)
     text = pa.table({"zone": pa.array(["x" * 1_000_000]), "size": [1.0]})
     error = served.error("POST", "/predict/batch", content=packed(text, PARQUET), headers={"Content-Type": PARQUET})
-    assert (error["status"], error["code"]) == (413, "too_large")
+    assert (error["status"], error["code"], error["field"]) == (422, "invalid_input", "zone")
 
 
 def test_a_body_of_another_type_is_refused(served):

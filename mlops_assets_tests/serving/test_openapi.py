@@ -73,6 +73,8 @@ def test_the_inputs_are_those_of_the_champion(document):
     row = document["components"]["schemas"]["Row"]
     assert list(row["properties"]) == ["zone", "size"]
     assert row["additionalProperties"] is False
+    assert row["required"] == ["zone", "size"]
+    assert row["properties"]["size"]["type"] == "number"  # and not null
     assert "One of 1, 2, 3, 4, 5" in row["properties"]["zone"]["description"]
 
 
@@ -90,9 +92,9 @@ def test_its_examples_are_answered_without_a_flag(served, document):
     ("path", "body", "name"),
     [
         ("/predict", {"zone": 3, "size": 42.5}, "OneAnswer"),
-        ("/predict?explain=true", {"zone": 3}, "OneAnswer"),
-        ("/predict", [{"zone": 3}, {"zone": 99}], "ListAnswer"),
-        ("/predict/batch", {"zone": [3, 99], "size": [1, None]}, "BatchAnswer"),
+        ("/predict?explain=true", {"zone": 3, "size": 4}, "OneAnswer"),
+        ("/predict", [{"zone": 3, "size": 4}, {"zone": 99, "size": 4}], "ListAnswer"),
+        ("/predict/batch", {"zone": [3, 99], "size": [1, 2]}, "BatchAnswer"),
         ("/predict", {"zone": "x"}, "ErrorAnswer"),
     ],
 )

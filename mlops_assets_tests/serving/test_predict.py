@@ -75,9 +75,34 @@ def test_contributions_are_told_when_asked_for_and_sum_to_the_prediction(served)
     assert [answer["contributions"] for answer in listed] == [told, told]
 
 
-def test_a_missing_value_may_be_null_or_left_out(served):
-    answers = [served.client.post("/predict", json=row).json() for row in (ROW | {"size": None}, {"zone": 3})]
-    assert answers[0]["prediction"] == answers[1]["prediction"]
+@pytest.mark.parametrize(
+    ("row", "lacking"), [({"zone": 3}, "size"), (ROW | {"size": None}, "size"), ({}, "zone, size")]
+)
+@pytest.mark.parametrize("query", ["", "?explain=true"])
+def test_a_row_that_lacks_what_training_rows_always_had_is_refused(served, query, row, lacking):
+    error = served.error("POST", f"/predict{query}", json=[ROW, row])
+    assert (error["status"], error["code"], error["row"]) == (422, "invalid_input", 1)
+    assert error["field"] == lacking.partition(",")[0]
+    assert error["message"].startswith(f"row 1: {lacking} must be given")
+
+
+def test_where_it_may_be_missing_it_is_flagged_and_the_answer_has_no_interval(served, monkeypatch):
+    monkeypatch.setitem(vars(served.champion.model), "required", ())
+    whole, lacking, null = served.client.post("/predict", json=[ROW, {"zone": 3}, ROW | {"size": None}]).json()[
+        "predictions"
+    ]
+    assert whole["missing"] == [] and whole["interval"]
+    assert lacking["missing"] == null["missing"] == ["size"]
+    assert lacking["interval"] is None is null["interval"]
+    assert lacking["prediction"] == null["prediction"]
+
+
+@pytest.mark.parametrize("name", ["zone", "size"])
+def test_a_very_long_text_is_refused_and_named(served, name):
+    for text in ("x" * 257, "9" * 5_000_000):
+        error = served.error("POST", "/predict", json=[ROW, ROW | {name: text}])
+        assert (error["status"], error["row"], error["field"]) == (422, 1, name)
+        assert error["message"] == f"row 1: {name} is longer than 256 characters, which no category is"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_page_has_the_answers_row_by_row_and_what_holds_for_all(served, run_id
         "offset": 1,
     }
     first = {"row": 1, "inputs": {"zone": 1.0, "size": None}, "prediction": 10.0, "low": None, "high": 11.0}
-    assert rows[0] == first | {"out_of_range": [], "unseen": []}
+    assert rows[0] == first | {"out_of_range": [], "unseen": [], "missing": []}
     assert [row["row"] for row in rows] == [1, 2]
 
 

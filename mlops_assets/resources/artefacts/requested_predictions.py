@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mlops_assets.core.model.answers import FLAGS
 from mlops_assets.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -162,13 +163,12 @@ def _table(columns: Columns, answers: Answers, first: int) -> pa.Table:
 
     inputs = [pa.array(values, _arrow_type(values), from_pandas=True) for values in columns.values()]
     numbers = {name: getattr(answers, name) for name in ("prediction", "low", "high")}
-    flags = {name: getattr(answers, name) for name in ("out_of_range", "unseen")}
     return pa.table(
         {
             "row": np.arange(first, first + len(answers)),
             "inputs": pa.StructArray.from_arrays(inputs, list(columns)),
             **{name: pa.array(values, from_pandas=True) for name, values in numbers.items()},
-            **{name: _names(flagged, len(answers)) for name, flagged in flags.items()},
+            **{kind: answers.names(kind) for kind in FLAGS},
         }
     )
 
@@ -177,14 +177,3 @@ def _arrow_type(values: Any) -> pa.DataType:
     import pyarrow as pa
 
     return {"O": pa.string(), "M": pa.timestamp("us"), "f": pa.float64()}[values.dtype.kind]
-
-
-def _names(flagged: dict[str, Any], rows: int) -> pa.ListArray:
-    """For each row the names of its flags, from one array (n,) a name."""
-    import numpy as np
-    import pyarrow as pa
-
-    table = np.column_stack([*flagged.values(), np.zeros(rows, bool)])
-    ends = np.append(0, table.sum(axis=1).cumsum()).astype(np.int32)
-    names = np.array([*flagged, ""], object)[np.nonzero(table)[1]]
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(names, pa.string()))

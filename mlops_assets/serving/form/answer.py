@@ -15,7 +15,7 @@ from dash import html
 from mlops_assets.core.features.signature import Input
 from mlops_assets.dashboards.components import attributes
 from mlops_assets.serving.form.ask import Comparison, VersionAnswer, VersionProblem
-from mlops_assets.serving.form.wording import decimals, number, range_text, signed, value_text, words
+from mlops_assets.serving.form.wording import allowed, decimals, number, range_text, signed, value_text, words
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -50,14 +50,17 @@ def _card(item: VersionAnswer, comparison: Comparison, scale: Scale) -> Componen
     answer, model = item.answer, item.version.model
     interval = answer["interval"]
     is_champion = item is comparison.champion
-    parts = [_heading(item, is_champion=is_champion), _number(item, comparison.champion, scale)]
-    if interval:
+    impossible = _impossible(item)
+    shown = _out_of_range(impossible) if impossible else _number(item, comparison.champion, scale)
+    parts = [_heading(item, is_champion=is_champion), shown]
+    if interval and not impossible:
         share = f"{model.coverage:.0%} interval"
         parts.append(interval_line(answer["prediction"], interval, scale, share))
     if notes := _notes(item, comparison.query.values):
         lines = [html.Li(note) for note in notes]
         parts.append(dmc.Alert(html.Ul(lines), color="accent", variant="light", className="notes"))
-    parts.append(bars(answer, comparison.query.values, scale))
+    if not impossible:
+        parts.append(bars(answer, comparison.query.values, scale))
     exact = attributes(data_prediction=repr(answer["prediction"]), data_version=item.number)
     exact |= {f"data-{end}": repr(value) for end, value in (interval or {}).items()}
     return html.Section(parts, className="card answer", **exact)
@@ -89,12 +92,29 @@ def _number(item: VersionAnswer, champion: VersionAnswer, scale: Scale) -> Compo
     return html.Div(parts, className="number", title=repr(prediction))
 
 
+def _impossible(item: VersionAnswer) -> list[str]:
+    """What is wrong with values that cannot be at all, by the dataset's rules or on any clock."""
+    inputs = {field.name: field for field in item.version.model.signature}
+    flagged = [(inputs[name], item.row[name]) for name in item.answer["out_of_range"] if inputs[name].type != "time"]
+    return [
+        f"{words(field.name)} {value}: {allowed(field)}" for field, value in flagged if not field.allows(float(value))
+    ]
+
+
+def _out_of_range(sentences: list[str]) -> Component:
+    """In the place of the number, which would be an answer to something else."""
+    return html.Div([html.Span("Out of range", className="big"), html.Span("; ".join(sentences))], className="number")
+
+
 def _notes(item: VersionAnswer, values: Mapping[str, Any]) -> list[str]:
     """What to be careful with: values outside the training rows, inputs left out, and those that are no inputs."""
     answer = item.answer
     inputs = {field.name: field for field in item.version.model.signature}
     notes = [_outside(inputs[name]) for name in answer["out_of_range"]]
     notes += [f"{words(name)} {values[name]} was not among the training rows" for name in answer["unseen"]]
+    if answer["missing"]:
+        names = ", ".join(map(words, answer["missing"]))
+        notes.append(f"no interval, for the model has hardly learnt from rows without {names}")
     if left_out := [words(name) for name in inputs if name not in values]:
         notes.append(f"left empty, so taken as missing: {', '.join(left_out)}")
     if item.ignored:

@@ -130,6 +130,7 @@ def _of_other(versions: Versions, number: int, values: Mapping[str, Any]) -> Ver
         version = versions.load(number)
         row, ignored = _row(version, values)
         columns = from_rows([row], version.model.spec)
+        version.model.refuse_incomplete(columns)
     except InputError as error:
         return VersionProblem(number, f"version {number} cannot use this: {reason(error)}")
     except MlopsError as error:

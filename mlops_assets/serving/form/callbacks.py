@@ -139,10 +139,10 @@ def add_callbacks(app: Dash, form: Form) -> None:
         State(FIELDS, "value"),
         prevent_initial_call=True,
     )
-    def follow(looks: int | None, shown_number: int | None, ids: list[FieldId], values: list[Any]):
+    def follow(looks: int | None, shown: int | None, ids: list[FieldId], values: list[Any]):
         """Another champion: its own fields, with what was filled in already."""
         champion = form.champion
-        if champion is None or champion.number == shown_number:
+        if champion is None or champion.number == shown:
             raise PreventUpdate
         signature = champion.model.signature
         filled = _filled_in(ids, values).values if ids else first_values(signature)
@@ -153,10 +153,10 @@ def add_callbacks(app: Dash, form: Form) -> None:
         return fields(signature, to_show(signature, filled, champion.model.spec)), champion.number
 
     @app.callback(Output("compare", "data"), Input("shown", "data"))
-    def offer(shown_number: int | None):
-        if shown_number is None:
+    def offer(shown: int | None):
+        if shown is None:
             raise PreventUpdate
-        return other_versions(form.versions.recent(), shown_number)
+        return other_versions(form.versions.recent(), shown)
 
 
 def reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
@@ -190,10 +190,17 @@ def _show(ids: list[FieldId], values: Mapping[str, Any]) -> None:
         set_props(field, {"value": values.get(field["name"], empty)})
 
 
+def _why(error: InputError, name: str) -> str | None:
+    """What is said at a field; where several are needed each says it for itself."""
+    if name not in error.fields:
+        return None
+    return reason(error) if len(error.fields) == 1 else "is needed"
+
+
 def _mark(ids: list[FieldId], error: InputError | None) -> None:
     """Say at its field what is wrong with a value."""
     for field in ids:
-        set_props(field, {"error": reason(error) if error and error.field == field["name"] else None})
+        set_props(field, {"error": _why(error, field["name"]) if error else None})
 
 
 def _tools(comparison: Comparison, address: str, link: str, has_keys: bool) -> Component:

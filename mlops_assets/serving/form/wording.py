@@ -64,6 +64,16 @@ def _end_text(item: Input, end: float | str) -> str:
     return f"{end:.0f}" if item.type == "integer" else plain(end)
 
 
+def allowed(item: Input) -> str:
+    """What a number may be by the dataset's rules, for one that is not."""
+    if item.is_clock and item.least is None and item.most is None:
+        return "no clock shows that, as hours and minutes hhmm"
+    if item.least is None or item.most is None:
+        end = item.most if item.least is None else item.least
+        return f"at {'most' if item.least is None else 'least'} {plain(end)}" if end is not None else ""
+    return f"it may be {plain(item.least)} to {plain(item.most)}"
+
+
 def hint(item: Input) -> str:
     """What the model has seen of an input, for the line above its field."""
     if item.categories is not None:

@@ -44,6 +44,7 @@ def test_answers_come_out_as_they_went_in(answers):
         "high": 1.0,
         "out_of_range": ["size", "at"],
         "unseen": [],
+        "missing": [],
     }
     assert second["inputs"] == {"at": "2024-01-02T08:00:00", "town": None, "size": None}
     assert (second["high"], second["out_of_range"]) == (None, [])

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -167,8 +168,33 @@ def test_values_unlike_the_training_rows_are_answered_with_a_note(served):
     told = text(ask(served, {"zone": "77", "size": 1e6}))
     assert "zone 77 was not among the training rows" in told
     assert "size is outside the range of the training rows" in told
-    assert "left empty, so taken as missing: size" in text(ask(served, {"zone": "3", "size": ""}))
-    assert "so ignored: foo" in text(ask(served, {"zone": None, "size": ""}, search="?size=4&foo=1", by_link=True))
+    link = "?zone=3&size=4&foo=1"
+    assert "so ignored: foo" in text(ask(served, {"zone": None, "size": ""}, search=link, by_link=True))
+
+
+def test_an_empty_form_says_at_each_field_that_it_is_needed(served):
+    told = ask(served, {"zone": None, "size": ""})
+    errors = {json.loads(each)["name"]: props["error"] for each, props in told["sideUpdate"].items()}
+    assert errors == {"zone": "is needed", "size": "is needed"}
+    assert "zone, size must be given" in text(told["response"]["answer"])
+
+
+def test_where_it_may_be_missing_a_note_says_why_there_is_no_interval(served, monkeypatch):
+    monkeypatch.setitem(vars(served.champion.model), "required", ())
+    told = text(ask(served, {"zone": "3", "size": ""}))
+    assert "no interval, for the model has hardly learnt from rows without size" in told
+    assert "left empty, so taken as missing: size" in told
+    assert "90% interval" not in told
+
+
+def test_a_value_that_cannot_be_is_told_in_the_place_of_the_number(served, monkeypatch):
+    model = served.champion.model
+    limited = tuple(replace(item, least=0.0, most=100.0) if item.name == "size" else item for item in model.signature)
+    monkeypatch.setitem(vars(model), "signature", limited)
+    told = text(ask(served, {"zone": "3", "size": -5}))
+    assert "Out of range" in told and "size -5: it may be 0 to 100" in told
+    assert "90% interval" not in told and "What moved the prediction" not in told
+    assert "Out of range" not in text(ask(served, {"zone": "3", "size": 42.5}))
 
 
 def test_a_value_that_cannot_be_used_is_told_at_its_field(served):
