@@ -11,13 +11,13 @@ from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.realised import Line, RealisedMonth, event_limits, realised_month
 from mlops_assets.assets.recipes import is_tracked_here, tracking_place
-from mlops_assets.assets.records import Record, latest, newest
+from mlops_assets.assets.records import Record, all_latest, latest, newest
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.performance import Realised, Segment, by_category, by_prediction, main_category
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
-NAME, CODE_VERSION = "model_performance", "1"
+NAME, CODE_VERSION = "model_performance", "2"
 CHECK = "performance_as_promised"
 
 
@@ -66,7 +66,11 @@ def build(project: Project) -> dg.AssetsDefinition:
         code_version=CODE_VERSION,
         retry_policy=RETRY,
         check_specs=[
-            dg.AssetCheckSpec(CHECK, asset=NAME, description="Errors are about those that the gate had measured.")
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=NAME,
+                description="Errors are about those that the gate had measured; intervals hold as often as they say.",
+            )
         ],
     )
     def model_performance(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
@@ -104,7 +108,7 @@ def _measure(
         yield making.again()
         return
     realised = realised_month(instance, project, cleaned, making.recipe.parts["upstream"]["version"])
-    judged = [line.judgement for line in realised.lines if line.judgement]
+    judged = [judgement for line in realised.lines for judgement in line.judgements]
     verdict: dict[str, Any] = {
         "kept": all(judgement.kept for judgement in judged),
         "beyond_doubt": any(judgement.beyond_doubt for judgement in judged),
@@ -112,7 +116,22 @@ def _measure(
     }
     yield _check(verdict["kept"], verdict["beyond_doubt"], verdict["judgement"])
     content = Recipe({line.name: list(astuple(line.realised)) for line in realised.lines}).digest
-    yield making.done(Made(content, None, _metadata(project, realised, month) | verdict))
+    history = _coverage_by_month(instance, realised, month)
+    yield making.done(Made(content, None, _metadata(project, realised, month) | history | verdict))
+
+
+def _coverage_by_month(instance: dg.DagsterInstance, realised: RealisedMonth, month: str) -> dict[str, Any]:
+    """How often intervals held in each month that was looked at, this one included, beside what was promised."""
+    from mlops_assets.core.report.plots import coverage_bars, markdown_image
+
+    if not realised.lines or realised.lines[0].realised.coverage is None:
+        return {}
+    line = realised.lines[0]
+    shares = {name: record.value("realised_coverage") for name, record in all_latest(instance, NAME).items()}
+    shares |= {month: line.realised.coverage}
+    known = {name: share for name, share in sorted(shares.items()) if share is not None}
+    plot = coverage_bars([*known], [*known.values()], line.coverage, title="Held by intervals, by month")
+    return {"coverage_by_month_plot": dg.MetadataValue.md(markdown_image(plot, "coverage by month"))}
 
 
 def _check(kept: bool, beyond_doubt: bool, judgement: str) -> dg.AssetCheckResult:
@@ -135,6 +154,7 @@ def _metadata(project: Project, realised: RealisedMonth, month: str) -> dict[str
     metadata = {
         "performance": dg.MetadataValue.md(_table(realised.lines, segments, unit)),
         "performance_plot": dg.MetadataValue.md(_plot(line, segments, unit, month)),
+        **_coverage(line, segments, month),
         "dagster/row_count": line.realised.rows,
         "model_version": line.version.number,
         "model_type": line.version.model_type,
@@ -151,6 +171,20 @@ def _metadata(project: Project, realised: RealisedMonth, month: str) -> dict[str
         metadata |= _numbers("online", max(online, key=lambda line: line.realised.rows).realised)
         metadata["online_rows"] = sum(line.realised.rows for line in online)
     return metadata
+
+
+def _coverage(line: Line, segments: Sequence[Segment], month: str) -> dict[str, Any]:
+    """How often intervals held, by segment, beside what they are made to hold."""
+    from mlops_assets.core.report.plots import coverage_bars, markdown_image
+
+    parts = [("all rows", line.realised), *((segment.name, segment.realised) for segment in segments)]
+    known = [(name, part.coverage) for name, part in parts if part.coverage is not None]
+    if not known:
+        return {}
+    names, shares = zip(*known, strict=True)
+    plot = coverage_bars(names, shares, line.coverage, title=f"Held by intervals in {month}")
+    promised = {} if line.coverage is None else {"promised_coverage": line.coverage}
+    return promised | {"coverage_plot": dg.MetadataValue.md(markdown_image(plot, "coverage by segment"))}
 
 
 def _numbers(prefix: str, realised: Realised) -> dict[str, float]:

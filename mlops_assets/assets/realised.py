@@ -20,6 +20,7 @@ from mlops_assets.core.columns import Columns, concatenate, from_rows, from_tabl
 from mlops_assets.core.judge.clusters import clusterings
 from mlops_assets.core.metrics import Clusters, Interval
 from mlops_assets.core.model.answers import NUMBERS, Answers
+from mlops_assets.core.monitor.coverage import judge_coverage
 from mlops_assets.core.monitor.performance import Judgement, Outcomes, Promise, Realised, identity, join, judge, realise
 from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET, kept_columns
 from mlops_assets.dataset import SNAPSHOT
@@ -46,7 +47,8 @@ class Truth:
 class Line:
     """What one version answered in one way, `batch` or `online`, and what came of it.
 
-    `learnt`: the version learnt from these rows. `judgement` is None where no promise can be asked for.
+    `learnt`: the version learnt from these rows. `coverage`: the share of truths that its intervals are made to hold.
+    `judgement` of its errors, and of its coverage, is None where no promise can be asked for.
     """
 
     way: str
@@ -55,6 +57,13 @@ class Line:
     learnt: bool
     promise: Promise | None
     judgement: Judgement | None
+    coverage: float | None = None
+    coverage_judgement: Judgement | None = None
+
+    @property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """Of its errors and its intervals, as far as they were judged."""
+        return tuple(judged for judged in (self.judgement, self.coverage_judgement) if judged)
 
     @property
     def name(self) -> str:
@@ -62,8 +71,8 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        if self.judgement:
-            return self.judgement.reason
+        if self.judgements:
+            return ", and ".join(judged.reason for judged in self.judgements)
         return "not judged, for it learnt from these rows" if self.learnt else "not judged, for it promised nothing"
 
     @cached_property
@@ -115,11 +124,20 @@ def realised_month(instance: dg.DagsterInstance, project: Project, cleaned: Reco
 def _line(project: Project, way: str, version: Version, outcomes: Outcomes, month: str) -> Line:
     settings, promise = project.settings, _promise(version)
     learnt = month in version.tags.get("months", "").split(",")
-    judgement = None
+    judgement, of_coverage, coverage = None, None, _coverage(project, version)
     if promise and not learnt:
-        limits = {"margin": settings.performance_margin, "confidence": settings.confidence}
-        judgement = judge(outcomes, promise, **limits)
-    return Line(way, version, outcomes, learnt, promise, judgement)
+        judgement = judge(outcomes, promise, margin=settings.performance_margin, confidence=settings.confidence)
+        if coverage is not None and outcomes.has_intervals:
+            of_coverage = judge_coverage(outcomes, coverage, confidence=settings.confidence)
+    return Line(way, version, outcomes, learnt, promise, judgement, coverage, of_coverage)
+
+
+def _coverage(project: Project, version: Version) -> float | None:
+    """The share of truths that a version's intervals are made to hold; None where it has none, or cannot be read."""
+    try:
+        return project.registry.load(version.number).coverage
+    except ModelError:
+        return None
 
 
 def _promise(version: Version) -> Promise | None:
@@ -170,7 +188,9 @@ def _asked_online(project: Project, month: str) -> tuple[dict[int, tuple[Columns
             unfit += len(rows) - len(usable)
             if usable:
                 columns[version].append(from_rows([row.inputs for row in usable], project.spec))
-                numbers[version].append(np.array([[getattr(row, name) for row in usable] for name in NUMBERS]))
+                numbers[version].append(
+                    np.array([[getattr(row, name) for row in usable] for name in NUMBERS], np.float64)
+                )
     asked = {
         version: (concatenate(columns[version]), _answers(np.concatenate(numbers[version], axis=1)))
         for version in columns

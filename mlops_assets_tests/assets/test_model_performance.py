@@ -80,7 +80,10 @@ def test_what_the_gate_measured_stands_beside_what_came_true(grown):
     assert shown["promised_low"] < shown["promised_rmse"] < shown["promised_high"]
     for told in ("low third of predictions", "high third of predictions", "zone 3", "promised RMSE (", "batch"):
         assert told.strip(" (") in shown["performance"]
-    assert "data:image/png" in shown["performance_plot"]
+    for plot in ("performance_plot", "coverage_plot", "coverage_by_month_plot"):
+        assert "data:image/png" in shown[plot]
+    assert shown["promised_coverage"] == 0.9
+    assert "intervals held" in shown["judgement"] and "where 90% was promised" in shown["judgement"]
 
 
 def test_a_promise_that_is_broken_beyond_doubt_fails_the_check_and_stops_nothing(grown):
@@ -157,7 +160,9 @@ def test_another_margin_is_judged_anew(grown):
     grown.change(MLOPS_PERFORMANCE_MARGIN="100")
     try:
         assert "settings: margin 0.1 -> 100.0" in stale(grown)[MAY]
-        assert make(grown, MAY).passed
+        check = make(grown, MAY)
+        assert "margin 10000%" in check.description
+        assert not check.passed and "intervals held" in check.description  # they are not wider for that
     finally:
         grown.change(MLOPS_PERFORMANCE_MARGIN="")
         make(grown, MAY)

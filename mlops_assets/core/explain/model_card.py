@@ -161,6 +161,8 @@ def _limits(facts: CardFacts) -> Iterator[str]:
         if unseen := [name for number, name in enumerate(CALENDAR, start=1) if number not in numbers]:
             yield f"It has seen none of these months of a year: {', '.join(unseen)}."
         yield f"It knows nothing of what has changed since {facts.months.all[-1]}."
+    if needed := [item.name for item in facts.inputs if item.was_missing is False]:
+        yield f"It has learnt from no row without {', '.join(needed)}: one is refused, or answered without an interval."
     yield (
         "A value outside the range above, or a category that it has not met, is answered all the same, and flagged: "
         "the answer rests on what is known of the other inputs."

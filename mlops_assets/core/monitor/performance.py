@@ -31,6 +31,11 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.truth)
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any row has one."""
+        return bool(np.isfinite(self.low).any())
+
     def take(self, rows: IntArray | BoolArray) -> Outcomes:
         clusterings = tuple(clusters.take(rows) for clusters in self.clusterings)
         return Outcomes(self.truth[rows], self.prediction[rows], self.low[rows], self.high[rows], clusterings)
@@ -114,7 +119,7 @@ def by_category(outcomes: Outcomes, values: Array, name: str) -> tuple[Segment, 
 
 def main_category(spec: DatasetSpec) -> str | None:
     """The category that says most of a row: the first of a pair, else the first there is."""
-    return next(iter([*(alias for pair in spec.features.pairs for alias in pair), *spec.features.categorical]), None)
+    return spec.features.main_category
 
 
 def identity(spec: DatasetSpec) -> tuple[str, ...]:

@@ -147,6 +147,18 @@ def leaderboard_bars(
     return png(figure)
 
 
+def coverage_bars(names: Sequence[str], shares: Sequence[float], promised: float | None, title: str) -> bytes:
+    """Shares of truths that lay within their interval, from the top, and the promised one as a line."""
+    figure, axes = canvas(title, "share of truths", "", size=(5, 1.3 + 0.32 * len(names)))
+    axes.barh(range(len(names)), shares, color=BLUE, height=0.6)
+    if promised is not None:
+        axes.axvline(promised, color=ORANGE, linestyle="--", linewidth=1.2, label=f"promised ({promised:.0%})")
+        figure.legend(frameon=False, fontsize=8, loc="outside lower center")
+    axes.set_xlim(min(0.5, *shares), 1)
+    label_rows(axes, names)
+    return png(figure)
+
+
 def gain_histogram(differences: FloatArray, rival: str = "the champion") -> bytes:
     """What the rival's RMSE minus the challenger's could be; what lies right of zero speaks for the challenger."""
     figure, axes = canvas(f"Gain over {rival}", "its RMSE minus the challenger's", "as likely")
