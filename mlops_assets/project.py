@@ -113,7 +113,10 @@ class Project:
     def registry(self) -> Registry:
         from mlops_assets.resources.mlflow.registry import Registry
 
-        return Registry(self.tracking, self.spec.name)
+        key = self.settings.signing_key
+        return Registry(
+            self.tracking, self.spec.name, key.get_secret_value() if key else None, self.settings.verify_key
+        )
 
     @cached_property
     def database(self) -> Database:

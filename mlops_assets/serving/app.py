@@ -24,6 +24,7 @@ from mlops_assets.serving.batch import PredictBatch
 from mlops_assets.serving.docs_page import mount_docs
 from mlops_assets.serving.errors import ApiError
 from mlops_assets.serving.form import mount_form
+from mlops_assets.serving.hosts import OwnHosts
 from mlops_assets.serving.keys import read_keys
 from mlops_assets.serving.limits import Bodies, RateLimit
 from mlops_assets.serving.log_process import LogProcess
@@ -120,7 +121,6 @@ def build_app(
         workers=workers,
         width=width,
         most_rows=settings.serve_batch_rows,
-        most_bytes=bodies.most,
         seconds=settings.serve_timeout,
     )
     posts: dict[str, ASGIApp] = {PREDICT: predict, BATCH: predict_batch}
@@ -134,7 +134,9 @@ def build_app(
     app.add_middleware(
         RequestMiddleware,
         keys=keys,
+        hosts=OwnHosts.of(settings),
         rate=RateLimit(settings.serve_rate),
+        bodies=bodies,
         metrics=metrics,
         redact=project.spec.redact,
         posts=posts,

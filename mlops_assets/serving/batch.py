@@ -37,7 +37,6 @@ class PredictBatch:
     workers: Executor
     width: int
     most_rows: int
-    most_bytes: int
     seconds: float
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +60,7 @@ class PredictBatch:
         self.metrics.predicted_in_batch.inc(rows)
 
     async def _columns(self, champion: Champion, body: bytes, sent: str) -> Columns:
-        arguments = champion, body, sent, self.most_rows, self.most_bytes
+        arguments = champion, body, sent, self.most_rows
         reading = asyncio.get_running_loop().run_in_executor(self.workers, _read, *arguments)
         try:
             return await asyncio.wait_for(reading, self.seconds)
@@ -92,9 +91,9 @@ class PredictBatch:
         return send_in_time
 
 
-def _read(champion: Champion, body: bytes, sent: str, most_rows: int, most_bytes: int) -> Columns:
+def _read(champion: Champion, body: bytes, sent: str, most_rows: int) -> Columns:
     """Columns that the champion can answer; raises ApiError and InputError."""
-    columns = read_columns(body, sent, champion.model.spec, most_rows, most_bytes)
+    columns = read_columns(body, sent, champion.model.spec, most_rows)
     refuse_long_texts(columns)
     champion.model.refuse_incomplete(columns)
     return columns

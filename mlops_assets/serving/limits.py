@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from mlops_assets.serving.errors import ApiError
 
@@ -57,13 +57,14 @@ class Bodies:
         self.most, self._seconds = most, seconds
         self._held = 0
 
-    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        """The body, which counts as held until `release`; raises ApiError."""
+    async def read(self, headers: dict[bytes, bytes], receive: Receive, most: int | None = None) -> bytes:
+        """The body, which counts as held until `release`; raises ApiError. `most`: where it may only be smaller."""
+        most = min(most or self.most, self.most)
         if b"content-encoding" in headers:
             raise ApiError(415, "unsupported_encoding", "send the body without Content-Encoding", headers=_CLOSE)
         announced = headers.get(b"content-length", b"")
-        if announced.isdigit() and int(announced) > self.most:
-            raise self._too_large()
+        if announced.isdigit() and int(announced) > most:
+            raise _too_large(most)
         parts, size = [], 0
         try:
             async with asyncio.timeout(self._seconds):
@@ -75,8 +76,8 @@ class Bodies:
                     parts.append(part)
                     size += len(part)
                     self._held += len(part)
-                    if size > self.most:
-                        raise self._too_large()
+                    if size > most:
+                        raise _too_large(most)
                     if self._held > _MOST_BODIES * self.most:
                         later = ((b"retry-after", b"1"), *_CLOSE)
                         raise ApiError(503, "busy", "too many large requests at once: try again", headers=later)
@@ -93,6 +94,21 @@ class Bodies:
     def release(self, body: bytes) -> None:
         self._held -= len(body)
 
-    def _too_large(self) -> ApiError:
-        message = f"the body is larger than {self.most / 1e6:g} MB: send fewer rows at once"
-        return ApiError(413, "too_large", message, headers=_CLOSE)
+
+def _too_large(most: int) -> ApiError:
+    message = f"the body is larger than {most / 1e6:g} MB: send fewer rows at once"
+    return ApiError(413, "too_large", message, headers=_CLOSE)
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """`receive` of a request whose body was read already."""
+    is_given = False
+
+    async def give() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return give

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mlops_assets.dashboards.mount import CALL_BYTES
 from mlops_assets.dashboards.theme import DASHBOARDS
 from mlops_assets.logs import REQUEST_ID
 from mlops_assets.serving.errors import as_api_error, internal_error, send_error
+from mlops_assets.serving.hosts import OwnHosts
 from mlops_assets.serving.keys import ApiKeys
-from mlops_assets.serving.limits import RateLimit
+from mlops_assets.serving.limits import Bodies, RateLimit, replayed
 from mlops_assets.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -30,13 +32,16 @@ CHART = 1 / 20  # of a request: a dashboard asks for all of its charts at once
 class RequestMiddleware:
     """ASGI middleware around the whole application.
 
-    `posts`: endpoints by path that it calls itself for POST: on its way to them FastAPI would spend as much as the
-    model. `signed`: paths whose senders prove themselves by a signature instead of a key.
+    `hosts`: asked where there are no keys. `posts`: endpoints by path that it calls itself for POST: on its way to them
+    FastAPI would spend as much as the model. `bodies`: reads those of all other requests. `signed`: paths whose senders
+    prove themselves by a signature instead of a key.
     """
 
     app: ASGIApp
     keys: ApiKeys
+    hosts: OwnHosts
     rate: RateLimit
+    bodies: Bodies
     metrics: Metrics
     redact: Callable[[str], str]
     posts: Mapping[str, ASGIApp]
@@ -60,8 +65,12 @@ class RequestMiddleware:
 
         try:
             self._admit(scope)
-            endpoint = self.posts.get(scope["path"], self.app) if scope["method"] == "POST" else self.app
-            await endpoint(scope, receive, send_with_id)
+            if scope["method"] in ("GET", "HEAD"):
+                await self.app(scope, receive, send_with_id)
+            elif scope["method"] == "POST" and (endpoint := self.posts.get(scope["path"])):
+                await endpoint(scope, receive, send_with_id)
+            else:
+                await self._with_body(scope, receive, send_with_id)
         except ClientDisconnect:
             status = 499  # as proxies write it down
         except Exception as error:
@@ -73,6 +82,14 @@ class RequestMiddleware:
         finally:
             self.metrics.request(self._route(scope), status, time.perf_counter() - started)
 
+    async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Go on once the body is here: what follows may be a thread, which a slow sender shall not hold."""
+        body = await self.bodies.read(scope["header_map"], receive, CALL_BYTES)
+        try:
+            await self.app(scope, replayed(body, receive), send)
+        finally:
+            self.bodies.release(body)
+
     def _route(self, scope: Scope) -> str:
         """The path as the application knows it, so that there are only so many of them."""
         if scope["path"] in self.posts:
@@ -82,6 +99,8 @@ class RequestMiddleware:
     def _admit(self, scope: Scope) -> None:
         headers = scope["header_map"] = dict(scope["headers"])
         path = scope["path"]
+        if not self.keys:
+            self.hosts.check(headers)
         if path in OPEN:
             return
         if self.keys and path not in self.signed:

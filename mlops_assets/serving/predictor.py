@@ -1,7 +1,8 @@
 """The champion in memory, and the predictor, which swaps it when the registry's alias moves.
 
-A thread of its own asks the registry, loads and checks. Answers go on from the model at hand meanwhile, and whatever
-goes wrong there leaves it at hand.
+A thread of its own asks the registry, loads and checks: first in a process of its own, so that a file made to end the
+process that reads it ends that one. Answers go on from the model at hand meanwhile, and whatever goes wrong there
+leaves it at hand.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import orjson
 
 from mlops_assets.errors import MlopsError, ModelError, TrackingError
 from mlops_assets.resources.mlflow.models import Origin, find_origin
+from mlops_assets.resources.mlflow.rehearsal import Rehearsals
 from mlops_assets.serving.errors import ApiError
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class Predictor:
 
     def __init__(self, registry: Registry, poll_seconds: float, metrics: Metrics, redact: Callable[[str], str]) -> None:
         self._registry = registry
+        self._rehearsals = registry.rehearse = Rehearsals(registry.verify_keys)  # whoever loads a model here
         self._redact = redact  # for the log
         self._poll_seconds = poll_seconds
         self._metrics = metrics
@@ -130,6 +133,7 @@ class Predictor:
         """No look follows; one that is under way is not waited for."""
         self._stopping.set()
         self._hinted.set()
+        self._rehearsals.stop()
 
     def hint(self) -> None:
         """Look now: someone says that the alias has moved."""

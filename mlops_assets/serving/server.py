@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import signal
 import socket
@@ -16,6 +15,8 @@ from mlops_assets.instance import open_instance
 from mlops_assets.logs import configure as configure_log
 from mlops_assets.project import Project
 from mlops_assets.serving.app import OpenDashboards, build_app
+from mlops_assets.serving.connections import Limits
+from mlops_assets.serving.hosts import is_loopback
 from mlops_assets.serving.metrics import PipelineMetrics
 
 log = logging.getLogger(__name__)
@@ -56,10 +57,12 @@ def serve(project: Project, host: str, port: int, open_dashboards: OpenDashboard
 
 def configure(app: FastAPI) -> uvicorn.Config:
     """How uvicorn serves the application."""
+    settings = app.state.project.settings
+    limits = Limits(settings.serve_timeout, settings.serve_connections)
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=limits.protocol(),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -79,13 +82,3 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         raise SettingsError(f"{host}, port {port}, cannot be served on: {reason} (MLOPS_SERVE_HOST, _PORT)") from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from mlops_assets.core.columns import Columns, from_frame, from_lists
 from mlops_assets.core.model.answers import FLAGS
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.serving.errors import ApiError
-from mlops_assets.serving.json_rows import JSON, parse_lists, too_many_rows
+from mlops_assets.serving.json_rows import JSON, parse_lists
+from mlops_assets.serving.unpacking import Claims, check_parquet, check_stream, refuse_long_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +25,8 @@ STREAM = "application/vnd.apache.arrow.stream"
 FILE = "application/vnd.apache.arrow.file"
 PARQUET = "application/vnd.apache.parquet"
 FORMATS = (JSON, STREAM, FILE, PARQUET)
-_MOST_UNPACKED = 16  # times the largest body; compressed parquet may claim any size
+_MARK = b"ARROW1\0\0"
+_MOST_PARTS = 10_000  # row groups and columns of a Parquet file
 
 
 def answer_format(accept: str, sent: str) -> str:
@@ -50,47 +52,66 @@ def _weighted(part: str) -> tuple[str, float]:
         return name, 1.0
 
 
-def read_columns(body: bytes, sent: str, spec: DatasetSpec, most_rows: int, most_bytes: int) -> Columns:
+def read_columns(body: bytes, sent: str, spec: DatasetSpec, most_rows: int) -> Columns:
     """Checked columns of a body; raises ApiError and InputError."""
     if sent == JSON:
         return from_lists(parse_lists(body, most_rows), spec)
     import pyarrow as pa
 
     try:
-        table = _READ[sent](body, most_bytes)
+        table = _READ[sent](body, spec.inputs(), Claims.of(body, most_rows))
         table.validate(full=True)  # offsets that point nowhere would be followed
-        if table.num_rows > most_rows:
-            raise too_many_rows(table.num_rows, most_rows)
-        names = [name for name in spec.inputs() if name in table.column_names]
-        frame = table.select(names).to_pandas()
+        refuse_long_texts(table)
+        frame = table.to_pandas()
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         name = sent.rpartition(".")[2]
         raise ApiError(400, f"invalid_{name}", f"the body cannot be read as {sent}: {error!s:.200}") from None
     return from_frame(frame, spec)
 
 
-def _read_stream(body: bytes, most_bytes: int) -> pa.Table:
+def _read_stream(body: bytes, inputs: Sequence[str], claims: Claims) -> pa.Table:
     import pyarrow as pa
 
-    return pa.ipc.open_stream(body).read_all()
+    return _read_arrow(pa.py_buffer(body), inputs, claims)
 
 
-def _read_file(body: bytes, most_bytes: int) -> pa.Table:
+def _read_file(body: bytes, inputs: Sequence[str], claims: Claims) -> pa.Table:
+    """A file is a stream between two marks; what its footer says, which may name a part many times, is not asked."""
     import pyarrow as pa
 
-    return pa.ipc.open_file(body).read_all()
+    if not (body.startswith(_MARK) and body.endswith(_MARK.rstrip(b"\0"))):
+        raise ValueError("it does not begin and end as a file of Arrow does")
+    return _read_arrow(pa.py_buffer(body).slice(len(_MARK)), inputs, claims)
 
 
-def _read_parquet(body: bytes, most_bytes: int) -> pa.Table:
+def _read_arrow(body: pa.Buffer, inputs: Sequence[str], claims: Claims) -> pa.Table:
+    import pyarrow as pa
+
+    check_stream(body, claims)
+    schema = pa.ipc.open_stream(body).schema
+    places = [place for place, name in enumerate(schema.names) if name in inputs]
+    claims.add_columns([schema.types[place] for place in places])
+    if not places:
+        return pa.table({})
+    options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
+    return pa.ipc.open_stream(body, options=options).read_all()
+
+
+def _read_parquet(body: bytes, inputs: Sequence[str], claims: Claims) -> pa.Table:
+    """Texts stay codes of a dictionary, as they mostly are: a long one may stand in many rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(pa.BufferReader(body))
-    metadata = file.metadata
-    unpacked = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    if unpacked > _MOST_UNPACKED * most_bytes:
-        raise ApiError(413, "too_large", f"unpacked, the table has {unpacked / 1e6:.0f} MB: send fewer rows at once")
-    return file.read(use_threads=False)
+    limits = {"thrift_container_size_limit": _MOST_PARTS}
+    schema = pq.ParquetFile(pa.BufferReader(body), **limits).schema
+    columns = [schema.column(place) for place in range(len(schema))]
+    places = [place for place, column in enumerate(columns) if column.path in inputs]
+    if any(columns[place].max_repetition_level for place in places):
+        raise ValueError("an input is a list in it")
+    texts = [columns[place].path for place in places if columns[place].physical_type == "BYTE_ARRAY"]
+    with pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts, **limits) as file:
+        check_parquet(file, memoryview(body), places, claims)
+        return file.read(columns=[columns[place].path for place in places], use_threads=False)
 
 
 _READ = {STREAM: _read_stream, FILE: _read_file, PARQUET: _read_parquet}

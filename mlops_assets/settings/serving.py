@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from mlops_assets.settings.fields import Group, Secrets
+from mlops_assets.settings.fields import Group, Names, Secrets
 
 
 class ServingSettings(Group):
@@ -29,6 +29,11 @@ class ServingSettings(Group):
         "without any, predictions are served to this machine only.",
     )
     api_key_file: Path | None = Field(None, description="File of further keys, one a line; # starts a comment.")
+    serve_hosts: Names = Field(
+        (),
+        description="Further names that browsers may call a server without an API key by, separated by commas; its own "
+        "are those of this machine and of MLOPS_SERVE_URL.",
+    )
     webhook_secret: SecretStr | None = Field(None, description="Secret that MLflow signs its webhooks with.")
     serve_rate: float = Field(
         0,
@@ -40,6 +45,17 @@ class ServingSettings(Group):
     serve_batch_rows: int = Field(1_000_000, ge=1, description="Rows that `POST /predict/batch` takes at once.")
     serve_timeout: float = Field(
         30, gt=0, description="Seconds for a request to arrive, for its answer to begin, and for it to be taken."
+    )
+    serve_connections: int = Field(
+        800, ge=10, description="Connections at once; beyond, the one that has been idle longest is closed."
+    )
+    verify_key: Names = Field(
+        (),
+        description="Public keys, separated by commas: no model is loaded that none of them has signed.",
+    )
+    signing_key: SecretStr | None = Field(
+        None,
+        description="Private key that models are signed with when they are logged (`mlops-assets new-signing-key`).",
     )
     model_poll_seconds: float = Field(15, gt=0, description="Seconds between looks at who is champion.")
     dashboards: Path | None = Field(

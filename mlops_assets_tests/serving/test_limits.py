@@ -93,7 +93,7 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(serve):
     served = serve(MLOPS_SERVE_TIMEOUT="0.2")
     host, port = served.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as line:
-        head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+        head = "POST /predict HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
         line.sendall(head.encode() + b'{"zone"')
         answer = b"".join(iter(lambda: line.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 408")

@@ -8,7 +8,9 @@ from hashlib import sha256
 
 import pytest
 
+from mlops_assets.core.model.files import new_pair
 from mlops_assets.resources.mlflow.registry import CHAMPION
+from mlops_assets_tests.resources.mlflow.test_rehearsal import killer
 from mlops_assets_tests.servers import Line, mlflow_server
 from mlops_assets_tests.serving.served import another, promote, serving
 
@@ -173,3 +175,26 @@ def test_a_registry_that_is_down_changes_nothing_but_what_health_tells(copy, reg
         served.predictor.check_registry()
         assert health(served)["last_reload_error"] is None
         assert version_of(served) != first
+
+
+def test_a_champion_that_ends_the_process_that_loads_it_is_refused_and_the_last_one_answers(served, tmp_path):
+    first = served.champion.number
+    bad = register(served, killer(tmp_path / "killer"))
+    promote(served, bad)
+    served.predictor.check_registry()
+    assert version_of(served) == first
+    assert health(served)["last_reload_error"] == f"version {bad} is champion, but failed its check at loading"
+
+
+def test_a_server_that_starts_with_such_a_champion_goes_on_without_one(copy, tmp_path):
+    with serving(copy) as served:
+        bad = register(served, killer(tmp_path / "killer"))
+        promote(served, bad)
+    with serving(copy) as served:
+        assert served.error("POST", "/predict", json=ROW)["status"] == 503
+        assert health(served)["last_reload_error"] == f"version {bad} is champion, but failed its check at loading"
+
+
+def test_with_a_verify_key_no_unsigned_champion_answers(copy):
+    with serving(copy, MLOPS_VERIFY_KEY=new_pair()[1]) as served:
+        assert served.error("POST", "/predict", json=ROW)["status"] == 503

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mlops_assets.serving.server import is_loopback
+from mlops_assets.serving.hosts import is_loopback
 from mlops_assets_tests.homes import MAIN, ROOT
 from mlops_assets_tests.serving.served import wait_until
 
@@ -53,7 +53,8 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_writes_its_log(copy, numb
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as flight:
             body = b'{"zone": 3, "size": 42.5}'
-            head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+            head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\n{kind}"
             flight.sendall(f"{head}\r\n\r\n".encode() + body[:10])
             assert httpx.post(f"{url}/predict", json=ROW).status_code == 200  # by now the first has been taken up too
             server.send_signal(number)

@@ -14,7 +14,8 @@ class Caller:
     def __init__(self, url, row):
         self.host, self.port = url.removeprefix("http://").split(":")
         body = orjson.dumps(row)
-        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+        head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n"
         self.request = f"{head}\r\n".encode() + body
         self.row = row
         self.answers = []
