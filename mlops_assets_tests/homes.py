@@ -118,7 +118,7 @@ def copy_dataset(home: Home, name: str, **changes) -> None:
 def copy_home(home: Home, folder: Path) -> Home:
     """A copy of a home in a new folder; what MLflow keeps in it by its whole path leads to the copy too.
 
-    The home may be in use: its databases are copied as they stand. In the copy all is made anew: its source has moved.
+    The home may be in use: its databases are copied as they stand. The source stays where it is, so nothing is stale.
     """
     shutil.copytree(home.folder, folder, ignore=shutil.ignore_patterns("*.db", "*.db-*"))
     for database in home.folder.rglob("*.db"):
@@ -129,7 +129,7 @@ def copy_home(home: Home, folder: Path) -> Home:
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection, connection:
         for table, column in _text_columns(connection):
             connection.execute(f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?)', (old, new))
-    for path in [*folder.glob("*.yaml"), *folder.rglob("MLmodel")]:
+    for path in folder.rglob("MLmodel"):
         path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     return Home(folder, **{name: value.replace(old, new) for name, value in home.env.items()})
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlops_assets_tests.browser import CHROMIUM, open_page, open_uis
+from mlops_assets_tests.browser import CHROMIUM, open_browser, open_uis
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
@@ -23,8 +23,21 @@ def uis(new_shop):
 
 
 @pytest.fixture(scope="module")
-def page(uis):
-    with open_page() as page:
+def browser():
+    """The one browser of these tests: Playwright has no second one beside it."""
+    with open_browser() as browser:
+        yield browser
+
+
+def new_page(browser, width, height):
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(60_000)
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(uis, browser):
+    with new_page(browser, 1500, 950) as page:
         yield page
 
 
@@ -41,8 +54,8 @@ def metadata(page, key):
     return page.get_by_role("row").filter(has=page.get_by_text(key, exact=True)).last.inner_text()
 
 
-def test_the_graph_shows_every_asset_as_made_and_its_checks_as_passed(uis):
-    with open_page(3400, 1000) as page:  # wide enough for the graph to show details
+def test_the_graph_shows_every_asset_as_made_and_its_checks_as_passed(uis, browser):
+    with new_page(browser, 3400, 1000) as page:  # wide enough for the graph to show details
         page.goto(f"{uis.dagster}/asset-groups?expanded={','.join(f'global@global:{group}' for group in GROUPS)}")
         for asset in ASSETS:
             node = page.locator("foreignObject").filter(has_text=re.compile(f"^{asset}Latest event"))

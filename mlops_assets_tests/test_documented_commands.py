@@ -29,9 +29,9 @@ def definitions():
 
 
 @pytest.fixture(scope="module")
-def shop(made_shop):
+def shop(copy_shop):
     """A home of their own in which everything was made: some of them make it again."""
-    return made_shop()
+    return copy_shop()
 
 
 def commands_of(program):

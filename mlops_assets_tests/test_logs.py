@@ -74,9 +74,9 @@ def lines_of_a_run(home, partition, **settings):
 
 
 @pytest.fixture(scope="module")
-def shop(made_shop):
+def shop(copy_shop):
     """A home of their own in which everything was made: these tests make some of it again."""
-    return made_shop()
+    return copy_shop()
 
 
 def test_a_run_prints_json_with_its_id_asset_and_partition(shop):

@@ -80,3 +80,10 @@ def workshop(new_shop, shared) -> Iterator[Workshop]:
             "workshop", lambda: state_of_home(workshop.home.folder) | state_of_instance(workshop.instance)
         )
         yield workshop
+
+
+@pytest.fixture
+def own_workshop(own_shop) -> Iterator[Workshop]:
+    """A copy of the shop after a run as a workshop of this test's own, with one model type."""
+    with own_shop.instance() as instance:
+        yield Workshop(own_shop, instance)

@@ -113,10 +113,10 @@ def test_slices_are_on_the_record(new_workshop):
     assert record.value("judged_by") in ("5 groups of zone",) or record.value("judged_by").endswith(" days")
 
 
-@pytest.fixture(scope="module")
-def lab(new_workshop):
+@pytest.fixture
+def lab(own_workshop):
     """A workshop with a champion of type Ridge."""
-    return new_workshop().make_up_to("champion_model")
+    return own_workshop
 
 
 def test_the_verdict_says_how_many_days_there_were_and_what_they_could_have_shown(lab):

@@ -21,11 +21,16 @@ def answer(home):
     return home.command(*WORDS)
 
 
-def test_policies_are_walked_over_the_months_and_told_in_a_table(home, answer):
+@pytest.fixture(scope="module")
+def record(home, answer):
+    """Of the first backtest."""
     assert answer.code == 0, answer
+    return home.record("backtest_report")
+
+
+def test_policies_are_walked_over_the_months_and_told_in_a_table(answer, record):
     assert "Backtest of Ridge, 2024-03 to 2024-05 (RMSE in euros)" in answer.out
     assert "6 of 6: window-3, 2024-05: RMSE" in answer.out
-    record = home.record("backtest_report")
     assert record.value("best_policy") in ("never", "window-3")
     rows = record.value("backtest_rows")
     assert [row["month"] for row in rows if row["policy"] == "never"] == ["2024-03", "2024-04", "2024-05"]
@@ -33,24 +38,24 @@ def test_policies_are_walked_over_the_months_and_told_in_a_table(home, answer):
     assert "data:image/png" in record.value("backtest_plot")
 
 
-def test_the_result_is_kept_as_a_table_too(home, answer):
-    record = home.record("backtest_report")
+def test_the_result_is_kept_as_a_table_too(home, record):
     kept = home.project().storage.read_table(record.path).to_pylist()
     assert kept == record.value("backtest_rows")
 
 
-def test_only_months_were_made_for_it(home, answer):
+def test_only_months_were_made_for_it(home, record):
     assert home.records("clean_data").keys() == {f"2024-0{number}" for number in range(1, 6)}
     assert home.record("training_set") is None and home.record("champion_model") is None
 
 
-def test_a_second_time_nothing_is_computed(home, answer):
+def test_a_second_time_nothing_is_computed(home, record):
+    assert home.command(*WORDS).code == 0
     again = home.command(*WORDS)
     assert again.code == 0
     assert "Nothing has changed since the last backtest" in again.out
 
 
-def test_another_policy_uses_what_is_written_down(home, answer):
+def test_another_policy_uses_what_is_written_down(home, record):
     journal = next((home.project().home / "backtests").rglob("journal.jsonl"))
     before = journal.read_text()
     assert home.command(*WORDS, "--policy", "window-12").code == 0
@@ -58,7 +63,7 @@ def test_another_policy_uses_what_is_written_down(home, answer):
     assert len(home.record("backtest_report").value("backtest_rows")) == 9
 
 
-def test_a_month_that_changed_is_walked_over_anew(home, answer):
+def test_a_month_that_changed_is_walked_over_anew(home, record):
     write_month(home.folder / "sales", "2024-04", rows=250)
     assert home.command(*WORDS).code == 0
     record = home.record("backtest_report")
