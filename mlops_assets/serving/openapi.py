@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.features.signature import Input
 
 
-_TYPES = {
+_TYPES: dict[str, dict[str, Any]] = {
     "number": {"type": "number"},
     "integer": {"type": "integer"},
     "text": {"type": "string", "maxLength": MOST_CHARACTERS},
