@@ -12,7 +12,8 @@ WORKDIR /build
 COPY constraints.txt pyproject.toml ./
 COPY scripts/cpu-overrides.txt scripts/
 RUN --mount=type=cache,target=/root/.cache \
-    pip install --quiet --root-user-action ignore --constraint constraints.txt uv \
+    sed -n '/^uv==/,/[^\\]$/p' constraints.txt >/tmp/uv.txt \
+    && pip install --quiet --root-user-action ignore --require-hashes --requirement /tmp/uv.txt \
     && uv venv --quiet --python "$(command -v python)" /opt/mlops \
     && set -- --requirement pyproject.toml --constraint constraints.txt --compile-bytecode \
     && for extra in $(echo "$EXTRAS" | tr ',' ' '); do set -- "$@" --extra "$extra"; done \

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED := $(shell date +%s)
 
-.PHONY: help run test test-core test-random test-all dev serve bench lint browser clean
+.PHONY: help run test test-core test-random test-all dev serve bench lint browser sbom clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,10 @@ lint: $(VENV)/.test ## Check style and types
 
 browser: $(VENV)/.test ## Add what browser tests need (Chromium itself comes from the system)
 	sh scripts/install.sh test,browser
+
+sbom: $(VENV)/.core ## List all installed packages with versions and licences, as CycloneDX, in var/sbom.cdx.json
+	mkdir -p var
+	$(BIN)/python scripts/sbom.py >var/sbom.cdx.json
 
 clean: ## Remove the environment and everything that was made
 	rm -rf $(VENV) var

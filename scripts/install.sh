@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the project with the pinned set into .venv: install.sh EXTRAS [PYTHON]
+# Install the project with the pinned set into .venv, each package checked by its digest: install.sh EXTRAS [PYTHON]
 # Without a GPU the CPU build of XGBoost is taken: the same version and code, half a gigabyte less.
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,7 +11,13 @@ python=${2:-python3}
     exit 1
 }
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+if ! [ -x .venv/bin/uv ]; then
+    # pip takes digests of what it is asked for, and none from constraints.
+    asked=$(mktemp)
+    sed -n '/^uv==/,/[^\\]$/p' constraints.txt >"$asked"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$asked"
+    rm "$asked"
+fi
 
 set -- --editable ".${extras:+[$extras]}" --constraint constraints.txt --compile-bytecode --python .venv/bin/python
 if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1; then
