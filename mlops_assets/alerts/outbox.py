@@ -150,8 +150,12 @@ class Outbox:
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:
-    """Rows to send now: those that wait, and those whose sender died or never heard an answer."""
-    return _C.state.in_([WAITING, SENDING]) & (_C.next_try <= now)
+    """Rows to send now: those that wait, and those whose sender died or never heard an answer.
+
+    A time that no wait of now could have given says that the clock has been set back since.
+    """
+    come = (_C.next_try <= now) | (_C.next_try > now + LONGEST_WAIT)
+    return _C.state.in_([WAITING, SENDING]) & come
 
 
 def _held(mail: QueuedMail) -> sa.ColumnElement[bool]:

@@ -145,7 +145,8 @@ class Collector:
 
     def _settled(self, records: Iterable[dg.EventLogRecord]) -> Iterator[dg.EventLogRecord]:
         for record in records:
-            if record.timestamp > (self._now - SETTLED).timestamp():
+            # One of later than now is old: the clock has been set back since, and nothing must wait for it.
+            if (self._now - SETTLED).timestamp() < record.timestamp <= (self._now + SETTLED).timestamp():
                 return
             yield record
 

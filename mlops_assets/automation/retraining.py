@@ -10,26 +10,32 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
 from mlops_assets.assets.plan import Plan, Task
+from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
 from mlops_assets.resources.dagster_client import is_stopped, last_heartbeat
 
 if TYPE_CHECKING:
     from mlops_assets.compat import AssetJob
 
+# A plan on what the source has, where that is known, or that will ask the source.
+OpenPlan: TypeAlias = Callable[[Mapping[str, str] | None], Plan]
 RETRAIN = "retrain"
 SENSOR = "retraining"
 STARTED_BY = "mlops/started_by"
 RETRAINING = "mlops/retraining"  # on every run of a retraining: the run id of the job `retrain` that it belongs to
 TASK = "mlops/task"
 FINISHED = "mlops/finished"
+# What is tried again, after some time, where a retraining gave it up and went on without: else a month would be lost.
+HOLD_MONTHS = ("clean_data", "training_set")
 ATTEMPTS = 3  # of a task in one retraining: a crash or two may pass, a fault stays
 POLL_SECONDS = 3
 TELL_SECONDS = 60  # between two looks at whether anybody launches parts, each told in the log
+SOURCE_SECONDS = 300  # for which the source may be away when a retraining has to ask it
 STOPPED_SECONDS = 300  # for which the sensor may be off
 SILENT_SECONDS = 1_800  # for which nothing may be heard of the daemon's sensors: they take turns, and may be slow
 # dagster.yaml lets one run with this tag be at work, so that two starts in the same moment cannot both pass.
@@ -93,12 +99,20 @@ def outlook_of(instance: dg.DagsterInstance, plan: Plan, retraining: str, asked_
     for run in instance.get_runs(dg.RunsFilter(tags={RETRAINING: retraining})):
         if TASK in run.tags:
             runs[run.tags[TASK]].append(run)
+    for run in at_work(instance):
+        if run.tags.get(RETRAINING) != retraining:  # left by one that was canceled, or outside any: it is waited for
+            runs[run.tags[TASK]].append(run)
     renewed = {
         name
         for name, entry in plan.graph.entries.items()
         if entry.made_in_every_retraining and _made_at(instance, name) >= asked_at.timestamp()
     }
     return _outlook(plan, runs, renewed)
+
+
+def at_work(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """The runs that make a task and have not ended, whatever launched them."""
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=ACTIVE)) if TASK in run.tags]
 
 
 def _made_at(instance: dg.DagsterInstance, asset: str) -> float:
@@ -140,14 +154,14 @@ def _outlook(plan: Plan, runs: Mapping[str, list[dg.DagsterRun]], renewed: Colle
 class _Launching:
     """Whether parts are still launched, as one waiting run sees it: by its own clock, which stands still in sleep."""
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
+    def __init__(self, instance: dg.DagsterInstance, clock: Callable[[], float] = time.monotonic) -> None:
+        self._instance, self._clock = instance, clock
         self._heartbeat: float | None = None
-        self._heard_at = self._on_at = time.monotonic()
+        self._heard_at = self._on_at = clock()
 
     def check(self) -> str | None:
         """What is amiss, where something is; raises dagster.Failure once that has lasted too long."""
-        now, heartbeat = time.monotonic(), last_heartbeat(self._instance, "SENSOR")
+        now, heartbeat = self._clock(), last_heartbeat(self._instance, "SENSOR")
         if heartbeat != self._heartbeat:
             self._heartbeat, self._heard_at = heartbeat, now
         if is_stopped(self._instance, SENSOR):
@@ -163,23 +177,58 @@ class _Launching:
         return f"nothing was heard of Dagster's daemon for {silence / 60:.0f} min" if silence >= TELL_SECONDS else None
 
 
-def wait_for_parts(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None]) -> dict[str, list[str]]:
-    """Wait until the sensor says that nothing is left: the tasks that were given up, and those that they blocked.
+class Wait:
+    """What the run of a retraining does until the sensor says that nothing is left, a look at a time."""
 
-    `tell` hears once a minute what is waited for. Raises dagster.Failure where nobody launches parts any more.
-    """
-    launching, told_at = _Launching(instance), time.monotonic()
-    while True:
-        run = instance.get_run_by_id(run_id)
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        run_id: str,
+        tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`tell` hears once a minute what is waited for."""
+        self._instance, self._run_id, self._tell, self._clock = instance, run_id, tell, clock
+        self._launching, self._told_at = _Launching(instance, clock), clock()
+
+    def look(self) -> dict[str, list[str]] | None:
+        """The tasks that were given up, and those that they blocked; None where parts are still to be made.
+
+        Raises dagster.Failure where nobody launches parts any more.
+        """
+        run = self._instance.get_run_by_id(self._run_id)
         if run is None:
             raise dg.Failure("the retraining's own run was deleted", allow_retries=False)
         if FINISHED in run.tags:
             return json.loads(run.tags[FINISHED])
-        if time.monotonic() - told_at >= TELL_SECONDS:
-            amiss = launching.check()
-            tell(_waiting_for(instance, retraining_id(run)) + (f"; {amiss}" if amiss else ""))
-            told_at = time.monotonic()
+        if self._clock() - self._told_at >= TELL_SECONDS:
+            amiss = self._launching.check()
+            self._tell(_waiting_for(self._instance, retraining_id(run)) + (f"; {amiss}" if amiss else ""))
+            self._told_at = self._clock()
+        return None
+
+
+def wait_for_parts(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None]) -> dict[str, list[str]]:
+    """Wait until the sensor says that nothing is left: the tasks that were given up, and those that they blocked."""
+    wait = Wait(instance, run_id, tell)
+    while (left := wait.look()) is None:
         time.sleep(POLL_SECONDS)
+    return left
+
+
+def months_lost(run: dg.DagsterRun) -> list[str]:
+    """Tasks that hold months, and that a retraining has given up."""
+    given_up = json.loads(run.tags.get(FINISHED, "{}")).get("given_up", [])
+    return [name for name in given_up if name.partition("[")[0] in HOLD_MONTHS]
+
+
+def why_undecided(left: Mapping[str, list[str]]) -> str | None:
+    """The reason for which a retraining has failed; None where it came to a decision on the champion."""
+    if "champion_model" not in left["given_up"] + left["blocked"]:
+        return None
+    if left.get("because"):
+        return "; ".join(left["because"])
+    return "the champion could not be decided; it stays as it was"
 
 
 def _waiting_for(instance: dg.DagsterInstance, retraining: str) -> str:
@@ -202,8 +251,8 @@ def build_retrain_job() -> dg.JobDefinition:
         for name in left["given_up"]:
             context.log.error(f"{name} could not be made")
         context.add_output_metadata({key: ", ".join(names) or "none" for key, names in left.items()})
-        if "champion_model" in left["given_up"] + left["blocked"]:
-            raise dg.Failure("the champion could not be decided; it stays as it was", allow_retries=False)
+        if reason := why_undecided(left):
+            raise dg.Failure(reason, allow_retries=False)
 
     @dg.job(
         name=RETRAIN,
@@ -216,9 +265,83 @@ def build_retrain_job() -> dg.JobDefinition:
     return retrain
 
 
+class AskedSource:
+    """What the source has said, as one process knows it: it is asked once for each retraining, not at every look."""
+
+    def __init__(self) -> None:
+        self._retraining: str | None = None
+        self._versions: Mapping[str, str] = {}
+        self._away_since: datetime | None = None
+
+    def versions(self, retraining: str, open_plan: OpenPlan) -> Mapping[str, str]:
+        """By partition; raises MlopsError where the source cannot be asked."""
+        if self._retraining != retraining:
+            self._versions = open_plan(None).source_versions()
+            self._retraining, self._away_since = retraining, None
+        return self._versions
+
+    def is_given_up(self, now: datetime) -> bool:
+        """Whether it has not answered for so long that no answer is expected any more."""
+        self._away_since = self._away_since or now
+        waited = (now - self._away_since).total_seconds()
+        return not 0 <= waited < SOURCE_SECONDS  # a time that is yet to come: the clock was set back
+
+
+def next_move(
+    instance: dg.DagsterInstance,
+    open_plan: OpenPlan,
+    source: AskedSource,
+    now: datetime | None = None,
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Which parts of the retraining at work to launch now; says in a tag of its run when nothing is left.
+
+    Where the source cannot be asked for minutes, that is what the retraining ends with.
+    """
+    started = instance.get_runs(dg.RunsFilter(job_name=RETRAIN, statuses=[dg.DagsterRunStatus.STARTED]), limit=1)
+    if not started or started[0].tags.get(STARTED_BY) == "cli" or FINISHED in started[0].tags:
+        return dg.SkipReason("no retraining is at work")
+    run = started[0]
+    root = retraining_id(run)
+    try:
+        versions = source.versions(root, open_plan)
+    except MlopsError as error:
+        reason = f"the source cannot be asked: {error}"
+        parts = [part for part in at_work(instance) if part.tags.get(RETRAINING) == root]
+        if source.is_given_up(now or datetime.now(UTC)) and not parts:
+            left = {"given_up": ["raw_data"], "blocked": ["champion_model"], "because": [reason]}
+            instance.add_run_tags(run.run_id, {FINISHED: json.dumps(left)})
+        return dg.SkipReason(reason)
+    record = instance.get_run_record_by_id(root)
+    if record is None:
+        return dg.SkipReason("the first run of the retraining was deleted")
+    plan = open_plan(versions)
+    outlook = outlook_of(instance, plan, root, record.create_timestamp.replace(tzinfo=UTC))
+    if outlook.finished:
+        left = {"given_up": list(outlook.given_up), "blocked": list(outlook.blocked)}
+        instance.add_run_tags(run.run_id, {FINISHED: json.dumps(left)})
+        return dg.SkipReason("the retraining has nothing left to do")
+    if not outlook.steps:
+        return dg.SkipReason(f"waiting for {', '.join(outlook.running)}")
+    return [_request(plan, step, root, run.tags.get(STARTED_BY, "manual")) for step in outlook.steps]
+
+
+def _request(plan: Plan, step: Step, root: str, starter: str) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{root}/{step.task.name}/{step.attempt}",
+        job_name=plan.graph.entries[step.task.asset].job,
+        partition_key=step.task.partition,
+        tags={
+            RETRAINING: root,
+            TASK: step.task.name,
+            STARTED_BY: "retry" if step.attempt else starter,
+            "dagster/max_retries": "0",  # the sensor tries again; Dagster's own retry would be a second one
+        },
+    )
+
+
 def build_retraining_sensor(project: Project, jobs: "Sequence[AssetJob]") -> dg.SensorDefinition:
     """Launches the parts of the retraining that is at work."""
-    asked: dict[str, Mapping[str, str]] = {}  # the source is asked once for each retraining, not at every tick
+    source = AskedSource()
 
     @dg.sensor(
         name=SENSOR,
@@ -228,41 +351,6 @@ def build_retraining_sensor(project: Project, jobs: "Sequence[AssetJob]") -> dg.
         description="Launches the parts of a retraining as soon as what they need is there. Needed by `retrain`.",
     )
     def retraining(context: dg.SensorEvaluationContext):
-        at_work = context.instance.get_runs(
-            dg.RunsFilter(job_name=RETRAIN, statuses=[dg.DagsterRunStatus.STARTED]), limit=1
-        )
-        if not at_work or at_work[0].tags.get(STARTED_BY) == "cli" or FINISHED in at_work[0].tags:
-            return dg.SkipReason("no retraining is at work")
-        run = at_work[0]
-        root = retraining_id(run)
-        if root not in asked:
-            asked.clear()
-            asked[root] = Plan(context.instance, project).source_versions()
-        record = context.instance.get_run_record_by_id(root)
-        if record is None:
-            return dg.SkipReason("the first run of the retraining was deleted")
-        plan = Plan(context.instance, project, asked[root])
-        outlook = outlook_of(context.instance, plan, root, record.create_timestamp.replace(tzinfo=UTC))
-        if outlook.finished:
-            left = {"given_up": list(outlook.given_up), "blocked": list(outlook.blocked)}
-            context.instance.add_run_tags(run.run_id, {FINISHED: json.dumps(left)})
-            return dg.SkipReason("the retraining has nothing left to do")
-        if not outlook.steps:
-            return dg.SkipReason(f"waiting for {', '.join(outlook.running)}")
-        starter = run.tags.get(STARTED_BY, "manual")
-        return [
-            dg.RunRequest(
-                run_key=f"{root}/{step.task.name}/{step.attempt}",
-                job_name=plan.graph.entries[step.task.asset].job,
-                partition_key=step.task.partition,
-                tags={
-                    RETRAINING: root,
-                    TASK: step.task.name,
-                    STARTED_BY: "retry" if step.attempt else starter,
-                    "dagster/max_retries": "0",  # this sensor tries again; Dagster's own retry would be a second one
-                },
-            )
-            for step in outlook.steps
-        ]
+        return next_move(context.instance, lambda versions: Plan(context.instance, project, versions), source)
 
     return retraining

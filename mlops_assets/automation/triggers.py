@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,16 @@ from mlops_assets.assets import predictions
 from mlops_assets.assets.jobs import MEASURED, MONITOR, SCORE
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import latest, materialised
-from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY, why_not_now
+from mlops_assets.automation.retraining import (
+    FINISHED,
+    RETRAIN,
+    STARTED_BY,
+    TASK,
+    OpenPlan,
+    at_work,
+    months_lost,
+    why_not_now,
+)
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG, FreshnessState
 from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.project import Project
@@ -94,21 +103,28 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         description="Asks the source for new and changed months, and retrains with them.",
     )
     def new_data(context: dg.SensorEvaluationContext):
-        if reason := why_not_now(context.instance, project):
-            return dg.SkipReason(reason)
-        try:
-            tasks = Plan(context.instance, project).tasks("raw_data")
-        except MlopsError as error:
-            return dg.SkipReason(f"the source cannot be asked: {error}")
-        stale = {task.partition or "": task.reasons for task in tasks if task.stale}
-        if not stale:
-            return dg.SkipReason("nothing new: every month is ingested as the source has it")
-        # Nothing is remembered but the event log: a month stays new until it is ingested.
-        what = hashlib.sha256(json.dumps(stale, sort_keys=True).encode()).hexdigest()[:16]
-        tags = {STARTED_BY: "sensor", "mlops/months": ", ".join(stale)[:200]}
-        return request_for(context, project, f"data/{what}", tags)
+        return with_new_data(context.instance, project, lambda: Plan(context.instance, project))
 
     return new_data
+
+
+def with_new_data(
+    instance: dg.DagsterInstance, project: Project, open_plan: Callable[[], Plan], now: datetime | None = None
+) -> dg.RunRequest | dg.SkipReason:
+    """A retraining where the source has a month that is not ingested as it is there now."""
+    if reason := why_not_now(instance, project):
+        return dg.SkipReason(reason)
+    try:
+        tasks = open_plan().tasks("raw_data")
+    except MlopsError as error:
+        return dg.SkipReason(f"the source cannot be asked: {error}")
+    stale = {task.partition or "": task.reasons for task in tasks if task.stale}
+    if not stale:
+        return dg.SkipReason("nothing new: every month is ingested as the source has it")
+    # Nothing is remembered but the event log: a month stays new until it is ingested.
+    what = hashlib.sha256(json.dumps(stale, sort_keys=True).encode()).hexdigest()[:16]
+    tags = {STARTED_BY: "sensor", "mlops/months": ", ".join(stale)[:200]}
+    return request_for(instance, project, f"data/{what}", tags, now)
 
 
 def build_repeat_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
@@ -122,17 +138,25 @@ def build_repeat_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         description="Repeats a retraining that failed or was killed, each time after twice as long a wait.",
     )
     def unfinished(context: dg.SensorEvaluationContext):
-        if reason := why_not_now(context.instance, project):
-            return dg.SkipReason(reason)
-        newest = context.instance.get_runs(dg.RunsFilter(job_name=RETRAIN), limit=1)
-        if not newest or newest[0].status != dg.DagsterRunStatus.FAILURE:
-            return dg.SkipReason("the newest retraining did not fail")
-        if newest[0].tags.get(WILL_RETRY_TAG) == "true" and not newest[0].tags.get(AUTO_RETRY_RUN_ID_TAG):
-            return dg.SkipReason("Dagster itself is about to try it again")
-        first = newest[0].tags.get(CAUSE, f"failed/{newest[0].root_run_id or newest[0].run_id}")
-        return request_for(context, project, first, {STARTED_BY: "retry"})
+        return again_where_unfinished(context.instance, project)
 
     return unfinished
+
+
+def again_where_unfinished(
+    instance: dg.DagsterInstance, project: Project, now: datetime | None = None
+) -> dg.RunRequest | dg.SkipReason:
+    """A retraining where the newest one failed, and Dagster itself does not try it again, or went on without months."""
+    if reason := why_not_now(instance, project):
+        return dg.SkipReason(reason)
+    newest = instance.get_runs(dg.RunsFilter(job_name=RETRAIN), limit=1)
+    failed = bool(newest) and newest[0].status == dg.DagsterRunStatus.FAILURE
+    if not failed and not (newest and months_lost(newest[0])):
+        return dg.SkipReason("the newest retraining did not fail")
+    if newest[0].tags.get(WILL_RETRY_TAG) == "true" and not newest[0].tags.get(AUTO_RETRY_RUN_ID_TAG):
+        return dg.SkipReason("Dagster itself is about to try it again")
+    first = newest[0].tags.get(CAUSE, f"failed/{newest[0].root_run_id or newest[0].run_id}")
+    return request_for(instance, project, first, {STARTED_BY: "retry"}, now)
 
 
 def build_freshness_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
@@ -157,7 +181,9 @@ def build_freshness_sensor(project: Project, job: dg.JobDefinition) -> dg.Sensor
         if newest is None:
             return dg.SkipReason("there is no champion yet")
         # A lapse is known by the materialisation that grew too old.
-        return request_for(context, project, f"freshness/{newest.run_id}/{newest.timestamp}", {STARTED_BY: "freshness"})
+        return request_for(
+            context.instance, project, f"freshness/{newest.run_id}/{newest.timestamp}", {STARTED_BY: "freshness"}
+        )
 
     return stale_champion
 
@@ -193,41 +219,53 @@ def build_scoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.Senso
         description="Scores the newest month again when the champion has changed, by a rollback for example.",
     )
     def scoring(context: dg.SensorEvaluationContext):
-        if reason := why_not_now(context.instance, project):
-            return dg.SkipReason(reason)
-        # Months that are ingested, not those that the source has: this needs no answer from the source.
-        ingested = dict.fromkeys(materialised(context.instance, "raw_data"), "")
-        champion = latest(context.instance, "champion_model")
-        if not ingested or champion is None or not champion.value("champion_version"):
-            return dg.SkipReason("there is no champion yet")
-        newest = Plan(context.instance, project, ingested).tasks("predictions")[-1]
-        if not newest.stale:
-            return dg.SkipReason(f"{newest.partition} is scored by the champion")
-        version = champion.value("champion_version")
-        return dg.RunRequest(
-            run_key=f"{newest.partition}/{version}/{champion.made_at.timestamp()}",
-            partition_key=newest.partition,
-            tags={STARTED_BY: "sensor"},
-        )
+        return score_newest(context.instance, project, lambda versions: Plan(context.instance, project, versions))
 
     return scoring
 
 
+def score_newest(
+    instance: dg.DagsterInstance, project: Project, open_plan: OpenPlan, now: datetime | None = None
+) -> dg.RunRequest | dg.SkipReason:
+    """A run that scores the newest month that is ingested, where the champion of now has not."""
+    if reason := why_not_now(instance, project):
+        return dg.SkipReason(reason)
+    # Months that are ingested, not those that the source has: this needs no answer from the source.
+    ingested = dict.fromkeys(materialised(instance, "raw_data"), "")
+    champion = latest(instance, "champion_model")
+    if not ingested or champion is None or not champion.value("champion_version"):
+        return dg.SkipReason("there is no champion yet")
+    newest = open_plan(ingested).tasks("predictions")[-1]
+    if not newest.stale:
+        return dg.SkipReason(f"{newest.partition} is scored by the champion")
+    if any(run.tags[TASK] == newest.name for run in at_work(instance)):
+        return dg.SkipReason(f"{newest.partition} is being scored")
+    version = champion.value("champion_version")
+    cause = f"{newest.partition}/{version}/{champion.made_at.timestamp()}"
+    return request_for(instance, project, cause, {STARTED_BY: "sensor", TASK: newest.name}, now, newest.partition)
+
+
 def request_for(
-    context: dg.SensorEvaluationContext, project: Project, cause: str, tags: dict[str, str]
+    instance: dg.DagsterInstance,
+    project: Project,
+    cause: str,
+    tags: dict[str, str],
+    now: datetime | None = None,
+    partition: str | None = None,
 ) -> dg.RunRequest | dg.SkipReason:
     """A start for a cause; one that came to its end and did not remove its cause doubles the wait for the next."""
-    filters = dg.RunsFilter(job_name=RETRAIN, tags={CAUSE: cause})
-    tried = context.instance.get_run_records(filters)
+    tried = instance.get_run_records(dg.RunsFilter(tags={CAUSE: cause}))
     if tried:
-        ended = sum(FINISHED in record.dagster_run.tags for record in tried)
-        killed = len(tried) - ended  # what was cut off may well succeed the next time
-        wait = min(timedelta(seconds=project.settings.watch_seconds * (2**ended + killed)), timedelta(days=1))
-        due = tried[0].create_timestamp.replace(tzinfo=UTC) + wait
-        if datetime.now(UTC) < due:
+        runs = [record.dagster_run for record in tried]
+        # A retraining that was cut off may well succeed the next time.
+        killed = sum(run.job_name == RETRAIN and FINISHED not in run.tags for run in runs)
+        wait = timedelta(seconds=project.settings.watch_seconds * (2 ** min(len(tried) - killed, 20) + killed))
+        tried_at, now = tried[0].create_timestamp.replace(tzinfo=UTC), now or datetime.now(UTC)
+        due = tried_at + min(wait, timedelta(days=1))
+        if tried_at <= now < due:  # one of later than now says that the clock has been set back since
             when = f"{due:%Y-%m-%d %H:%M} UTC"
-            return dg.SkipReason(f"{len(tried)} retraining(s) did not help; the next try is at {when}")
-    return dg.RunRequest(run_key=f"{cause}/{len(tried)}", tags=tags | {CAUSE: cause})
+            return dg.SkipReason(f"{len(tried)} run(s) did not help; the next try is at {when}")
+    return dg.RunRequest(run_key=f"{cause}/{len(tried)}", partition_key=partition, tags=tags | {CAUSE: cause})
 
 
 def cron_of(setting: str, value: str) -> str:
@@ -304,6 +342,6 @@ def build_drift_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefi
         if reason := why_not_now(instance, project):
             return dg.SkipReason(reason)
         tags = {STARTED_BY: "sensor", "mlops/drift": what[:200]}
-        return request_for(context, project, f"drift/{month}/{report.content}", tags)
+        return request_for(instance, project, f"drift/{month}/{report.content}", tags)
 
     return drift
