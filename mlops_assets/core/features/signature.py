@@ -7,7 +7,7 @@ an arbitrary branch, linear models lose a level. So it is known which inputs wer
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,15 @@ def absent(values: Array) -> BoolArray:
     return ~np.isfinite(values) if values.dtype.kind == "f" else is_missing(values)
 
 
+def _is_complete(columns: Columns, names: Collection[str]) -> bool:
+    """Whether no value of some columns is missing; mostly none is, which is seen soonest for all numbers together."""
+    for kind in ("f", "M"):
+        values = [columns[name] for name in names if columns[name].dtype.kind == kind]
+        if values and not np.isfinite(np.array(values)).all():
+            return False
+    return not any(is_missing(columns[name]).any() for name in names if columns[name].dtype == object)
+
+
 Absences = tuple[tuple[str, ...], ...]
 
 
@@ -106,9 +115,9 @@ def missing(columns: Columns, absences: Absences) -> dict[str, BoolArray]:
     An input may be missing where training rows lacked it in the same company, or in less: with nothing missing beside
     it that this row has.
     """
-    lacking = {name: rows for name, values in columns.items() if (rows := absent(values)).any()}
-    if not lacking:
+    if _is_complete(columns, columns):
         return {}
+    lacking = {name: rows for name, values in columns.items() if (rows := absent(values)).any()}
     flags = {name: rows.copy() for name, rows in lacking.items()}
     for together in absences:
         if all(name in lacking for name in together):
@@ -125,11 +134,11 @@ def required(spec: DatasetSpec, inputs: Iterable[Input]) -> tuple[str, ...]:
     )
 
 
-def refuse_incomplete(columns: Columns, needed: Iterable[str], first: int = 0) -> None:
+def refuse_incomplete(columns: Columns, needed: Sequence[str], first: int = 0) -> None:
     """Raises InputError naming the first row that lacks a needed input, and all of them; `first` numbers the rows."""
-    lacking = {name: rows for name in needed if (rows := absent(columns[name])).any()}
-    if not lacking:
+    if _is_complete(columns, needed):
         return
+    lacking = {name: rows for name in needed if (rows := absent(columns[name])).any()}
     place = min(int(rows.argmax()) for rows in lacking.values())
     names = tuple(name for name, rows in lacking.items() if rows[place])
     without = "it" if len(names) == 1 else "them"

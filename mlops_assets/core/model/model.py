@@ -227,7 +227,7 @@ def load_model(folder: Path, verify_keys: Sequence[str] = ()) -> Model:
 
 def _read_3(folder: Path, about: dict[str, Any]) -> Model:
     absences = about["absences"]
-    return replace(_read_2(folder, about), absences=absences and tuple(map(tuple, absences)))
+    return replace(_read_2(folder, about), absences=None if absences is None else tuple(map(tuple, absences)))
 
 
 def _read_2(folder: Path, about: dict[str, Any]) -> Model:
