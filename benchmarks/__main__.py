@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measure all short ones, or the benchmarks named, and write docs/benchmarks.md."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from benchmarks import (
@@ -17,6 +18,7 @@ from benchmarks import (
     pipeline,
     preparation,
     serving,
+    simulate,
     throughput,
     tracking,
 )
@@ -33,6 +35,7 @@ BENCHMARKS = {
     "definitions": definitions.measure,
     "environment": environment.measure,
     "gate": gate.measure,
+    "simulate": simulate.measure,
     "tracking": tracking.measure,
     "throughput": throughput.measure,
     "drift": drift.measure,
@@ -45,6 +48,8 @@ LONG = ("big_data",)  # an hour; measured only when named
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["simulate"] and sys.argv[2:]:  # with options of its own, it only prints
+        sys.exit(simulate.main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; the short ones without")
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/data", help="folder of the taxi files")

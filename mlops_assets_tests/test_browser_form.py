@@ -123,7 +123,7 @@ def test_the_link_repeats_the_query(quiet_page, url):
 
 
 def test_two_models_answer_side_by_side(quiet_page, url, home):
-    champion = over_http(url, {})["model"]["version"]
+    champion = over_http(url, {"zone": 2, "size": 10})["model"]["version"]
     registry = home.project().registry
     other = next(made for made in registry.newest(10) if made.model_type != registry.version(champion).model_type)
     with quiet_page() as page:
@@ -147,6 +147,7 @@ def test_a_category_that_the_model_does_not_know_can_be_asked_for(quiet_page, ur
         page.goto(url)
         page.get_by_role("textbox", name="Zone").fill("77")
         page.get_by_role("option", name="77").click()
+        page.get_by_role("textbox", name="Size").fill("10")
         page.get_by_role("button", name="Predict").click()
         page.get_by_text("zone 77 was not among the training rows").wait_for()
 

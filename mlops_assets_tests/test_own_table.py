@@ -129,7 +129,7 @@ def test_the_pages_row_is_answered(ran, in_folder, home, weather, folder):
 def test_a_csv_of_rows_comes_back_with_predictions(ran, in_folder, home, weather, folder):
     ran("weather")
     lines = ["measured_at,station,dew_point,wind_direction,wind_speed,pressure"]
-    lines += ["2014-01-01T12:00,JFK,21.0,270,12.7,1021.5", "2014-01-01T13:00,an airport never seen,,,,"]
+    lines += ["2014-01-01T12:00,JFK,21.0,270,12.7,1021.5", "2014-01-01T13:00,an airport never seen,20.5,,9.0,"]
     (folder / "hours.csv").write_text("\n".join(lines))
     answer = home.command("predict", "hours.csv", "--output", "answer.csv", **weather)
     assert answer.code == 0, answer.err

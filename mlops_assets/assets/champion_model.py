@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NAME, CODE_VERSION = "champion_model", "3"
 JUDGED_ROWS, LOOK = "judged_rows", "look"  # which rows the gate has asked, and how often so far
-REFIT_MARGIN = 0.05  # a refit may be so much worse than its twin, in RMSE, on rows that both have learnt from
+REFIT_MARGIN = 0.25  # a refit may be so much worse than its twin, in RMSE, on rows that both have learnt from
 REFIT_ROWS = 50_000  # compared for that, at most
 # Tags of a champion's version: what the gate measured on rows that its candidate had not learnt from.
 PROMISED_RMSE, PROMISED_INTERVAL = "promised_rmse", "promised_interval"

@@ -1,4 +1,7 @@
-"""The command line: `mlops-assets`."""
+"""The command line: `mlops-assets`.
+
+In: words and settings. Out: what a terminal shows, and an exit code: 0, 1 where a part failed, 2 for one clear error.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ import typer
 
 from mlops_assets.errors import MlopsError
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="The command line: `mlops-assets`.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 class Launchable(StrEnum):

@@ -228,6 +228,6 @@ def test_a_letter_in_flight_does_not_expire(outbox):
 
 def test_an_outbox_that_cannot_be_used_is_told_in_one_line(tmp_path):
     (tmp_path / "mlops.db").write_text("this is no database, and long enough to be seen as none " * 20)
-    with pytest.raises(StorageError, match="the database mlops.db .* cannot be used: DatabaseError") as error:
+    with pytest.raises(StorageError, match="mlops.db is damaged: restore a backup") as error:
         Outbox(Database(f"sqlite:///{tmp_path / 'mlops.db'}")).counts()
     assert error.value.__suppress_context__

@@ -63,7 +63,7 @@ def test_retries_are_few_and_wait_longer_each_time():
 @pytest.fixture
 def make(tmp_path):
     """A function that makes the asset `note` of a recipe, which stores a text; tells what was computed."""
-    settings = SimpleNamespace(pages_url="http://127.0.0.1:8000")
+    settings = SimpleNamespace(pages_url="http://127.0.0.1:8000", tracking="", tracking_place="")
     project = SimpleNamespace(storage=Storage(tmp_path), settings=settings)
     computed = []
 

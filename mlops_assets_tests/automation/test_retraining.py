@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -16,6 +16,7 @@ from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation import retraining as automation
 from mlops_assets.automation.retraining import ATTEMPTS, FINISHED, RETRAIN, RETRAINING, TASK
+from mlops_assets.errors import SourceUnreachable
 from mlops_assets.project import open_project
 
 S = dg.DagsterRunStatus
@@ -94,6 +95,36 @@ def test_a_killed_run_is_tried_again_under_the_next_number(instance):
     ran(instance, "training_set", S.FAILURE)
     (step,) = look(instance, Tasks("training_set"), "r").steps
     assert (step.task.name, step.attempt) == ("training_set", 1)
+
+
+def test_a_part_that_a_canceled_retraining_left_is_waited_for_and_not_made_beside_it(instance):
+    tags = {RETRAINING: "another", TASK: "training_set"}
+    run = instance.add_run(dg.DagsterRun(job_name="part", status=S.STARTED, tags=tags))
+    assert look(instance, Tasks("training_set"), "r").running == ("training_set",)
+    instance.report_run_failed(run)
+    assert look(instance, Tasks("training_set"), "r").steps[0].attempt == 0
+
+
+def test_a_month_that_changes_while_it_is_read_is_left_to_the_next_retraining(instance):
+    ran(instance, "raw_data[2024-02]", S.SUCCESS)
+    done(instance)
+    assert steps(look(instance, Tasks("raw_data[2024-02]", "clean_data[2024-02]"), "r")) == ["clean_data[2024-02]"]
+
+
+def test_a_source_that_is_away_for_minutes_ends_the_retraining_and_is_its_reason(instance):
+    run = instance.add_run(dg.DagsterRun(job_name=RETRAIN, status=S.STARTED))
+    source, now = automation.AskedSource(), datetime.now(UTC)
+
+    def away(versions):
+        raise SourceUnreachable("the source does not answer")
+
+    def move(after):
+        automation.next_move(instance, away, source, now + timedelta(seconds=after))
+        return instance.get_run_by_id(run.run_id).tags.get(FINISHED)
+
+    assert [move(0), move(automation.SOURCE_SECONDS - 1)] == [None, None]
+    reason = automation.why_undecided(json.loads(move(automation.SOURCE_SECONDS)))
+    assert reason == "the source cannot be asked: the source does not answer"
 
 
 def test_runs_of_another_retraining_do_not_count(instance):

@@ -1,18 +1,23 @@
 """What starts a retraining, evaluated as the daemon does."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from mlops_assets.assets.jobs import build_jobs
+from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.registry import asset_graph
-from mlops_assets.automation.retraining import RETRAIN, STARTED_BY, build_retrain_job
+from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY, TASK, build_retrain_job
 from mlops_assets.automation.triggers import (
     build_first_run_sensor,
+    build_repeat_sensor,
     build_schedule,
     build_scoring_schedule,
     build_source_sensor,
+    score_newest,
+    with_new_data,
 )
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import DatasetSpec
@@ -150,3 +155,45 @@ def test_no_scoring_schedule_is_made_where_it_is_off(project):
 def report_champion(instance, version):
     metadata = {"recipe": Recipe({}).to_json(), "content": "c", "champion_version": version}
     instance.report_runless_asset_event(dg.AssetMaterialization("champion_model", metadata=metadata))
+
+
+def finished(given_up):
+    return {FINISHED: json.dumps({"given_up": given_up, "blocked": []})}
+
+
+def test_a_month_that_a_retraining_went_on_without_is_tried_again_though_it_did_not_fail(project, instance):
+    start(instance, dg.DagsterRunStatus.SUCCESS, **finished(["clean_data[2024-02]"]))
+    assert evaluate(build_repeat_sensor(project, JOB), instance).tags[STARTED_BY] == "retry"
+
+
+def test_a_model_type_that_was_given_up_stays_red(project, instance):
+    start(instance, dg.DagsterRunStatus.SUCCESS, **finished(["hyperparameters[Ridge]"]))
+    assert evaluate(build_repeat_sensor(project, JOB), instance).skip_message == "the newest retraining did not fail"
+
+
+def test_a_clock_that_was_set_back_holds_up_no_start(project, instance):
+    sensor = build_source_sensor(project, JOB)
+    start(instance, dg.DagsterRunStatus.FAILURE, **evaluate(sensor, instance).tags)
+    month_before = datetime.now(UTC) - timedelta(days=30)
+    request = with_new_data(instance, project, lambda: Plan(instance, project), month_before)
+    assert request.tags[STARTED_BY] == "sensor"
+
+
+def test_a_month_whose_scoring_failed_is_scored_again_later(project, instance):
+    for asset, partition in (("raw_data", "2024-02"), ("champion_model", None)):
+        metadata = {"recipe": Recipe({}).to_json(), "content": "c", "champion_version": 1}
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata))
+
+    def score(after=timedelta()):
+        now = datetime.now(UTC) + after
+        return score_newest(instance, project, lambda versions: Plan(instance, project, versions), now)
+
+    request = score()
+    assert request.tags[TASK] == "predictions[2024-02]"
+    run = instance.add_run(
+        dg.DagsterRun(job_name="predict_batch", status=dg.DagsterRunStatus.STARTED, tags=request.tags)
+    )
+    assert score().skip_message == "2024-02 is being scored"
+    instance.report_run_failed(run)
+    assert "the next try is at" in score().skip_message
+    assert score(after=timedelta(hours=1)).run_key != request.run_key

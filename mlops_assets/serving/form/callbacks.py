@@ -139,10 +139,10 @@ def add_callbacks(app: Dash, form: Form) -> None:
         State(FIELDS, "value"),
         prevent_initial_call=True,
     )
-    def follow(looks: int | None, shown: int | None, ids: list[FieldId], values: list[Any]):
+    def follow(looks: int | None, shown_number: int | None, ids: list[FieldId], values: list[Any]):
         """Another champion: its own fields, with what was filled in already."""
         champion = form.champion
-        if champion is None or champion.number == shown:
+        if champion is None or champion.number == shown_number:
             raise PreventUpdate
         signature = champion.model.signature
         filled = _filled_in(ids, values).values if ids else first_values(signature)
@@ -153,10 +153,10 @@ def add_callbacks(app: Dash, form: Form) -> None:
         return fields(signature, to_show(signature, filled, champion.model.spec)), champion.number
 
     @app.callback(Output("compare", "data"), Input("shown", "data"))
-    def offer(shown: int | None):
-        if shown is None:
+    def offer(shown_number: int | None):
+        if shown_number is None:
             raise PreventUpdate
-        return other_versions(form.versions.recent(), shown)
+        return other_versions(form.versions.recent(), shown_number)
 
 
 def reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
