@@ -55,7 +55,7 @@ def test_they_are_behind_the_same_keys(serve):
 
 
 def test_a_page_that_asks_for_all_its_charts_counts_as_one_request(serve):
-    served = serve(Opener(), MLOPS_SERVE_RATE="0.5")
+    served = serve(Opener(), MLOPS_SERVE_RATE="0.01")  # so slow that no machine is slower
     assert {served.client.get(LAYOUT).status_code for _ in range(19)} == {200}
     statuses = [served.client.get(LAYOUT).status_code for _ in range(30)]
     assert statuses[-1] == 429
