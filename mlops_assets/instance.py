@@ -24,10 +24,7 @@ def prepare_dagster_home(project: Project) -> Path:
 
     Each dataset has one of its own: its assets have the same names as those of another.
     """
-    from_env = os.environ.get("DAGSTER_HOME")
-    home = Path(from_env) if from_env else project.home / "dagster"
-    if not home.is_absolute():
-        raise SettingsError(f"DAGSTER_HOME must be an absolute path, not {from_env}")
+    home = dagster_home(project)
     try:
         home.mkdir(parents=True, exist_ok=True)
         config, shipped = home / "dagster.yaml", project_root() / "dagster.yaml"
@@ -37,6 +34,15 @@ def prepare_dagster_home(project: Project) -> Path:
     except OSError as error:
         raise StorageError(f"the folder for Dagster cannot be made: {error} (set MLOPS_HOME or DAGSTER_HOME)") from None
     os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def dagster_home(project: Project) -> Path:
+    """Dagster's folder, there or not. Raises SettingsError where $DAGSTER_HOME is no absolute path."""
+    from_env = os.environ.get("DAGSTER_HOME")
+    home = Path(from_env) if from_env else project.home / "dagster"
+    if not home.is_absolute():
+        raise SettingsError(f"DAGSTER_HOME must be an absolute path, not {from_env}")
     return home
 
 

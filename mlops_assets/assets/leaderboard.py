@@ -88,7 +88,7 @@ def hold_contest(
         _entry(project, name, (prediction - rows.y) ** 2, together)
         for name, prediction in baseline_predictions(project, parts["train"], rows, vocabularies).items()
     )
-    reigning = project.registry.champion()
+    reigning = project.registry.whole_champion()
     champion, note = _champion(project, reigning, rows, set(getattr(months, judged_on)), together)
     settings = project.settings
     verdict = judge(

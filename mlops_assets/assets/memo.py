@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.recipes import written_now
-from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Record, latest
+from mlops_assets.assets.records import BYTES, CHAMPION_VERSION, CONTENT, PATH, RECIPE, VERSION, Record, latest
 from mlops_assets.core.fingerprint import Recipe, changes
 from mlops_assets.errors import (
     ClusterUnreachable,
@@ -97,7 +97,19 @@ def why_stale(project: Project, record: Record | None, recipe: Recipe) -> tuple[
         return ("never made",)
     if record.path and not project.storage.exists(record.path):
         return (f"{record.path} is gone",)
+    if record.path and not project.storage.has_size(record.path, record.value(BYTES)):
+        return (f"{record.path} is damaged: it is not of the size that was written",)
+    if reason := _why_gone_from_mlflow(project, record):
+        return (reason,)
     return changes(written_now(project, record.recipe), recipe)
+
+
+def _why_gone_from_mlflow(project: Project, record: Record) -> str | None:
+    """A reason where the model that an asset has made was removed by hand, or its files were."""
+    for name in (VERSION, CHAMPION_VERSION):
+        if (number := record.value(name)) and (reason := project.registry.why_gone(number)):
+            return reason
+    return project.registry.why_no_champion() if record.value(CHAMPION_VERSION) else None
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ class Making:
         metadata |= dashboard_link(self.project, self.dashboard)
         if made.path:
             metadata[PATH] = made.path
+            metadata[BYTES] = self.project.storage.size(made.path)
             keep = {made.path} | ({self.record.path} if self.record and self.record.path else set())
             self.project.storage.prune(asset, partition or asset, keep)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))

@@ -15,7 +15,8 @@ from mlops_assets.errors import DataError
 if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.registry import Registry, Version
 
-RECIPE, CONTENT, PATH = "recipe", "content", "path"
+RECIPE, CONTENT, PATH, BYTES = "recipe", "content", "path", "bytes"
+VERSION, CHAMPION_VERSION = "version", "champion_version"  # numbers of versions that an asset has registered
 REIGNS = "reigns"
 
 

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from mlops_assets.errors import SettingsError
 from mlops_assets.instance import prepare_dagster_home
@@ -20,11 +22,12 @@ from mlops_assets.settings import project_root
 MAIN = "from mlops_assets.cli import main; main()"
 # Not an argument, which others see: it may hold a password.
 BACKEND = "MLFLOW_BACKEND_STORE_URI"
+STOP_SECONDS = 5  # for services to stop by themselves, and again for what they have started
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes that nothing here asks for
 
 
 def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
-    """Start all three and wait; Ctrl-C, or the end of one, ends the others."""
+    """Start all three and wait; Ctrl-C, or the end of one, ends the others with all that they have started."""
     project = open_project()
     prepare_dagster_home(project)
     project.tracking.check()  # makes the database once, before several processes want it
@@ -42,22 +45,73 @@ def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
     server = [sys.executable, "-c", MAIN, "serve", "--host", "127.0.0.1", "--port", str(serve_port)]
     print(f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}", flush=True)
     print(f"Form and dashboards: {env['MLOPS_SERVE_URL']}/dashboards/   (Ctrl-C stops all)", flush=True)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and children inherit that
-    ends = {subprocess.Popen(command, env=env): signal.SIGINT for command in (dagster, mlflow)}
-    ends[subprocess.Popen(server, env=env)] = signal.SIGTERM  # a second SIGINT, after the terminal's, would hurry it
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    services = [
+        (dagster, signal.SIGINT),
+        (mlflow, signal.SIGINT),
+        (server, signal.SIGTERM),
+    ]
+    return wait_for_the_end(services, env)
+
+
+def wait_for_the_end(services: Sequence[tuple[Sequence[str], signal.Signals]], env: Mapping[str, str]) -> int:
+    """Start commands, each with the signal that ends it, and wait; the exit code of the first that ends by itself.
+
+    SIGINT, SIGTERM and SIGHUP end all with 0. None of them, nor of their children, is left: a code server would wait
+    for its runs, and a run for nobody.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's `&` has SIGINT ignored, for children too
+        signal.signal(number, _stop)
+    started: dict[subprocess.Popen[bytes], signal.Signals] = {}
     try:
-        while all(process.poll() is None for process in ends):
-            time.sleep(0.5)
-        return next(process.returncode for process in ends if process.poll() is not None)
-    except KeyboardInterrupt:
+        for command, end in services:
+            # In a session of its own it has a group of its own, and hears of Ctrl-C from here alone.
+            started[subprocess.Popen(command, env=env, start_new_session=True)] = end
+        while all(process.poll() is None for process in started):
+            time.sleep(0.2)
+        return next(process.returncode for process in started if process.poll() is not None)
+    except _Stopped:
         return 0
     finally:
-        for process, end in ends.items():
-            if process.poll() is None:
-                process.send_signal(end)
-        for process in ends:
-            process.wait(30)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        _end(started)
+
+
+class _Stopped(BaseException):
+    """The process was told to stop."""
+
+
+def _stop(*_: object) -> None:
+    raise _Stopped
+
+
+def _end(started: Mapping[subprocess.Popen[bytes], signal.Signals]) -> None:
+    """Ask the processes, then what is left of their groups, then insist."""
+    for process, end in started.items():
+        process.send_signal(end)
+    _wait_while(started, lambda process: process.poll() is None)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+        _wait_while(started, lambda process: process.poll() is None or _has_members(process.pid))
+
+
+def _wait_while(
+    started: Iterable[subprocess.Popen[bytes]], going_on: Callable[[subprocess.Popen[bytes]], bool]
+) -> None:
+    """Wait until that is true of no process, for a few seconds at most."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline and any(going_on(process) for process in started):
+        time.sleep(0.05)
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def serve_tracking(host: str, port: int) -> None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from shutil import disk_usage
 from tempfile import NamedTemporaryFile
 
+import dagster as dg
 from rich.console import Console
 
 from mlops_assets.alerts.alert import KINDS, Alert, Fact, recipients
 from mlops_assets.alerts.mail import compose
 from mlops_assets.alerts.outbox import QueuedMail
 from mlops_assets.alerts.smtp import Mailer
+from mlops_assets.assets.records import BYTES, Record, all_latest, latest
+from mlops_assets.disks import damaged_database, damaged_databases, disk_of, disk_trouble, free_space
 from mlops_assets.errors import MlopsError, ServiceError, SettingsError, StorageError
-from mlops_assets.instance import open_instance
+from mlops_assets.instance import dagster_databases, dagster_home, damaged_record, open_instance
 from mlops_assets.project import Project, open_project
+from mlops_assets.resources.databases.database import LOST as LOST_WITH_OWN
+from mlops_assets.resources.mlflow.tables import LOST as LOST_WITH_MLFLOW
+from mlops_assets.resources.mlflow.tables import sqlite_file
 
 SECONDS = 5  # to wait for an answer
+LEAST_FREE = 100_000_000  # bytes that a small run needs
 
 
 def examine(*, with_services: bool) -> int:
@@ -75,10 +81,54 @@ def _home(project: Project) -> str:
     home = project.settings.home_path
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=home):
-            return f"{disk_usage(home).free / 1e9:.1f} GB free in {home.name}"
+        with NamedTemporaryFile(dir=home) as file:
+            file.write(bytes(LEAST_FREE // 100))
+            file.flush()
     except OSError as error:
-        raise StorageError(f"cannot be written to: {error.strerror} (set MLOPS_HOME)") from None
+        reason = disk_trouble(error, home) or f"{error.strerror} (set MLOPS_HOME)"
+        raise StorageError(f"cannot be written to: {reason}") from None
+    free, size = free_space(home), sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+    line = f"{size / 1e9:.1f} GB in {home.name}, {free / 1e9:.1f} GB free on the disk at {disk_of(home)}"
+    if free < LEAST_FREE:
+        raise StorageError(f"{line}: a run may not end, make room (mlops-assets clean --dry-run says what would go)")
+    return line
+
+
+def _files(project: Project) -> str:
+    """SQLite's quick check of every database in the home folder, and the size of what assets have written."""
+    file, own = sqlite_file(project.settings.tracking), project.database.file
+    databases = [(place, lost) for place, lost in ((file, LOST_WITH_MLFLOW), (own, LOST_WITH_OWN)) if place]
+    for place, lost in databases:
+        for damaged, fault in damaged_databases([place]):
+            raise StorageError(f"{damaged_database(damaged, lost)} ({fault})")
+    of_dagster = [] if project.settings.postgres else dagster_databases(dagster_home(project))
+    for damaged, fault in damaged_databases(of_dagster):
+        raise StorageError(f"{damaged_record(damaged)} ({fault})")
+    count = sum(place.exists() for place, _ in databases) + len(of_dagster)
+    artefacts = _artefacts(project) if of_dagster or project.settings.postgres else 0
+    return f"{count} SQLite database(s) and {artefacts} artefact(s) are whole"
+
+
+def _artefacts(project: Project) -> int:
+    """How many files and folders of assets there are; raises StorageError where some are not as they were written."""
+    with open_instance(project) as instance:
+        names = [key.to_user_string() for key in instance.get_asset_keys()]
+        records = [record for name in names for record in _records(instance, name) if record.path]
+    if damaged := [record.stored_path for record in records if not _is_there(project, record)]:
+        raise StorageError(f"{', '.join(damaged)}: gone, or not as large as it was written; `run` makes it again")
+    return len(records)
+
+
+def _is_there(project: Project, record: Record) -> bool:
+    path = record.stored_path
+    return project.storage.exists(path) and project.storage.has_size(path, record.value(BYTES))
+
+
+def _records(instance: dg.DagsterInstance, asset: str) -> list[Record]:
+    """The newest materialisation of an asset, or of each of its partitions."""
+    whole = latest(instance, asset)
+    of_partitions = all_latest(instance, asset)
+    return list(of_partitions.values()) or ([whole] if whole else [])
 
 
 def _source(project: Project) -> str:
@@ -163,6 +213,7 @@ def _predictions(project: Project) -> str:
 _CHECKS = {
     "model types": _model_types,
     "home folder": _home,
+    "files": _files,
     "source": _source,
     "Dagster's storage": _dagster,
     "MLflow": _mlflow,

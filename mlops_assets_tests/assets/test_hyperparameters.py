@@ -105,4 +105,4 @@ def test_a_training_set_that_is_damaged_is_named(lab):
         told = failure_of(lab.make("hyperparameters", "Ridge", {"max_trials": 9}))
     finally:
         file.write_bytes(whole)
-    assert told.endswith("is damaged: materialise the asset that makes it again")
+    assert told.endswith("is damaged, and counts as missing now: materialise the asset that makes it again")

@@ -30,6 +30,7 @@ def test_all_is_well(shop):
         "settings and dataset",
         "model types",
         "home folder",
+        "files",
         "source",
         "Dagster's storage",
         "MLflow",
@@ -42,6 +43,8 @@ def test_all_is_well(shop):
     assert found["workers"][1] == "not set up (MLOPS_TRIALS, MLOPS_FINAL_FIT)"
     assert found["mail"][1] == "not set up (MLOPS_SMTP_HOST)"
     assert found["MLflow"][1].startswith("sqlite:///") and "experiment 'shop'" in found["MLflow"][1]
+    assert " GB free on the disk at /" in found["home folder"][1]
+    assert found["files"][1].endswith(" artefact(s) are whole") and not found["files"][1].startswith("0 ")
     assert found["Dagster's storage"][1].endswith(" runs on record")
 
 
@@ -121,3 +124,39 @@ def test_a_cluster_that_the_settings_name_is_asked(shop, monkeypatch):
     passes, told = lines(answer)["workers"]
     assert not passes and f"the Dask cluster at {address} does not answer" in told
     assert answer.code == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("mlflow.db", r"mlflow.db is damaged: restore a backup (mlops-assets restore), or delete the file: runs"),
+        ("shop/mlops.db", "mlops.db is damaged: restore a backup (mlops-assets restore), or delete the file: the pred"),
+        (
+            "shop/dagster/history/runs.db",
+            "/history: the history of runs goes with it, and the next run makes everything",
+        ),
+    ],
+)
+def test_a_damaged_database_is_told_with_what_to_do(own_shop, file, told):
+    own_shop.command("doctor")  # makes the tables that nothing has asked for so far
+    path = own_shop.folder / file
+    content = bytearray(path.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    path.write_bytes(content)
+    passes, text = lines(own_shop.command("doctor"))["files"]
+    assert not passes and told in text
+
+
+def test_a_truncated_artefact_is_told_and_made_again(own_shop):
+    record = own_shop.record("clean_data", "2024-02")
+    path = own_shop.folder / "shop" / record.path
+    path.write_bytes(path.read_bytes()[:500])
+    passes, text = lines(own_shop.command("doctor"))["files"]
+    assert not passes
+    assert text == f"{record.path}: gone, or not as large as it was written; `run` makes it again"
+
+
+def test_little_room_is_a_fault(shop, monkeypatch):
+    monkeypatch.setattr("mlops_assets.cli.doctor.free_space", lambda place: 5_000_000)
+    passes, text = lines(shop.command("doctor"))["home folder"]
+    assert not passes and "0.0 GB free on the disk at /" in text and "a run may not end, make room" in text

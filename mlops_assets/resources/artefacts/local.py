@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from mlops_assets.disks import disk_trouble, free_space
 from mlops_assets.errors import StorageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]*")
 def check_digest(path: str, digest: str) -> None:
     """Raises StorageError where content with this digest is not what the path names."""
     if digest[:DIGITS] != path.removesuffix(".parquet").rpartition("-")[2]:
-        raise StorageError(f"{path} is damaged: materialise the asset that makes it again")
+        raise StorageError(f"{path} is damaged")
 
 
 def check_path(path: str) -> str:
@@ -142,7 +143,7 @@ class Storage:
 
         target = self._local(path)
         with _reading(path):
-            check_digest(path, file_digest(target))
+            self._check(path, file_digest(target))
             try:
                 with pq.ParquetFile(target) as parquet:
                     names = parquet.schema_arrow.names
@@ -182,11 +183,34 @@ class Storage:
         with _reading(path):
             if not target.is_dir():
                 raise FileNotFoundError
-            check_digest(path, folder_digest(target))
+            self._check(path, folder_digest(target))
         return target
+
+    def _check(self, path: str, digest: str) -> None:
+        """Set an artefact with a wrong digest aside, so that it counts as missing; raises StorageError."""
+        try:
+            check_digest(path, digest)
+        except StorageError as error:
+            with suppress(OSError):
+                target = self._local(path)
+                os.replace(target, target.with_name(_temporary_name()))
+            raise StorageError(
+                f"{error}, and counts as missing now: materialise the asset that makes it again"
+            ) from None
 
     def exists(self, path: str) -> bool:
         return self._local(path).exists()
+
+    def size(self, path: str) -> int:
+        """Bytes of an artefact, all files of a folder together."""
+        target = self._local(path)
+        with _reading(path):
+            files = [file for file in target.rglob("*") if file.is_file()] if target.is_dir() else [target]
+            return sum(file.stat().st_size for file in files)
+
+    def has_size(self, path: str, size: int | None) -> bool:
+        """Whether an artefact is as large as it was written, as far as that is known: a look that reads no file."""
+        return size is None or self.size(path) == size
 
     def is_whole(self, path: str) -> bool:
         """Whether the artefact is there, undamaged."""
@@ -257,9 +281,9 @@ class Storage:
         try:
             yield
         except OSError as error:
-            place = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.exists())
-            free = f"{shutil.disk_usage(place).free / 1e6:,.0f} MB free on the disk of {self.root}"
-            raise StorageError(f"{problem}: {error.strerror or error} ({free})") from error
+            trouble = disk_trouble(error, self.root)
+            free = f"{free_space(self.root) / 1e6:,.0f} MB free on the disk of {self.root}"
+            raise StorageError(f"{problem}: {trouble or f'{error.strerror or error} ({free})'}") from error
 
 
 @contextmanager

@@ -70,6 +70,14 @@ class RemoteStorage:
     def exists(self, path: str) -> bool:
         return self.objects.exists(_mark(check_path(path)))
 
+    def size(self, path: str) -> int:
+        """Bytes of an artefact that was just written here."""
+        return self._copies.size(path)
+
+    def has_size(self, path: str, size: int | None) -> bool:
+        """A store has an object whole or not at all, and copies are checked where they are read."""
+        return True
+
     def prune(self, folder: str, name: str, keep: Collection[str]) -> None:
         """Remove all artefacts of this name but those in `keep`, and what killed writers left a day ago."""
         self._copies.prune(folder, name, keep)

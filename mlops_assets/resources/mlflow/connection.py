@@ -7,7 +7,6 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from mlops_assets.database_urls import redact, schema_of
 from mlops_assets.disks import damaged_database, disk_trouble, is_damage
 from mlops_assets.errors import TrackingError
 from mlops_assets.resources.databases.database import one_at_a_time
-from mlops_assets.resources.mlflow.tables import prepare_tables
+from mlops_assets.resources.mlflow.tables import LOST, prepare_tables, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,7 +37,6 @@ _STORE_ERRORS = {
     "google.api_core.exceptions": ("GoogleAPIError",),
     "azure.core.exceptions": ("AzureError",),
 }
-LOST = "runs and versions of the model go with it, and the next run makes the models again"
 SCHEMA_SECONDS = 120
 _LONGEST_MESSAGE = 400
 _LARGEST_BATCH = 100
@@ -177,11 +175,3 @@ def _schema_lock(uri: str) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock", timeout=SCHEMA_SECONDS):
         yield
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite database; none where a server is asked, or memory."""
-    from sqlalchemy import make_url
-
-    path = make_url(uri).database if uri.startswith("sqlite") else None
-    return Path(path) if path and path != ":memory:" else None

@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlops_assets.errors import TrackingError
+from mlops_assets.resources.mlflow.tables import registered_alias, registered_location, sqlite_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +30,7 @@ LEARNT_TAG = "learnt_months"  # what a version has learnt from; `months` is its 
 PROMOTED, ROLLED_BACK, PENDING = "promoted/", "rolled_back/", "pending/"
 PROPOSED = "proposed"  # the alias of a version that has passed the gate and waits for a person
 SEAL = "seal/"  # before the key of a change: a digest of it and of the seal before, so that none is altered unnoticed
+_REMEMBERED_SECONDS = 60.0
 _STAMP = "%Y-%m-%dT%H%M%S.%fZ"
 
 
@@ -128,6 +134,7 @@ class Registry:
         self.verify_keys = verify_keys
         self.rehearse: Callable[[Path], None] | None = None  # tries a model's folder before it is loaded
         self._signing_key = signing_key
+        self._locations: tuple[float, dict[int, str]] = (-_REMEMBERED_SECONDS, {})
 
     def log(
         self,
@@ -190,11 +197,59 @@ class Registry:
             return tuple(map(self._version, page))
 
     def made_from(self, recipe: str) -> Version | None:
-        """The newest version with this recipe, such as one whose run was killed before it could record it."""
+        """The newest version with this recipe, such as one whose run was killed before it could record it.
+
+        One whose files are gone does not count.
+        """
         with self.tracking.errors(f"look for a version of '{self.model_name}'"):
             query = f"name = '{self.model_name}' and tags.{RECIPE_TAG} = '{recipe}'"
-            versions = self.tracking.client.search_model_versions(query)
-            return max(map(self._version, versions), key=lambda version: version.number, default=None)
+            found = map(self._version, self.tracking.client.search_model_versions(query))
+            whole = (version for version in found if self.why_gone(version.number) is None)
+            return max(whole, key=lambda version: version.number, default=None)
+
+    def why_gone(self, number: int) -> str | None:
+        """A reason where a version that was registered is not there any more, or its files are not; else None.
+
+        MLflow's database is asked, where it is a file, without loading MLflow. Where a server does not answer, what
+        was there is taken to be there: whoever needs it hears of that.
+        """
+        file = sqlite_file(self.tracking.uri)
+        if file:
+            location = registered_location(file, self.model_name, number)
+            if location and not _is_there(location):
+                with suppress(TrackingError):
+                    _ = self.tracking.experiment_id  # which learns where the files are after a move
+                location = registered_location(file, self.model_name, number)
+        else:
+            location = self._remembered_locations(number).get(number)
+        if location is None:
+            return f"version {number} of '{self.model_name}' is gone from MLflow"
+        return None if _is_there(location) else f"the files of version {number} of '{self.model_name}' are gone"
+
+    def why_no_champion(self) -> str | None:
+        """A reason where no version holds the alias `champion`; else None. Asked as `why_gone` asks."""
+        file = sqlite_file(self.tracking.uri)
+        try:
+            number = registered_alias(file, self.model_name, CHAMPION) if file else self._holder(CHAMPION)
+        except TrackingError:
+            return None
+        return None if number else f"no version of '{self.model_name}' holds the alias '{CHAMPION}' any more"
+
+    def whole_champion(self) -> Version | None:
+        """The champion, unless its files are gone."""
+        champion = self.champion()
+        return champion if champion and self.why_gone(champion.number) is None else None
+
+    def _remembered_locations(self, number: int) -> dict[int, str]:
+        """Where the files of versions are, as a server said within the last minute; that it has one stays true."""
+        asked_at, locations = self._locations
+        if time.monotonic() - asked_at > _REMEMBERED_SECONDS or (locations and number not in locations):
+            try:
+                locations = dict.fromkeys((version.number for version in self._versions()), "")
+            except TrackingError:
+                locations = {}
+            self._locations = time.monotonic(), locations
+        return locations or {number: ""}
 
     def folder(self, number: int) -> Path:
         """Where a version's saved model lies on this machine; fetched once if it lies elsewhere. Read-only."""
@@ -378,3 +433,9 @@ class Registry:
             url=self.tracking.model_version_url(self.model_name, number),
             created=datetime.fromtimestamp(registered.creation_timestamp / 1000, UTC),
         )
+
+
+def _is_there(location: str) -> bool:
+    """Whether files are where MLflow says; of places that are not on this machine that is taken to be so."""
+    parts = urlsplit(location)
+    return parts.scheme not in ("", "file") or not parts.path or Path(url2pathname(parts.path)).exists()

@@ -3,11 +3,13 @@
 MLflow makes them by some fifty changes, each of several statements, and SQLite undoes none of them after a kill.
 """
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from mlops_assets.compat import make_mlflow_tables, mlflow_revisions
+from mlops_assets.disks import damaged_database, is_damage
 from mlops_assets.errors import TrackingError
 from mlops_assets.resources.databases.sqlite_files import has_rows, move_database, remove_database, table_names
 
@@ -15,7 +17,16 @@ BUSY_SECONDS = 15
 _CUT_OFF = "_alembic_tmp_"  # what Alembic calls a table that is to stand for another
 _REVISION = "alembic_version"
 _TRIES = 3
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)")
+_DELETED = "Deleted_Internal"  # the stage of a version that was deleted and whose row is still there
+LOST = "runs and versions of the model go with it, and the next run makes the models again"
 _CONTENT = ("runs", "registered_models")  # where both are empty nothing was ever kept
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite database; none where a server is asked, or memory."""
+    place = _SQLITE.match(uri)
+    return Path(place[1]) if place and place[1] != ":memory:" else None
 
 
 def prepare_tables(file: Path) -> None:
@@ -105,3 +116,30 @@ def _changes(connection: sqlite3.Connection) -> int:
     """A number that is another one once another connection has written."""
     (number,) = connection.execute("PRAGMA data_version").fetchone()
     return int(number)
+
+
+def registered_location(file: Path, model: str, number: int) -> str | None:
+    """Where a database says that a version's files are, empty where it does not; None where it has no such version."""
+    query = "SELECT coalesce(storage_location, '') FROM model_versions"
+    return _ask(file, f"{query} WHERE name = ? AND version = ? AND current_stage != ?", (model, number, _DELETED))
+
+
+def registered_alias(file: Path, model: str, alias: str) -> int | None:
+    """The version that holds an alias in a database."""
+    query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
+    number = _ask(file, query, (model, alias))
+    return int(number) if number else None
+
+
+def _ask(file: Path, query: str, parameters: tuple[str | int, ...]) -> str | None:
+    """The one value; None where there is none, or no such table yet. Raises TrackingError where it is damaged."""
+    if not file.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
+            row = connection.execute(query, parameters).fetchone()
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            raise TrackingError(damaged_database(file, LOST)) from None
+        return None
+    return str(row[0]) if row else None

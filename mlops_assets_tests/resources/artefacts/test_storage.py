@@ -276,7 +276,7 @@ def test_a_full_disk_is_a_storage_error_and_the_last_good_artefact_stays(small_d
     storage = Storage(small_disk / "store")
     stored = storage.write_table("clean", "m", TABLE)
     too_much = pa.table({"x": np.random.default_rng(0).random(500_000)})
-    message = r"^clean/m cannot be written: No space left on device \(2 MB free on the disk of "
+    message = r"^clean/m cannot be written: the disk at \S*/disk is full \(2 MB free\): make room"
     with pytest.raises(StorageError, match=message):
         storage.write_table("clean", "m", too_much)
     with pytest.raises(StorageError, match=message):
