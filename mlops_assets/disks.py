@@ -39,7 +39,8 @@ def disk_trouble(error: BaseException, place: Path) -> str | None:
         if failed or code == sqlite3.SQLITE_IOERR:
             if free_space(place) < _NO_ROOM:
                 return _full(place)
-            return f"the disk at {disk_of(place)} gives errors ({cause}): check it, then give the same command again"
+            why = f"{cause}; {free_space(place) / 1e6:,.0f} MB free"
+            return f"the disk at {disk_of(place)} gives errors ({why}): check it, then give the same command again"
     return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from threading import Lock
+from time import sleep
 
 from dash import Dash, Input, NoUpdate, Output, State, ctx, no_update
 
@@ -14,9 +16,12 @@ from mlops_assets.dashboards.spec import TimeRange
 from mlops_assets.dashboards.theme import Scheme
 from mlops_assets.errors import SpecError
 
+REFUSAL_SECONDS = 0.05
+
 
 def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
     library = dashboards.library
+    one_at_a_time = Lock()  # predictions are answered in this process too, and editors may ask as often as they like
 
     @app.callback(
         Output("editor", "opened"),
@@ -58,13 +63,15 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
     def check(text: str | None, name: str | None, opened: bool, time_range: TimeRange | None, scheme: Scheme | None):
         if not opened:
             return no_update, no_update, no_update
-        try:
-            pages = library.check(BoardFile(name or "", text or ""))
-        except SpecError as error:
-            return wrong(str(error)), no_update, True
-        board = pages[0].board
-        view = dashboards.view(scheme, time_range or board.time_range, datetime.now(UTC))
-        charts = {name: dashboards.renderer.render(chart, view) for name, chart in board.charts.items()}
+        with one_at_a_time:
+            try:
+                pages = library.check(BoardFile(name or "", text or ""))
+            except SpecError as error:
+                sleep(REFUSAL_SECONDS)
+                return wrong(str(error)), no_update, True
+            board = pages[0].board
+            view = dashboards.view(scheme, time_range or board.time_range, datetime.now(UTC))
+            charts = {name: dashboards.renderer.render(chart, view) for name, chart in board.charts.items()}
         return verdict(pages), preview(pages[0], charts), False
 
     @app.callback(

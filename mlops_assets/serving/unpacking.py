@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-SMALL_UNPACKED = 150_000_000  # bytes; so much any body may take once it is unpacked
+SMALL_UNPACKED = 120_000_000  # bytes; so much any body may take once it is unpacked
 TIMES_UNPACKED = 16  # the size of the body, beside that
 LONGEST_TEXT = 1_000  # bytes of a value
-_CODE, _NUMBER, _TEXT = 24, 24, 80  # bytes that a value takes on its way: of a dictionary, a number, any other
+_CODE, _NUMBER, _TEXT = 16, 16, 80  # bytes that a value takes on its way: of a dictionary, a number, any other
+_CODES = (2, 8)  # PLAIN_DICTIONARY and RLE_DICTIONARY
 _DELTA_TEXTS = 7  # DELTA_BYTE_ARRAY: each text begins as the one before, so a page may unpack to any size
 
 
@@ -98,7 +99,10 @@ def check_stream(body: pa.Buffer, claims: Claims) -> None:
             batch = header.table(2)  # Message: version, type of the header, header
             if message.type == "dictionary":
                 batch = batch.table(1)  # DictionaryBatch: id, data
-            claims.add(rows=batch.number(0, "q") if message.type == "record batch" else 0)
+            if message.type == "record batch":
+                claims.add(rows=batch.number(0, "q"))
+            else:
+                claims.add(unpacked=_TEXT * batch.number(0, "q"))
             claims.add(unpacked=sum(_unpacked(batch, memoryview(message.body))))
 
 
@@ -174,11 +178,14 @@ def check_parquet(file: pq.ParquetFile, body: memoryview, columns: Sequence[int]
         group = metadata.row_group(number)
         for column in columns:
             values = 0
+            is_text = file.schema.column(column).physical_type == "BYTE_ARRAY"
             for page in _pages(group.column(column), body):
                 claims.add(unpacked=page.unpacked)
                 values += page.values
-                if page.encoding == _DELTA_TEXTS and file.schema.column(column).physical_type == "BYTE_ARRAY":
+                if is_text and page.encoding == _DELTA_TEXTS:
                     raise ValueError("texts in the encoding DELTA_BYTE_ARRAY are not taken: write them as PLAIN")
+                if is_text and page.encoding not in _CODES:
+                    claims.add(unpacked=_TEXT * (page.values + page.entries))
             if values > claims.most_rows:
                 raise too_many_rows(values, claims.most_rows)
 
@@ -189,6 +196,7 @@ class _Page:
     unpacked: int
     values: int
     encoding: int | None
+    entries: int  # of a dictionary
 
 
 def _pages(chunk: Any, body: memoryview) -> Iterator[_Page]:
@@ -216,11 +224,14 @@ def _page(body: memoryview, at: int) -> tuple[_Page, int]:
     if not isinstance(data, dict):
         raise ValueError("a page header is damaged")
     encoding = data.get(2 if 5 in fields else 4)
-    numbers = [fields.get(3, 0), fields.get(2, 0), data.get(1, 0)]
+    dictionary = fields.get(7) or {}
+    if not isinstance(dictionary, dict):
+        raise ValueError("a page header is damaged")
+    numbers = [fields.get(3, 0), fields.get(2, 0), data.get(1, 0), dictionary.get(1, 0)]
     if not all(isinstance(number, int) for number in numbers):
         raise ValueError("a page header is damaged")
-    packed, unpacked, values = numbers
-    return _Page(packed, unpacked, values, encoding), reader.at
+    packed, unpacked, values, entries = numbers
+    return _Page(packed, unpacked, values, encoding, entries), reader.at
 
 
 class _Thrift:

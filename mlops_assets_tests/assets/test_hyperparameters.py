@@ -97,12 +97,8 @@ def test_a_model_type_whose_trials_all_fail_says_why_and_is_not_tried_again_by_i
     assert {run.info.status for run in runs} == {"FAILED"}
 
 
-def test_a_training_set_that_is_damaged_is_named(lab):
-    file = lab.project.home / lab.record("training_set").path / "train_y.npy"
-    whole = file.read_bytes()
-    try:
-        file.write_bytes(b"no numbers")
-        told = failure_of(lab.make("hyperparameters", "Ridge", {"max_trials": 9}))
-    finally:
-        file.write_bytes(whole)
+def test_a_training_set_that_is_damaged_is_named(own_workshop):
+    file = own_workshop.project.home / own_workshop.record("training_set").path / "train_y.npy"
+    file.write_bytes(b"no numbers")
+    told = failure_of(own_workshop.make("hyperparameters", "Ridge", {"max_trials": 9}))
     assert told.endswith("is damaged, and counts as missing now: materialise the asset that makes it again")

@@ -38,9 +38,26 @@ def _mail(world: World, chance: random.Random) -> None:
 
 
 def _online(world: World, chance: random.Random) -> None:
-    world.asked_online.rows += 7
-    world.say("rows are predicted online")
+    world.rows_are_predicted_online()
     world.go_on(2)
+
+
+def _full_for_minutes(world: World, chance: random.Random) -> None:
+    world.place("disk", away=True)
+    world.go_on(chance.randint(3, 10))
+    world.place("disk", away=False)
+
+
+def _source_away_for_hours(world: World, chance: random.Random) -> None:
+    world.place("source", away=True)
+    world.somebody_retrains()
+    world.go_on(24, seconds=600)
+
+
+def _champion_and_back(world: World, chance: random.Random) -> None:
+    world.month_arrives()
+    world.go_on(24)
+    world.somebody_rolls_back()
 
 
 def _die(who: str) -> Event:
@@ -70,16 +87,19 @@ EVENTS: dict[str, tuple[int, Event]] = {
     "a slow worker": (6, _somebody_is_slow),
     "somebody retrains": (4, lambda world, chance: world.somebody_retrains()),
     "somebody cancels": (3, lambda world, chance: world.somebody_cancels(chance.randrange(3))),
-    "a rollback": (5, lambda world, chance: world.somebody_rolls_back()),
+    "a new champion is rolled back": (2, _champion_and_back),
+    "the disk is full for minutes": (3, _full_for_minutes),
+    "the source is away for hours": (1, _source_away_for_hours),
+    "a rollback": (3, lambda world, chance: world.somebody_rolls_back()),
     "the alias is moved by hand": (1, lambda world, chance: world.somebody_moves_the_alias(chance.randrange(9))),
     "a file is removed": (2, lambda world, chance: world.somebody_removes_a_file(chance.randrange(99))),
-    "the clock is set": (2, lambda world, chance: world.clock_moves(timedelta(minutes=chance.choice(CLOCK)))),
+    "the clock is set": (3, lambda world, chance: world.clock_moves(timedelta(minutes=chance.choice(CLOCK)))),
     "the sensor is off": (2, lambda world, chance: world.sensor(on=False)),
     "the sensor is on": (3, lambda world, chance: world.sensor(on=True)),
     "mail": (9, _mail),
     "rows online": (5, _online),
 }
-CLOCK = (-1, -20, -180, -43_200, 60, 43_200)
+CLOCK = (-1, -180, -43_200, -43_200, 60, 14_400)
 NAMES = tuple(EVENTS)
 WEIGHTS = tuple(weight for weight, _ in EVENTS.values())
 

@@ -25,7 +25,7 @@ from mlops_assets.alerts.outbox import Outbox
 from mlops_assets.assets import champion_model, entry, memo, plan
 from mlops_assets.assets.memo import Made, begin
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.records import REIGNS, latest, reigns, report_by_hand
+from mlops_assets.assets.records import REIGNS, latest, newest, reigns, report_by_hand
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation import retraining, triggers
 from mlops_assets.automation.retraining import EXCLUSIVE, FINISHED, RETRAIN, RETRAINING, STARTED_BY, TASK
@@ -132,6 +132,13 @@ def _remembering(task_of):
     return _task
 
 
+class Versions(Registry):
+    """The real one, of which nobody removes a version."""
+
+    def why_gone(self, number: int) -> str | None:
+        return None
+
+
 @dataclass
 class Worker:
     """A process at work on a run: its steps to come."""
@@ -180,7 +187,7 @@ class World:
         self.project.__dict__.update(
             source=self.source,
             storage=self.disk,
-            registry=Registry(self.models, SPEC.name),
+            registry=Versions(self.models, SPEC.name),
             prediction_log=self.asked_online,
             model_types=TYPES,
         )
@@ -222,6 +229,10 @@ class World:
             self.source.versions[month] = f"v{int(self.source.versions[month][1:]) + 1}"
             (self.source.bad.add if bad else self.source.bad.discard)(month)
             self._meddle(f"{month} changes to {self.source.versions[month]}{', for the worse' if bad else ''}")
+
+    def rows_are_predicted_online(self) -> None:
+        self.asked_online.rows += 7
+        self._meddle("rows are predicted online")
 
     def somebody_retrains(self) -> None:
         if not self.records.away:
@@ -501,7 +512,8 @@ class World:
             return known.number
         if any(one.tags.get(RECIPE_TAG) == recipe.digest for one in self.models.versions.values()):
             raise Broken(f"a {role} is registered twice from the same recipe")
-        tags = {RECIPE_TAG: recipe.digest, "role": role, "model_type": "Ridge", "months": ",".join(CALENDAR[:1])}
+        months = ",".join(newest(self.records, "training_set").recipe.parts["data"])
+        tags = {RECIPE_TAG: recipe.digest, "role": role, "model_type": "Ridge", "months": months}
         return self.models.create(tags | {"verdict": "better"})
 
     def _decide(self, making) -> dict:
@@ -558,7 +570,12 @@ class World:
 
     def two_mail(self) -> None:
         """A second sender has its tick while the first one hands over a mail."""
-        self.post.busy = self._flush
+
+        def second() -> None:
+            self._flush()
+            self.post.noted()
+
+        self.post.busy = second
         self.mail()
         self.post.busy = None
 

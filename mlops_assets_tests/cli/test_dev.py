@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,14 @@ def until(condition, seconds=120):
         time.sleep(0.05)
 
 
-def start(words, env, script):
+@pytest.fixture
+def start():
+    """A function that starts a script with these words; all that was started is closed afterwards."""
+    with ExitStack() as stack:
+        yield lambda words, env, script: stack.enter_context(started(words, env, script))
+
+
+def started(words, env, script):
     return subprocess.Popen(
         [sys.executable, "-c", script, *words],
         env=os.environ | env,
@@ -67,12 +74,11 @@ def start(words, env, script):
 
 
 @pytest.fixture
-def services(tmp_path):
+def services(start, tmp_path):
     """Both services under way, and the marker in the environment of all processes."""
     process = start([str(tmp_path)], {"STARTED_BY": str(tmp_path)}, STARTED)
     until(lambda: all((tmp_path / name).exists() for name in ("quick", "deaf")))
-    yield process, f"STARTED_BY={tmp_path}"
-    process.stdout.close()
+    return process, f"STARTED_BY={tmp_path}"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -94,7 +100,7 @@ def test_the_end_of_one_is_the_end_of_all(services):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_dev_stops_within_seconds_and_leaves_no_process(new_shop, sent):
+def test_dev_stops_within_seconds_and_leaves_no_process(start, new_shop, sent):
     home = new_shop()
     ports = [str(free_port()) for _ in range(3)]
     words = ["dev", "--port", ports[0], "--mlflow-port", ports[1], "--serve-port", ports[2]]
@@ -115,7 +121,7 @@ def test_dev_stops_within_seconds_and_leaves_no_process(new_shop, sent):
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("line", ["clean_data", "hyperparameters", "trial 1 of"])
-def test_run_stops_within_seconds_and_leaves_no_process(new_shop, sent, line):
+def test_run_stops_within_seconds_and_leaves_no_process(start, new_shop, sent, line):
     home = new_shop(MLOPS_TRIALS="local:2", MLOPS_MAX_TRIALS="30")
     marker = f"MLOPS_HOME={home.folder}"
     process = start(["run"], home.env | {"PYTHONUNBUFFERED": "1"}, MAIN)
@@ -133,14 +139,15 @@ def test_run_stops_within_seconds_and_leaves_no_process(new_shop, sent, line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_serve_stops_within_seconds_though_a_request_never_ends(own_shop, sent):
+def test_serve_stops_within_seconds_though_a_request_never_ends(start, own_shop, sent):
     import socket
 
     port = free_port()
     marker = f"MLOPS_HOME={own_shop.folder}"
     process = start(["serve", "--port", str(port)], own_shop.env, MAIN)
     wait_for(f"http://127.0.0.1:{port}/health", process)
-    urllib.request.urlopen(f"http://127.0.0.1:{port}/dashboards/").read()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/dashboards/") as page:
+        assert page.read()
     with socket.create_connection(("127.0.0.1", port)) as slow:
         head = "POST /predict HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", "Content-Length: 500"
         slow.sendall("\r\n".join([*head, "", "{"]).encode())

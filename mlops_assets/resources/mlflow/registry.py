@@ -436,6 +436,9 @@ class Registry:
 
 
 def _is_there(location: str) -> bool:
-    """Whether files are where MLflow says; of places that are not on this machine that is taken to be so."""
+    """Whether a model's files are where MLflow says; of places that are not on this machine that is taken to be so."""
     parts = urlsplit(location)
-    return parts.scheme not in ("", "file") or not parts.path or Path(url2pathname(parts.path)).exists()
+    if parts.scheme not in ("", "file") or not parts.path:
+        return True
+    folder = Path(url2pathname(parts.path))
+    return (folder / "MLmodel").exists() and any(item.is_file() for item in (folder / "data").rglob("*"))
