@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mlops_assets.core.model.answers import FLAGS, NUMBERS
+from mlops_assets.core.model.answers import FLAGS
 from mlops_assets.dataset import SqlSource
 from mlops_assets.errors import InputError, SettingsError, StorageError, TrackingError
 from mlops_assets.project import Project, open_project
@@ -127,10 +127,8 @@ def _joined(answers: Answers, kind: str) -> pa.Array:
 
 def _print(answers: Answers, version: Version, unit: str) -> None:
     about = {"unit": unit, "model_type": version.model_type, "model_version": version.number}
-    for row in range(len(answers)):
-        numbers = {name: float(getattr(answers, name)[row]) for name in NUMBERS}
-        flags = {kind: answers.flagged(kind, row) for kind in FLAGS}
-        print(json.dumps({name: None if x != x else x for name, x in numbers.items()} | flags | about))
+    for answer in answers.rows():
+        print(json.dumps({name: None if x != x else x for name, x in answer._asdict().items()} | about))
 
 
 class Writer(Protocol):

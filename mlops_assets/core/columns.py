@@ -3,13 +3,17 @@
 Numbers and integers are float64 with NaN where missing, times datetime64[us] with NaT, text object with None. They are
 made of an Arrow table that a source has normalised, or, value by value, of what a caller sends: a DataFrame, rows as
 JSON objects, lists as column-wise JSON. Then they are joined, cut and hashed, all columns together.
+
+A row on its own stays plain values, for an array of one costs more than what is computed with it. What is known of
+columns has its form for one row beside it, named `..._row`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -17,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, KeyArray, TimeArray
+from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, KeyArray
 from mlops_assets.dataset import Column, DatasetSpec
 from mlops_assets.errors import InputError
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns = dict[str, Array]
+Row = dict[str, Any]  # alias -> float, whole microseconds or text; NaN, or None for a text, where missing
 SLICE_ROWS = 2**16  # so many fit into a processor's cache, column by column
 MOST_CHARACTERS = 256  # of a text that a caller sends
 TOO_LONG = f"is longer than {MOST_CHARACTERS} characters, which no category is"
@@ -39,28 +44,29 @@ _ARTICLE = {"text": "text", "time": "an ISO 8601 time", "number": "a number", "i
 
 def array_of(values: Sequence[Any], column: Column) -> Array:
     """The array (n,) of a column's values: float64, object with None, or datetime64[us] of a wall clock."""
-    return _ARRAY[column.type](values, column)
+    return _array(map(_reader(column), values), column)
 
 
-def _numbers(values: Sequence[Any], column: Column) -> FloatArray:
-    return np.array([value if value.__class__ is float else _number(value) for value in values], np.float64)
+def _array(values: Iterable[Any], column: Column) -> Array:
+    """The array (n,) of values as rows have them."""
+    if column.type == "text":
+        return np.array(list(values), object)
+    if column.type == "time":
+        return np.array([_NAT if value != value else value for value in values], np.int64).view("datetime64[us]")
+    return np.array(list(values), np.float64)
 
 
-def _whole_numbers(values: Sequence[Any], column: Column) -> FloatArray:
-    return np.array([_whole(_number(value)) for value in values], np.float64)
-
-
-def _texts(values: Sequence[Any], column: Column) -> Array:
-    return np.array([_text(value) for value in values], object)
-
-
-def _times(values: Sequence[Any], column: Column) -> TimeArray:
-    zone = ZoneInfo(column.timezone or "UTC")
-    return np.array([_microseconds(value, zone) for value in values], np.int64).view("datetime64[us]")
+def _reader(column: Column) -> Callable[[Any], Any]:
+    """What makes of a caller's value that of a row; raises one of _UNUSABLE."""
+    if column.type == "time":
+        return partial(_microseconds, zone=ZoneInfo(column.timezone or "UTC"))
+    return _READ[column.type]
 
 
 def _number(value: Any) -> float:
-    if value.__class__ is int or value.__class__ is float:
+    if value.__class__ is float:
+        return value
+    if value.__class__ is int:
         return float(value)
     if value is None or value == "" or value != value:
         return math.nan
@@ -74,7 +80,8 @@ def _number(value: Any) -> float:
         raise TypeError(f"{type(value).__name__} is not one") from None
 
 
-def _whole(number: float) -> float:
+def _whole_number(value: Any) -> float:
+    number = _number(value)
     if number.is_integer() or not math.isfinite(number):
         return number
     raise ValueError(f"{number} is not whole")
@@ -93,17 +100,17 @@ def _text(value: Any) -> str | None:
     return str(value) or None
 
 
-def _microseconds(value: Any, zone: ZoneInfo) -> int:
-    """Of the wall clock since 1970; a time with an offset is turned into the zone, as sources do."""
+def _microseconds(value: Any, zone: ZoneInfo) -> float:
+    """Whole ones of the wall clock since 1970; a time with an offset is turned into the zone, as sources do."""
     if value is None or value == "" or value != value:
-        return _NAT
+        return math.nan
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     if moment.tzinfo is not None:
         moment = moment.astimezone(zone).replace(tzinfo=None)
     return (moment - _EPOCH) // _MICROSECOND
 
 
-_ARRAY = {"text": _texts, "time": _times, "number": _numbers, "integer": _whole_numbers}
+_READ: Mapping[str, Callable[[Any], Any]] = {"text": _text, "number": _number, "integer": _whole_number}
 
 
 def from_table(table: pa.Table, aliases: Iterable[str]) -> Columns:
@@ -152,6 +159,31 @@ def _check_names(number: int, row: object, names: frozenset[str], inputs: tuple[
         unknown = [str(name)[:MOST_CHARACTERS] for name in row if name not in names]
         text = f"row {number}: {', '.join(unknown)} is not an input (inputs: {', '.join(inputs)})"
         raise InputError(text, row=number, field=unknown[0])
+
+
+class RowReader:
+    """Reads the mappings of callers row by row; made once, for rows without end."""
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        self._spec = spec
+        self._inputs = spec.inputs()
+        self._names = frozenset(self._inputs)
+        self._readers = [(alias, _reader(spec.columns[alias])) for alias in self._inputs]
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The rows; raises InputError as `from_rows` does."""
+        for number, row in enumerate(rows):
+            _check_names(number, row, self._names, self._inputs)
+        try:
+            return [{alias: read(row.get(alias)) for alias, read in self._readers} for row in rows]
+        except _UNUSABLE:
+            from_rows(rows, self._spec)  # names the row and the value
+            raise
+
+
+def stack(rows: Sequence[Row], spec: DatasetSpec) -> Columns:
+    """Columns of rows."""
+    return {alias: _array([row[alias] for row in rows], spec.columns[alias]) for alias in spec.inputs()}
 
 
 def from_lists(lists: Mapping[str, Sequence[Any]], spec: DatasetSpec) -> Columns:
@@ -234,6 +266,11 @@ def is_missing(values: Array) -> BoolArray:
     """Whether each value (n,) of a column is missing."""
     missing: BoolArray = np.equal(values, _NOTHING) if values.dtype == object else np.isnan(values)
     return missing
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a row's value is missing; a number that is not finite counts as such, as in every feature."""
+    return value is None or (value.__class__ is not str and not -math.inf < value < math.inf)
 
 
 def nothing_like(values: Array) -> Array:

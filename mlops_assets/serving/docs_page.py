@@ -120,8 +120,8 @@ def _command(path: str, method: str, body: Any, address: str, *, with_key: bool)
 
 
 def _answer(champion: Champion, row: Mapping[str, Any]) -> str:
-    answer = row_answer(champion.model.answer_rows([row]), 0)
-    body = answer_body(answer, champion, new_request_id())
+    [answer] = champion.model.answer_rows([row]).rows()
+    body = answer_body(row_answer(answer), champion, new_request_id())
     return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
 
 

@@ -11,13 +11,12 @@ import numpy as np
 import orjson
 
 from mlops_assets.core.columns import MOST_CHARACTERS, TOO_LONG
-from mlops_assets.core.model.answers import FLAGS
 from mlops_assets.errors import InputError
 from mlops_assets.serving.errors import ApiError
 from mlops_assets.serving.predictor import Champion
 
 if TYPE_CHECKING:
-    from mlops_assets.core.model.answers import Answers
+    from mlops_assets.core.model.answers import Answer
     from mlops_assets.core.model.contributions import Contributions
 
 
@@ -116,17 +115,18 @@ def _without_repeats(pairs: Iterable[tuple[str, Any]]) -> None:
         names.add(name)
 
 
-def row_answer(answers: Answers, row: int, contributions: Contributions | None = None) -> dict[str, Any]:
-    """What is said of one row. `row`: its place among the answers, and among the contributions where there are any."""
-    low, high = float(answers.low[row]), float(answers.high[row])
-    answer = {
-        "prediction": float(answers.prediction[row]),
-        "interval": None if math.isnan(low) else {"low": low, "high": high},
-        **{kind: answers.flagged(kind, row) for kind in FLAGS},
+def row_answer(answer: Answer, contributions: Contributions | None = None, row: int = 0) -> dict[str, Any]:
+    """What is said of one row; `row` is its place among the contributions."""
+    said = {
+        "prediction": answer.prediction,
+        "interval": None if math.isnan(answer.low) else {"low": answer.low, "high": answer.high},
+        "out_of_range": answer.out_of_range,
+        "unseen": answer.unseen,
+        "missing": answer.missing,
     }
     if contributions is not None:
-        answer["contributions"] = _contributions(contributions, row)
-    return answer
+        said["contributions"] = _contributions(contributions, row)
+    return said
 
 
 def answer_body(answer: dict[str, Any], champion: Champion, request_id: str) -> bytes:

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
-from mlops_assets.core.columns import Columns, concatenate, from_rows
+from mlops_assets.core.columns import Row, from_rows
+from mlops_assets.core.model.answers import NUMBERS
 from mlops_assets.serving.answer_log import AnswersLog
 from mlops_assets.serving.errors import ApiError, send_json
 from mlops_assets.serving.json_rows import answer_body, parse_rows, require_json, row_answer
@@ -23,7 +24,7 @@ from mlops_assets.serving.metrics import Metrics
 from mlops_assets.serving.predictor import Champion, Predictor
 
 if TYPE_CHECKING:
-    from mlops_assets.core.model.answers import Answers
+    from mlops_assets.core.model.answers import Answer
 
 
 PATH = "/predict"
@@ -87,11 +88,9 @@ class Predict:
     async def _answer_few(self, request: PredictRequest, rows: Sequence[Mapping[str, Any]], is_list: bool) -> bytes:
         """By a call of the model that other requests share."""
         champion = request.champion
-        columns = from_rows(rows, champion.model.spec)
-        champion.model.refuse_incomplete(columns)
-        own = await self.batcher.submit(champion, columns, len(rows))
-        self._keep(request, rows, own.answers, own.start, own.stop)
-        predictions = [row_answer(own.answers, row) for row in range(own.start, own.stop)]
+        answers = await self.batcher.submit(champion, champion.model.row_scorer.read(rows))
+        self._keep(request, rows, answers)
+        predictions = [row_answer(answer) for answer in answers]
         answer = {"predictions": predictions} if is_list else predictions[0]
         return answer_body(answer, champion, request.request_id)
 
@@ -103,19 +102,16 @@ class Predict:
             message = f"{len(rows)} rows are more than {MOST_EXPLAINED}, which is the most that are explained at once"
             raise ApiError(413, "too_many_rows", message)
         columns = from_rows(rows, champion.model.spec)
-        answers = champion.model.answer_complete(columns)
+        answers = champion.model.answer_complete(columns).rows()
         contributions = champion.model.contributions(columns) if request.explain and rows else None
-        self._keep(request, rows, answers, 0, len(rows))
-        predictions = [row_answer(answers, row, contributions) for row in range(len(rows))]
+        self._keep(request, rows, answers)
+        predictions = [row_answer(answer, contributions, row) for row, answer in enumerate(answers)]
         answer = {"predictions": predictions} if is_list else predictions[0]
         return answer_body(answer, champion, request.request_id)
 
-    def _keep(
-        self, request: PredictRequest, rows: Sequence[Mapping[str, Any]], answers: Answers, start: int, stop: int
-    ) -> None:
+    def _keep(self, request: PredictRequest, rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> None:
         self.metrics.predicted.inc(len(rows))
-        own = slice(start, stop)
-        outputs = (numbers[own].tolist() for numbers in (answers.prediction, answers.low, answers.high))
+        outputs = ([getattr(answer, name) for answer in answers] for name in NUMBERS)
         at, number = datetime.now(UTC), request.champion.number
         self.answers_log.put(AnsweredRequest(request.request_id, at, number, rows, *outputs))
 
@@ -128,20 +124,10 @@ def _explain(query: bytes) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class BatchSlice:
-    """A request's rows among those that were answered together: `answers` from `start` to `stop`."""
-
-    answers: Answers
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, eq=False)
 class _WaitingRequest:
     champion: Champion
-    columns: Columns
-    rows: int
-    answered: asyncio.Future[BatchSlice]
+    rows: Sequence[Row]
+    answered: asyncio.Future[Sequence[Answer]]
 
 
 class Batcher:
@@ -154,12 +140,12 @@ class Batcher:
         self._observe = observe
         self._waiting: deque[_WaitingRequest] = deque()
 
-    def submit(self, champion: Champion, columns: Columns, rows: int) -> asyncio.Future[BatchSlice]:
-        """What will be answered to checked columns by this champion; to be called on the event loop."""
+    def submit(self, champion: Champion, rows: Sequence[Row]) -> asyncio.Future[Sequence[Answer]]:
+        """What will be answered to checked rows by this champion; to be called on the event loop."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._answer_next)
-        self._waiting.append(_WaitingRequest(champion, columns, rows, loop.create_future()))
+        self._waiting.append(_WaitingRequest(champion, rows, loop.create_future()))
         return self._waiting[-1].answered
 
     def _answer_next(self) -> None:
@@ -167,7 +153,7 @@ class Batcher:
         champion, rows = self._waiting[0].champion, 0
         together: list[_WaitingRequest] = []
         while self._waiting and self._waiting[0].champion is champion:
-            rows += self._waiting[0].rows
+            rows += len(self._waiting[0].rows)
             if together and rows > MOST_ROWS:
                 break
             together.append(self._waiting.popleft())
@@ -176,9 +162,8 @@ class Batcher:
         self._answer(champion, together)
 
     def _answer(self, champion: Champion, together: Sequence[_WaitingRequest]) -> None:
-        columns = together[0].columns if len(together) == 1 else concatenate([waiting.columns for waiting in together])
         try:
-            answers = champion.model.answer(columns)
+            answers = champion.model.answer_each([row for waiting in together for row in waiting.rows])
         except Exception as error:
             if len(together) == 1:
                 _settle(together[0], error)
@@ -189,11 +174,11 @@ class Batcher:
         self._observe(len(answers))
         start = 0
         for waiting in together:
-            _settle(waiting, BatchSlice(answers, start, start + waiting.rows))
-            start += waiting.rows
+            _settle(waiting, answers[start : start + len(waiting.rows)])
+            start += len(waiting.rows)
 
 
-def _settle(waiting: _WaitingRequest, outcome: BatchSlice | Exception) -> None:
+def _settle(waiting: _WaitingRequest, outcome: Sequence[Answer] | Exception) -> None:
     if waiting.answered.done():  # the caller has gone
         return
     if isinstance(outcome, Exception):

@@ -1,5 +1,6 @@
 """Small training sets and final models of the dataset `tiny`, made in a moment."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,9 +51,15 @@ def order_columns(n: int, seed: int = 0) -> dict[str, np.ndarray]:
     return columns | {"price": price}
 
 
-def fit_final_model(spec: DatasetSpec, name: str, rows: int = 1_500, matrix: MatrixKind | None = None) -> Model:
+def fit_final_model(
+    spec: DatasetSpec,
+    name: str,
+    rows: int = 1_500,
+    matrix: MatrixKind | None = None,
+    make: Callable[..., dict[str, np.ndarray]] = order_columns,
+) -> Model:
     """A model of a type with all its parts, made of so many orders and 1,000 held out."""
-    columns, held = order_columns(rows), order_columns(1_000, seed=1)
+    columns, held = make(rows), make(1_000, seed=1)
     train = {alias: columns[alias] for alias in spec.inputs()}
     rest = {alias: held[alias] for alias in spec.inputs()}
     kind = resolve_model_type(name)

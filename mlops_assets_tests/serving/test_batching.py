@@ -3,36 +3,34 @@
 import asyncio
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from mlops_assets.core.model.answers import Answers
+from mlops_assets.core.model.answers import Answer
 from mlops_assets.serving.predict import MOST_ROWS, Batcher
 
 
 def champion(calls, factor=1.0):
     """One whose model multiplies x, and fails where it is negative."""
 
-    def answer(columns):
-        calls.append(len(columns["x"]))
-        if (columns["x"] < 0).any():
+    def answer_each(rows):
+        calls.append(len(rows))
+        if any(row["x"] < 0 for row in rows):
             raise ValueError("negative")
-        return Answers(columns["x"] * factor, columns["x"], columns["x"], {}, {})
+        return [Answer(row["x"] * factor, row["x"], row["x"], [], [], []) for row in rows]
 
-    return SimpleNamespace(model=SimpleNamespace(answer=answer))
+    return SimpleNamespace(model=SimpleNamespace(answer_each=answer_each))
 
 
-def columns(*values):
-    return {"x": np.array(values, float)}
+def rows(*values):
+    return [{"x": value} for value in values]
 
 
 async def asked(batcher, *requests):
     """The predictions of requests that are submitted at the same time."""
-    futures = [batcher.submit(champion, columns(*values), len(values)) for champion, values in requests]
-    places = await asyncio.gather(*futures, return_exceptions=True)
+    futures = [batcher.submit(champion, rows(*values)) for champion, values in requests]
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
     return [
-        place if isinstance(place, Exception) else place.answers.prediction[place.start : place.stop].tolist()
-        for place in places
+        outcome if isinstance(outcome, Exception) else [answer.prediction for answer in outcome] for outcome in outcomes
     ]
 
 
@@ -85,9 +83,9 @@ def test_a_caller_that_has_gone_disturbs_nobody():
 
     async def two():
         batcher = Batcher(lambda rows: None)
-        gone, stays = batcher.submit(one, columns(1), 1), batcher.submit(one, columns(2), 1)
+        gone, stays = batcher.submit(one, rows(1)), batcher.submit(one, rows(2))
         gone.cancel()
-        return (await stays).answers.prediction[1]
+        return (await stays)[0].prediction
 
     assert asyncio.run(two()) == 2
 

@@ -4,6 +4,7 @@ import numpy as np
 import orjson
 import pytest
 
+from mlops_assets.core.model.row_scorer import RowScorer
 from mlops_assets.serving.predict import MOST_EXPLAINED
 
 ROW = {"zone": 3, "size": 42.5}
@@ -87,7 +88,9 @@ def test_a_row_that_lacks_what_training_rows_always_had_is_refused(served, query
 
 
 def test_where_it_may_be_missing_it_is_flagged_and_the_answer_has_no_interval(served, monkeypatch):
-    monkeypatch.setitem(vars(served.champion.model), "required", ())
+    model = served.champion.model
+    monkeypatch.setitem(vars(model), "required", ())
+    monkeypatch.setitem(vars(model), "row_scorer", RowScorer(model, model._for_few_rows))
     whole, lacking, null = served.client.post("/predict", json=[ROW, {"zone": 3}, ROW | {"size": None}]).json()[
         "predictions"
     ]

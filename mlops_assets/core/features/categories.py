@@ -6,18 +6,21 @@ the groups that its tokens make, with what was learnt for each; a lookup finds a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, length
+from mlops_assets.core.columns import Columns, Row, length
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset.parts import name_and_width
 
 Codes = dict[str, IntArray]
+RowCodes = dict[str, int]
 UNKNOWN = -1
 _LOOKUP_LIMIT = 1 << 16
 _TABLE_PER_ROW = 16  # so many places a row, and a table is filled sooner than a sorted array is searched
@@ -54,9 +57,12 @@ class Vocabulary:
             return np.where(usable, self._table[np.where(usable, column, 0).astype(np.int64)], UNKNOWN)
         return find(self.values, column)
 
+    def encode_row(self, value: Any) -> int:
+        return self._index.get(value, UNKNOWN)
+
     @cached_property
-    def _index(self) -> dict[str, int]:
-        return {value: code for code, value in enumerate(self.values)}
+    def _index(self) -> dict[Any, int]:
+        return {value: code for code, value in enumerate(self.values.tolist())}
 
     @cached_property
     def _table(self) -> IntArray | None:
@@ -129,6 +135,15 @@ class Token:
         is_within = (values >= 1) & (values <= self.size)
         return np.where(is_within, values, 0).astype(np.int64)
 
+    def encode_row(self, features: Row, codes: RowCodes) -> int:
+        if self.width == 0:
+            return codes[self.name] + 1
+        value = features[self.name]
+        if value != value:
+            return 0
+        step = math.floor(value / self.width) - self.low + 1
+        return step if 1 <= step <= self.size else 0
+
 
 @dataclass(frozen=True)
 class Key:
@@ -174,10 +189,31 @@ class Lookup:
         encoded = np.empty((length(features), len(self.tokens)), np.int64)
         for number, token in enumerate(self.tokens):
             encoded[:, number] = token.encode(features, codes)
-        ids = encoded @ self.steps + self.first
+        return self._of_groups(encoded @ self.steps + self.first)
+
+    def row(self, features: Row, codes: RowCodes) -> list[list[float]]:
+        """Statistics of one row's groups: for each key, k numbers."""
+        encoded = [token.encode_row(features, codes) for token in self.tokens]
+        ids = [sum([encoded[token] * step for token, step in steps], first) for first, steps in self._sums]
+        statistics: list[list[float]] = self._of_groups(np.array(ids)).tolist()
+        return statistics
+
+    @cached_property
+    def _sums(self) -> list[tuple[int, list[tuple[int, int]]]]:
+        """What makes the ids of a row: for each key its first id, and the steps of its tokens by their places."""
+        return [
+            (int(first), [(token, int(step)) for token, step in enumerate(steps) if step])
+            for first, steps in zip(self.first, self.steps.T, strict=True)
+        ]
+
+    def _of_groups(self, ids: IntArray) -> FloatArray:
+        """Statistics (..., keys, k) of groups (..., keys) by their ids."""
         place = find(self.ids, ids.reshape(-1)).reshape(ids.shape)
-        defaults = np.arange(len(self.ids), len(self.values))
-        return self.values.take(np.where(place == UNKNOWN, defaults, place), axis=0)
+        return self.values.take(np.where(place == UNKNOWN, self._defaults, place), axis=0)
+
+    @cached_property
+    def _defaults(self) -> IntArray:
+        return np.arange(len(self.ids), len(self.values))
 
 
 def _widened(values: FloatArray, width: int) -> FloatArray:

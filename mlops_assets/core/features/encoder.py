@@ -5,16 +5,17 @@ It gives two matrices: `one_hot` for linear models, `dense` for trees (category 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, length, nothing_like, row_hash
-from mlops_assets.core.features.categories import UNKNOWN, Codes, Key, Token, Vocabulary
+from mlops_assets.core.columns import Columns, Row, length, nothing_like, row_hash
+from mlops_assets.core.features.categories import UNKNOWN, Codes, Key, RowCodes, Token, Vocabulary
 from mlops_assets.core.features.derive import derive
-from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, Scale, fit_one_hot
+from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, RowEntries, Scale, fit_one_hot
 from mlops_assets.core.features.target_encoding import Curve, GroupMeansEncoder, fit_group_means
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.types import FloatArray, MatrixKind, SingleArray
@@ -86,6 +87,17 @@ class Encoder:
     def codes(self, features: Columns) -> Codes:
         """Codes (n,) of each categorical feature, -1 where it is missing or unseen."""
         return {name: vocabulary.encode(features[name]) for name, vocabulary in self.vocabularies.items()}
+
+    def codes_row(self, features: Row) -> RowCodes:
+        return {name: vocabulary.encode_row(features[name]) for name, vocabulary in self.vocabularies.items()}
+
+    def matrix_row(self, features: Row, codes: RowCodes, kind: MatrixKind) -> RowEntries | list[float]:
+        """The entries of one row, or its values before they are rounded to float32."""
+        if kind == "one_hot":
+            return self.one_hot_encoder.transform_row(features, codes)
+        categories = [code if (code := codes[name]) != UNKNOWN else math.nan for name in self.categorical]
+        means = self.group_means.transform_row(features, codes) if self.group_means else ()
+        return [*categories, *[features[name] for name in self.numbers], *means]
 
     def _dense(self, features: Columns, codes: Codes) -> SingleArray:
         means = self.group_means.transform(features, codes) if self.group_means else None

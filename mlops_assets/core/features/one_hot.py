@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, length
-from mlops_assets.core.features.categories import UNKNOWN, Codes, Vocabulary, distinct, find
+from mlops_assets.core.columns import Columns, Row, length
+from mlops_assets.core.features.categories import UNKNOWN, Codes, RowCodes, Vocabulary, distinct, find
 from mlops_assets.core.types import BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import Features
 
@@ -34,6 +34,19 @@ class Block:
         ids = _ids(self.names, self.sizes, codes)
         return ids if self._has_every_id else find(self.ids, ids)
 
+    def place_row(self, codes: RowCodes) -> int:
+        number = 0
+        for name, size in zip(self.names, self.sizes, strict=True):
+            code = codes[name]
+            if code == UNKNOWN:
+                return UNKNOWN
+            number = number * size + code
+        return self._place.get(number, UNKNOWN)
+
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        return {number: place for place, number in enumerate(self.ids.tolist())}
+
     @cached_property
     def _has_every_id(self) -> bool:
         return len(self.ids) == prod(self.sizes)
@@ -53,6 +66,9 @@ class Scale:
         return 1 + self.has_missing
 
 
+RowEntries = dict[int, float]  # of one row: the value of each column that has an entry
+
+
 @dataclass(frozen=True, eq=False)
 class Entries:
     """A sparse matrix (n, width) by the k entries of each row; an entry without a column has the value 0."""
@@ -60,6 +76,10 @@ class Entries:
     columns: IntArray  # (n, k) int32, -1 for none
     values: FloatArray  # (n, k)
     width: int
+
+    @classmethod
+    def of_row(cls, row: RowEntries, width: int) -> Entries:
+        return cls(np.array([[*row]], np.int32), np.array([[*row.values()]], np.float64), width)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -131,6 +151,21 @@ class OneHotEncoder:
         values[:, layout.missing] = 1
         values[unknown] = 0
         return Entries(columns, values, self.width)
+
+    def transform_row(self, features: Row, codes: RowCodes) -> RowEntries:
+        codes = codes | {name: words.encode_row(features[name]) for name, words in self.calendar.items()}
+        layout = self._layout.columns.tolist()
+        entries: RowEntries = {}
+        for first, block in zip(layout, self.blocks, strict=False):
+            if (place := block.place_row(codes)) != UNKNOWN:
+                entries[first + place] = 1.0
+        for entry, scale in zip(self._layout.numbers.tolist(), self.scales, strict=True):
+            value = features[scale.name]
+            is_missing = value != value
+            entries[layout[entry]] = 0.0 if is_missing else (value - scale.mean) / scale.deviation
+            if is_missing and scale.has_missing:
+                entries[layout[entry + 1]] = 1.0
+        return entries
 
     @cached_property
     def _layout(self) -> _Layout:

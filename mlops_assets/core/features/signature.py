@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, is_missing
-from mlops_assets.core.features.categories import UNKNOWN, Codes, Vocabulary
+from mlops_assets.core.columns import Columns, Row, is_absent, is_missing
+from mlops_assets.core.features.categories import UNKNOWN, Codes, RowCodes, Vocabulary
 from mlops_assets.core.features.derive import DAY, clock_minutes
 from mlops_assets.core.types import Array, BoolArray, FloatArray
 from mlops_assets.dataset import DatasetSpec
@@ -50,7 +51,7 @@ class Input:
         """Whether a number can be at all: within what the spec says, and as a clock time one that clocks show."""
         below = self.least is not None and value < self.least
         above = self.most is not None and value > self.most
-        return not (below or above or (self.is_clock and is_no_clock_time(np.array([value], np.float64))[0]))
+        return not (below or above or (self.is_clock and _is_no_clock_time(value)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +128,14 @@ def missing(columns: Columns, absences: Absences) -> dict[str, BoolArray]:
     return {name: rows for name, rows in flags.items() if rows.any()}
 
 
+def missing_row(row: Row, absences: Absences) -> list[str]:
+    lacking = [name for name, value in row.items() if is_absent(value)]
+    known: set[str] = set()
+    if lacking:
+        known.update(*(together for together in absences if set(together) <= set(lacking)))
+    return [name for name in lacking if name not in known]
+
+
 def required(spec: DatasetSpec, inputs: Iterable[Input]) -> tuple[str, ...]:
     """Inputs without which a row is refused: no training row lacked them, and the spec does not allow it."""
     return tuple(
@@ -149,8 +158,12 @@ def refuse_incomplete(columns: Columns, needed: Sequence[str], first: int = 0) -
 def is_no_clock_time(hhmm: FloatArray) -> BoolArray:
     """Whether numbers (n,) are none that a clock shows as hhmm, such as 1275, 2399 or -5; a missing one is not told."""
     with np.errstate(invalid="ignore"):
-        wrong: BoolArray = (hhmm % 100 >= 60) | (hhmm < 0) | (clock_minutes(hhmm) > DAY)
+        wrong: BoolArray = _is_no_clock_time(hhmm)
     return wrong
+
+
+def _is_no_clock_time(hhmm: Any) -> Any:
+    return (hhmm % 100 >= 60) | (hhmm < 0) | (clock_minutes(hhmm) > DAY)
 
 
 def limits(inputs: Iterable[Input]) -> tuple[Limits, ...]:
@@ -182,6 +195,24 @@ def out_of_range(columns: Columns, within: Iterable[Limits], clocks: Iterable[st
     return flags
 
 
+Range = tuple[str, float, float]  # an input, its least and its most value, as rows have it
+
+
+def ranges(within: Iterable[Limits]) -> list[Range]:
+    ends = [(limit.names, limit.low.ravel(), limit.high.ravel()) for limit in within]
+    plain = [[end.astype(np.int64) if end.dtype.kind == "M" else end for end in (low, high)] for _, low, high in ends]
+    return [
+        found
+        for (names, _, _), (low, high) in zip(ends, plain, strict=True)
+        for found in zip(names, low.tolist(), high.tolist(), strict=True)
+    ]
+
+
+def out_of_range_row(row: Row, within: Iterable[Range], clocks: Iterable[str] = ()) -> list[str]:
+    outside = [name for name, low, high in within if row[name] < low or row[name] > high]
+    return outside + [name for name in clocks if _is_no_clock_time(row[name]) and name not in outside]
+
+
 def unseen(columns: Columns, codes: Codes) -> dict[str, BoolArray]:
     """Rows (n,) whose category the training rows did not have, for each input that has any."""
     flags = {}
@@ -192,6 +223,12 @@ def unseen(columns: Columns, codes: Codes) -> dict[str, BoolArray]:
             if is_new.any():
                 flags[name] = is_new
     return flags
+
+
+def unseen_row(row: Row, codes: RowCodes) -> list[str]:
+    """A missing category is not unseen."""
+    unknown = [name for name, code in codes.items() if code == UNKNOWN]
+    return [name for name in unknown if row[name] is not None and row[name] == row[name]]
 
 
 def _has_range(spec: DatasetSpec, name: str) -> bool:

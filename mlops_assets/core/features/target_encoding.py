@@ -19,18 +19,19 @@ from functools import cached_property
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns
+from mlops_assets.core.columns import Columns, Row
 from mlops_assets.core.features.categories import (
     Codes,
     Key,
     Lookup,
+    RowCodes,
     Token,
     Vocabulary,
     distinct,
     group_ids,
     most_groups,
 )
-from mlops_assets.core.features.derive import log_number
+from mlops_assets.core.features.derive import log_number, log_number_row
 from mlops_assets.core.types import FloatArray, IntArray
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.errors import DataError
@@ -112,6 +113,14 @@ class GroupMeansEncoder:
             return encodings
         mean = statistics[:, keys, :1]
         return np.concatenate([encodings, mean, log_number(features[self.relative_to])[:, None] - mean], axis=1)
+
+    def transform_row(self, features: Row, codes: RowCodes) -> list[float]:
+        statistics = self._lookup.row(features, codes)
+        encodings = [number for numbers in statistics[: len(self.keys)] for number in numbers]
+        if not self.scale or self.relative_to is None:
+            return encodings
+        mean = statistics[-1][0]
+        return [*encodings, mean, log_number_row(features[self.relative_to]) - mean]
 
     @cached_property
     def _lookup(self) -> Lookup:

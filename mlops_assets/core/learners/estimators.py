@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -19,8 +19,8 @@ import numpy as np
 from mlops_assets.core.features.one_hot import Entries
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.out_of_core import external_matrix, fit_line
-from mlops_assets.core.learners.tree_arrays import tree_arrays
-from mlops_assets.core.types import Estimator, FloatArray, LinearModel
+from mlops_assets.core.learners.tree_arrays import TreeArrays, tree_arrays
+from mlops_assets.core.types import Estimator, FloatArray, LinearModel, MatrixKind
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
@@ -201,6 +201,21 @@ def for_few_rows(estimator: Estimator, categories: Mapping[int, int] | None) -> 
     single = estimator.copy()
     single.set_param({"nthread": 1})  # waking threads costs more than a few rows
     return single
+
+
+def for_one_row(few: Estimator, matrix: MatrixKind, width: int) -> Callable[[Any], float]:
+    """What predicts a row of a matrix of this kind and width, as `few`, an estimator for few rows, does.
+
+    A line may add the same terms in another order.
+    """
+    if isinstance(few, TreeArrays):
+        return few.predict_row
+    if matrix == "dense":
+        return lambda row: float(predict(few, np.array([row], np.float32))[0])
+    if not is_linear(few):
+        return lambda row: float(predict(few, Entries.of_row(row, width))[0])
+    weights, intercept = few.coef_.tolist(), float(few.intercept_)
+    return lambda row: sum([weights[place] * value for place, value in row.items()], intercept)
 
 
 def booster_settings(regressor: XGBRegressor) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -62,6 +63,30 @@ class TreeArrays:
         terms = np.empty((len(X), len(self.roots) + 1), np.float32)
         terms[:, 0], terms[:, 1:] = self.base, self.leaves.take(node)
         return np.add.accumulate(terms, axis=1)[:, -1]
+
+    def predict_row(self, row: list[float]) -> float:
+        """Of one row with its numbers as they are before they are rounded to float32."""
+        is_missing = [value != value for value in row]
+        ends = [
+            [end if missing else value for value, missing in zip(row, is_missing, strict=True)]
+            for end in (-LARGEST, LARGEST)
+        ]
+        codes = [-1 if is_missing[place] else int(row[place]) for place in self._categorical]
+        splits = [table[code] for table, code in zip(self.goes_right, codes, strict=True)]
+        values = np.concatenate([np.array(ends, np.float32).reshape(-1), *splits])
+        node = self.roots
+        for _ in range(self.depth):
+            node = self.left.take(node) + (values.take(self.compared.take(node)) >= self.thresholds.take(node))
+        return float(np.add.accumulate(np.concatenate([self._base, self.leaves.take(node)]))[-1])
+
+    @cached_property
+    def _categorical(self) -> list[int]:
+        columns: list[int] = self.categorical.tolist()
+        return columns
+
+    @cached_property
+    def _base(self) -> SingleArray:
+        return np.array([self.base])
 
 
 def tree_arrays(booster: Booster, categories: Mapping[int, int]) -> TreeArrays | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 
 NUMBERS = ("prediction", "low", "high")
 FLAGS = ("out_of_range", "unseen", "missing")
+
+
+class Answer(NamedTuple):
+    """The answer to one row: as in `Answers`, and the inputs that are flagged."""
+
+    prediction: float
+    low: float
+    high: float
+    out_of_range: list[str]
+    unseen: list[str]
+    missing: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +45,25 @@ class Answers:
     def __len__(self) -> int:
         return len(self.prediction)
 
-    def flagged(self, kind: str, row: int) -> list[str]:
-        """The inputs of a row with a flag of FLAGS."""
+    @classmethod
+    def of_row(cls, answer: Answer) -> Answers:
+        prediction, low, high = np.array([[answer.prediction], [answer.low], [answer.high]])
+        flags = ({name: np.ones(1, bool) for name in getattr(answer, kind)} for kind in FLAGS)
+        return cls(prediction, low, high, *flags)
+
+    def rows(self) -> list[Answer]:
+        """The answer to each row."""
+        numbers = (getattr(self, name).tolist() for name in NUMBERS)
+        return [Answer(*row) for row in zip(*numbers, *map(self._flagged, FLAGS), strict=True)]
+
+    def _flagged(self, kind: str) -> list[list[str]]:
+        """For each row, the inputs with a flag of FLAGS."""
+        flagged: list[list[str]] = [[] for _ in range(len(self))]
         flags: dict[str, BoolArray] = getattr(self, kind)
-        return [name for name, rows in flags.items() if rows[row]]
+        for name, rows in flags.items():
+            for row in np.flatnonzero(rows).tolist():
+                flagged[row].append(name)
+        return flagged
 
     def names(self, kind: str) -> pa.ListArray:
         """For each row, the inputs with a flag of FLAGS."""

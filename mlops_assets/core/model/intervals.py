@@ -15,15 +15,17 @@ and at which level an interval has to be made to hold as often as is asked for i
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops_assets.core.columns import evenly_spread
+from mlops_assets.core.columns import Row, evenly_spread
 from mlops_assets.core.features.categories import UNKNOWN, Vocabulary
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.types import Array, FloatArray, IntArray, TimeArray
@@ -71,6 +73,14 @@ class Bins:
         """The bin (n,) of each prediction."""
         return self.edges.searchsorted(prediction)
 
+    def place_row(self, prediction: float) -> int:
+        return bisect_left(self._edges, prediction)
+
+    @cached_property
+    def _edges(self) -> list[float]:
+        edges: list[float] = self.edges.tolist()
+        return edges
+
 
 @dataclass(frozen=True, eq=False)
 class ByCategory:
@@ -86,6 +96,14 @@ class ByCategory:
         code = self.values.encode(categories)
         is_other = code == UNKNOWN
         return np.where(is_other, -1.0, self.low[code]), np.where(is_other, 1.0, self.high[code])
+
+    def ends_row(self, category: Any) -> tuple[float, float]:
+        code = self.values.encode_row(category)
+        return (-1.0, 1.0) if code == UNKNOWN else self._ends[code]
+
+    @cached_property
+    def _ends(self) -> list[tuple[float, float]]:
+        return [*zip(self.low.tolist(), self.high.tolist(), strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +125,18 @@ class Intervals:
             middle, half = (below + above) / 2, (above - below) / 2
             below, above = np.minimum(middle + half * low, 0), np.maximum(middle + half * high, 0)
         return prediction + below, prediction + above
+
+    def around_row(self, prediction: float, row: Row) -> tuple[float, float]:
+        below, above = self._ends[self.bins.place_row(prediction)]
+        if self.by_category is not None:
+            low, high = self.by_category.ends_row(row[self.by_category.column])
+            middle, half = (below + above) / 2, (above - below) / 2
+            below, above = min(middle + half * low, 0), max(middle + half * high, 0)
+        return prediction + below, prediction + above
+
+    @cached_property
+    def _ends(self) -> list[tuple[float, float]]:
+        return [*zip(self.below.tolist(), self.above.tolist(), strict=True)]
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "intervals")

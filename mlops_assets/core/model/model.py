@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, from_frame, from_rows, length
+from mlops_assets.core.columns import Columns, Row, from_frame, from_rows, length, stack
 from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.encoder import Encoder
 from mlops_assets.core.features.signature import (
@@ -29,11 +29,12 @@ from mlops_assets.core.features.signature import (
     unseen,
 )
 from mlops_assets.core.learners.estimators import FEW_ROWS, for_few_rows, predict
-from mlops_assets.core.model.answers import Answers
+from mlops_assets.core.model.answers import Answer, Answers
 from mlops_assets.core.model.contributions import Background, Contributions, explain, learn_background
 from mlops_assets.core.model.files import ABOUT, check_files, digests, read_about
 from mlops_assets.core.model.golden_rows import Golden, Specimens
 from mlops_assets.core.model.intervals import Intervals
+from mlops_assets.core.model.row_scorer import RowScorer
 from mlops_assets.core.state import DAMAGE
 from mlops_assets.core.types import Estimator, FloatArray, MatrixKind
 from mlops_assets.dataset import DatasetSpec
@@ -45,9 +46,8 @@ if TYPE_CHECKING:
 
     from mlops_assets.core.types import Matrix
 
-    Row = Mapping[str, Any]
-
 FORMAT = 3
+ALONE = 4  # so many rows are answered sooner one by one than as columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Model:
         """The share of truths that the intervals are made to hold, such as 0.9."""
         return self.intervals.coverage if self.intervals else None
 
-    def predict(self, rows: pd.DataFrame | Sequence[Row]) -> FloatArray:
+    def predict(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> FloatArray:
         """Predictions (n,) float64, in the target's unit, of a DataFrame or a list of mappings.
 
         Raises InputError naming the column or value that cannot be used, or the input that a row must have.
@@ -85,9 +85,21 @@ class Model:
         """Predictions (n,) of checked columns; kept within the target's range where the spec gives one."""
         return self.answer(columns).prediction
 
-    def answer_rows(self, rows: Sequence[Row]) -> Answers:
+    def answer_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
         """Answers to a list of mappings, such as JSON objects; raises InputError as `predict` does."""
+        if len(rows) == 1:
+            return Answers.of_row(self.row_scorer.answer(*self.row_scorer.read(rows)))
         return self.answer_complete(from_rows(rows, self.spec))
+
+    def answer_each(self, rows: Sequence[Row]) -> list[Answer]:
+        """The answer to each of the rows that `row_scorer` has read."""
+        if len(rows) <= ALONE:
+            return [self.row_scorer.answer(row) for row in rows]
+        return self.answer(stack(rows, self.spec)).rows()
+
+    @cached_property
+    def row_scorer(self) -> RowScorer:
+        return RowScorer(self, self._for_few_rows)
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -201,7 +213,7 @@ def finish(model: Model, X: Matrix, specimens: Specimens, intervals: Intervals |
     return replace(model, golden=Golden.of(model.spec, specimens.columns, model.answer(specimens.columns)))
 
 
-def _are_mappings(rows: pd.DataFrame | Sequence[Row]) -> TypeIs[Sequence[Row]]:
+def _are_mappings(rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> TypeIs[Sequence[Mapping[str, Any]]]:
     return isinstance(rows, list | tuple)
 
 

@@ -135,8 +135,8 @@ def _of_other(versions: Versions, number: int, values: Mapping[str, Any]) -> Ver
         return VersionProblem(number, f"version {number} cannot use this: {reason(error)}")
     except MlopsError as error:
         return VersionProblem(number, str(error))
-    answers, contributions = version.model.answer(columns), version.model.contributions(columns)
-    return VersionAnswer(version, row, row_answer(answers, 0, contributions), ignored)
+    [answer], contributions = version.model.answer(columns).rows(), version.model.contributions(columns)
+    return VersionAnswer(version, row, row_answer(answer, contributions), ignored)
 
 
 def reason(error: InputError) -> str:
