@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Columns = dict[str, Array]
 Row = dict[str, Any]  # alias -> float, whole microseconds or text; NaN, or None for a text, where missing
 SLICE_ROWS = 2**16  # so many fit into a processor's cache, column by column
+MATRIX_ROWS = 2**13  # so many fit into it with all columns of a matrix
 MOST_CHARACTERS = 256  # of a text that a caller sends
 TOO_LONG = f"is longer than {MOST_CHARACTERS} characters, which no category is"
 _EPOCH = datetime(1970, 1, 1)
@@ -242,6 +243,12 @@ def slices(table: pa.Table, rows: int = SLICE_ROWS) -> Iterator[pa.Table]:
     """A table in parts of so many rows, the last one shorter; nothing is copied."""
     for start in range(0, table.num_rows, rows):
         yield table.slice(start, rows)
+
+
+def row_slices(count: int, rows: int = MATRIX_ROWS) -> Iterator[slice]:
+    """Slices of so many of `count` rows, the last one shorter."""
+    for start in range(0, count, rows):
+        yield slice(start, min(start + rows, count))
 
 
 def length(columns: Columns) -> int:

@@ -94,7 +94,9 @@ def distinct(ids: IntArray) -> tuple[IntArray, IntArray]:
         present = np.zeros(ids.max() + 1, bool)
         present[ids] = True
         ordered = np.flatnonzero(present)
-        return ordered, find(ordered, ids)
+        table = np.empty(len(present), np.int64)
+        table[ordered] = np.arange(len(ordered))
+        return ordered, table[ids]
     return np.unique(ids, return_inverse=True)
 
 

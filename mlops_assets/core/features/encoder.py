@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, Row, length, nothing_like, row_hash
+from mlops_assets.core.columns import Columns, Row, length, nothing_like, row_hash, row_slices
 from mlops_assets.core.features.categories import UNKNOWN, Codes, Key, RowCodes, Token, Vocabulary
 from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, RowEntries, Scale, fit_one_hot
@@ -69,14 +69,14 @@ class Encoder:
     def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> Matrix:
         """The matrix (n, width) of rows that were not trained on: CSR float64, or float32."""
         features = derive(spec, columns)
-        X = self.matrix(features, self.codes(features), kind)
-        return X.csr() if isinstance(X, Entries) else X
+        codes = self.codes(features)
+        return self.one_hot_encoder.csr(features, codes) if kind == "one_hot" else self._dense(features, codes)
 
     def both(self, spec: Features, columns: Columns) -> tuple[SingleArray, SparseMatrix]:
         """The dense and the one-hot matrix of rows that were not trained on."""
         features = derive(spec, columns)
         codes = self.codes(features)
-        return self._dense(features, codes), self.one_hot_encoder.transform(features, codes).csr()
+        return self._dense(features, codes), self.one_hot_encoder.csr(features, codes)
 
     def matrix(self, features: Columns, codes: Codes, kind: MatrixKind) -> Entries | SingleArray:
         """The matrix (n, width) of derived features: sparse entries, or float32 with NaN where missing."""
@@ -100,22 +100,23 @@ class Encoder:
         return [*categories, *[features[name] for name in self.numbers], *means]
 
     def _dense(self, features: Columns, codes: Codes) -> SingleArray:
-        means = self.group_means.transform(features, codes) if self.group_means else None
-        return self.dense_of(features, codes, means)
-
-    def dense_of(self, features: Columns, codes: Codes, means: FloatArray | None) -> SingleArray:
-        """The dense matrix (n, width) with these encodings (n, k) of group means, which for training rows differ."""
-        first, width = len(self.categorical), len(self.categorical) + len(self.numbers)
-        dense = np.empty((length(features), width + (0 if means is None else means.shape[1])), np.float32)
-        for number, name in enumerate(self.categorical):
-            dense[:, number] = codes[name]
-        categories = dense[:, :first]
-        categories[categories == UNKNOWN] = np.nan
-        for number, name in enumerate(self.numbers, first):
-            dense[:, number] = features[name]
-        if means is not None:
-            dense[:, width:] = means
+        dense = np.empty((length(features), len(self.dense_names)), np.float32)
+        self.fill_dense(dense, features, codes)
+        if self.group_means:
+            dense[:, len(self.categorical) + len(self.numbers) :] = self.group_means.transform(features, codes)
         return dense
+
+    def fill_dense(self, dense: SingleArray, features: Columns, codes: Codes) -> None:
+        """Write categories and numbers into the first columns; what group means give differs for training rows."""
+        first = len(self.categorical)
+        for rows in row_slices(len(dense)):
+            part = dense[rows]
+            for number, name in enumerate(self.categorical):
+                part[:, number] = codes[name][rows]
+            categories = part[:, :first]
+            categories[categories == UNKNOWN] = np.nan
+            for number, name in enumerate(self.numbers, first):
+                part[:, number] = features[name][rows]
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "encoder")
@@ -141,12 +142,15 @@ def fit_encoder(spec: Features, columns: Columns, y: FloatArray, seed: int) -> F
     vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.categories}
     codes = {name: vocabulary.encode(features[name]) for name, vocabulary in vocabularies.items()}
     one_hot = fit_one_hot(spec, features, codes, vocabularies)
-    group_means, means = None, None
-    if spec.group_means:
-        group_means, means = fit_group_means(spec.group_means, features, codes, vocabularies, y, seed)
     numbers = (*spec.numbers, *spec.calendar_names)
+    plain = len(spec.categories) + len(numbers)
+    if spec.group_means:
+        group_means, dense = fit_group_means(spec.group_means, features, codes, vocabularies, y, seed, after=plain)
+    else:
+        group_means, dense = None, np.empty((len(y), plain), np.float32)
     encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, group_means)
-    return FittedEncoder(encoder, one_hot.transform(features, codes).csr(), encoder.dense_of(features, codes, means))
+    encoder.fill_dense(dense, features, codes)
+    return FittedEncoder(encoder, one_hot.csr(features, codes), dense)
 
 
 def masked(spec: DatasetSpec, columns: Columns, seed: int) -> Columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, Row, length
+from mlops_assets.core.columns import Columns, Row, length, row_slices, take
 from mlops_assets.core.features.categories import UNKNOWN, Codes, RowCodes, Vocabulary, distinct, find
 from mlops_assets.core.types import BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import Features
@@ -92,15 +93,8 @@ class Entries:
 
     def csr(self) -> SparseMatrix:
         """The CSR matrix, float64 with int32 indices."""
-        from scipy.sparse import csr_matrix
-
-        present = self.columns != UNKNOWN
-        indptr = np.zeros(len(self.columns) + 1, np.int32)
-        np.cumsum(np.count_nonzero(present, axis=1), out=indptr[1:])
-        columns, values = self.columns, self.values
-        if not present.all():
-            columns, values = columns[present], values[present]
-        return csr_matrix((values.ravel(), columns.ravel(), indptr), self.shape)
+        rows, most = self.columns.shape
+        return _csr([self], rows, most, self.width)
 
 
 @dataclass(frozen=True)
@@ -167,6 +161,12 @@ class OneHotEncoder:
                 entries[layout[entry + 1]] = 1.0
         return entries
 
+    def csr(self, features: Columns, codes: Codes) -> SparseMatrix:
+        """The CSR matrix of rows, float64 with int32 indices."""
+        rows = length(features)
+        parts = (self.transform(take(features, some), take(codes, some)) for some in row_slices(rows))
+        return _csr(parts, rows, len(self._layout.columns), self.width)
+
     @cached_property
     def _layout(self) -> _Layout:
         return _Layout.of(self)
@@ -214,6 +214,25 @@ def fit_one_hot(spec: Features, features: Columns, codes: Codes, vocabularies: d
         blocks.append(Block(group, sizes, present))
     numbers = [*spec.numbers, *(name for name in names if name not in calendar)]
     return OneHotEncoder(tuple(blocks), calendar, tuple(_fit_scale(name, features[name]) for name in numbers))
+
+
+def _csr(parts: Iterable[Entries], rows: int, most: int, width: int) -> SparseMatrix:
+    """The matrix (rows, width) of entries, given some rows at a time, `most` to a row."""
+    from scipy.sparse import csr_matrix
+
+    indptr = np.zeros(rows + 1, np.int32)
+    columns, values = np.empty(rows * most, np.int32), np.empty(rows * most)
+    row, end = 0, 0
+    for part in parts:
+        present = part.columns != UNKNOWN
+        counts = indptr[row + 1 : row + len(present) + 1]
+        np.einsum("ij->i", present, dtype=np.int32, out=counts)  # `sum` is slow over a short axis
+        entries = np.flatnonzero(present)
+        row, start, end = row + len(present), end, end + len(entries)
+        part.columns.take(entries, out=columns[start:end], mode="clip")
+        part.values.take(entries, out=values[start:end], mode="clip")
+    np.cumsum(indptr, out=indptr)
+    return csr_matrix((values[:end], columns[:end], indptr), (rows, width))
 
 
 def _fit_scale(name: str, values: FloatArray) -> Scale:

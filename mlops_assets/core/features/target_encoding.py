@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, Row
+from mlops_assets.core.columns import Columns, Row, row_slices
 from mlops_assets.core.features.categories import (
     Codes,
     Key,
@@ -32,7 +32,7 @@ from mlops_assets.core.features.categories import (
     most_groups,
 )
 from mlops_assets.core.features.derive import log_number, log_number_row
-from mlops_assets.core.types import FloatArray, IntArray
+from mlops_assets.core.types import FloatArray, IntArray, SingleArray
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.errors import DataError
 
@@ -52,7 +52,12 @@ class BinnedLog:
 
     @classmethod
     def of(cls, number: FloatArray) -> BinnedLog:
-        logs, place, count = np.unique(log_number(number), return_inverse=True, return_counts=True)
+        import pyarrow as pa
+
+        values = pa.array(number).dictionary_encode()  # many rows have few values: sooner than to sort them
+        logs, place = np.unique(log_number(values.dictionary.to_numpy()), return_inverse=True)
+        place = place[values.indices.to_numpy()]
+        count = np.bincount(place)
         is_number = ~np.isnan(logs)
         cuts = np.linspace(0, count[is_number].sum(), BINS + 1)[1:-1]
         bins = np.searchsorted(cuts, np.cumsum(count) - count / 2)
@@ -134,9 +139,11 @@ def fit_group_means(
     vocabularies: dict[str, Vocabulary],
     y: FloatArray,
     seed: int,
-) -> tuple[GroupMeansEncoder, FloatArray]:
-    """The encoder, and the out-of-fold encodings (n, k) of the rows it was fitted on.
+    after: int = 0,
+) -> tuple[GroupMeansEncoder, SingleArray]:
+    """The encoder, and the out-of-fold encodings (n, after + k) of the rows it was fitted on.
 
+    The first `after` columns are left for others to fill: to put them beside one another later takes a second array.
     Raises DataError for a single row, and where a key has more groups than can be numbered.
     """
     if len(y) < 2:
@@ -147,25 +154,46 @@ def fit_group_means(
     groups = [_Groups.find(key, features, codes, most) for key in tokens]
     everything = _Statistics.of(y, number, slice(None))
     keys = tuple(group.key(everything) for group in groups)
-    encodings = _out_of_fold(groups, y, number, seed)
-    if not spec.relative_to:
-        return GroupMeansEncoder(keys, None, None, None), encodings
-    logs = log_number(features[spec.relative_to])
-    scale = groups[0].scale(logs)
-    mean = scale.values[groups[0].place, 0]
-    encoder = GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale)
-    return encoder, np.column_stack([encodings, mean, logs - mean])
+    relative_to, scale = spec.relative_to, None
+    if relative_to:
+        logs = log_number(features[relative_to])
+        scale = groups[0].scale(logs)
+    encoder = GroupMeansEncoder(keys, relative_to, everything.curve, scale)
+    encodings = np.empty((len(y), after + len(encoder.names)), np.float32)
+    _fill_out_of_fold(encodings[:, after:], groups, y, number, seed)
+    if scale:
+        mean = scale.values[groups[0].place, 0]
+        encodings[:, -2], encodings[:, -1] = mean, logs - mean
+    return encoder, encodings
 
 
-def _out_of_fold(groups: list[_Groups], y: FloatArray, number: BinnedLog | None, seed: int) -> FloatArray:
-    """Values (n, k) of each row's groups, learnt from the rows of all other folds."""
+def _fill_out_of_fold(
+    encodings: SingleArray, groups: list[_Groups], y: FloatArray, number: BinnedLog | None, seed: int
+) -> None:
+    """Write each row's values of its groups, learnt from the rows of all other folds, into the first columns.
+
+    All folds are summed in one pass over the rows of a key: in the sum of a fold, its own rows count as 0. Sums of all
+    rows less those of the fold would do for the target, with other roundings, but not where each fold has its curve.
+    """
     folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
-    encodings = np.empty((len(y), len(groups) * (2 if number is None else 3)))
+    means = np.empty((1 if number is None else 2, FOLDS))
+    curves = np.empty((0 if number is None else len(number.logs), FOLDS))
     for fold in range(FOLDS):
-        inside, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        statistics = _Statistics.of(y, number, others)
-        encodings[inside] = np.hstack([group.values(statistics, others)[group.place[inside]] for group in groups])
-    return encodings
+        learnt = _Statistics.of(y, number, np.flatnonzero(folds != fold))
+        means[:, fold] = learnt.means
+        if number and learnt.curve:
+            curves[:, fold] = learnt.curve(number.logs)
+    values = np.empty((len(y), *means.shape))
+    for rows in row_slices(len(y)):
+        some = values[rows]
+        some[:, 0] = y[rows, None]
+        if number:
+            np.subtract(np.log(y[rows])[:, None], curves.take(number.place[rows], axis=0), out=some[:, 1])
+        some[np.arange(len(some)), :, folds[rows]] = 0
+    width = len(means) + 1
+    for place, group in enumerate(groups):
+        first = place * width
+        encodings[:, first : first + width] = group.without_own_fold(values, means, folds)
 
 
 @dataclass(frozen=True)
@@ -174,6 +202,10 @@ class _Statistics:
 
     values: tuple[FloatArray, ...]
     curve: Curve | None
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        return tuple(float(values.mean()) for values in self.values)
 
     @classmethod
     def of(cls, y: FloatArray, number: BinnedLog | None, rows: IntArray | slice) -> _Statistics:
@@ -203,18 +235,29 @@ class _Groups:
         return cls(tokens, *distinct(group_ids(tokens, features, codes)))
 
     def key(self, statistics: _Statistics) -> Key:
-        default = np.array([*(values.mean() for values in statistics.values), 0.0])
-        return Key(self.tokens, self.ids, self.values(statistics, slice(None)), default)
+        count = np.bincount(self.place, minlength=len(self.ids))
+        sums = [np.bincount(self.place, values, len(self.ids)) for values in statistics.values]
+        means = [_shrunk(each, count, mean) for each, mean in zip(sums, statistics.means, strict=True)]
+        values = np.column_stack([*means, np.log1p(count)])
+        return Key(self.tokens, self.ids, values, np.array([*statistics.means, 0.0]))
 
-    def values(self, statistics: _Statistics, rows: IntArray | slice) -> FloatArray:
-        """For each group (groups, k): the shrunk mean of each statistic of these rows, then the log count."""
-        place = self.place[rows]
-        count = np.bincount(place, minlength=len(self.ids))
-        means = [
-            (np.bincount(place, values, len(self.ids)) + SHRINKAGE * values.mean()) / (count + SHRINKAGE)
-            for values in statistics.values
-        ]
-        return np.column_stack([*means, np.log1p(count)])
+    def without_own_fold(self, values: FloatArray, means: FloatArray, folds: IntArray) -> FloatArray:
+        """Each row's values (n, k + 1), learnt from the rows of other folds than its own, of `folds` (n,).
+
+        `values` (n, k, FOLDS) has what each row tells each fold, 0 its own; `means` (k, FOLDS) are those of the others.
+        """
+        from scipy.sparse import csr_matrix
+
+        rows, groups = len(self.place), len(self.ids)
+        member = csr_matrix((np.ones(rows), self.place, np.arange(rows + 1)), (rows, groups))
+        sums = np.asarray(member.T @ values.reshape(rows, -1)).reshape(groups, *means.shape)
+        own = self.place * FOLDS + folds
+        count = np.bincount(own, minlength=groups * FOLDS).reshape(groups, FOLDS)
+        others = count.sum(axis=1, keepdims=True) - count
+        table = np.empty((groups, FOLDS, len(means) + 1))
+        table[..., :-1] = _shrunk(sums, others[:, None], means).swapaxes(1, 2)
+        table[..., -1] = np.log1p(others)
+        return table.reshape(groups * FOLDS, -1).take(own, axis=0)
 
     def scale(self, logs: FloatArray) -> Key:
         """The shrunk mean for each group of the log of a number, NaN where it is not positive."""
@@ -222,5 +265,10 @@ class _Groups:
         prior = float(logs[is_number].mean()) if is_number.any() else 0.0
         sums = np.bincount(self.place[is_number], logs[is_number], len(self.ids))
         count = np.bincount(self.place[is_number], minlength=len(self.ids))
-        means = (sums + SHRINKAGE * prior) / (count + SHRINKAGE)
-        return Key(self.tokens, self.ids, means[:, None], np.array([prior]))
+        return Key(self.tokens, self.ids, _shrunk(sums, count, prior)[:, None], np.array([prior]))
+
+
+def _shrunk(sums: FloatArray | IntArray, count: IntArray, mean: FloatArray | float) -> FloatArray:
+    """Means of groups, shrunk towards the overall mean; the arguments are broadcast."""
+    means: FloatArray = (sums + SHRINKAGE * mean) / (count + SHRINKAGE)
+    return means

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_assets.core.columns import take
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.features.derive import derive
-from mlops_assets.core.features.target_encoding import SHRINKAGE, fit_group_means
+from mlops_assets.core.features.target_encoding import FOLDS, SHRINKAGE, fit_group_means
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.errors import DataError
 
@@ -51,6 +52,17 @@ def test_no_training_row_sees_its_own_target(spec, make_columns):
         moved = Fitted(spec, columns, changed).own
         np.testing.assert_array_equal(moved[row], own[row])
         assert (moved != own).any()
+
+
+def test_training_rows_get_what_an_encoder_of_all_other_folds_gives(make_spec, tiny, make_columns):
+    columns = make_columns(500)
+    y, spec = columns["price"], with_keys(make_spec, tiny, ["town"], ["zone", "size/10"])
+    own = Fitted(spec, columns, y, seed=7).own
+    folds = np.random.default_rng(7).permutation(500) % FOLDS
+    for fold in range(FOLDS):
+        others = take(columns, folds != fold)
+        expected = Fitted(spec, others, y[folds != fold]).later(take(columns, folds == fold))
+        np.testing.assert_allclose(own[folds == fold], expected, rtol=1e-6)
 
 
 def test_later_rows_get_the_shrunk_mean_of_all_training_rows(make_spec, tiny, make_columns):
@@ -112,7 +124,7 @@ def test_the_number_beyond_its_groups_mean_is_given_too(make_spec, tiny, make_co
     size = np.clip(columns["size"], 0, 100)
     total = fitted.column(later, "size_by_town") + fitted.column(later, "size_beyond_town")
     np.testing.assert_allclose(total, np.log(size))
-    np.testing.assert_array_equal(fitted.own[:, -2:], later[:, -2:])
+    np.testing.assert_array_equal(fitted.own[:, -2:], later[:, -2:].astype(np.float32))
 
 
 def test_names_tell_keys_apart_that_differ_in_a_width_alone(make_spec, tiny, make_columns):
