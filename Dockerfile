@@ -44,7 +44,5 @@ ENV PATH=/opt/mlops/bin:$PATH \
     MLOPS_HOME=/data
 WORKDIR /app
 USER 10001:10001
-# Fonts are looked for once, here.
-RUN python -c "import matplotlib.font_manager"
 ENTRYPOINT ["/app/entrypoint.sh"]
 CMD ["mlops-assets", "--help"]

@@ -13,7 +13,7 @@ from benchmarks.results import Figure, Report, Table
 
 START = 3
 ORDER = ("window-12", "window-6", "window-3", "window-1")
-PLOT = "benchmarks-backtest.png"
+PLOT = "benchmarks-backtest.svg"
 BEST = Figure(
     "backtest on the taxi months: mean RMSE of the next month",
     "the longer the window, the better; the last month alone is worse than no retraining",

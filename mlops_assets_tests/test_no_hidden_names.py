@@ -100,7 +100,7 @@ def test_a_pipeline_that_works_writes_no_hidden_name(deals, tmp_path):
     assert deals.record("clean_data", "2024-01").value("dropped_by_rule")["not ${CITY}"] == 20
     assert "dropped: not ${CITY}" in deals.record("drift_report", "2024-03").value("drift")
     kept = {path.name for path, _ in every_file(deals.folder)}
-    assert {"explanation.json", "importance.png", "model_card.md", "model_card.html", "journal.jsonl"} <= kept
+    assert {"explanation.json", "importance.svg", "model_card.md", "model_card.html", "journal.jsonl"} <= kept
     assert_nothing_is_told(deals, answers)
 
 

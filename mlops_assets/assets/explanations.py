@@ -65,7 +65,7 @@ def _explain(instance: dg.DagsterInstance, project: Project, version: "Version",
     explained_now = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)
     text = project.spec.redact(explained_now.to_json())
     files, explanation = {FILE: text.encode()}, Explanation.from_json(text)
-    files |= {f"{name}.png": picture for name, picture in _pictures(explanation, project.spec.target.unit).items()}
+    files |= {f"{name}.svg": picture for name, picture in _pictures(explanation, project.spec.target.unit).items()}
     write_artefacts(project, version.run_id, FOLDER, files)
     return explanation
 
@@ -93,4 +93,4 @@ def _metadata(project: Project, explanation: "Explanation") -> dict:
     table = project.spec.redact("\n".join(lines))
     metadata = {"explained_rows": explanation.rows, "importance": dg.MetadataValue.md(table)}
     pictures = _pictures(explanation, unit).items()
-    return metadata | {f"{name}_plot": dg.MetadataValue.md(markdown_image(png, name)) for name, png in pictures}
+    return metadata | {f"{name}_plot": dg.MetadataValue.md(markdown_image(svg, name)) for name, svg in pictures}

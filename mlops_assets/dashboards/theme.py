@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dash_mantine_components as dmc
 from dash import Dash, Input, dcc, html
 
-from mlops_assets.core.report.plots import BLUE, GREY, ORANGE
+from mlops_assets.core.report.drawing import BLUE, GREY, ORANGE
 from mlops_assets.dashboards.components import attributes
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def test_the_record_shows_tables_and_plots(workshop):
     record = workshop.record("champion_model")
     assert record.value("leaderboard").startswith("| model | version | trials | validation RMSE | test RMSE (euros)")
     for name in ("leaderboard_plot", "gain_plot"):
-        assert "data:image/png;base64," in record.value(name)
+        assert "data:image/svg+xml;base64," in record.value(name)
     assert record.value("not_fitted") == "none"
 
 

@@ -98,7 +98,7 @@ def test_a_report_shows_a_table_numbers_and_plots(grown):
     assert measures == {"V", "new", "gone", "missing"}
     assert {row["role"] for row in shown["drift_rows"]} == {"feature", "prediction", "target", "rows"}
     for name in ("drift_plot", "distribution_plot"):
-        assert "data:image/png" in shown[name]
+        assert "data:image/svg+xml" in shown[name]
 
 
 def test_what_the_same_month_a_year_before_had_too_is_the_seasons(new_workshop):

@@ -29,7 +29,7 @@ def test_each_final_model_shows_what_it_goes_by_and_keeps_it_in_mlflow(workshop,
     shown = told(workshop, asset, partition)
     assert "| size |" in shown["importance"] and "mean absolute contribution (euros)" in shown["importance"]
     for name in ("importance", "contributions", "waterfalls", "dependence"):
-        assert "data:image/png" in shown[f"{name}_plot"]
+        assert "data:image/svg+xml" in shown[f"{name}_plot"]
     assert ("coefficients_plot" in shown) is (partition == "Ridge")
     kept = json.loads(artefact(workshop, shown["version"], "explanation/explanation.json"))
     assert next(name for name, _ in kept["importance"]) == "size"
@@ -77,7 +77,7 @@ def test_the_cards_figures_are_those_of_the_model_that_won_on_rows_it_had_not_se
 def test_the_page_stands_alone_for_light_and_dark(workshop, champion):
     page = artefact(workshop, champion["champion_version"], "model_card/model_card.html")
     assert page.startswith("<!doctype html>") and 'content="light dark"' in page
-    assert "data:image/png;base64," in page
+    assert "data:image/svg+xml;base64," in page
     assert not re.findall('(?:src|href)="(?!data:)', page) and "<script" not in page
     assert artefact(workshop, champion["champion_version"], "model_card/model_card.md") == champion["model_card"]
 

@@ -81,7 +81,7 @@ def test_what_the_gate_measured_stands_beside_what_came_true(grown):
     for told in ("low third of predictions", "high third of predictions", "zone 3", "promised RMSE (", "batch"):
         assert told.strip(" (") in shown["performance"]
     for plot in ("performance_plot", "coverage_plot", "coverage_by_month_plot"):
-        assert "data:image/png" in shown[plot]
+        assert "data:image/svg+xml" in shown[plot]
     assert shown["promised_coverage"] == 0.9
     assert "intervals held" in shown["judgement"] and "where 90% was promised" in shown["judgement"]
 

@@ -55,7 +55,7 @@ def test_what_is_judged_has_learnt_from_all_but_the_test_rows(workshop, asset, p
     assert version.tags["learnt_months"] == "2024-01,2024-02"
     rows = sum(workshop.record("clean_data", month).value("dagster/row_count") for month in ("2024-01", "2024-02"))
     assert record.value("fit_rows") == rows
-    assert record.value("validation_plot").startswith("![predicted against true](data:image/png;base64,")
+    assert record.value("validation_plot").startswith("![predicted against true](data:image/svg+xml;base64,")
 
 
 def test_rows_of_the_test_month_touch_no_fitted_thing(workshop, new_workshop):

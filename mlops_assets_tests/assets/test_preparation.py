@@ -53,7 +53,7 @@ def test_clean_rows_hold_a_target_and_say_what_was_dropped(workshop):
     assert record.value("dagster/row_count") == table.num_rows
     assert record.value("rows_dropped") == 300 - table.num_rows == sum(record.value("dropped_by_rule").values())
     assert record.recipe.parts["upstream"] == {"raw_data": raw.content}
-    assert record.value("target_plot").startswith("![target](data:image/png;base64,")
+    assert record.value("target_plot").startswith("![target](data:image/svg+xml;base64,")
 
 
 def test_the_training_set_joins_the_months_of_the_window(workshop):
@@ -159,7 +159,7 @@ def test_every_asset_of_the_pipeline_leads_to_a_dashboard_and_shows_a_picture(wo
         asset = entry.name
         metadata = workshop.record(asset, partitions.get(entry.partitioned_by)).metadata
         assert metadata["dashboard"].value.startswith("http://127.0.0.1:8000/dashboards/?board=")
-        assert any("data:image/png" in str(value.value) for value in metadata.values()), asset
+        assert any("data:image/svg+xml" in str(value.value) for value in metadata.values()), asset
 
 
 def test_the_dashboards_that_assets_lead_to_ship_with_the_project():

@@ -35,7 +35,7 @@ def test_policies_are_walked_over_the_months_and_told_in_a_table(answer, record)
     rows = record.value("backtest_rows")
     assert [row["month"] for row in rows if row["policy"] == "never"] == ["2024-03", "2024-04", "2024-05"]
     assert [row["months_learnt"] for row in rows if row["policy"] == "window-3"] == [2, 3, 3]
-    assert "data:image/png" in record.value("backtest_plot")
+    assert "data:image/svg+xml" in record.value("backtest_plot")
 
 
 def test_the_result_is_kept_as_a_table_too(home, record):

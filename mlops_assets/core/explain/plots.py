@@ -5,23 +5,32 @@ Contributions are drawn of all sampled rows as a swarm, of some rows step by ste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlops_assets.core.explain.importance import Explanation, Weight
-from mlops_assets.core.report.plots import BLUE, GREY, ORANGE, canvas, label_rows, panels, png
+from mlops_assets.core.report.drawing import BLUE, GREY, ORANGE, Panel, picture, picture_of_rows
 from mlops_assets.core.types import Array, FloatArray
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from mlops_assets.core.columns import Columns
+    from mlops_assets.core.model.contributions import Contributions
 
 MOST = 15
 LONGEST_NAME = 40
 BINS = 60
+RAMP = (
+    BLUE,
+    "#5f7da7",
+    "#8393aa",
+    "#a8a3ad",
+    "#b99d92",
+    "#c49867",
+    "#cf8f4a",
+    ORANGE,
+)  # from a low value to a high one
 CHOSEN = {"a low prediction": 0.05, "a middle one": 0.5, "a high one": 0.95}
 STEPS = 8  # of a waterfall; the last holds all other features
 MOST_PANELS = 4
@@ -40,11 +49,14 @@ def coefficient_bars(coefficients: Sequence[Weight], unit: str = "") -> bytes:
 
 def _bars(weights: Sequence[Weight], title: str, about: str) -> bytes:
     weights = weights[:MOST]
-    figure, axes = canvas(title, about, "", size=(5.4, 1.0 + 0.28 * len(weights)))
-    colours = [BLUE if weight.value >= 0 else ORANGE for weight in weights]
-    axes.barh(range(len(weights)), [weight.value for weight in weights], color=colours, height=0.65)
-    label_rows(axes, [short(weight.name) for weight in weights])
-    return png(figure)
+    panel = Panel(title, about, rows=[short(weight.name) for weight in weights])
+    values = [weight.value for weight in weights]
+    panel.bars(values, _by_sign(values))
+    return picture_of_rows(panel)
+
+
+def _by_sign(values: Iterable[float]) -> list[str]:
+    return [BLUE if value >= 0 else ORANGE for value in values]
 
 
 def short(name: str) -> str:
@@ -62,14 +74,15 @@ def swarm(explanation: Explanation, unit: str = "") -> bytes:
     """
     contributions, inputs = explanation.exact_contributions(), explanation.inputs
     names = [weight.name for weight in explanation.importance[:MOST]]
-    size = 5.8, 1.0 + 0.36 * len(names)
-    figure, axes = canvas("Contributions to single predictions", f"adds to the prediction{in_unit(unit)}", "", size)
+    about = f"adds to the prediction{in_unit(unit)}"
+    panel = Panel("Contributions to single predictions", about, rows=[short(name) for name in names])
     for line, name in enumerate(names):
         values = contributions.values[:, contributions.names.index(name)]
-        axes.scatter(values, line + _spread(values), s=5, linewidths=0, c=_colours(inputs, name, len(values)))
-    axes.axvline(0, color="black", linewidth=0.8)
-    label_rows(axes, [short(name) for name in names])
-    return png(figure)
+        places, colours = line + _spread(values), _colours(inputs.get(name), len(values))
+        for colour in (GREY, *RAMP):
+            panel.dots(values[colours == colour], places[colours == colour], colour, size=2.5)
+    panel.rule(0)
+    return picture_of_rows(panel, 32)
 
 
 def _spread(values: FloatArray) -> FloatArray:
@@ -85,46 +98,40 @@ def _spread(values: FloatArray) -> FloatArray:
     return offsets
 
 
-def _colours(inputs: Columns, name: str, count: int) -> Array | list[str]:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    values = inputs.get(name)
+def _colours(values: Array | None, count: int) -> Array:
+    """A colour of the ramp (n,) by the rank of each value; grey is no number."""
     if values is None or values.dtype == object or values.dtype.kind == "M":
-        return [GREY] * count
+        return np.full(count, GREY)
     is_number = ~np.isnan(values)
     rank = np.searchsorted(np.sort(values[is_number]), values) / max(int(is_number.sum()), 1)
-    colours = LinearSegmentedColormap.from_list("value", [BLUE, "#b9b4bd", ORANGE])(rank)
-    colours[~is_number] = (0.54, 0.56, 0.6, 1)
-    return colours
+    return np.where(is_number, np.array(RAMP)[(rank * len(RAMP)).astype(int).clip(max=len(RAMP) - 1)], GREY)
 
 
 def waterfalls(explanation: Explanation, unit: str = "") -> bytes:
     """How three sampled rows come from the base to their prediction, the largest contributions first."""
-    contributions, inputs = explanation.exact_contributions(), explanation.inputs
+    contributions = explanation.exact_contributions()
     prediction = contributions.base + contributions.values.sum(axis=1)
     order = np.argsort(prediction, kind="stable")
     rows = [order[round(share * (len(order) - 1))] for share in CHOSEN.values()]
     titles = [f"{name}: {prediction[row]:.4g} {unit}" for name, row in zip(CHOSEN, rows, strict=True)]
-    figure, grid = panels(titles, (4.6, 0.9 + 0.3 * STEPS), columns=3)
-    for axes, row in zip(grid, rows, strict=True):
-        base = float(contributions.base[row])
-        _waterfall(axes, contributions.names, contributions.values[row], base, inputs, row)
-    return png(figure)
+    panels = [
+        _waterfall(title, contributions, explanation.inputs, row) for title, row in zip(titles, rows, strict=True)
+    ]
+    return picture(panels, (420, 60 + 26 * STEPS), columns=3)
 
 
-def _waterfall(axes: Axes, names: tuple[str, ...], values: FloatArray, base: float, inputs: Columns, row: int) -> None:
+def _waterfall(title: str, contributions: Contributions, inputs: Columns, row: int) -> Panel:
+    names, values, base = contributions.names, contributions.values[row], float(contributions.base[row])
     largest = np.argsort(-np.abs(values), kind="stable")
     first, others = largest[: STEPS - 1], largest[STEPS - 1 :]
     labels = [_with_value(names[place], inputs, row) for place in first]
     steps = values[first]
     if len(others):
         labels, steps = [*labels, f"{len(others)} others"], np.append(steps, values[others].sum())
-    starts = base + np.concatenate([[0.0], np.cumsum(steps)[:-1]])
-    colours = [BLUE if step >= 0 else ORANGE for step in steps]
-    axes.barh(range(len(steps)), steps, left=starts, color=colours, height=0.6)
-    axes.axvline(base, color="black", linewidth=0.8, linestyle=":")
-    axes.use_sticky_edges = False  # the bars at both ends keep a margin
-    label_rows(axes, labels)
+    panel = Panel(title, rows=labels)
+    panel.bars(steps, _by_sign(steps), base + np.concatenate([[0.0], np.cumsum(steps)[:-1]]))
+    panel.rule(base, dash="2 3")
+    return panel
 
 
 def _with_value(name: str, inputs: Columns, row: int) -> str:
@@ -140,32 +147,28 @@ def dependence(explanation: Explanation, unit: str = "") -> bytes | None:
     """What the most important single features add at each of their values; None where all belong to groups."""
     contributions, inputs = explanation.exact_contributions(), explanation.inputs
     names = [weight.name for weight in explanation.importance if weight.name in inputs][:MOST_PANELS]
-    if not names:
-        return None
-    figure, grid = panels([short(name) for name in names], (3.4, 2.5), columns=2)
-    for axes, name in zip(grid, names, strict=True):
-        added = contributions.values[:, contributions.names.index(name)]
-        _by_value(axes, inputs[name], added)
-        axes.set_ylabel(f"adds{in_unit(unit)}", fontsize=8)
-        axes.axhline(0, color="black", linewidth=0.8)
-    return png(figure)
+    added = {name: contributions.values[:, contributions.names.index(name)] for name in names}
+    panels = [_by_value(Panel(short(name), y=f"adds{in_unit(unit)}"), inputs[name], added[name]) for name in names]
+    return picture(panels, (340, 250), columns=2) if panels else None
 
 
-def _by_value(axes: Axes, values: Array, added: FloatArray) -> None:
+def _by_value(panel: Panel, values: Array, added: FloatArray) -> Panel:
     """Points at the values of a number or the hours of a time, and at the most frequent categories side by side."""
     if values.dtype.kind == "M":
         is_time = ~np.isnat(values)
         hours = (values[is_time] - values[is_time].astype("datetime64[D]")) / np.timedelta64(1, "h")
-        axes.scatter(hours, added[is_time], s=6, linewidths=0, color=BLUE)
-        axes.set_xlabel("hour of the day", fontsize=8)
+        panel.x = "hour of the day"
+        panel.dots(hours, added[is_time], size=3)
     elif values.dtype == object:
         import pandas as pd
 
         codes, labels = pd.factorize(values)
         common = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(labels)), kind="stable")[:MOST_CATEGORIES]
+        panel.columns = [str(labels[code]) for code in common]
         for place, code in enumerate(common):
             points = added[codes == code]
-            axes.scatter(place + _spread(points), points, s=6, linewidths=0, color=BLUE)
-        axes.set_xticks(range(len(common)), [str(labels[code])[:8] for code in common], rotation=45)
+            panel.dots(place + _spread(points), points, size=3)
     else:
-        axes.scatter(values, added, s=6, linewidths=0, color=BLUE)
+        panel.dots(values, added, size=3)
+    panel.rule(y=0)
+    return panel

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from mlops_assets.core.report.document import table as document_table
-from mlops_assets.core.report.plots import panels, png
+from mlops_assets.core.report.drawing import Panel, picture
 from mlops_assets.errors import DataError, InputError
 
 Months = tuple[str, ...]
@@ -235,19 +235,17 @@ def by_month(steps: Sequence[Step], unit: str) -> bytes:
     """RMSE of each month, and CPU seconds up to it, a line a policy; a dot where it was fitted anew."""
     months = sorted({step.month for step in steps})
     places = {month: place for place, month in enumerate(months)}
-    titles = [f"RMSE{f' ({unit})' if unit else ''}", "CPU seconds up to the month"]
-    figure, (error, cost) = panels(titles, (4.6, 3.2), columns=2)
+    error, cost = (
+        Panel(f"RMSE{f' ({unit})' if unit else ''}", columns=months),
+        Panel("CPU seconds up to the month", columns=months),
+    )
     for number, summary in enumerate(summarise(steps)):
         own = sorted((step for step in steps if step.policy == summary.policy.name), key=lambda step: step.month)
-        x = [places[step.month] for step in own]
-        fresh = [place for place, step in enumerate(own) if step.retrained]
+        x = np.array([places[step.month] for step in own])
+        fresh, colour = np.array([step.retrained for step in own]), COLOURS[number % len(COLOURS)]
         spent = np.cumsum([step.cpu_seconds for step in own])
-        lines = error.plot(x, [step.score.rmse for step in own], label=summary.policy.name) + cost.plot(x, spent)
-        for line in lines:
-            line.set(color=COLOURS[number % len(COLOURS)], linewidth=1.4, marker="o", markersize=3.5, markevery=fresh)
-    ticks = range(0, len(months), max(1, len(months) // 6))
-    for axes in (error, cost):
-        axes.set_xticks(list(ticks), [months[place] for place in ticks])
-    cost.set_ylim(bottom=0)
-    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
-    return png(figure)
+        for panel, y in ((error, np.array([step.score.rmse for step in own])), (cost, spent)):
+            panel.line(x, y, colour, summary.policy.name)
+            panel.dots(x[fresh], y[fresh], colour)
+    cost.dots(0, 0, size=0)  # from where it is counted
+    return picture([error, cost], (460, 320), columns=2)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlops_assets.core.monitor.drift import DriftReport, Sample, Shift, Variable
-from mlops_assets.core.report.plots import BLUE, GREY, ORANGE, canvas, label_rows, panels, png
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from mlops_assets.core.report.drawing import BLUE, GREY, ORANGE, PALE, Panel, apart, picture, picture_of_rows
+from mlops_assets.core.report.plots import finite
 
 MOST_BARS = 20
 MOST_PANELS = 4
 MOST_CATEGORIES = 8
 BINS = 40
-LIGHT = "#c4c6ca"
 
 
 def rows(report: DriftReport) -> list[dict[str, Any]]:
@@ -72,12 +69,11 @@ def _clause(shift: Shift) -> str:
 def strengths(report: DriftReport, title: str) -> bytes:
     """The strongest effect of each variable in units of its limit; what reaches the line has changed."""
     shifts = report.shifts[:MOST_BARS]
-    figure, axes = canvas(title, "effect, in units of its limit", "", size=(5, 1.0 + 0.26 * len(shifts)))
     colours = [ORANGE if shift.drifted else GREY if shift.is_seasonal else BLUE for shift in shifts]
-    axes.barh(range(len(shifts)), [shift.strongest.strength for shift in shifts], color=colours, height=0.6)
-    axes.axvline(1, color="black", linewidth=1, linestyle="--")
-    label_rows(axes, [shift.name for shift in shifts])
-    return png(figure)
+    panel = Panel(title, "effect, in units of its limit", rows=[shift.name for shift in shifts])
+    panel.bars([shift.strongest.strength for shift in shifts], colours)
+    panel.rule(1, dash="5 3")
+    return picture_of_rows(panel)
 
 
 def distributions(report: DriftReport, current: Sample, reference: Sample) -> bytes | None:
@@ -87,31 +83,29 @@ def distributions(report: DriftReport, current: Sample, reference: Sample) -> by
     keys = [(shift.role, shift.name) for shift in report.shifts if (shift.role, shift.name) in after][:MOST_PANELS]
     if not keys:
         return None
-    figure, grid = panels([name for _, name in keys], (3.4, 2.2), columns=2)
-    for axes, key in zip(grid, keys, strict=True):
-        draw = _numbers if after[key].kind == "number" else _categories
-        draw(axes, before[key], after[key])
-    figure.legend(*grid[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside lower center", ncols=2)
-    return png(figure)
+    return picture([_distribution(before[key], after[key]) for key in keys], (340, 220), columns=2)
 
 
-def _numbers(axes: Axes, before: Variable, after: Variable) -> None:
-    old, new = (variable.values[~np.isnan(variable.values)] for variable in (before, after))
-    if not len(old) or not len(new):
-        return
-    low, high = np.quantile(np.concatenate([old, new]), [0.005, 0.995])
-    edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
-    axes.stairs(np.histogram(old, edges)[0] / len(old), edges, fill=True, color=LIGHT, label="before")
-    axes.stairs(np.histogram(new, edges)[0] / len(new), edges, color=BLUE, label="now")
+def _distribution(before: Variable, after: Variable) -> Panel:
+    if after.kind != "number":
+        return _categories(before, after)
+    panel = Panel(after.name)
+    old, new = (finite(variable.values)[0] for variable in (before, after))
+    if len(old) and len(new):
+        edges = np.linspace(*apart(*np.quantile(np.concatenate([old, new]), [0.005, 0.995])), BINS + 1)
+        panel.stairs(np.histogram(old, edges)[0] / len(old), edges, PALE, "before")
+        panel.stairs(np.histogram(new, edges)[0] / len(new), edges, BLUE, "now", fill=False)
+    return panel
 
 
-def _categories(axes: Axes, before: Variable, after: Variable) -> None:
+def _categories(before: Variable, after: Variable) -> Panel:
     import pandas as pd
 
     counted = [pd.Series(variable.values).value_counts(normalize=True) for variable in (before, after)]
     shares = pd.concat(counted, axis=1, keys=["before", "now"]).fillna(0)
     moved = (shares["now"] - shares["before"]).abs().nlargest(MOST_CATEGORIES).index.sort_values()
-    place = np.arange(len(moved))
-    axes.bar(place - 0.2, shares["before"][moved], 0.4, color=LIGHT, label="before")
-    axes.bar(place + 0.2, shares["now"][moved], 0.4, color=BLUE, label="now")
-    axes.set_xticks(place, [f"{value:g}" if isinstance(value, float) else str(value)[:8] for value in moved])
+    names = [f"{value:g}" if isinstance(value, float) else str(value) for value in moved]
+    panel = Panel(after.name, columns=names)
+    panel.bars(shares["before"][moved], PALE, sides=(-0.4, 0), label="before")
+    panel.bars(shares["now"][moved], BLUE, sides=(0, 0.4), label="now")
+    return panel

@@ -15,7 +15,7 @@ body {{ font-family: system-ui, sans-serif; line-height: 1.5; max-width: 60em; m
 table {{ border-collapse: collapse; display: block; overflow-x: auto }}
 th, td {{ border-bottom: 1px solid #8886; padding: .25em .8em .25em 0; text-align: left; vertical-align: top }}
 pre {{ border: 1px solid #8886; border-radius: 4px; padding: .6em; overflow-x: auto }}
-img {{ max-width: 100%; background: white }}
+img {{ max-width: 100% }}
 </style></head>
 <body>
 {body}
@@ -81,14 +81,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG, carried inside the document."""
+    """An SVG, carried inside the document."""
 
-    png: bytes
+    svg: bytes
     alt: str
 
     @property
     def _source(self) -> str:
-        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}"
 
     def markdown(self) -> str:
         return f"![{self.alt}]({self._source})"

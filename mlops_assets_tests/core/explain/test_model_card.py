@@ -101,5 +101,5 @@ def test_a_snapshot_has_no_months_to_tell(facts, make_spec):
 
 
 def test_only_the_page_carries_a_picture(facts):
-    assert "data:image/png" not in model_card(facts, pictures=False).html()
-    assert "data:image/png" in model_card(facts, pictures=True).html()
+    assert "data:image/svg+xml" not in model_card(facts, pictures=False).html()
+    assert "data:image/svg+xml" in model_card(facts, pictures=True).html()

@@ -112,7 +112,7 @@ def test_steps_go_through_json_and_look_like_something():
     assert [summary.rmse for summary in summarise(again)] == [summary.rmse for summary in summarise(made)]
     assert table(again) == table(made)
     assert "| window-3 | every month, on the last 3 |" in table(made)
-    assert by_month(made, "minutes").startswith(b"\x89PNG")
+    assert by_month(made, "minutes").startswith(b"<svg")
 
 
 def test_policies_are_chosen_by_name_in_one_order():

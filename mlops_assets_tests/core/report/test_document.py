@@ -4,14 +4,14 @@ import re
 
 from mlops_assets.core.report.document import Code, Document, Paragraph, Picture, Points, Section, table
 
-PNG = b"\x89PNG bytes"
+SVG = b"<svg/>"
 DOCUMENT = Document(
     "A <title>",
     "In short & sweet.",
     (
         Section("Words", (Paragraph("a * b < c"), Points(("one", "two | three")))),
         Section("Numbers", (table(("name", "value"), [("a|b", 1.5), ("none", None)]), Code("x < y\n*z*"))),
-        Section("Picture", (Picture(PNG, "bars"),)),
+        Section("Picture", (Picture(SVG, "bars"),)),
     ),
 )
 
@@ -43,7 +43,7 @@ def test_markdown_has_every_part_once():
         "",
         "## Picture",
         "",
-        "![bars](data:image/png;base64,iVBORyBieXRlcw==)",
+        "![bars](data:image/svg+xml;base64,PHN2Zy8+)",
     ]
 
 

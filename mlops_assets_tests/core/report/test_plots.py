@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from base64 import b64decode
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -35,19 +36,21 @@ EMPTY = {
     "no difference": lambda: plots.gain_histogram(np.zeros(100)),
     "no bars": lambda: plots.bars([], [], "Rows dropped by rule"),
     "no numbers": lambda: plots.histogram(np.array([np.nan]), "Target"),
+    "no shares": lambda: plots.coverage_bars([], [], None, "Held"),
+    "no gain": lambda: plots.gain_histogram(np.array([])),
 }
 
 
-def size_of(png: bytes) -> tuple[int, int]:
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+def size_of(svg: bytes) -> tuple[float, float]:
+    root = ElementTree.fromstring(svg)
+    return float(root.get("width")), float(root.get("height"))
 
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_plot_is_a_small_picture(name):
-    png = PLOTS[name]()
-    assert len(png) <= 40_000
-    assert all(100 <= side <= 800 for side in size_of(png))
+    svg = PLOTS[name]()
+    assert len(svg) <= 20_000
+    assert all(90 <= side <= 800 for side in size_of(svg))
 
 
 @pytest.mark.parametrize("name", PLOTS)
@@ -64,6 +67,9 @@ def test_wild_values_do_not_break_a_plot():
     wild = np.array([1.0, 2.0, 1e12, np.inf, np.nan])
     size_of(plots.predicted_against_true(wild, wild[::-1]))
     size_of(plots.histogram(wild, "Distance"))
+    size_of(plots.histogram(np.array([-1.7e308, 1.7e308]), "Ends of what a number holds"))
+    size_of(plots.histogram(1e17 + np.arange(0.0, 99.0, 16.0), "Nearly equal"))
+    assert b"nan" not in plots.bars(["a", "b"], [np.nan, np.inf], "Rows").replace(b">nan<", b"")
 
 
 def test_a_plot_shows_its_data():
@@ -72,13 +78,19 @@ def test_a_plot_shows_its_data():
 
 
 def test_markdown_holds_the_picture_itself():
-    png = PLOTS["bars"]()
-    start, _, rest = plots.markdown_image(png, "rows").partition("base64,")
-    assert start == "![rows](data:image/png;"
-    assert b64decode(rest.removesuffix(")")) == png
+    svg = PLOTS["bars"]()
+    start, _, rest = plots.markdown_image(svg, "rows").partition("base64,")
+    assert start == "![rows](data:image/svg+xml;"
+    assert b64decode(rest.removesuffix(")")) == svg
 
 
-def test_plots_need_no_pyplot_with_its_global_state():
+def test_a_baseline_far_beyond_the_models_stands_in_the_legend_alone():
+    near, far = (plots.leaderboard_bars(["Ridge"], [5.0], (), {"mean": mean}) for mean in (6.0, 90.0))
+    assert b"mean (90)" in far and b'd=""' in far
+    assert b"mean (6)" in near and b'd=""' not in near
+
+
+def test_plots_load_no_library_for_them():
     code = "import sys; from mlops_assets.core.report import plots; plots.bars(['a'], [1], 'Rows')"
-    code += "; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code += "; sys.exit(bool({'matplotlib', 'pandas', 'scipy'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
