@@ -57,6 +57,16 @@ def failure_of(result: dg.ExecuteInProcessResult) -> str:
     return data.user_failure_data.description
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Whatever draws a picture fails."""
+
+    def die(*args):
+        raise AssertionError("a picture was drawn")
+
+    monkeypatch.setattr("mlops_assets.core.report.drawing._panel", die)
+
+
 @pytest.fixture(scope="module")
 def new_workshop(new_shop) -> Iterator[Callable[..., Workshop]]:
     """A function that gives a workshop in which nothing was made yet."""

@@ -87,7 +87,7 @@ def test_a_model_without_a_training_set_says_what_to_make_first(new_workshop):
     assert told == "training_set has not been materialised: do that first"
 
 
-def test_a_model_that_is_up_to_date_is_not_registered_again(own_workshop):
+def test_a_model_that_is_up_to_date_is_neither_registered_nor_drawn_again(own_workshop, no_pictures):
     workshop = own_workshop
     before = workshop.record("sklearn_model", "Ridge")
     result = workshop.make("sklearn_model", "Ridge")

@@ -70,7 +70,7 @@ def test_the_training_set_joins_the_months_of_the_window(workshop):
 
 
 @pytest.mark.parametrize(("asset", "month"), [("raw_data", MONTH), ("clean_data", MONTH), ("training_set", None)])
-def test_what_has_not_changed_is_recorded_again_and_not_computed(lab, asset, month):
+def test_what_has_not_changed_is_recorded_again_and_neither_computed_nor_drawn(lab, asset, month, no_pictures):
     before = lab.record(asset, month)
     result = lab.make(asset, month)
     after = lab.record(asset, month)
