@@ -212,4 +212,7 @@ def _without_nan(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.if_else(pc.is_nan(values), None, values) if pa.types.is_floating(values.type) else values
+    if not pa.types.is_floating(values.type):
+        return values
+    is_nan = pc.is_nan(values)
+    return pc.if_else(is_nan, None, values) if pc.any(is_nan).as_py() else values

@@ -149,7 +149,8 @@ def minutes_between(start: TimeArray, end: TimeArray) -> FloatArray:
     """Minutes from one datetime64[us] to another, NaN where either is missing."""
     missing = np.isnat(start) | np.isnat(end)
     minutes = (end.astype(np.int64) - start.astype(np.int64)) / 60e6
-    return np.where(missing, np.nan, minutes)
+    minutes[missing] = np.nan
+    return minutes
 
 
 def clock_minutes(hhmm: FloatArray) -> FloatArray:

@@ -1,6 +1,7 @@
 """Artefacts on disk: immutable, named by their content, and either whole or not there."""
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from mlops_assets.errors import StorageError
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
+    from typing_extensions import Buffer
 
 
 DIGITS = 12
@@ -69,6 +71,21 @@ class Stored:
     size: int
 
 
+class _HashedFile(io.FileIO):
+    """A new file that knows the SHA-256 of what was written to it, so that it need not be read again."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "xb")
+        self.digest = hashlib.sha256()
+
+    def write(self, data: "Buffer", /) -> int:
+        whole = rest = memoryview(data).cast("B")
+        self.digest.update(whole)
+        while len(rest):
+            rest = rest[super().write(rest) :]
+        return len(whole)
+
+
 class Storage:
     """Tables and folders below one root, as `<folder>/<name>-<digest>`.
 
@@ -102,21 +119,20 @@ class Storage:
         # Bytes of whole numbers and times, one place after the other, need no dictionary: half the work, and smaller.
         split = {field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)}
         split |= {*distinct}
+        packed = split | {field.name for field in schema if not pa.types.is_floating(field.type)}
         layout = {
-            "compression": "lz4",
+            "compression": {column: "lz4" if column in packed else "none" for column in schema.names},
             "use_dictionary": [column for column in schema.names if column not in split],
             "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+            "write_statistics": False,  # files are read whole
         }
         with self._temporary(folder, name) as temporary:
-            with temporary.open("w+b") as file:
+            with _HashedFile(temporary) as file:
                 with pq.ParquetWriter(file, schema, **layout) as writer:
                     for batch in batches:
                         writer.write(batch)
-                file.flush()
                 os.fsync(file.fileno())
-                size = file.tell()
-                file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size, digest = file.tell(), file.digest.hexdigest()
             stored = Stored(f"{folder}/{name}-{digest[:DIGITS]}.parquet", digest, size)
             os.replace(temporary, self._local(stored.path))
         pa.default_memory_pool().release_unused()  # what Arrow keeps of the batches that have passed
@@ -133,7 +149,7 @@ class Storage:
         import pyarrow as pa
 
         with self._parquet(path, columns) as parquet:
-            for batch in parquet.iter_batches(rows, columns=list(columns)):
+            for batch in parquet.iter_batches(rows, columns=list(columns), use_threads=False):
                 yield pa.table(batch).select(columns)
 
     @contextmanager
