@@ -56,7 +56,7 @@ def add_no_op(app: FastAPI, champion: Champion) -> None:
     """An endpoint of the same schema as `/predict`, as FastAPI wants them written."""
     from pydantic import create_model
 
-    from mlops_assets.serving.openapi import Interval, OneAnswer
+    from mlops_assets.serving.schemas import Interval, OneAnswer
 
     inputs = {item.name: (TYPES[item.type] | None, None) for item in champion.model.signature}
     Row = create_model("Row", **inputs)
@@ -65,6 +65,7 @@ def add_no_op(app: FastAPI, champion: Champion) -> None:
         interval=Interval(low=1.0, high=1.0),
         out_of_range=[],
         unseen=[],
+        missing=[],
         unit=champion.unit,
         coverage=0.9,
         model=champion.card,
@@ -91,7 +92,7 @@ def main(port: int) -> None:
     champion = load_champion(project.registry, project.registry.champion())
     app = build_app(project, Settled(replace(champion, model=ConstantModel(champion.model))))
     add_no_op(app, champion)
-    uvicorn.Server(configure(app)).run(sockets=[listen("127.0.0.1", port)])
+    uvicorn.Server(configure(app)).run(sockets=listen("127.0.0.1", port))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mlops_assets.dashboards.catalogue import Automation, Catalogue
@@ -27,11 +28,13 @@ def serve_predictions(host: str | None, port: int | None) -> None:
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
     from mlops_assets.project import open_project
-    from mlops_assets.serving.server import serve
 
     project = open_project()
     settings = project.settings
     with ExitStack() as stack:
+        if settings.serve_workers > 1:  # read when Prometheus's library is loaded, so set before
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory())
+        from mlops_assets.serving.server import serve
 
         def open_dashboards(sampler: Sampler) -> Dash:
             """Read what is defined and open Dagster's stores; closed when the server ends."""

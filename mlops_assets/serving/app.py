@@ -62,6 +62,7 @@ def build_app(
     metrics: Metrics | None = None,
     open_dashboards: OpenDashboards | None = None,
     pipeline: PipelineMetrics | None = None,
+    hint: Callable[[], None] | None = None,
 ) -> FastAPI:
     """The server's application; raises SettingsError where keys cannot be read.
 
@@ -69,6 +70,7 @@ def build_app(
     `open_dashboards`: gives what is shown at /dashboards/. It is called when somebody first looks there, since it takes
     as long as the start of the server, and half as much memory again.
     `pipeline`: what `/metrics` tells of Dagster, if anything.
+    `hint`: passes a hint about a new champion on to more than this process.
     """
     settings = project.settings
     keys = read_keys(settings)
@@ -125,7 +127,7 @@ def build_app(
     )
     posts: dict[str, ASGIApp] = {PREDICT: predict, BATCH: predict_batch}
     app.router.routes[:0] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()]
-    app.include_router(build_router(predictor, bodies, metrics, secret, pipeline))
+    app.include_router(build_router(predictor, bodies, metrics, secret, pipeline, hint or predictor.hint))
     app.include_router(runs_router)
     mount_form(app, project, predict, bool(keys))
     mount_docs(app, predictor, bool(keys))

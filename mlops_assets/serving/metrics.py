@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 if TYPE_CHECKING:
     import dagster as dg
 
 
 log = logging.getLogger(__name__)
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 KEEP_SECONDS = 15.0  # whoever asks sooner hears the same again
 WAIT_SECONDS = 5.0  # for Dagster's database, at most; what it says later is for who asks next
 MOST_ASSETS = 100
@@ -28,7 +31,11 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Metrics:
-    """Counters and gauges of the server, all with names that begin with `mlops_`."""
+    """Counters and gauges of the server, all with names that begin with `mlops_`.
+
+    Where the variable PROMETHEUS_MULTIPROC_DIR was set before Prometheus's library was loaded, they are those of all
+    processes of the server together, by way of files in that folder.
+    """
 
     content_type = CONTENT_TYPE_LATEST
 
@@ -49,15 +56,21 @@ class Metrics:
         self.batch_rows = Histogram(
             "mlops_batch_rows", "Rows answered by one call of the model.", buckets=_ROWS, registry=registry
         )
-        self.model_version = Gauge("mlops_model_version", "Version of the champion; 0 without one.", registry=registry)
-        self.model_age = Gauge("mlops_model_age_seconds", "Seconds since the champion was loaded.", registry=registry)
+        newest: dict[str, Any] = {"registry": registry, "multiprocess_mode": "livemostrecent"}
+        self.model_version = Gauge("mlops_model_version", "Version of the champion; 0 without one.", **newest)
+        self.model_age = Gauge("mlops_model_age_seconds", "Seconds since the champion was loaded.", **newest)
         self.reloads = Counter(
             "mlops_model_reloads", "Looks at the registry, by outcome.", ["outcome"], registry=registry
         )
         self.logged = Counter(
             "mlops_logged_rows", "Rows for the prediction log, by outcome.", ["outcome"], registry=registry
         )
-        self.log_queue = Gauge("mlops_log_queue_rows", "Rows that wait for the prediction log.", registry=registry)
+        self.log_queue = Gauge(
+            "mlops_log_queue_rows",
+            "Rows that wait for the prediction log.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._of_request = lru_cache(maxsize=512)(self._children)
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -66,7 +79,15 @@ class Metrics:
         histogram.observe(seconds)
 
     def text(self) -> bytes:
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+            return generate_latest(registry)
         return generate_latest(self._registry)
+
+    def forget(self, process: int) -> None:
+        """A process of the server has ended: what it has counted stays, what it has waiting does not."""
+        mark_process_dead(process)
 
     def _children(self, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(route, str(status)), self._seconds.labels(route)

@@ -33,6 +33,7 @@ def build_router(
     metrics: Metrics,
     secret: WebhookSecret | None,
     pipeline: PipelineMetrics | None,
+    hint: Callable[[], None],
 ) -> APIRouter:
     router = APIRouter()
 
@@ -64,7 +65,7 @@ def build_router(
         bodies.release(body)
         if secret:
             secret.verify(request.headers, body)
-        predictor.hint()
+        hint()
         return Refresh(status="looking")
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -17,6 +17,13 @@ class ServingSettings(Group):
     serve_port: int = Field(
         8000, ge=0, le=65535, description="Port that predictions are served on; 0 takes a free one."
     )
+    serve_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that answer on that port: one a core, where one core is not enough. Rates and "
+        "connections are counted by each for itself.",
+    )
     serve_url: str | None = Field(
         None, description="Address of form and dashboards, for links; without it MLOPS_SERVE_HOST and MLOPS_SERVE_PORT."
     )

@@ -66,7 +66,7 @@ def serving(
     predictor = app.state.predict.predictor
     predictor.check_registry()
     looked = predictor.last_check
-    listening = listen("127.0.0.1", 0)
+    [listening] = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(configure(app))
     thread = Thread(target=server.run, args=([listening],))
