@@ -16,21 +16,11 @@ from mlops_assets.core.types import Array, FloatArray
 
 if TYPE_CHECKING:
     from mlops_assets.core.columns import Columns
-    from mlops_assets.core.model.contributions import Contributions
 
 MOST = 15
 LONGEST_NAME = 40
 BINS = 60
-RAMP = (
-    BLUE,
-    "#5f7da7",
-    "#8393aa",
-    "#a8a3ad",
-    "#b99d92",
-    "#c49867",
-    "#cf8f4a",
-    ORANGE,
-)  # from a low value to a high one
+RAMP = (BLUE, *"#5f7da7 #8393aa #a8a3ad #b99d92 #c49867 #cf8f4a".split(), ORANGE)  # from a low value to a high one
 CHOSEN = {"a low prediction": 0.05, "a middle one": 0.5, "a high one": 0.95}
 STEPS = 8  # of a waterfall; the last holds all other features
 MOST_PANELS = 4
@@ -114,13 +104,12 @@ def waterfalls(explanation: Explanation, unit: str = "") -> bytes:
     order = np.argsort(prediction, kind="stable")
     rows = [order[round(share * (len(order) - 1))] for share in CHOSEN.values()]
     titles = [f"{name}: {prediction[row]:.4g} {unit}" for name, row in zip(CHOSEN, rows, strict=True)]
-    panels = [
-        _waterfall(title, contributions, explanation.inputs, row) for title, row in zip(titles, rows, strict=True)
-    ]
+    panels = [_waterfall(title, explanation, row) for title, row in zip(titles, rows, strict=True)]
     return picture(panels, (420, 60 + 26 * STEPS), columns=3)
 
 
-def _waterfall(title: str, contributions: Contributions, inputs: Columns, row: int) -> Panel:
+def _waterfall(title: str, explanation: Explanation, row: int) -> Panel:
+    contributions, inputs = explanation.exact_contributions(), explanation.inputs
     names, values, base = contributions.names, contributions.values[row], float(contributions.base[row])
     largest = np.argsort(-np.abs(values), kind="stable")
     first, others = largest[: STEPS - 1], largest[STEPS - 1 :]

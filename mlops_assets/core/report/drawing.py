@@ -273,9 +273,8 @@ def _legend(marks: Sequence[_Mark], width: float, top: float) -> tuple[list[str]
 
 
 def _text(x: float, y: float, words: str, anchor: str = "middle", turn: int = 0, size: int = FONT) -> str:
-    more = (f' font-size="{size}"' if size != FONT else "") + (
-        f' transform="rotate({turn} {x:g} {y:g})"' if turn else ""
-    )
+    more = f' font-size="{size}"' if size != FONT else ""
+    more += f' transform="rotate({turn} {x:g} {y:g})"' if turn else ""
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
 
 
