@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from mlops_assets.core.model.files import new_pair
 from mlops_assets.errors import SettingsError
 from mlops_assets.settings import GROUPS, Settings, environment, project_root, read_settings, root
 
@@ -148,6 +149,23 @@ def test_the_process_environment_wins_over_the_checkouts_env_file(monkeypatch, t
 def test_what_starts_a_retraining_is_checked_at_the_door(name, value, told):
     with pytest.raises(SettingsError, match=f"{name}: .*{told}"):
         read_settings({name: value})
+
+
+@pytest.mark.parametrize("name", ["MLOPS_SIGNING_KEY", "MLOPS_VERIFY_KEY"])
+@pytest.mark.parametrize("value", ["hunter2", "c2hvcnQ=", "-----BEGIN PRIVATE KEY-----", "é" * 44])
+def test_what_is_no_key_is_told_at_the_door_and_not_repeated(name, value):
+    with pytest.raises(SettingsError, match=f"{name}: it is not a key as `mlops-assets new-signing-key`") as error:
+        read_settings({name: value})
+    assert value not in str(error.value)
+
+
+def test_models_are_not_signed_by_a_key_that_their_reader_does_not_know():
+    (signing, verify), (_, other) = new_pair(), new_pair()
+    assert read_settings({"MLOPS_SIGNING_KEY": signing, "MLOPS_VERIFY_KEY": f"{other}, {verify}"}).signing_key
+    assert read_settings({"MLOPS_SIGNING_KEY": signing}).verify_key == ()
+    for keys in (other, signing):  # of another pair, or the secret one in both places
+        with pytest.raises(SettingsError, match="MLOPS_SIGNING_KEY: MLOPS_VERIFY_KEY does not have the key beside it"):
+            read_settings({"MLOPS_SIGNING_KEY": signing, "MLOPS_VERIFY_KEY": keys})
 
 
 def test_people_are_warned_before_a_champion_is_stale():

@@ -1,11 +1,13 @@
 """What settings are made of: the base of their groups, and types of fields that check what pydantic does not."""
 
+import base64
 import re
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
+_KEY_BYTES = 32  # Ed25519, private and public
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -32,6 +34,21 @@ def _check_address(value: str) -> str:
     return _check_addresses((value,))[0]
 
 
+def _check_key(key: str) -> str:
+    try:
+        raw = base64.b64decode(key, validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != _KEY_BYTES:
+        raise ValueError("it is not a key as `mlops-assets new-signing-key` prints them")
+    return key
+
+
+def _check_secret_key(key: SecretStr) -> SecretStr:
+    _check_key(key.get_secret_value())
+    return key
+
+
 def _check_zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -44,4 +61,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]  # separated b
 Addresses = Annotated[Names, AfterValidator(_check_addresses)]
 Address = Annotated[str, AfterValidator(_check_address)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_names)]
+Key = Annotated[str, AfterValidator(_check_key)]
+Keys = Annotated[tuple[Key, ...], BeforeValidator(_split_names)]
+SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 Zone = Annotated[str, AfterValidator(_check_zone)]

@@ -1,11 +1,12 @@
 """How predictions are served, and where people and programs find the rest."""
 
+import base64
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from mlops_assets.settings.fields import Group, Names, Secrets
+from mlops_assets.settings.fields import Group, Keys, Names, SecretKey, Secrets
 
 
 class ServingSettings(Group):
@@ -56,11 +57,11 @@ class ServingSettings(Group):
     serve_connections: int = Field(
         800, ge=10, description="Connections at once; beyond, the one that has been idle longest is closed."
     )
-    verify_key: Names = Field(
+    verify_key: Keys = Field(
         (),
         description="Public keys, separated by commas: no model is loaded that none of them has signed.",
     )
-    signing_key: SecretStr | None = Field(
+    signing_key: SecretKey | None = Field(
         None,
         description="Private key that models are signed with when they are logged (`mlops-assets new-signing-key`).",
     )
@@ -68,6 +69,17 @@ class ServingSettings(Group):
     dashboards: Path | None = Field(
         None, description="Folder of your own dashboards: YAML files, and Python files that register plots."
     )
+
+    @field_validator("signing_key")
+    @classmethod
+    def _sign_what_is_loaded(cls, key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        if key and (known := info.data.get("verify_key")):
+            private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(key.get_secret_value()))
+            if base64.b64encode(private.public_key().public_bytes_raw()).decode() not in known:
+                raise ValueError("MLOPS_VERIFY_KEY does not have the key beside it: what is signed here would be refused")
+        return key
 
     @property
     def pages_url(self) -> str:

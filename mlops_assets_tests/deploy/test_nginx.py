@@ -24,6 +24,7 @@ from starlette.routing import Route, WebSocketRoute
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from mlops_assets.settings import Settings
 from mlops_assets_tests.deploy.stack import stack
 from mlops_assets_tests.documents import ROOT
 from mlops_assets_tests.servers import free_port
@@ -71,6 +72,7 @@ def proxy(service, tmp_path_factory):
     http, https = free_port(), free_port()
     conf = re.sub(r"server 127\.0\.0\.1:\d+;", f"server 127.0.0.1:{service};", CONF)
     conf = conf.replace("listen 80;", f"listen 127.0.0.1:{http};")
+    conf = conf.replace("client_header_timeout 30s;", "client_header_timeout 1s;")
     conf = conf.replace("listen 443 ssl;", f"listen 127.0.0.1:{https} ssl;")
     (folder / "ours.conf").write_text(conf)
     (folder / "mlops.htpasswd").write_text(f"{ANN[0]}:{{PLAIN}}{ANN[1]}\n")
@@ -193,6 +195,21 @@ def web_socket(proxy, **options):
         trusted = ssl.create_default_context(cafile=certificate)
         with connect(f"wss://{DAGSTER}/graphql", sock=line, ssl=trusted, server_hostname=DAGSTER, **options) as opened:
             yield opened
+
+
+@EVERY
+def test_headers_that_do_not_end_are_cut_off(proxy, name):
+    _, https, certificate = proxy
+    trusted = ssl.create_default_context(cafile=certificate)
+    with socket.create_connection(("127.0.0.1", https), 10) as line:
+        with trusted.wrap_socket(line, server_hostname=name) as slow:
+            slow.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n".encode())
+            assert slow.recv(1) == b""
+
+
+def test_the_door_has_the_limits_of_the_server_behind_it():
+    seconds, megabytes = Settings().serve_timeout, Settings().serve_body_mb
+    assert f"client_header_timeout {seconds:.0f}s;" in CONF and f"client_max_body_size  {megabytes:.0f}m;" in CONF
 
 
 def test_web_sockets_pass_with_a_login(proxy):

@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_assets.errors import ModelError, SettingsError
+from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 ABOUT = "model.json"
 SIGNATURE = "model.sig"
 LARGEST_ABOUT = 64_000_000  # bytes: it holds the categories of all inputs
-_KEY_BYTES = 32
 _PURPOSE = b"mlops-assets model\n"  # so that a signature is of a model and of nothing else
 
 
@@ -40,7 +38,7 @@ def digests(folder: Path) -> dict[str, str]:
 def read_about(folder: Path, verify_keys: Sequence[str] = ()) -> bytes:
     """`model.json` as it stands; with keys, one of them must have signed it.
 
-    Raises ModelError where nobody has, SettingsError where a key is none, OSError where the file is not there.
+    Raises ModelError where nobody has, OSError where the file is not there.
     """
     path = folder / ABOUT
     if not path.is_file() or path.stat().st_size > LARGEST_ABOUT:
@@ -64,7 +62,7 @@ def check_files(folder: Path, expected: Mapping[str, str]) -> None:
 
 
 def sign(folder: Path, signing_key: str) -> None:
-    """Write the signature of a saved model; raises SettingsError where the key is none."""
+    """Write the signature of a saved model."""
     signature = _private(signing_key).sign(_PURPOSE + (folder / ABOUT).read_bytes())
     (folder / SIGNATURE).write_text(base64.b64encode(signature).decode() + "\n", encoding="ascii")
 
@@ -107,20 +105,10 @@ def _verify(path: Path, text: bytes, keys: Sequence[str]) -> None:
 def _private(key: str) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    return Ed25519PrivateKey.from_private_bytes(_raw(key, "MLOPS_SIGNING_KEY"))
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(key))
 
 
 def _public(key: str) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    return Ed25519PublicKey.from_public_bytes(_raw(key, "MLOPS_VERIFY_KEY"))
-
-
-def _raw(key: str, name: str) -> bytes:
-    try:
-        raw = base64.b64decode(key, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != _KEY_BYTES:
-        raise SettingsError(f"{name} is not a key as `mlops-assets new-signing-key` prints them")
-    return raw
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(key))

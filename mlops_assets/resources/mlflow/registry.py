@@ -385,7 +385,7 @@ class Registry:
         return changes
 
     def _sign(self, folder: Path) -> None:
-        """Sign a saved model, where there is a key for that; raises SettingsError."""
+        """Sign a saved model, where there is a key for that."""
         from mlops_assets.core.model.files import sign
 
         if self._signing_key:

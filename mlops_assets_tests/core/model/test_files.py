@@ -9,7 +9,7 @@ import pytest
 
 from mlops_assets.core.model.files import new_pair, sign
 from mlops_assets.core.model.model import load_model
-from mlops_assets.errors import ModelError, SettingsError
+from mlops_assets.errors import ModelError
 
 SAVED = Path(__file__).parent / "saved" / "format_2"
 
@@ -95,10 +95,3 @@ def test_emptied_golden_rows_are_a_refusal(folder, golden):
     (folder / "golden.json").write_text(golden)
     renew(folder)
     assert "golden rows" in refusal(folder)
-
-
-def test_what_is_no_key_is_said_with_the_name_of_the_setting(folder):
-    with pytest.raises(SettingsError, match="MLOPS_SIGNING_KEY is not a key"):
-        sign(folder, "c2hvcnQ=")
-    with pytest.raises(SettingsError, match="MLOPS_VERIFY_KEY is not a key"):
-        load_model(folder, ["not a key"])
