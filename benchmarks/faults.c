@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -97,6 +98,17 @@ ssize_t pwrite(int file, const void *data, size_t size, off_t at) {
 ssize_t pwrite64(int file, const void *data, size_t size, off64_t at) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
     return fails_in("write", file, TAKES_ROOM) ? -1 : real(file, data, size, at);
+}
+
+/* How Python copies files. */
+ssize_t sendfile(int to, int from, off_t *at, size_t size) {
+    REAL(ssize_t, "sendfile", int, int, off_t *, size_t);
+    return fails_in("write", to, TAKES_ROOM) ? -1 : real(to, from, at, size);
+}
+
+ssize_t sendfile64(int to, int from, off64_t *at, size_t size) {
+    REAL(ssize_t, "sendfile64", int, int, off64_t *, size_t);
+    return fails_in("write", to, TAKES_ROOM) ? -1 : real(to, from, at, size);
 }
 
 int fsync(int file) {

@@ -25,7 +25,8 @@ STREAM = "application/vnd.apache.arrow.stream"
 FILE = "application/vnd.apache.arrow.file"
 PARQUET = "application/vnd.apache.parquet"
 FORMATS = (JSON, STREAM, FILE, PARQUET)
-_MARK = b"ARROW1\0\0"
+_MARK, _END = b"ARROW1\0\0", b"ARROW1"
+_FOOTER_SIZE = 4  # bytes that say how long the footer is
 _MOST_PARTS = 10_000  # row groups and columns of a Parquet file
 
 
@@ -76,12 +77,16 @@ def _read_stream(body: bytes, inputs: Sequence[str], claims: Claims) -> pa.Table
 
 
 def _read_file(body: bytes, inputs: Sequence[str], claims: Claims) -> pa.Table:
-    """A file is a stream between two marks; what its footer says, which may name a part many times, is not asked."""
+    """A file is a stream between two marks, and a footer, which is not asked: it may name a part many times."""
     import pyarrow as pa
 
-    if not (body.startswith(_MARK) and body.endswith(_MARK.rstrip(b"\0"))):
+    if not (body.startswith(_MARK) and body.endswith(_END)) or len(body) < len(_MARK) + _FOOTER_SIZE + len(_END):
         raise ValueError("it does not begin and end as a file of Arrow does")
-    return _read_arrow(pa.py_buffer(body).slice(len(_MARK)), inputs, claims)
+    end = len(body) - len(_END) - _FOOTER_SIZE
+    end -= int.from_bytes(body[end : end + _FOOTER_SIZE], "little")
+    if end < len(_MARK):
+        raise ValueError("its footer is longer than itself")
+    return _read_arrow(pa.py_buffer(body)[len(_MARK) : end], inputs, claims)
 
 
 def _read_arrow(body: pa.Buffer, inputs: Sequence[str], claims: Claims) -> pa.Table:

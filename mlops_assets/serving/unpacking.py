@@ -90,10 +90,14 @@ def refuse_long_texts(table: pa.Table) -> None:
 
 
 def check_stream(body: pa.Buffer, claims: Claims) -> None:
-    """Look through the messages of an Arrow stream; raises ApiError, and ValueError where it is none."""
+    """Look through the messages of an Arrow stream; raises ApiError, and ValueError where it is none.
+
+    Four bytes that are damaged can end a stream early: rows behind its end would be lost without a word.
+    """
     import pyarrow as pa
 
-    for message in pa.ipc.MessageReader.open_stream(body):
+    source = pa.BufferReader(body)
+    for message in pa.ipc.MessageReader.open_stream(source):
         if message.type in ("record batch", "dictionary"):
             header = _Flat.root(memoryview(message.metadata))
             batch = header.table(2)  # Message: version, type of the header, header
@@ -104,6 +108,8 @@ def check_stream(body: pa.Buffer, claims: Claims) -> None:
             else:
                 claims.add(unpacked=_TEXT * batch.number(0, "q"))
             claims.add(unpacked=sum(_unpacked(batch, memoryview(message.body))))
+    if left := body.size - source.tell():
+        raise ValueError(f"its rows end {left:,} bytes too early")
 
 
 def _unpacked(batch: _Flat, body: memoryview) -> Iterator[int]:

@@ -159,3 +159,21 @@ def test_damaged_bytes_are_one_clear_error(spec, sent):
             read_columns(bytes(damaged[: rng.integers(len(body) // 2, len(body) + 1)]), sent, spec, MOST)
         except (ApiError, InputError) as error:
             assert str(error)
+
+
+@pytest.mark.parametrize("sent", [STREAM, FILE])
+def test_rows_that_damage_would_lose_without_a_word_are_an_error(spec, sent):
+    table = pa.table({"size": np.arange(500.0), "zone": np.arange(500)})
+    body = arrow(table, None, pa.ipc.new_file if sent == FILE else pa.ipc.new_stream, batches=3)
+    assert len(read_columns(body, sent, spec, MOST)["zone"]) == 1_500
+    batch = body.index(b"\xff\xff\xff\xff", len(body) // 2)
+    early_end = body[:batch] + b"\xff\xff\xff\xff\0\0\0\0" + body[batch + 8 :]
+    for damaged in (early_end, body + body, body[:batch] + body[batch + 5_000 :]):
+        assert refusal(damaged, sent, spec).code == f"invalid_{sent.rpartition('.')[2]}"
+
+
+@pytest.mark.parametrize("size", [0, 1_000_000, 2**32 - 1])
+def test_a_footer_that_lies_about_its_length_is_an_error(spec, size):
+    body = arrow(pa.table({"size": [1.0]}), None, pa.ipc.new_file)
+    assert refusal(body[:-10] + size.to_bytes(4, "little") + body[-6:], FILE, spec).code == "invalid_file"
+    assert refusal(body[:8] + body[-6:], FILE, spec).code == "invalid_file"
