@@ -32,7 +32,8 @@ def prepare_dagster_home(project: Project) -> Path:
             config.unlink(missing_ok=True)  # a link whose target has moved
             config.symlink_to(os.path.relpath(shipped, home))
     except OSError as error:
-        raise StorageError(f"the folder for Dagster cannot be made: {error} (set MLOPS_HOME or DAGSTER_HOME)") from None
+        reason = disk_trouble(error, home) or f"{error} (set MLOPS_HOME or DAGSTER_HOME)"
+        raise StorageError(f"the folder for Dagster cannot be made: {reason}") from None
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 

@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
+from mlops_assets.disks import disk_trouble
 from mlops_assets.errors import MlopsError
+from mlops_assets.settings import read_settings
 
 app = typer.Typer(
     help="The command line: `mlops-assets`.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -239,9 +241,20 @@ def launch(
 
 
 def main() -> None:
-    """Entry point: an expected error is one line on standard error and exit code 2, never a traceback."""
+    """Entry point: an expected error is one line on standard error and exit code 2, never a traceback.
+
+    A disk may be full, or fail, wherever a library writes.
+    """
     try:
         app(prog_name="mlops-assets")
     except MlopsError as error:
-        print(f"mlops-assets: {error}", file=sys.stderr)
-        sys.exit(2)
+        reason = str(error)
+    except OSError as error:
+        place = Path(error.filename) if isinstance(error.filename, str) else read_settings().home_path
+        if not (trouble := disk_trouble(error, place)):
+            raise
+        reason = trouble
+    else:
+        return
+    print(f"mlops-assets: {reason}", file=sys.stderr)
+    sys.exit(2)

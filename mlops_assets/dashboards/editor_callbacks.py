@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Lock
-from time import sleep
+from time import monotonic, sleep, thread_time
 
 from dash import Dash, Input, NoUpdate, Output, State, ctx, no_update
 
@@ -16,12 +18,34 @@ from mlops_assets.dashboards.spec import TimeRange
 from mlops_assets.dashboards.theme import Scheme
 from mlops_assets.errors import SpecError
 
-REFUSAL_SECONDS = 0.05
+SHARE = 0.2  # of one core's time, at most, that all editors together may take
+LEAST_PAUSE = 0.05  # seconds
+
+
+class Pace:
+    """One check at a time, each after a pause that the one before has earned.
+
+    Predictions are answered in this process too, and editors may ask as often as they like.
+    """
+
+    def __init__(self, share: float = SHARE) -> None:
+        self._pause_of_a_second = 1 / share - 1
+        self._lock, self._free_at = Lock(), 0.0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        with self._lock:
+            sleep(max(0.0, self._free_at - monotonic()))
+            began = thread_time()
+            try:
+                yield
+            finally:
+                took = thread_time() - began
+                self._free_at = monotonic() + max(LEAST_PAUSE, took * self._pause_of_a_second)
 
 
 def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
-    library = dashboards.library
-    one_at_a_time = Lock()  # predictions are answered in this process too, and editors may ask as often as they like
+    library, pace = dashboards.library, Pace()
 
     @app.callback(
         Output("editor", "opened"),
@@ -63,11 +87,10 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
     def check(text: str | None, name: str | None, opened: bool, time_range: TimeRange | None, scheme: Scheme | None):
         if not opened:
             return no_update, no_update, no_update
-        with one_at_a_time:
+        with pace.turn():
             try:
                 pages = library.check(BoardFile(name or "", text or ""))
             except SpecError as error:
-                sleep(REFUSAL_SECONDS)
                 return wrong(str(error)), no_update, True
             board = pages[0].board
             view = dashboards.view(scheme, time_range or board.time_range, datetime.now(UTC))
@@ -92,7 +115,8 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
             library.reset(name)
             return False, revision + 1, _stay_or_leave(library.page_list().page(slug)), ""
         try:
-            saved = library.save(BoardFile(name, text))
+            with pace.turn():
+                saved = library.save(BoardFile(name, text))
         except SpecError as error:
             return True, no_update, no_update, wrong(str(error))
         here = any(page.slug == slug for page in saved)

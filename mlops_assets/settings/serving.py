@@ -78,7 +78,7 @@ class ServingSettings(Group):
         if key and (known := info.data.get("verify_key")):
             private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(key.get_secret_value()))
             if base64.b64encode(private.public_key().public_bytes_raw()).decode() not in known:
-                raise ValueError("MLOPS_VERIFY_KEY does not have the key beside it: what is signed here would be refused")
+                raise ValueError("MLOPS_VERIFY_KEY does not have the key beside it: what is signed is refused")
         return key
 
     @property

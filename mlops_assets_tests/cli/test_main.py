@@ -1,9 +1,12 @@
 """The entry point: help, wrong words, and errors in one line."""
 
+import errno
+import os
 import re
 
 import pytest
 
+from mlops_assets import instance_storage
 from mlops_assets_tests.homes import Home
 
 COMMANDS = ("run", "why", "predict", "rollback", "history", "doctor", "dev")
@@ -38,3 +41,15 @@ def test_an_expected_error_is_one_line_and_exit_code_2(home):
     told = home.command("run", MLOPS_DATASET="nyc_taxi")
     assert (told.code, told.out) == (2, "")
     assert re.fullmatch(r"mlops-assets: 'nyc_taxi' is not a dataset: .*\n", told.err)
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, "is full"), (errno.EIO, "gives errors")])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_disk_that_fails_where_a_library_writes_is_one_line_too(home, monkeypatch, number, told, named):
+    def fail(folder, data):
+        raise OSError(number, os.strerror(number), *[folder] * named)
+
+    monkeypatch.setattr(instance_storage, "sqlite_storage", fail)
+    answer = home.command("run")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert answer.err.startswith("mlops-assets: the disk at /") and told in answer.err
