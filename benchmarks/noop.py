@@ -51,6 +51,9 @@ class Settled:
     def stop(self) -> None:
         pass
 
+    def hint(self) -> None:
+        pass
+
 
 def add_no_op(app: FastAPI, champion: Champion) -> None:
     """An endpoint of the same schema as `/predict`, as FastAPI wants them written."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from mlops_assets.serving.errors import ApiError
@@ -39,6 +40,7 @@ class OwnHosts:
         return name in self.names or is_loopback(name)
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether an address can be reached from this machine only."""
     if host == "localhost":
@@ -49,6 +51,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=64)  # each request has one of a few
 def _name(url: str) -> str:
     """The name in an address, in lower case; empty where there is none."""
     try:

@@ -7,6 +7,7 @@ the groups that its tokens make, with what was learnt for each; a lookup finds a
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,14 +192,25 @@ class Lookup:
         encoded = np.empty((length(features), len(self.tokens)), np.int64)
         for number, token in enumerate(self.tokens):
             encoded[:, number] = token.encode(features, codes)
-        return self._of_groups(encoded @ self.steps + self.first)
+        ids = encoded @ self.steps + self.first
+        place = find(self.ids, ids.reshape(-1)).reshape(ids.shape)
+        defaults = np.arange(len(self.ids), len(self.values))
+        return self.values.take(np.where(place == UNKNOWN, defaults, place), axis=0)
 
     def row(self, features: Row, codes: RowCodes) -> list[list[float]]:
         """Statistics of one row's groups: for each key, k numbers."""
         encoded = [token.encode_row(features, codes) for token in self.tokens]
         ids = [sum([encoded[token] * step for token, step in steps], first) for first, steps in self._sums]
-        statistics: list[list[float]] = self._of_groups(np.array(ids)).tolist()
-        return statistics
+        return [self.values[self._place_row(number, key)].tolist() for key, number in enumerate(ids)]
+
+    def _place_row(self, number: int, key: int) -> int:
+        """Of a group in `values`."""
+        place = bisect_left(self._ids, number)
+        return place if place < len(self._ids) and self._ids[place] == number else len(self.ids) + key
+
+    @cached_property
+    def _ids(self) -> memoryview:
+        return memoryview(self.ids)  # its items are Python's own numbers
 
     @cached_property
     def _sums(self) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -207,15 +219,6 @@ class Lookup:
             (int(first), [(token, int(step)) for token, step in enumerate(steps) if step])
             for first, steps in zip(self.first, self.steps.T, strict=True)
         ]
-
-    def _of_groups(self, ids: IntArray) -> FloatArray:
-        """Statistics (..., keys, k) of groups (..., keys) by their ids."""
-        place = find(self.ids, ids.reshape(-1)).reshape(ids.shape)
-        return self.values.take(np.where(place == UNKNOWN, self._defaults, place), axis=0)
-
-    @cached_property
-    def _defaults(self) -> IntArray:
-        return np.arange(len(self.ids), len(self.values))
 
 
 def _widened(values: FloatArray, width: int) -> FloatArray:

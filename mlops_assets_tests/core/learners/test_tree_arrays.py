@@ -52,6 +52,7 @@ def test_predictions_are_those_of_xgboost_bit_for_bit(params):
     np.testing.assert_array_equal(trees.predict(X), expected)
     for row in range(0, 3_000, 300):
         np.testing.assert_array_equal(trees.predict(X[row : row + 1]), expected[row : row + 1])
+        assert trees.predict_row(X[row].tolist()) == expected[row]
 
 
 def test_trees_of_the_best_rounds_alone_are_read():

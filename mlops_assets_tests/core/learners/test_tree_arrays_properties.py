@@ -56,7 +56,9 @@ def test_any_row_on_below_or_above_a_threshold_is_answered_bit_for_bit(booster, 
     category = [st.integers(0, size - 1).map(float) | st.just(np.nan) for size in SIZES.values()]
     rows = data.draw(st.lists(st.tuples(*category, *[number] * NUMBERS), min_size=1, max_size=20))
     X = np.array(rows, np.float32)
-    np.testing.assert_array_equal(arrays.predict(X), booster.inplace_predict(X))
+    expected = booster.inplace_predict(X)
+    np.testing.assert_array_equal(arrays.predict(X), expected)
+    np.testing.assert_array_equal([arrays.predict_row(row.tolist()) for row in X], expected)
 
 
 def test_a_row_that_lies_on_each_threshold_is_answered_bit_for_bit(booster, arrays, thresholds):
