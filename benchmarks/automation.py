@@ -133,7 +133,7 @@ def doors(stage: Stage) -> str:
 
 
 def failure(stage: Stage) -> str:
-    from mlops_assets.assets.records import latest
+    from mlops_assets.assets.records import Records
 
     spaces = stage.site.root / "spaces.yaml"
     spaces.write_text("Lasso: {parameters: {alpha: {fixed: -1}}}\n", encoding="utf-8")
@@ -143,7 +143,10 @@ def failure(stage: Stage) -> str:
     new = stage.publish_next()
     assert stage.wait(lambda: len(stage.retrainings()) > old and stage.retrainings()[0].is_finished), "no end"
     assert stage.wait(lambda: any("failed" in text for _, text in stage.inbox.mails), 180), "no mail"
-    champion, red = latest(stage.instance, "champion_model"), latest(stage.instance, "hyperparameters", "Lasso")
+    champion, red = (
+        Records(stage.instance).latest("champion_model"),
+        Records(stage.instance).latest("hyperparameters", "Lasso"),
+    )
     subject = stage.inbox.mails[0][0]
     stage.site.restart(MLOPS_MODEL_TYPES="Ridge,XGBoost", MLOPS_SEARCH_SPACES="")
     return (
@@ -198,10 +201,10 @@ ACTS = {act.__name__: act for act in (month, doors, failure, freshness, switches
 
 
 def _window(stage: Stage) -> list[str]:
-    from mlops_assets.assets.records import newest
+    from mlops_assets.assets.records import Records
     from mlops_assets.core.prepare.splitting import SPLITS
 
-    built = newest(stage.instance, "training_set")
+    built = Records(stage.instance).newest("training_set")
     return sorted({name for split in SPLITS for name in built.value(f"{split}_months").split(", ")} - {"none"})
 
 

@@ -45,14 +45,14 @@ def measure(places: Places) -> Report:
 def read_backtest() -> dict[str, Any]:
     """The lines of the table; the plot is written beside the page."""
     from benchmarks.measuring import ROOT
-    from mlops_assets.assets.records import latest
+    from mlops_assets.assets.records import Records
     from mlops_assets.core.judge.backtest import HEADER, by_month, cells, steps_of, summarise
     from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 
     project = open_project()
     with open_instance(project) as instance:
-        record = latest(instance, "backtest_report")
+        record = Records(instance).latest("backtest_report")
     steps = steps_of(record.value("backtest_rows"))
     (ROOT / "docs" / PLOT).write_bytes(by_month(steps, project.spec.target.unit))
     return {

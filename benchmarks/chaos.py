@@ -94,10 +94,10 @@ def _champion_answers(project) -> bool:
 
 
 def _report(instance, project, months, killed, bad_champion) -> int:
-    from mlops_assets.assets.records import newest
+    from mlops_assets.assets.records import Records
     from mlops_assets.core.prepare.splitting import SPLITS
 
-    built = newest(instance, "training_set")
+    built = Records(instance).newest("training_set")
     window = {month for split in SPLITS for month in built.value(f"{split}_months").split(", ")}
     wanted = set(months[-4:])
     runs = project.tracking.client.search_runs([project.tracking.experiment_id], max_results=5000)

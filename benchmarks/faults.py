@@ -230,7 +230,7 @@ def _in_process(home: Path, read: Callable[[], Result]) -> Result:
 
 
 def _read_result() -> Result:
-    from mlops_assets.assets.records import all_latest, latest
+    from mlops_assets.assets.records import Records
     from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 
@@ -238,9 +238,9 @@ def _read_result() -> Result:
     content: dict[str, str] = {}
     with open_instance(project) as instance:
         for asset in SHARED:
-            records = all_latest(instance, asset) or {"": latest(instance, asset)}
+            records = Records(instance).all_latest(asset) or {"": Records(instance).latest(asset)}
             content |= {f"{asset} {name}": record.content for name, record in records.items() if record}
-        record = latest(instance, "champion_model")
+        record = Records(instance).latest("champion_model")
         content["verdict"] = str(record.value("verdict")) if record else "none"
         unfinished = sum(not run.is_finished for run in instance.get_runs())
     client, experiment = project.tracking.client, project.tracking.experiment_id

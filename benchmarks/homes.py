@@ -36,11 +36,11 @@ class Home:
 
 
 def read_records() -> dict[str, Any]:
-    from mlops_assets.assets.records import latest
+    from mlops_assets.assets.records import Records
     from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 
     with open_instance(open_project()) as instance:
-        champion = latest(instance, "champion_model")
+        champion = Records(instance).latest("champion_model")
         names = ("champion_type", "leaderboard_rows", "judged_on")
         return {name: champion.value(name) for name in names} | {"runs": len(instance.get_runs())}

@@ -48,13 +48,13 @@ def _raw_rows(count: int) -> Any:
     """So many of the newest raw rows, repeated where there are not enough, as an Arrow table of the model's inputs."""
     import pyarrow as pa
 
-    from mlops_assets.assets.records import all_latest
+    from mlops_assets.assets.records import Records
     from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 
     project = open_project()
     with open_instance(project) as instance:
-        paths = [record.path for _, record in sorted(all_latest(instance, "raw_data").items())]
+        paths = [record.path for _, record in sorted(Records(instance).all_latest("raw_data").items())]
     tables = [project.storage.read_table(path, list(project.spec.inputs())) for path in paths]
     table = pa.concat_tables(tables)
     return pa.concat_tables([table] * -(-count // table.num_rows)).slice(0, count)

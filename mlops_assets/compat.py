@@ -15,6 +15,9 @@ import dagster as dg
 # Freshness as the daemon has last seen it: `DagsterInstance.get_freshness_state_records` answers in these.
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateRecord
 
+# What says of an output that its step has recorded by itself what is to be recorded.
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
 # What asking a code server that is gone raises.
 from dagster._core.errors import DagsterUserCodeUnreachableError
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUTO_RETRY_RUN_ID_TAG",
+    "RECORDED",
     "WILL_RETRY_TAG",
     "AssetJob",
     "CheckRunHealthResult",
@@ -53,7 +57,11 @@ __all__ = [
     "server_of",
     "set_run_logger",
     "sqlite_storage",
+    "version_tags",
 ]
+
+# Metadata of an asset's output that records nothing by itself: its step has recorded the periods that it made.
+RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
 
 def __getattr__(name: str) -> Any:
@@ -107,6 +115,19 @@ def set_run_logger(logger: dg.LoggerDefinition) -> None:
     from dagster._core.execution import context_creation_job
 
     context_creation_job.default_system_loggers = lambda instance: [(logger, {})]
+
+
+def version_tags(context: dg.AssetExecutionContext, data_version: dg.DataVersion | None) -> dict[str, str]:
+    """The tags by which Dagster knows what a materialisation was made from, as it writes them for an output.
+
+    Without them it shows what a step records by itself as stale as soon as anything upstream is made again.
+    """
+    from dagster._core.execution.plan.execute_step import _build_data_version_tags, _get_input_provenance_data
+
+    step = context.op_execution_context._step_execution_context
+    inputs = _get_input_provenance_data(context.asset_key, step)
+    code_version = context.assets_def.get_asset_spec(context.asset_key).code_version or ""
+    return _build_data_version_tags(data_version or dg.DataVersion("none"), code_version, inputs, True)
 
 
 def next_cron_time(cron: str, timezone: str | None, after: datetime) -> datetime:

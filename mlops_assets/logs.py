@@ -8,9 +8,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from mlops_assets.run_tags import partitions_of
+
 # Of the request that is being answered; every line that is written meanwhile has it.
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
-_PARTITION = "dagster/partition"
 
 
 class JsonFormatter(logging.Formatter):
@@ -70,7 +71,7 @@ def _of_run(about: dict[str, Any] | None) -> dict[str, Any]:
         "run_id": about["run_id"],
         "job": about["job_name"],
         "asset": about["step_key"],
-        "partition": about["job_tags"].get(_PARTITION),
+        "partition": partitions_of(about["job_tags"]),
         "event": event.event_type_value if event else None,
         "error": error.to_string() if error else None,
     }

@@ -16,7 +16,7 @@ import dagster as dg
 import numpy as np
 import yaml
 
-from mlops_assets.assets.records import Record, all_latest, latest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.cli import main
 from mlops_assets.dataset.spec import SHIPPED
 from mlops_assets.instance import open_instance
@@ -80,11 +80,11 @@ class Home:
 
     def record(self, asset: str, partition: str | None = None) -> Record | None:
         with self.instance() as instance:
-            return latest(instance, asset, partition)
+            return Records(instance).latest(asset, partition)
 
     def records(self, asset: str) -> dict[str, Record]:
         with self.instance() as instance:
-            return all_latest(instance, asset)
+            return Records(instance).all_latest(asset)
 
     def run_ids(self) -> set[str]:
         """Of all Dagster runs there ever were."""

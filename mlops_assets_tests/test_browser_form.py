@@ -75,7 +75,7 @@ def prediction(page, version=None):
 
 
 def over_http(url, row):
-    return httpx.post(f"{url}/predict", json=row).json()
+    return httpx.post(f"{url}/predict", json=row, timeout=120).json()
 
 
 @pytest.mark.parametrize("size", [WIDE, PHONE])
@@ -173,7 +173,7 @@ def test_the_scheme_is_switched_and_kept(quiet_page, url):
 @pytest.mark.slow
 def test_with_keys_the_browser_asks_once_and_then_the_form_works(browser, home):
     with open_server(home.env | {"MLOPS_API_KEYS": KEY}, home.folder / "keyed.log") as url:
-        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, timeout=120).status_code == 401
         page = browser.new_context(http_credentials={"username": "me", "password": KEY}).new_page()
         page.goto(f"{url}/?zone=3&size=42.5")
         assert prediction(page) > 0

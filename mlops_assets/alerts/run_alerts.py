@@ -21,8 +21,9 @@ from mlops_assets.alerts.alert import (
 )
 from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, SCORE, Materialised, RunSummary, read_run_summary
 from mlops_assets.assets.requested_predictions import JOB as ON_REQUEST
-from mlops_assets.automation.retraining import FINISHED, RETRAIN, RETRAINING, STARTED_BY, TASK, retraining_id
+from mlops_assets.automation.retraining import FINISHED, RETRAIN, retraining_id
 from mlops_assets.project import Project
+from mlops_assets.run_tags import RETRAINING, STARTED_BY
 
 
 def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunRecord) -> Alert | None:
@@ -37,9 +38,7 @@ def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunReco
         return None
     try:
         whole = read_run_summary(instance, record)
-        parts = (
-            [read_run_summary(instance, part) for part in _last_attempts(instance, run)] if is_retraining else [whole]
-        )
+        parts = _last_attempts(instance, run) if is_retraining else [whole]
         return _Report(project, whole, parts, is_retraining=is_retraining).alert()
     except (KeyError, TypeError, ValueError) as error:
         # Metadata that nobody foresaw must not hold back this mail, and all later ones with it.
@@ -58,14 +57,18 @@ def _bare_alert(project: Project, record: dg.RunRecord, error: Exception) -> Ale
     )
 
 
-def _last_attempts(instance: dg.DagsterInstance, umbrella: dg.DagsterRun) -> list[dg.RunRecord]:
-    """The runs of a retraining, of each task the last one, in the order they were launched."""
+def _last_attempts(instance: dg.DagsterInstance, umbrella: dg.DagsterRun) -> list[RunSummary]:
+    """The runs of a retraining without those that were repeated, in the order they were launched."""
     selection = dg.RunsFilter(tags={RETRAINING: retraining_id(umbrella)})
-    last: dict[str, dg.RunRecord] = {}
+    last: list[RunSummary] = []
+    repeated: set[str] = set()
     for record in instance.get_run_records(selection):  # newest first
         if record.dagster_run.is_finished:
-            last.setdefault(record.dagster_run.tags.get(TASK, record.dagster_run.run_id), record)
-    return list(last.values())[::-1]
+            summary = read_run_summary(instance, record)
+            if not summary.planned or (summary.planned if summary.succeeded else summary.unmade) - repeated:
+                last.append(summary)
+            repeated |= summary.planned
+    return last[::-1]
 
 
 class _Report:

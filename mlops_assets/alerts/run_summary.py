@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import dagster as dg
 
 from mlops_assets.alerts.alert import named
+from mlops_assets.assets.by_period import failed_periods
 from mlops_assets.assets.memo import why_failed
+from mlops_assets.run_tags import PARTITION, partitions_of
 
 DECISIONS = ("promoted", "proposed", "refused")  # on a challenger
 CHAMPION, DRIFT, PERFORMANCE, SCORE = "champion_model", "drift_report", "model_performance", "validation_rmse"
@@ -23,7 +25,6 @@ _EVENTS = {
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.RUN_CANCELED,
 }
-_PARTITION_TAG = "dagster/partition"
 _JOB_OF_ASSETS = "__ASSET_JOB"  # what Dagster calls a run of assets that no job was named for
 
 
@@ -48,7 +49,10 @@ class Materialised:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A finished run. `asset` is what failed, or the one thing that was to be made; None where there are several."""
+    """A finished run. `asset` is what failed, or the one thing that was to be made; None where there are several.
+
+    `planned`: names of assets, or of their partitions, that it was to make. `unmade`: those of them that it did not.
+    """
 
     run: dg.DagsterRun
     seconds: float
@@ -59,6 +63,11 @@ class RunSummary:
     cause: str
     failed_checks: tuple[dg.AssetCheckEvaluation, ...]
     materialised: tuple[Materialised, ...]
+    planned: frozenset[str]
+
+    @property
+    def unmade(self) -> frozenset[str]:
+        return self.planned - {one.name for one in self.materialised}
 
     @property
     def succeeded(self) -> bool:
@@ -85,7 +94,8 @@ def read_run_summary(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunS
         if event.asset_key and event.is_asset_materialization_planned
     }
     failures = [event for event in events if event.is_step_failure]
-    partition = run.tags.get(_PARTITION_TAG)
+    failed = [period for event in failures for period in _failed_periods(event)]
+    partition = run.tags.get(PARTITION) or (failed[0] if len(failed) == 1 else None)
     assets = list(dict.fromkeys(planned.values()))
     asset = planned.get(failures[0].step_key) if failures else assets[0] if len(assets) == 1 else None
     evaluations = [event.asset_check_evaluation_data for event in events if event.event_type == _CHECKED]
@@ -96,13 +106,28 @@ def read_run_summary(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunS
         ended_at=record.end_time or record.update_timestamp.replace(tzinfo=UTC).timestamp(),
         asset=asset,
         partition=partition,
-        name=named(asset, partition) if asset else _name(run, assets, partition),
+        name=named(asset, partition or partitions_of(run.tags)) if asset else _name(run, assets, partition),
         cause=why_failed(events),
         failed_checks=tuple(check for check in newest.values() if not check.passed),
         materialised=tuple(
             _materialised(instance, event, at) for event, at in timed_events if event.is_step_materialization
         ),
+        planned=frozenset(
+            name for event in events if event.is_asset_materialization_planned for name in _planned(event)
+        ),
     )
+
+
+def _planned(event: dg.DagsterEvent) -> Iterator[str]:
+    """Names of what a run of an asset was to make."""
+    plan = event.asset_materialization_planned_data
+    of_range = plan.partitions_subset.get_partition_keys() if plan.partitions_subset else [plan.partition]
+    return (named(plan.asset_key.to_user_string(), partition) for partition in of_range)
+
+
+def _failed_periods(event: dg.DagsterEvent) -> dict[str, str]:
+    failure = event.step_failure_data.user_failure_data
+    return failed_periods(failure.metadata) if failure else {}
 
 
 def plain(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from mlops_assets.assets.entry import OWNERS
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.recipes import same_settings
-from mlops_assets.assets.records import Record, all_latest, latest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import DataError
@@ -73,15 +73,15 @@ def _backtest(
     from mlops_assets.core.judge.backtest import check_months, choose_policies, walk
     from mlops_assets.core.judge.backtest_models import Journal, LabRules, ModelLab
 
-    settings = project.settings
+    settings, records = project.settings, Records(context.instance)
     policies = choose_policies(config.policies)
-    cleaned = _clean_months(context.instance)
+    cleaned = _clean_months(records)
     check_months(list(cleaned), config.start)
-    model_type = project.model_types[_model_type(context.instance, project, config)]
+    model_type = project.model_types[_model_type(records, project, config)]
     shared = _shared_recipe(project, config, model_type.name, cleaned)
     parts = {name: dict(shared.parts[name]) for name in ("settings", "data")}
     parts["settings"] |= {"policies": [policy.name for policy in policies], "margin": settings.performance_margin}
-    making = begin(context, project, Recipe({"code": CODE_VERSION} | parts), DASHBOARD)
+    making = begin(context, project, records, Recipe({"code": CODE_VERSION} | parts), DASHBOARD)
     if making.unchanged:
         return making.again()
     rules = LabRules(
@@ -106,9 +106,9 @@ def _backtest(
     return making.done(_made(project, steps, model_type.name, lab.recipe().params))
 
 
-def _clean_months(instance: dg.DagsterInstance) -> dict[str, Record]:
+def _clean_months(records: Records) -> dict[str, Record]:
     """Every month that was cleaned by the rules of the newest; raises DataError for a snapshot."""
-    cleaned = all_latest(instance, "clean_data")
+    cleaned = records.all_latest("clean_data")
     if SNAPSHOT in cleaned:
         raise DataError("a snapshot has no months to walk over: a backtest needs a dataset with a time")
     if not cleaned:
@@ -117,8 +117,8 @@ def _clean_months(instance: dg.DagsterInstance) -> dict[str, Record]:
     return {month: record for month, record in cleaned.items() if same_settings(record.recipe, newest)}
 
 
-def _model_type(instance: dg.DagsterInstance, project: Project, config: BacktestConfig) -> str:
-    champion = latest(instance, "champion_model")
+def _model_type(records: Records, project: Project, config: BacktestConfig) -> str:
+    champion = records.latest("champion_model")
     reigning = champion.value("champion_type") if champion else None
     name = config.model_type or (reigning if reigning in project.model_types else list(project.model_types)[-1])
     if name not in project.model_types:

@@ -16,7 +16,7 @@ from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.model_card import carded
 from mlops_assets.assets.models import example_rows
 from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning
-from mlops_assets.assets.records import REIGNS, Record, latest, newest, reigns
+from mlops_assets.assets.records import REIGNS, Record, Records, reigns
 from mlops_assets.assets.training_set import WindowRows, window_of
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
@@ -55,17 +55,17 @@ def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Rec
 
 
 def _recipe_now(state: State, partition: str | None) -> Recipe:
-    built = newest(state.instance, "training_set")
-    return recipe(state.project, built, candidates(state.instance, state.project, built))
+    built = state.records.newest("training_set")
+    return recipe(state.project, built, candidates(state.records, state.project, built))
 
 
-def candidates(instance: dg.DagsterInstance, project: Project, built: Record) -> dict[str, Record]:
+def candidates(records: Records, project: Project, built: Record) -> dict[str, Record]:
     """The final model of each type that was fitted on this very training set; DataError where there is none."""
-    records = {name: latest(instance, models.SKLEARN_NAME, name) for name in project.sklearn_types}
-    records |= {name: latest(instance, models.XGBOOST_NAME) for name in project.xgboost_types}
+    newest = {name: records.latest(models.SKLEARN_NAME, name) for name in project.sklearn_types}
+    newest |= {name: records.latest(models.XGBOOST_NAME) for name in project.xgboost_types}
     fitted = {
         name: record
-        for name, record in records.items()
+        for name, record in newest.items()
         if record and record.recipe.parts["upstream"]["training_set"] == built.content
     }
     if not fitted:
@@ -120,12 +120,13 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     from mlops_assets.assets.leaderboard import hold_contest
     from mlops_assets.core.training_set import TrainingSet, gather
 
-    built = newest(context.instance, "training_set")
-    fitted = candidates(context.instance, project, built)
-    making = begin(context, project, recipe(project, built, fitted), ENTRY.dashboard)
+    records = Records(context.instance)
+    built = records.newest("training_set")
+    fitted = candidates(records, project, built)
+    making = begin(context, project, records, recipe(project, built, fitted), ENTRY.dashboard)
     if making.unchanged:
         return making.again()
-    window = window_of(context.instance, project, built)
+    window = window_of(records, project, built)
     months = window.months
     parts = gather(window, months, window.share)
     encoder = TrainingSet.load(project.storage.local_folder(built.stored_path)).encoder
@@ -159,7 +160,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         metadata["proposed_version"] = proposed.number
     # A contest in which nothing was tried is no look.
     metadata |= {JUDGED_ROWS: judged_rows, LOOK: look - (decision == "none")}
-    metadata |= carded(context.instance, project, champion, contest, parts, months)
+    metadata |= carded(records, project, champion, contest, parts, months)
     return making.done(Made(content.digest, None, metadata))
 
 

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.core.prepare.quality import CLEAN_CHECKS, RAW_CHECKS, CheckOutcome, QualityCheck
+from mlops_assets.assets.by_period import period_check
+from mlops_assets.assets.entry import AssetEntry
+from mlops_assets.core.prepare.quality import CheckOutcome, QualityCheck
 from mlops_assets.errors import DataError
+from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
 
 
-def check_specs(asset: str) -> list[dg.AssetCheckSpec]:
+def check_specs(entry: AssetEntry, project: Project, rules: Sequence[QualityCheck]) -> list[dg.AssetCheckSpec]:
     """The checks that run with an asset; those that would harm a model are blocking."""
-    rules: Sequence[QualityCheck] = {"raw_data": RAW_CHECKS, "clean_data": CLEAN_CHECKS}[asset]
     return [
-        dg.AssetCheckSpec(name=rule.name, asset=asset, description=rule.description, blocking=rule.blocking)
-        for rule in rules
+        period_check(entry, project, rule.name, description=rule.description, blocking=rule.blocking) for rule in rules
     ]
 
 
@@ -33,15 +34,6 @@ def check_results(asset: str, outcomes: Sequence[CheckOutcome]) -> Iterator[dg.A
             severity=dg.AssetCheckSeverity.ERROR if outcome.blocking else dg.AssetCheckSeverity.WARN,
             description=outcome.description,
             metadata=outcome.numbers,
-        )
-
-
-def not_judged(asset: str, why: str) -> Iterator[dg.AssetCheckResult]:
-    """Results of all checks of an asset that has no table; Dagster takes a step without them for a failed one."""
-    for spec in check_specs(asset):
-        severity, message = dg.AssetCheckSeverity.WARN, f"not judged: {why}"
-        yield dg.AssetCheckResult(
-            asset_key=asset, check_name=spec.name, passed=True, severity=severity, description=message
         )
 
 

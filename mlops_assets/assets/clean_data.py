@@ -2,20 +2,24 @@
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mlops_assets.assets.by_period import Result, make_periods, period_asset
 from mlops_assets.assets.checks import check_results, check_specs, column_schema, stop_if_harmful
-from mlops_assets.assets.entry import OWNERS, AssetEntry, State
-from mlops_assets.assets.memo import Made, begin, clear_failures, column_lineage
+from mlops_assets.assets.entry import AssetEntry, State
+from mlops_assets.assets.memo import Made, begin, column_lineage
 from mlops_assets.assets.recipes import public
-from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
+from mlops_assets.core.prepare.quality import CLEAN_CHECKS
 from mlops_assets.project import Project
+from mlops_assets.resources.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,24 +43,23 @@ def recipe(project: Project, raw: Record) -> Recipe:
 
 
 def _recipe_now(state: State, period: str | None) -> Recipe:
-    return recipe(state.project, newest(state.instance, "raw_data", period))
+    return recipe(state.project, state.records.newest("raw_data", period))
 
 
 def build(project: Project) -> dg.AssetsDefinition:
-    @dg.asset(
+    @period_asset(
+        ENTRY,
+        project,
         deps=["raw_data"],
-        partitions_def=ENTRY.partitions(project),
         group_name="data_preparation",
-        owners=OWNERS,
         kinds={"python", "parquet"},
-        code_version=CODE_VERSION,
-        check_specs=check_specs(NAME),
-        output_required=False,
+        check_specs=check_specs(ENTRY, project, CLEAN_CHECKS),
     )
-    def clean_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+    def clean_data(
+        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
+    ):
         """Rows that keep the rules of the dataset's YAML, with their target; nothing known only afterwards."""
-        with clear_failures(project):
-            yield from _clean(context, project)
+        yield from make_periods(context, project, progress, partial(_clean, context, project))
 
     return clean_data
 
@@ -74,7 +77,7 @@ ENTRY = AssetEntry(
 )
 
 
-def _clean(context: dg.AssetExecutionContext, project: Project) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+def _clean(context: dg.AssetExecutionContext, project: Project, records: Records, period: str) -> Iterator[Result]:
     from mlops_assets.core.prepare.cleaning import Cleaner
     from mlops_assets.core.prepare.lineage import clean_lineage
     from mlops_assets.core.prepare.quality import judge_clean
@@ -82,9 +85,9 @@ def _clean(context: dg.AssetExecutionContext, project: Project) -> Iterator[dg.A
     from mlops_assets.core.prepare.schemas import clean_schema
     from mlops_assets.core.report.plots import bars, histogram, markdown_image
 
-    period, spec = context.partition_key, project.spec
-    raw = newest(context.instance, "raw_data", period)
-    making = begin(context, project, recipe(project, raw), ENTRY.dashboard)
+    spec = project.spec
+    raw = records.newest("raw_data", period)
+    making = begin(context, project, records, recipe(project, raw), ENTRY.dashboard, period)
     raw_rows = raw.value("dagster/row_count")
     cleaner, rows = Cleaner(spec, period), CleanRows(spec)
     stored = None

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.assets.by_period import Result, make_periods, period_asset, period_check
 from mlops_assets.assets.champion_model import answered_then
-from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
-from mlops_assets.assets.memo import Made, begin, clear_failures
+from mlops_assets.assets.entry import RETRY, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin
 from mlops_assets.assets.recipes import is_tracked_here, tracking_place
-from mlops_assets.assets.records import REIGNS, Record, latest, materialised, newest
+from mlops_assets.assets.records import REIGNS, Record, Records
 from mlops_assets.core.columns import concatenate, from_table, take
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, variables
@@ -19,6 +21,7 @@ from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import InputError, ModelError
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import LEARNT_TAG
+from mlops_assets.resources.progress import Progress
 
 if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
@@ -60,12 +63,12 @@ class Basis:
         )
 
 
-def find_basis(instance: dg.DagsterInstance, project: Project, month: str) -> Basis:
+def find_basis(records: Records, project: Project, month: str) -> Basis:
     """Raises DataError where the month is not cleaned."""
-    cleaned = newest(instance, "clean_data", month)
-    version, learnt_until = _reigning(instance, project, month)
-    known = sorted(name for name in materialised(instance, "clean_data") if name < month)
-    alike = {name: _alike(instance, cleaned, name) for name in known if name <= learnt_until}
+    cleaned = records.newest("clean_data", month)
+    version, learnt_until = _reigning(records, project, month)
+    known = sorted(name for name in records.all_latest("clean_data") if name < month)
+    alike = {name: _alike(records, cleaned, name) for name in known if name <= learnt_until}
     reference = {name: record for name, record in alike.items() if record}
     newest_first = sorted(reference, reverse=True)[: project.spec.window.train_months]
     season = None if month == SNAPSHOT else f"{int(month[:4]) - 1}{month[4:]}"
@@ -73,29 +76,29 @@ def find_basis(instance: dg.DagsterInstance, project: Project, month: str) -> Ba
         cleaned=cleaned,
         version=version,
         reference={name: reference[name] for name in reversed(newest_first)},
-        last_year=_alike(instance, cleaned, season) if season in known else None,
+        last_year=_alike(records, cleaned, season) if season in known else None,
     )
 
 
-def _reigning(instance: dg.DagsterInstance, project: Project, month: str) -> tuple[int, str]:
+def _reigning(records: Records, project: Project, month: str) -> tuple[int, str]:
     """Who answered in a month, and the newest month that this version had learnt from.
 
     Before the first champion it is the one that was asked first: a later one does not change the report.
     """
-    champion = latest(instance, "champion_model")
+    champion = records.latest("champion_model")
     if champion is None or not champion.value("champion_version"):
         return 0, month
     if version := answered_then(champion, month):
         return version, next(r["learnt_until"] for r in champion.value(REIGNS) if r["version"] == version)
-    previous = latest(instance, NAME, month)
+    previous = records.latest(NAME, month)
     if previous and is_tracked_here(project, previous.recipe):
         return previous.recipe.parts["upstream"]["version"] or champion.value("champion_version"), month
     return champion.value("champion_version"), month
 
 
-def _alike(instance: dg.DagsterInstance, cleaned: Record, month: str) -> Record | None:
+def _alike(records: Records, cleaned: Record, month: str) -> Record | None:
     """The record of another month that was cleaned by the same rules."""
-    record = latest(instance, "clean_data", month)
+    record = records.latest("clean_data", month)
     same = record and record.recipe.parts["settings"] == cleaned.recipe.parts["settings"]
     return record if same else None
 
@@ -159,28 +162,28 @@ def _dropped(record: Record) -> Dropped:
 
 
 def _recipe_now(state: State, month: str | None) -> Recipe:
-    return find_basis(state.instance, state.project, month or "").recipe(state.project)
+    return find_basis(state.records, state.project, month or "").recipe(state.project)
 
 
 def build(project: Project) -> dg.AssetsDefinition:
-    @dg.asset(
+    @period_asset(
+        ENTRY,
+        project,
         deps=["clean_data", "training_set", "predictions"],
-        partitions_def=ENTRY.partitions(project),
         group_name="monitoring",
-        owners=OWNERS,
         kinds={"python"},
-        code_version=CODE_VERSION,
         retry_policy=RETRY,
         check_specs=[
-            dg.AssetCheckSpec(
-                CHECK, asset=NAME, description="Features, predictions and target are like those learnt from."
+            period_check(
+                ENTRY, project, CHECK, description="Features, predictions and target are like those learnt from."
             )
         ],
     )
-    def drift_report(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+    def drift_report(
+        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
+    ):
         """Which features, predictions and targets of a month differ from the training window, and by how much."""
-        with clear_failures(project):
-            yield from _report(context, project)
+        yield from make_periods(context, project, progress, partial(_report, context, project))
 
     return drift_report
 
@@ -200,11 +203,9 @@ ENTRY = AssetEntry(
 )
 
 
-def _report(
-    context: dg.AssetExecutionContext, project: Project
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    basis = find_basis(context.instance, project, context.partition_key)
-    making = begin(context, project, basis.recipe(project), ENTRY.dashboard)
+def _report(context: dg.AssetExecutionContext, project: Project, records: Records, month: str) -> Iterator[Result]:
+    basis = find_basis(records, project, month)
+    making = begin(context, project, records, basis.recipe(project), ENTRY.dashboard, month)
     if making.unchanged:
         yield _check(making.newest.value("drifted_count"), making.newest.value("judgement"))
         yield making.again()

@@ -9,6 +9,7 @@ from typing import Literal
 
 import dagster as dg
 
+from mlops_assets.assets.records import Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.project import Project
 from mlops_assets.settings import Settings
@@ -23,9 +24,9 @@ PartitionedBy = Literal["period", "model type", "scikit-learn type"]
 
 @dataclass(frozen=True)
 class State:
-    """What recipes are made from: records in the instance, the project, and what the source has now, by period."""
+    """What recipes are made from: the newest records, the project, and what the source has now, by period."""
 
-    instance: dg.DagsterInstance
+    records: Records
     project: Project
     source_versions: Callable[[], Mapping[str, str]]
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, libraries
-from mlops_assets.assets.records import Record, latest, newest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import ModelError, SettingsError
 from mlops_assets.project import Project
@@ -85,8 +85,8 @@ def recipe(
 
 
 def _recipe_now(state: State, model_type: str | None) -> Recipe:
-    built = newest(state.instance, "training_set")
-    return recipe(state.project, model_type or "", built, latest(state.instance, NAME, model_type))
+    built = state.records.newest("training_set")
+    return recipe(state.project, model_type or "", built, state.records.latest(NAME, model_type))
 
 
 def search_identity(recipe: Recipe) -> str:
@@ -121,10 +121,10 @@ def build(project: Project) -> dg.AssetsDefinition:
         """The best parameters of a model type on the shared training set, judged on its validation split."""
         name = context.partition_key
         with clear_failures(project):
-            built = newest(context.instance, "training_set")
-            previous = latest(context.instance, NAME, name)
+            records = Records(context.instance)
+            built, previous = records.newest("training_set"), records.latest(NAME, name)
             search = recipe(project, name, built, previous, config.budget(project.settings))
-            making = begin(context, project, search, ENTRY.dashboard)
+            making = begin(context, project, records, search, ENTRY.dashboard, name)
             if making.unchanged:
                 return making.again()
             result, url = _search(context, project, progress, built, search, previous)

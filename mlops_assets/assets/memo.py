@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets.recipes import written_now
-from mlops_assets.assets.records import BYTES, CHAMPION_VERSION, CONTENT, PATH, RECIPE, VERSION, Record, latest
+from mlops_assets.assets.records import BYTES, CHAMPION_VERSION, CONTENT, PATH, RECIPE, VERSION, Record, Records
 from mlops_assets.core.fingerprint import Recipe, changes
 from mlops_assets.errors import (
     ClusterUnreachable,
@@ -112,12 +112,19 @@ def _why_gone_from_mlflow(project: Project, record: Record) -> str | None:
     return project.registry.why_no_champion() if record.value(CHAMPION_VERSION) else None
 
 
+def repeated(record: Record, reason: str) -> dg.MaterializeResult:
+    """A materialisation recorded once more: nothing was computed, for a reason."""
+    metadata: dict[str, Any] = {**record.metadata, "recomputed": False, "reason": reason}
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.content))
+
+
 @dataclass(frozen=True)
 class Making:
     """One materialisation under way: what is made, and the reasons to make it again."""
 
     context: dg.AssetExecutionContext
     project: Project
+    partition: str | None
     recipe: Recipe
     record: Record | None
     reasons: tuple[str, ...]
@@ -139,8 +146,7 @@ class Making:
         record = self.newest
         reason = f"nothing changed since {record.made_at:%Y-%m-%d %H:%M} UTC"
         self.context.log.info(f"{record.asset}: {reason}; not computed again")
-        metadata: dict[str, Any] = {**record.metadata, "recomputed": False, "reason": reason}
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(record.content))
+        return repeated(record, reason)
 
     @contextmanager
     def discarding(self, stored: Stored | None) -> Iterator[None]:
@@ -156,29 +162,31 @@ class Making:
         """The result to record; artefacts that no record can ask for any more are removed."""
         metadata = dict(made.metadata) | {"recomputed": True, "reason": "; ".join(self.reasons)}
         metadata |= {RECIPE: self.recipe.to_json(), CONTENT: made.content}
-        asset, partition = _identity(self.context)
         metadata |= dashboard_link(self.project, self.dashboard)
         if made.path:
             metadata[PATH] = made.path
             metadata[BYTES] = self.project.storage.size(made.path)
             keep = {made.path} | ({self.record.path} if self.record and self.record.path else set())
-            self.project.storage.prune(asset, partition or asset, keep)
+            asset = self.context.asset_key.to_user_string()
+            self.project.storage.prune(asset, self.partition or asset, keep)
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
 
 
-def begin(context: dg.AssetExecutionContext, project: Project, recipe: Recipe, dashboard: str) -> Making:
+def begin(
+    context: dg.AssetExecutionContext,
+    project: Project,
+    records: Records,
+    recipe: Recipe,
+    dashboard: str,
+    partition: str | None = None,
+) -> Making:
     """Compare the recipe with that of the newest materialisation, and log what has changed.
 
     `dashboard`: the one that shows the asset.
     """
-    asset, partition = _identity(context)
-    record = latest(context.instance, asset, partition)
-    making = Making(context, project, recipe, record, why_stale(project, record, recipe), dashboard)
+    asset = context.asset_key.to_user_string()
+    record = records.latest(asset, partition)
+    making = Making(context, project, partition, recipe, record, why_stale(project, record, recipe), dashboard)
     if not making.unchanged:
-        context.log.info(f"{asset}: {'; '.join(making.reasons)}")
+        context.log.info(f"{f'{asset}[{partition}]' if partition else asset}: {'; '.join(making.reasons)}")
     return making
-
-
-def _identity(context: dg.AssetExecutionContext) -> tuple[str, str | None]:
-    partition = context.partition_key if context.assets_def.partitions_def else None
-    return context.asset_key.to_user_string(), partition

@@ -9,7 +9,7 @@ import dagster as dg
 
 from mlops_assets.assets import clean_data, hyperparameters, models, raw_data, training_set
 from mlops_assets.assets.explanations import explained, explanation_of, read_artefact, write_artefacts
-from mlops_assets.assets.records import newest
+from mlops_assets.assets.records import Records
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FOLDER, MARKDOWN, PAGE = "model_card", "model_card.md", "model_card.html"
 
 
 def carded(
-    instance: dg.DagsterInstance,
+    records: Records,
     project: Project,
     champion: "Version | None",
     contest: "Contest",
@@ -37,15 +37,15 @@ def carded(
     card = read_artefact(project, champion.run_id, f"{FOLDER}/{MARKDOWN}")
     if card is None and champion.tags.get("candidate", str(champion.number)) != str(contest.challenger.version):
         return {}  # given the alias by hand, or promoted before there were cards: the contest was another
-    metadata = explained(instance, project, champion, months.all[-1])
+    metadata = explained(records, project, champion, months.all[-1])
     if card is None:
-        card = _make_card(instance, project, champion, contest, parts, months)
+        card = _make_card(records, project, champion, contest, parts, months)
     page = f"{project.tracking.run_url(champion.run_id)}/artifacts"
     return metadata | {"model_card": dg.MetadataValue.md(card), "model_card_page": dg.MetadataValue.url(page)}
 
 
 def _make_card(
-    instance: dg.DagsterInstance,
+    records: Records,
     project: Project,
     champion: "Version",
     contest: "Contest",
@@ -55,17 +55,17 @@ def _make_card(
     """The card as Markdown; it and the HTML page are logged."""
     from mlops_assets.core.explain.model_card import CardFacts, model_card
 
-    records = {month: newest(instance, "clean_data", month) for month in months.all}
+    cleaned = {month: records.newest("clean_data", month) for month in months.all}
     facts = CardFacts(
         spec=project.spec,
         version=champion.number,
         model_type=champion.model_type,
         verdict=champion.tags["verdict"],
         months=months,
-        rows_by_month={month: record.value("dagster/row_count") for month, record in records.items()},
+        rows_by_month={month: record.value("dagster/row_count") for month, record in cleaned.items()},
         inputs=project.registry.load(champion.number).signature,
         judged=_judged(project, contest, parts, months),
-        explanation=explanation_of(instance, project, champion, months.all[-1]),
+        explanation=explanation_of(records, project, champion, months.all[-1]),
         origin=_origin(project, champion),
     )
     redact = project.spec.redact

@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
+from mlops_assets.assets.by_period import Result, make_periods, period_asset, period_check
 from mlops_assets.assets.champion_model import answered_then, why_no_champion
-from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
-from mlops_assets.assets.memo import Made, begin, clear_failures
+from mlops_assets.assets.entry import RETRY, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin
 from mlops_assets.assets.realised import Line, RealisedMonth, event_limits, realised_month
 from mlops_assets.assets.recipes import is_tracked_here, tracking_place
-from mlops_assets.assets.records import Record, all_latest, latest, newest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.performance import Realised, Segment, by_category, by_prediction, main_category
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
+from mlops_assets.resources.progress import Progress
 
 NAME, CODE_VERSION = "model_performance", "2"
 CHECK = "performance_as_promised"
@@ -51,32 +54,33 @@ def recipe(project: Project, month: str, cleaned: Record, champion: Record, prev
 
 
 def _recipe_now(state: State, partition: str | None) -> Recipe:
-    instance, month = state.instance, partition or ""
-    champion = newest(instance, "champion_model")
-    return recipe(state.project, month, newest(instance, "clean_data", month), champion, latest(instance, NAME, month))
+    records, month = state.records, partition or ""
+    champion = records.newest("champion_model")
+    return recipe(state.project, month, records.newest("clean_data", month), champion, records.latest(NAME, month))
 
 
 def build(project: Project) -> dg.AssetsDefinition:
-    @dg.asset(
+    @period_asset(
+        ENTRY,
+        project,
         deps=["clean_data", "predictions"],
-        partitions_def=ENTRY.partitions(project),
         group_name="monitoring",
-        owners=OWNERS,
         kinds={"python"},
-        code_version=CODE_VERSION,
         retry_policy=RETRY,
         check_specs=[
-            dg.AssetCheckSpec(
+            period_check(
+                ENTRY,
+                project,
                 CHECK,
-                asset=NAME,
                 description="Errors are about those that the gate had measured; intervals hold as often as they say.",
             )
         ],
     )
-    def model_performance(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+    def model_performance(
+        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
+    ):
         """How good the predictions of a month were once the truth is known: in batch and online, by segment."""
-        with clear_failures(project):
-            yield from _measure(context, project)
+        yield from make_periods(context, project, progress, partial(_measure, context, project))
 
     return model_performance
 
@@ -96,18 +100,16 @@ ENTRY = AssetEntry(
 )
 
 
-def _measure(
-    context: dg.AssetExecutionContext, project: Project
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    month, instance = context.partition_key, context.instance
-    cleaned, champion = newest(instance, "clean_data", month), newest(instance, "champion_model")
-    previous = latest(instance, NAME, month)
-    making = begin(context, project, recipe(project, month, cleaned, champion, previous), ENTRY.dashboard)
+def _measure(context: dg.AssetExecutionContext, project: Project, records: Records, month: str) -> Iterator[Result]:
+    cleaned, champion = records.newest("clean_data", month), records.newest("champion_model")
+    previous = records.latest(NAME, month)
+    now = recipe(project, month, cleaned, champion, previous)
+    making = begin(context, project, records, now, ENTRY.dashboard, month)
     if making.unchanged:
         yield _check(*(making.newest.value(name) for name in ("kept", "beyond_doubt", "judgement")))
         yield making.again()
         return
-    realised = realised_month(instance, project, cleaned, making.recipe.parts["upstream"]["version"])
+    realised = realised_month(records, project, cleaned, making.recipe.parts["upstream"]["version"])
     judged = [judgement for line in realised.lines for judgement in line.judgements]
     verdict: dict[str, Any] = {
         "kept": all(judgement.kept for judgement in judged),
@@ -116,18 +118,18 @@ def _measure(
     }
     yield _check(verdict["kept"], verdict["beyond_doubt"], verdict["judgement"])
     content = Recipe({line.name: list(astuple(line.realised)) for line in realised.lines}).digest
-    history = _coverage_by_month(instance, realised, month)
+    history = _coverage_by_month(records, realised, month)
     yield making.done(Made(content, None, _metadata(project, realised, month) | history | verdict))
 
 
-def _coverage_by_month(instance: dg.DagsterInstance, realised: RealisedMonth, month: str) -> dict[str, Any]:
+def _coverage_by_month(records: Records, realised: RealisedMonth, month: str) -> dict[str, Any]:
     """How often intervals held in each month that was looked at, this one included, beside what was promised."""
     from mlops_assets.core.report.plots import coverage_bars, markdown_image
 
     if not realised.lines or realised.lines[0].realised.coverage is None:
         return {}
     line = realised.lines[0]
-    shares = {name: record.value("realised_coverage") for name, record in all_latest(instance, NAME).items()}
+    shares = {name: record.value("realised_coverage") for name, record in records.all_latest(NAME).items()}
     shares |= {month: line.realised.coverage}
     known = {name: share for name, share in sorted(shares.items()) if share is not None}
     plot = coverage_bars([*known], [*known.values()], line.coverage, title="Held by intervals, by month")

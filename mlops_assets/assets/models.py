@@ -12,7 +12,7 @@ from mlops_assets.assets.explanations import explained, read_artefact, write_art
 from mlops_assets.assets.final_fit import fit_final, months_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning, tracking_place
-from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import window_of
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.project import Project
@@ -49,9 +49,9 @@ def recipe(asset: str, project: Project, built: Record, tuned: Record) -> Recipe
 
 def _recipe_now(asset: str) -> Callable[[State, str | None], Recipe]:
     def recipe_now(state: State, partition: str | None) -> Recipe:
-        built = newest(state.instance, "training_set")
+        built = state.records.newest("training_set")
         model_type = partition or state.project.xgboost_types[0]
-        return recipe(asset, state.project, built, newest(state.instance, "hyperparameters", model_type))
+        return recipe(asset, state.project, built, state.records.newest("hyperparameters", model_type))
 
     return recipe_now
 
@@ -118,9 +118,10 @@ XGBOOST = AssetEntry(
 def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: str) -> dg.MaterializeResult:
     from mlops_assets.core.training_set import TrainingSet
 
-    built = newest(context.instance, "training_set")
-    tuned = newest(context.instance, "hyperparameters", name)
-    making = begin(context, project, recipe(asset, project, built, tuned), DASHBOARD)
+    records = Records(context.instance)
+    built, tuned = records.newest("training_set"), records.newest("hyperparameters", name)
+    partition = name if asset == SKLEARN_NAME else None
+    making = begin(context, project, records, recipe(asset, project, built, tuned), DASHBOARD, partition)
     if making.unchanged:
         return making.again()
     stored = TrainingSet.load(project.storage.local_folder(built.stored_path))
@@ -137,7 +138,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         "mlflow": dg.MetadataValue.url(project.tracking.run_url(version.run_id)),
         "registered_model": dg.MetadataValue.url(version.url),
     }
-    metadata |= explained(context.instance, project, version, stored.months.validation[-1])
+    metadata |= explained(records, project, version, stored.months.validation[-1])
     return making.done(Made(making.recipe.digest, None, metadata))
 
 
@@ -163,7 +164,7 @@ def _register(
 
     name, settings = tuned.partition_key, project.settings
     kind = project.model_types[name].matrix
-    window = window_of(context.instance, project, built)
+    window = window_of(Records(context.instance), project, built)
     final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
     fitted = final.fitted
     held_out = stored.target("validation")
@@ -204,6 +205,6 @@ def _register(
 
 def example_rows(context: dg.AssetExecutionContext, project: Project, month: str, count: int = 5) -> "pd.DataFrame":
     """The first clean rows of a month as a DataFrame of a model's inputs."""
-    cleaned = newest(context.instance, "clean_data", month)
+    cleaned = Records(context.instance).newest("clean_data", month)
     table = project.storage.read_table(cleaned.stored_path, list(project.spec.inputs()))
     return table.slice(0, count).to_pandas()

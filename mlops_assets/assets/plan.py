@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 
 import dagster as dg
 
 from mlops_assets.assets.entry import AssetEntry, State, period_partitions
 from mlops_assets.assets.memo import why_stale
-from mlops_assets.assets.records import latest
+from mlops_assets.assets.records import Records
 from mlops_assets.assets.registry import AssetGraph, asset_graph
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import DataError, SpecError, StorageError
 from mlops_assets.project import Project
+from mlops_assets.run_tags import TO, partitions_of, tags_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,33 @@ class Task:
     def name(self) -> str:
         return f"{self.asset}[{self.partition}]" if self.partition else self.asset
 
+    def is_in(self, part: str) -> bool:
+        """Whether a run makes it whose part has this name."""
+        asset, _, partitions = part.removesuffix("]").partition("[")
+        first, _, last = partitions.partition(TO)
+        return asset == self.asset and first <= (self.partition or "") <= (last or first)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one run makes: an asset, one partition of it, or periods in a row."""
+
+    tasks: tuple[Task, ...]
+
+    @property
+    def asset(self) -> str:
+        return self.tasks[0].asset
+
+    @property
+    def name(self) -> str:
+        partitions = partitions_of(self.tags)
+        return f"{self.asset}[{partitions}]" if partitions else self.asset
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """By which Dagster knows the partitions of the run."""
+        return tags_of(self.tasks[0].partition, self.tasks[-1].partition)
+
 
 class Plan:
     """The state of all assets against the present source, settings and code; it reads records, never data."""
@@ -49,7 +79,6 @@ class Plan:
         self._project = project
         self._versions = versions
         self.graph = graph or asset_graph(project)
-        self._state = State(instance, project, self.source_versions)
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -65,7 +94,8 @@ class Plan:
         """An asset's partitions with the reasons that its own recipe gives; call again after upstream was made."""
         self.require(asset)
         entry = self.graph.entries[asset]
-        return [self._task(entry, partition) for partition in self._partitions(entry)]
+        state = State(Records(self._instance), self._project, self.source_versions)
+        return [self._task(entry, state, partition) for partition in self._partitions(entry)]
 
     def explain(self) -> dict[str, list[Task]]:
         """The tasks of every asset, closed over what is upstream: an asset below a stale one is stale too."""
@@ -78,6 +108,21 @@ class Plan:
                 because = tuple(f"{parent.name} will be made again" for parent in above if self.feeds(parent, task))
                 known[asset].append(replace(task, reasons=task.reasons + because))
         return known
+
+    def parts(self, tasks: Iterable[Task]) -> list[Part]:
+        """Tasks as runs, in their order: periods of an asset that come one after the other are made by one."""
+        grouped: list[list[Task]] = []
+        for task in tasks:
+            before = grouped[-1][-1] if grouped else None
+            if before and before.asset == task.asset and self._next_period.get(before.partition) == task.partition:
+                grouped[-1].append(task)
+            else:
+                grouped.append([task])
+        return [Part(tuple(tasks)) for tasks in grouped]
+
+    @cached_property
+    def _next_period(self) -> Mapping[str | None, str]:
+        return dict(pairwise(period_partitions(self._project).get_partition_keys()))
 
     def feeds(self, parent: Task, task: Task) -> bool:
         """Whether the one is made from the other: unpartitioned assets feed all and take all, others their own kind."""
@@ -107,10 +152,10 @@ class Plan:
     def _partitions(self, entry: AssetEntry) -> tuple[str | None, ...]:
         return self.months() if entry.partitioned_by == "period" else entry.static_partitions(self._project)
 
-    def _task(self, entry: AssetEntry, partition: str | None) -> Task:
-        record = latest(self._instance, entry.name, partition)
+    def _task(self, entry: AssetEntry, state: State, partition: str | None) -> Task:
+        record = state.records.latest(entry.name, partition)
         try:
-            recipe = entry.recipe(self._state, partition)
+            recipe = entry.recipe(state, partition)
         except (DataError, StorageError) as error:  # not there yet, or the prediction log cannot be asked
             return Task(entry.name, partition, ("never made",) if record is None else (), str(error))
         return Task(entry.name, partition, why_stale(self._project, record, recipe))

@@ -1,20 +1,23 @@
 """`predictions`: every row of a month scored by the champion."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
 
+from mlops_assets.assets.by_period import Result, make_periods, period_asset
 from mlops_assets.assets.champion_model import why_no_champion
-from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
-from mlops_assets.assets.memo import Made, begin, clear_failures, column_lineage
-from mlops_assets.assets.records import Record, newest
+from mlops_assets.assets.entry import RETRY, AssetEntry, State
+from mlops_assets.assets.memo import Made, begin, column_lineage
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.model.answers import NUMBERS
 from mlops_assets.core.prepare.cleaning import ROW_ID
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
+from mlops_assets.resources.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,27 +49,27 @@ def recipe(project: Project, raw: Record, champion: Record) -> Recipe:
 
 
 def _recipe_now(state: State, month: str | None) -> Recipe:
-    champion = newest(state.instance, "champion_model")
-    return recipe(state.project, newest(state.instance, "raw_data", month), champion)
+    champion = state.records.newest("champion_model")
+    return recipe(state.project, state.records.newest("raw_data", month), champion)
 
 
 def build(project: Project) -> dg.AssetsDefinition:
-    @dg.asset(
+    @period_asset(
+        ENTRY,
+        project,
         deps=["raw_data", "champion_model"],
-        partitions_def=ENTRY.partitions(project),
         group_name="prediction",
-        owners=OWNERS,
         kinds={"python", "parquet"},
-        code_version=CODE_VERSION,
         retry_policy=RETRY,
     )
-    def predictions(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
+    def predictions(
+        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
+    ):
         """What the champion says of each raw row of a month: prediction, interval and the model's version.
 
         A row that lacks what training rows had always is told as such, and has no interval.
         """
-        with clear_failures(project):
-            return _score(context, project)
+        yield from make_periods(context, project, progress, partial(_score, context, project))
 
     return predictions
 
@@ -84,17 +87,16 @@ ENTRY = AssetEntry(
 )
 
 
-def _score(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:
+def _score(context: dg.AssetExecutionContext, project: Project, records: Records, month: str) -> Iterator[Result]:
     import pyarrow as pa
 
     from mlops_assets.core.report.plots import histogram, markdown_image
 
-    month = context.partition_key
-    raw = newest(context.instance, "raw_data", month)
-    champion = newest(context.instance, "champion_model")
-    making = begin(context, project, recipe(project, raw, champion), ENTRY.dashboard)
+    raw, champion = records.newest("raw_data", month), records.newest("champion_model")
+    making = begin(context, project, records, recipe(project, raw, champion), ENTRY.dashboard, month)
     if making.unchanged:
-        return making.again()
+        yield making.again()
+        return
     version = champion.value("champion_version")
     tally = Tally(raw.value("dagster/row_count"))
     registered = project.registry.version(version)
@@ -114,7 +116,7 @@ def _score(context: dg.AssetExecutionContext, project: Project) -> dg.Materializ
         "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in COLUMNS.items()]),
         **column_lineage("raw_data", dict.fromkeys(NUMBERS, project.spec.inputs())),
     }
-    return making.done(Made(stored.digest, stored.path, metadata))
+    yield making.done(Made(stored.digest, stored.path, metadata))
 
 
 def score_rows(

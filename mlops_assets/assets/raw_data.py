@@ -1,18 +1,22 @@
 """`raw_data`: a period's rows as the source gave them, typed, under the aliases of the dataset's YAML."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from mlops_assets.assets.checks import check_results, check_specs, column_schema, not_judged, stop_if_harmful
-from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.by_period import PeriodSkipped, Result, make_periods, period_asset
+from mlops_assets.assets.checks import check_results, check_specs, column_schema, stop_if_harmful
+from mlops_assets.assets.entry import RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.recipes import digest
-from mlops_assets.assets.records import all_latest
+from mlops_assets.assets.records import Records
 from mlops_assets.core.columns import SLICE_ROWS, slices
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.prepare.quality import RAW_CHECKS
 from mlops_assets.project import Project
+from mlops_assets.resources.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,20 +42,21 @@ def _recipe_now(state: State, period: str | None) -> Recipe:
 
 
 def build(project: Project) -> dg.AssetsDefinition:
-    @dg.asset(
-        partitions_def=ENTRY.partitions(project),
+    @period_asset(
+        ENTRY,
+        project,
         group_name="data_preparation",
-        owners=OWNERS,
         kinds={"python", "parquet"},
-        code_version=CODE_VERSION,
         retry_policy=RETRY,
-        check_specs=check_specs(NAME),
-        output_required=False,
+        check_specs=check_specs(ENTRY, project, RAW_CHECKS),
     )
-    def raw_data(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+    def raw_data(
+        context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
+    ):
         """Rows as the source gave them, typed, under the aliases of the dataset's YAML."""
         with clear_failures(project):
-            yield from _ingest(context, project)
+            versions = project.source.partitions()
+        yield from make_periods(context, project, progress, partial(_ingest, context, project, versions))
 
     return raw_data
 
@@ -71,20 +76,17 @@ ENTRY = AssetEntry(
 
 
 def _ingest(
-    context: dg.AssetExecutionContext, project: Project
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    context: dg.AssetExecutionContext, project: Project, versions: Mapping[str, str], records: Records, period: str
+) -> Iterator[Result]:
     from mlops_assets.core.prepare.quality import judge_raw
     from mlops_assets.core.prepare.row_statistics import RawRows
     from mlops_assets.core.prepare.schemas import raw_schema
     from mlops_assets.core.report.plots import bars, markdown_image
 
-    period, spec = context.partition_key, project.spec
-    version = project.source.partitions().get(period)
-    if version is None:
-        context.log.warning(f"{period} is not published yet: nothing to do")
-        yield from not_judged(NAME, f"{period} is not published yet")
-        return
-    making = begin(context, project, recipe(project, version), ENTRY.dashboard)
+    spec = project.spec
+    if period not in versions:
+        raise PeriodSkipped(f"the source does not have {period}")
+    making = begin(context, project, records, recipe(project, versions[period]), ENTRY.dashboard, period)
     rows = RawRows(spec, period)
     stored = None
     if making.unchanged:
@@ -92,7 +94,7 @@ def _ingest(
             rows.add(batch)
     else:
         stored = store_raw(project, period, rows)
-    outcomes = judge_raw(spec, rows, period, _rows_before(context.instance, period))
+    outcomes = judge_raw(spec, rows, period, _rows_before(records, period))
     yield from check_results(NAME, outcomes)
     with making.discarding(stored):
         stop_if_harmful(period, outcomes)
@@ -126,6 +128,6 @@ def _from_source(project: Project, period: str, rows: "RawRows") -> "Iterator[pa
             yield batch
 
 
-def _rows_before(instance: dg.DagsterInstance, period: str) -> dict[str, int]:
-    records = all_latest(instance, NAME)
-    return {name: record.value("dagster/row_count") for name, record in records.items() if name < period}
+def _rows_before(records: Records, period: str) -> dict[str, int]:
+    known = records.all_latest(NAME)
+    return {name: record.value("dagster/row_count") for name, record in known.items() if name < period}

@@ -10,12 +10,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import dagster as dg
 import numpy as np
 
 from mlops_assets.assets import predictions
 from mlops_assets.assets.champion_model import PROMISED_INTERVAL, PROMISED_RMSE
-from mlops_assets.assets.records import Record, latest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import Columns, concatenate, from_rows, from_table
 from mlops_assets.core.judge.clusters import clusterings
 from mlops_assets.core.metrics import Clusters, Interval
@@ -90,7 +89,7 @@ class RealisedMonth:
     notes: tuple[str, ...]
 
 
-def realised_month(instance: dg.DagsterInstance, project: Project, cleaned: Record, number: int) -> RealisedMonth:
+def realised_month(records: Records, project: Project, cleaned: Record, number: int) -> RealisedMonth:
     """The outcomes of a month's clean rows: those of the batch by version `number`, and of what was asked online."""
     table = project.storage.read_table(cleaned.stored_path)
     columns = from_table(table, project.spec.inputs())
@@ -103,7 +102,7 @@ def realised_month(instance: dg.DagsterInstance, project: Project, cleaned: Reco
         notes.append(f"version {number}, which answered then, is no longer registered")
     else:
         try:
-            outcomes = _batch(instance, project, cleaned, truth, versions[number])
+            outcomes = _batch(records, project, cleaned, truth, versions[number])
             lines.append(_line(project, "batch", versions[number], outcomes, cleaned.partition_key))
         except (ModelError, InputError) as error:
             notes.append(f"version {number} cannot answer: {error}")
@@ -146,9 +145,9 @@ def _promise(version: Version) -> Promise | None:
     return Promise(float(version.tags[PROMISED_RMSE]), Interval(*json.loads(version.tags[PROMISED_INTERVAL])))
 
 
-def _batch(instance: dg.DagsterInstance, project: Project, cleaned: Record, truth: Truth, version: Version) -> Outcomes:
+def _batch(records: Records, project: Project, cleaned: Record, truth: Truth, version: Version) -> Outcomes:
     """From the month's predictions where they are of this version and these rows; else it is asked again."""
-    record = latest(instance, "predictions", cleaned.partition)
+    record = records.latest("predictions", cleaned.partition)
     if record and _is_of(project, record, version, cleaned):
         table = project.storage.read_table(record.stored_path, [ROW_ID, *NUMBERS])
         rows = np.searchsorted(table.column(ROW_ID).to_numpy(), truth.row_id)

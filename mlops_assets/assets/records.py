@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 RECIPE, CONTENT, PATH, BYTES = "recipe", "content", "path", "bytes"
 VERSION, CHAMPION_VERSION = "version", "champion_version"  # numbers of versions that an asset has registered
 REIGNS = "reigns"
+SKIPPED = "skipped"  # why a period was not made, where the source does not have it
+_AT_ONCE = 500  # records in one query
 
 
 @dataclass(frozen=True)
@@ -52,46 +54,88 @@ class Record:
         return self.metadata[name].value if name in self.metadata else None
 
 
-def latest(instance: dg.DagsterInstance, asset: str, partition: str | None = None) -> Record | None:
-    """The newest materialisation that this project made, or None."""
-    partitions = None if partition is None else [partition]
-    selection = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=partitions)
-    for entry in instance.fetch_materializations(selection, limit=1).records:
-        event = entry.asset_materialization
-        if event is None or RECIPE not in event.metadata or CONTENT not in event.metadata:
-            return None
-        metadata = event.metadata
-        return Record(
-            asset=asset,
-            partition=partition,
-            recipe=Recipe.from_json(str(metadata[RECIPE].value)),
-            content=str(metadata[CONTENT].value),
-            path=str(metadata[PATH].value) if PATH in metadata else None,
-            metadata=metadata,
-            run_id=entry.run_id,
-            made_at=datetime.fromtimestamp(entry.timestamp, UTC),
-        )
-    return None
+class Records:
+    """The newest materialisations that this project made, of each asset read at once and then remembered.
+
+    What is made meanwhile is seen after `forget`, or through another object.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._whole: dict[str, Record | None] = {}
+        self._by_partition: dict[str, dict[str, Record | str]] = {}
+
+    def latest(self, asset: str, partition: str | None = None) -> Record | None:
+        """The newest materialisation of an asset, or of one partition of it; None where there is none."""
+        if partition is not None:
+            record = self._partitions(asset).get(partition)
+            return record if isinstance(record, Record) else None
+        if asset not in self._whole:
+            entries = self._instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+            self._whole[asset] = _record(asset, entries[0]) if entries else None
+        return self._whole[asset]
+
+    def newest(self, asset: str, partition: str | None = None) -> Record:
+        """As `latest`, or a DataError that says what to materialise first."""
+        record = self.latest(asset, partition)
+        if record is None:
+            name = f"{asset}[{partition}]" if partition else asset
+            raise DataError(f"{name} has not been materialised: do that first")
+        return record
+
+    def all_latest(self, asset: str) -> dict[str, Record]:
+        """The newest materialisation of each partition, by partition, in order."""
+        return {name: it for name, it in sorted(self._partitions(asset).items()) if isinstance(it, Record)}
+
+    def why_skipped(self, asset: str, partition: str) -> str | None:
+        """The reason for which a period was not made, where that is the last thing that was recorded of it."""
+        reason = self._partitions(asset).get(partition)
+        return reason if isinstance(reason, str) else None
+
+    def forget(self, asset: str, partition: str) -> None:
+        """Read one partition of an asset again: it was made in this moment."""
+        if known := self._by_partition.get(asset):
+            known.pop(partition, None)
+            known |= self._read(asset, {partition})
+
+    def _partitions(self, asset: str) -> dict[str, Record | str]:
+        if asset not in self._by_partition:
+            self._by_partition[asset] = self._read(asset)
+        return self._by_partition[asset]
+
+    def _read(self, asset: str, partitions: set[str] | None = None) -> dict[str, Record | str]:
+        """By partition: the newest materialisation, or the reason for which there is none."""
+        key, event_type = dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION
+        newest = sorted(self._instance.get_latest_storage_id_by_partition(key, event_type, partitions).values())
+        found: dict[str, Record | str] = {}
+        for start in range(0, len(newest), _AT_ONCE):
+            selection = dg.AssetRecordsFilter(asset_key=key, storage_ids=newest[start : start + _AT_ONCE])
+            for entry in self._instance.fetch_materializations(selection, limit=_AT_ONCE).records:
+                if (made := entry.asset_materialization) is None or made.partition is None:
+                    continue
+                if record := _record(asset, entry):
+                    found[made.partition] = record
+                elif SKIPPED in made.metadata:
+                    found[made.partition] = str(made.metadata[SKIPPED].value)
+        return found
 
 
-def all_latest(instance: dg.DagsterInstance, asset: str) -> dict[str, Record]:
-    """The newest materialisation of each partition, by partition, in order."""
-    records = {name: latest(instance, asset, name) for name in sorted(materialised(instance, asset))}
-    return {name: record for name, record in records.items() if record}
-
-
-def materialised(instance: dg.DagsterInstance, asset: str) -> set[str]:
-    """Partitions that were ever made."""
-    return set(instance.get_materialized_partitions(dg.AssetKey(asset)))
-
-
-def newest(instance: dg.DagsterInstance, asset: str, partition: str | None = None) -> Record:
-    """As `latest`, or a DataError that says what to materialise first."""
-    record = latest(instance, asset, partition)
-    if record is None:
-        name = f"{asset}[{partition}]" if partition else asset
-        raise DataError(f"{name} has not been materialised: do that first")
-    return record
+def _record(asset: str, entry: dg.EventLogRecord) -> Record | None:
+    """What an entry of the event log holds; None where it is not of this project, or nothing was made."""
+    event = entry.asset_materialization
+    if event is None or RECIPE not in event.metadata or CONTENT not in event.metadata:
+        return None
+    metadata = event.metadata
+    return Record(
+        asset=asset,
+        partition=event.partition,
+        recipe=Recipe.from_json(str(metadata[RECIPE].value)),
+        content=str(metadata[CONTENT].value),
+        path=str(metadata[PATH].value) if PATH in metadata else None,
+        metadata=metadata,
+        run_id=entry.run_id,
+        made_at=datetime.fromtimestamp(entry.timestamp, UTC),
+    )
 
 
 def reigns(registry: Registry) -> list[dict[str, Any]]:
@@ -105,7 +149,7 @@ def report_by_hand(
     instance: dg.DagsterInstance, now: Version, decision: str, verdict: str, reigned: list[dict[str, Any]]
 ) -> None:
     """Record that a person moved the alias: the newest `champion_model`, with the version that holds it now."""
-    record = latest(instance, "champion_model")
+    record = Records(instance).latest("champion_model")
     if record is None:  # made by another Dagster instance: nothing here was predicted with it
         return
     content = Recipe({"champion": now.number}).digest

@@ -10,7 +10,7 @@ from mlops_assets.assets import clean_data, raw_data
 from mlops_assets.assets.entry import OWNERS, AssetEntry, State, freshness_policy
 from mlops_assets.assets.memo import Made, begin, clear_failures, column_lineage
 from mlops_assets.assets.recipes import LIBRARIES, libraries, same_settings, thinning
-from mlops_assets.assets.records import Record, all_latest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 NAME, CODE_VERSION = "training_set", "3"
 
 
-def chosen_months(instance: dg.DagsterInstance, project: Project) -> tuple[Months, dict[str, Record]]:
+def chosen_months(records: Records, project: Project) -> tuple[Months, dict[str, Record]]:
     """The window over the months that were cleaned, and their records; raises DataError where too few are there.
 
     Months of another source, or that were cleaned by other rules and could not be cleaned anew, do not count.
     """
-    raw, cleaned = all_latest(instance, "raw_data"), all_latest(instance, "clean_data")
+    raw, cleaned = records.all_latest("raw_data"), records.all_latest("clean_data")
     counting = [
         month
         for month, record in cleaned.items()
@@ -61,7 +61,7 @@ def recipe(project: Project, months: Months, cleaned: Mapping[str, Record]) -> R
 
 
 def _recipe_now(state: State, partition: str | None) -> Recipe:
-    return recipe(state.project, *chosen_months(state.instance, state.project))
+    return recipe(state.project, *chosen_months(state.records, state.project))
 
 
 def build(project: Project) -> dg.AssetsDefinition:
@@ -101,8 +101,9 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     from mlops_assets.core.training_set import TrainingSet, write_training_set
 
     spec, seed = project.spec, project.settings.seed
-    months, cleaned = chosen_months(context.instance, project)
-    making = begin(context, project, recipe(project, months, cleaned), ENTRY.dashboard)
+    records = Records(context.instance)
+    months, cleaned = chosen_months(records, project)
+    making = begin(context, project, records, recipe(project, months, cleaned), ENTRY.dashboard)
     if making.unchanged:
         return making.again()
     window = WindowRows.of(project, months, cleaned)
@@ -169,9 +170,9 @@ class WindowRows:
         return min(1.0, self.project.settings.memory_rows / self.rows)
 
 
-def window_of(instance: dg.DagsterInstance, project: Project, built: Record) -> WindowRows:
+def window_of(records: Records, project: Project, built: Record) -> WindowRows:
     """The rows that a training set was built from; DataError where they, or the settings, have changed since."""
-    months, cleaned = chosen_months(instance, project)
+    months, cleaned = chosen_months(records, project)
     if recipe(project, months, cleaned) != built.recipe:
         raise DataError("clean data or settings have changed since training_set: materialise training_set first")
     return WindowRows.of(project, months, cleaned)

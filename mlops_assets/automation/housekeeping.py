@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlops_assets.assets.memo import clear_failures
-from mlops_assets.automation.retraining import ACTIVE, STARTED_BY
+from mlops_assets.automation.retraining import ACTIVE
 from mlops_assets.automation.triggers import cron_of
 from mlops_assets.project import Project
+from mlops_assets.run_tags import STARTED_BY
 
 
 def build_clean_job() -> dg.JobDefinition:

@@ -1,4 +1,4 @@
-"""The job `retrain`, and the sensor that launches its parts: each stale task as a run of its own, side by side.
+"""The job `retrain`, and the sensor that launches its parts: runs side by side, the periods of an asset in one.
 
 The job's run lasts as long as the retraining. It does no work itself: the sensor looks at what is stale, launches
 what can be made now, and says in a tag when nothing is left. Where nobody launches anything any more, it fails.
@@ -6,7 +6,6 @@ what can be made now, and says in a tag when nothing is left. Where nobody launc
 
 import json
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
-from mlops_assets.assets.plan import Plan, Task
+from mlops_assets.assets.plan import Part, Plan, Task
 from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
 from mlops_assets.resources.dagster_client import is_stopped, last_heartbeat
+from mlops_assets.run_tags import RETRAINING, STARTED_BY, TASK
 
 if TYPE_CHECKING:
     from mlops_assets.compat import AssetJob
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 OpenPlan: TypeAlias = Callable[[Mapping[str, str] | None], Plan]
 RETRAIN = "retrain"
 SENSOR = "retraining"
-STARTED_BY = "mlops/started_by"
-RETRAINING = "mlops/retraining"  # on every run of a retraining: the run id of the job `retrain` that it belongs to
-TASK = "mlops/task"
 FINISHED = "mlops/finished"
 # What is tried again, after some time, where a retraining gave it up and went on without: else a month would be lost.
 HOLD_MONTHS = ("clean_data", "training_set")
@@ -73,7 +70,7 @@ def run_url(project: Project, run_id: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """A run to launch: the task, and which attempt at it this is."""
+    """What to make now: the task, and which attempt at it this is."""
 
     task: Task
     attempt: int
@@ -95,13 +92,9 @@ class Outlook:
 
 def outlook_of(instance: dg.DagsterInstance, plan: Plan, retraining: str, asked_at: datetime) -> Outlook:
     """The outlook of the retraining with this run id, which was asked for at a time in UTC."""
-    runs: dict[str, list[dg.DagsterRun]] = defaultdict(list)
-    for run in instance.get_runs(dg.RunsFilter(tags={RETRAINING: retraining})):
-        if TASK in run.tags:
-            runs[run.tags[TASK]].append(run)
-    for run in at_work(instance):
-        if run.tags.get(RETRAINING) != retraining:  # left by one that was canceled, or outside any: it is waited for
-            runs[run.tags[TASK]].append(run)
+    runs = [run for run in instance.get_runs(dg.RunsFilter(tags={RETRAINING: retraining})) if TASK in run.tags]
+    # Left by one that was canceled, or outside any: it is waited for.
+    runs += [run for run in at_work(instance) if run.tags.get(RETRAINING) != retraining]
     renewed = {
         name
         for name, entry in plan.graph.entries.items()
@@ -120,7 +113,7 @@ def _made_at(instance: dg.DagsterInstance, asset: str) -> float:
     return event.timestamp if event else 0.0
 
 
-def _outlook(plan: Plan, runs: Mapping[str, list[dg.DagsterRun]], renewed: Collection[str]) -> Outlook:
+def _outlook(plan: Plan, runs: Sequence[dg.DagsterRun], renewed: Collection[str]) -> Outlook:
     steps, running, given_up, blocked = [], [], [], []
     unsettled: dict[str, list[Task]] = {}  # tasks by asset that something downstream has to wait for
     hopeless: dict[str, list[Task]] = {}
@@ -129,7 +122,7 @@ def _outlook(plan: Plan, runs: Mapping[str, list[dg.DagsterRun]], renewed: Colle
         for task in plan.tasks(asset):
             above = [parent for name in plan.graph.upstream[asset] for parent in unsettled[name]]
             lost = [parent for name in plan.graph.upstream[asset] for parent in hopeless[name]]
-            tried = runs.get(task.name, [])
+            tried = [run for run in runs if task.is_in(run.tags[TASK])]
             if any(run.status in ACTIVE for run in tried):
                 running.append(task.name)
                 unsettled[asset].append(task)
@@ -322,19 +315,24 @@ def next_move(
         return dg.SkipReason("the retraining has nothing left to do")
     if not outlook.steps:
         return dg.SkipReason(f"waiting for {', '.join(outlook.running)}")
-    return [_request(plan, step, root, run.tags.get(STARTED_BY, "manual")) for step in outlook.steps]
+    starter = run.tags.get(STARTED_BY, "manual")
+    return [
+        _request(plan, part, attempt, root, starter)
+        for attempt in sorted({step.attempt for step in outlook.steps})
+        for part in plan.parts(step.task for step in outlook.steps if step.attempt == attempt)
+    ]
 
 
-def _request(plan: Plan, step: Step, root: str, starter: str) -> dg.RunRequest:
+def _request(plan: Plan, part: Part, attempt: int, root: str, starter: str) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"{root}/{step.task.name}/{step.attempt}",
-        job_name=plan.graph.entries[step.task.asset].job,
-        partition_key=step.task.partition,
+        run_key=f"{root}/{part.name}/{attempt}",
+        job_name=plan.graph.entries[part.asset].job,
         tags={
             RETRAINING: root,
-            TASK: step.task.name,
-            STARTED_BY: "retry" if step.attempt else starter,
+            TASK: part.name,
+            STARTED_BY: "retry" if attempt else starter,
             "dagster/max_retries": "0",  # the sensor tries again; Dagster's own retry would be a second one
+            **part.tags,
         },
     )
 

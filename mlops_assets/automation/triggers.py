@@ -13,12 +13,10 @@ import dagster as dg
 from mlops_assets.assets import predictions
 from mlops_assets.assets.jobs import MEASURED, MONITOR, SCORE
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.records import latest, materialised
+from mlops_assets.assets.records import Records
 from mlops_assets.automation.retraining import (
     FINISHED,
     RETRAIN,
-    STARTED_BY,
-    TASK,
     OpenPlan,
     at_work,
     months_lost,
@@ -27,6 +25,7 @@ from mlops_assets.automation.retraining import (
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG, FreshnessState
 from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.project import Project
+from mlops_assets.run_tags import STARTED_BY, TASK
 
 if TYPE_CHECKING:
     from mlops_assets.compat import AssetJob
@@ -75,7 +74,7 @@ def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.Sch
     def score_by_schedule(context: dg.ScheduleEvaluationContext):
         if reason := why_not_now(context.instance, project):
             return dg.SkipReason(reason)
-        champion = latest(context.instance, "champion_model")
+        champion = Records(context.instance).latest("champion_model")
         if champion is None or not champion.value("champion_version"):
             return dg.SkipReason("there is no champion yet")
         try:
@@ -231,14 +230,14 @@ def score_newest(
     if reason := why_not_now(instance, project):
         return dg.SkipReason(reason)
     # Months that are ingested, not those that the source has: this needs no answer from the source.
-    ingested = dict.fromkeys(materialised(instance, "raw_data"), "")
-    champion = latest(instance, "champion_model")
+    records = Records(instance)
+    ingested, champion = dict.fromkeys(records.all_latest("raw_data"), ""), records.latest("champion_model")
     if not ingested or champion is None or not champion.value("champion_version"):
         return dg.SkipReason("there is no champion yet")
     newest = open_plan(ingested).tasks("predictions")[-1]
     if not newest.stale:
         return dg.SkipReason(f"{newest.partition} is scored by the champion")
-    if any(run.tags[TASK] == newest.name for run in at_work(instance)):
+    if any(newest.is_in(run.tags[TASK]) for run in at_work(instance)):
         return dg.SkipReason(f"{newest.partition} is being scored")
     version = champion.value("champion_version")
     cause = f"{newest.partition}/{version}/{champion.made_at.timestamp()}"
@@ -296,7 +295,8 @@ def build_monitoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.Se
     def monitoring(context: dg.SensorEvaluationContext):
         if reason := why_not_now(context.instance, project):
             return dg.SkipReason(reason)
-        month = max(materialised(context.instance, "predictions"), default=None)
+        scored_months = Records(context.instance).all_latest("predictions")
+        month = max(scored_months, default=None)
         if month is None:
             return dg.SkipReason("no month is scored yet")
         plan = Plan(context.instance, project, {month: ""})  # what is ingested is measured; the source is not asked
@@ -304,10 +304,7 @@ def build_monitoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.Se
         if not stale:
             return dg.SkipReason(f"{month} is measured")
         # A month whose truth is not there yet fails: it is tried again when it has been scored again.
-        scored = latest(context.instance, "predictions", month)
-        if scored is None:
-            return dg.SkipReason(f"how {month} was scored is not known")
-        run_key = f"{month}/{scored.made_at.timestamp()}"
+        run_key = f"{month}/{scored_months[month].made_at.timestamp()}"
         return dg.RunRequest(run_key=run_key, partition_key=month, tags={STARTED_BY: "sensor"})
 
     return monitoring
@@ -325,10 +322,14 @@ def build_drift_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefi
     )
     def drift(context: dg.SensorEvaluationContext):
         instance = context.instance
-        month = max(materialised(instance, "drift_report"), default=None)
+        records = Records(instance)
+        month = max(records.all_latest("drift_report"), default=None)
         if month is None:
             return dg.SkipReason("no month is compared yet")
-        report, performance = latest(instance, "drift_report", month), latest(instance, "model_performance", month)
+        report, performance = (
+            records.latest("drift_report", month),
+            records.latest("model_performance", month),
+        )
         if report is None or not report.value("drifted_count"):
             return dg.SkipReason(f"nothing has drifted in {month}")
         what = f"{month}: {report.value('drifted')}"
@@ -336,7 +337,7 @@ def build_drift_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefi
             return dg.SkipReason(f"drift in {what}: whether errors have grown is not known yet")
         if performance.value("kept"):
             return dg.SkipReason(f"drift in {what}: errors are as promised, so it is only reported")
-        built, cleaned = latest(instance, "training_set"), latest(instance, "clean_data", month)
+        built, cleaned = records.latest("training_set"), records.latest("clean_data", month)
         if built and cleaned and built.recipe.parts["data"].get(month) == cleaned.content:
             return dg.SkipReason(f"drift in {what}: the models have learnt from that month already")
         if reason := why_not_now(instance, project):

@@ -11,17 +11,19 @@ from rich.table import Table
 
 from mlops_assets.assets.backtest_report import JOB, NAME
 from mlops_assets.assets.memo import INTERRUPTED, why_failed
-from mlops_assets.assets.records import newest
+from mlops_assets.assets.records import Records
 from mlops_assets.automation.retraining import why_not_now
-from mlops_assets.cli.runner import STARTED_BY, Runner, close_dead_runs, exclusive
+from mlops_assets.cli.run import make_asset
+from mlops_assets.cli.runner import Runner, close_dead_runs, exclusive
 from mlops_assets.cli.terminal import TerminalProgress
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import DataError, StorageError
 from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
+from mlops_assets.run_tags import STARTED_BY
 
 if TYPE_CHECKING:
-    from mlops_assets.assets.records import Record
+    from mlops_assets.assets.records import Record, Records
 
 PREPARED = ("raw_data", "clean_data")
 
@@ -44,7 +46,7 @@ def run_backtest(policies: list[str], model_type: str | None, start: int, trials
         except KeyboardInterrupt:
             console.print("Interrupted: the next backtest goes on where this one stopped.")
             return 130
-        _show(console, project, newest(instance, NAME))
+        _show(console, project, Records(instance).newest(NAME))
     return 0
 
 
@@ -52,11 +54,7 @@ def _prepare(instance: dg.DagsterInstance, project: Project, progress: TerminalP
     """Ingest and clean what is not up to date; a month that fails is left out, as in a run."""
     runner = Runner(instance, project, progress)
     for asset in PREPARED:
-        tasks = runner.plan.tasks(asset)
-        progress.stage(asset, len(tasks))
-        for task in tasks:
-            outcome = runner.make(task)
-            progress.done(f"{task.name} failed" if outcome.error else "done")
+        make_asset(runner, asset, progress)
 
 
 def _walk(instance: dg.DagsterInstance, project: Project, progress: TerminalProgress, config: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from mlops_assets.alerts.alert import KINDS, Alert, Fact, recipients
 from mlops_assets.alerts.mail import compose
 from mlops_assets.alerts.outbox import QueuedMail
 from mlops_assets.alerts.smtp import Mailer
-from mlops_assets.assets.records import BYTES, Record, all_latest, latest
+from mlops_assets.assets.records import BYTES, Record, Records
 from mlops_assets.disks import damaged_database, damaged_databases, disk_of, disk_trouble, free_space
 from mlops_assets.errors import MlopsError, ServiceError, SettingsError, StorageError
 from mlops_assets.instance import dagster_databases, dagster_home, damaged_record, open_instance
@@ -126,8 +126,8 @@ def _is_there(project: Project, record: Record) -> bool:
 
 def _records(instance: dg.DagsterInstance, asset: str) -> list[Record]:
     """The newest materialisation of an asset, or of each of its partitions."""
-    whole = latest(instance, asset)
-    of_partitions = all_latest(instance, asset)
+    whole = Records(instance).latest(asset)
+    of_partitions = Records(instance).all_latest(asset)
     return list(of_partitions.values()) or ([whole] if whole else [])
 
 

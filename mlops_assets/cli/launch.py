@@ -9,10 +9,9 @@ from typing import Any
 
 from mlops_assets.errors import InputError
 from mlops_assets.resources.dagster_client import LaunchClient, Run
+from mlops_assets.run_tags import STARTED_BY, tags_of
 from mlops_assets.settings import read_settings
 
-MODEL_TYPE = "dagster/partition"
-STARTED_BY = {"mlops/started_by": "api"}  # automation.guards has the name; importing it would load Dagster
 _TOLD = ("validation_rmse", "trials", "reason")
 _ANSWERED = "requested_predictions"
 _OPTIONS = {"predict": ("rows", "file", "version"), "tune": ("model_type",), "retrain": ()}
@@ -35,7 +34,7 @@ class Request:
         return {"ops": {"answer": {"config": named | {"version": self.version}}}}
 
     def tags(self) -> dict[str, str]:
-        return STARTED_BY | ({MODEL_TYPE: self.model_type} if self.model_type else {})
+        return {STARTED_BY: "api"} | tags_of(self.model_type, self.model_type)
 
     def check(self) -> None:
         """Raises InputError where options are missing, or are for something else."""

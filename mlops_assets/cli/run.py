@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.records import latest
+from mlops_assets.assets.records import Records
 from mlops_assets.assets.training_set import chosen_months
 from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
@@ -49,14 +49,23 @@ def _work(instance: dg.DagsterInstance, project: Project, console: Console) -> l
     with TerminalProgress(console) as progress:
         runner = Runner(instance, project, progress)
         for asset in runner.plan.assets:
-            tasks = runner.plan.tasks(asset)
-            progress.stage(asset, len(tasks))
-            for task in tasks:
-                if task.stale and not task.waits_for:
-                    progress.task(task)
-                outcome = runner.make(task)
-                outcomes.append(outcome)
-                progress.done(_state(outcome))
+            outcomes += make_asset(runner, asset, progress)
+    return outcomes
+
+
+def make_asset(runner: Runner, asset: str, progress: TerminalProgress) -> list[Outcome]:
+    """Make what is stale of an asset, and tell of all its partitions."""
+    tasks = runner.plan.tasks(asset)
+    progress.stage(asset, len(tasks))
+    stale = [task for task in tasks if task.stale and not task.waits_for]
+    outcomes = [Outcome(task) for task in tasks if task not in stale]
+    for outcome in outcomes:
+        progress.done(_state(outcome))
+    for part in runner.plan.parts(stale):
+        progress.part(part)
+        made = runner.make(part)
+        outcomes += made
+        progress.done(_state(next((outcome for outcome in made if outcome.error), made[-1])), len(made))
     return outcomes
 
 
@@ -82,7 +91,7 @@ def _state(outcome: Outcome) -> str:
 
 
 def _show_champion(instance: dg.DagsterInstance, project: Project, console: Console, outcomes: list[Outcome]) -> None:
-    record = latest(instance, "champion_model")
+    record = Records(instance).latest("champion_model")
     if record is None:
         return
     if not any(outcome.task.stale for outcome in outcomes):
@@ -106,7 +115,7 @@ def _show_example(instance: dg.DagsterInstance, project: Project, console: Conso
     """One real row of the newest month, what the champion says, and what it was."""
     from mlops_assets.core.prepare.cleaning import TARGET
 
-    months, cleaned = chosen_months(instance, project)
+    months, cleaned = chosen_months(Records(instance), project)
     row = project.storage.read_table(cleaned[months.all[-1]].stored_path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
     inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())

@@ -1,4 +1,4 @@
-"""The whole pipeline in this process: each stale asset in order, each partition as a Dagster run of its own."""
+"""The whole pipeline in this process: each stale asset in order, its periods in one Dagster run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from mlops_assets.assets.by_period import failed_periods
 from mlops_assets.assets.memo import INTERRUPTED, why_failed
-from mlops_assets.assets.plan import Plan, Task
+from mlops_assets.assets.plan import Part, Plan, Task
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.tracking import is_active
 from mlops_assets.resources.progress import Progress
+from mlops_assets.run_tags import STARTED_BY
 
-STARTED_BY = "mlops/started_by"
 _ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -45,35 +46,41 @@ class Runner:
         self._definitions = build_definitions(project, progress)
         self.plan = Plan(instance, project)
 
-    def make(self, task: Task) -> Outcome:
-        """Make a stale task in a Dagster run of its own.
+    def make(self, part: Part) -> list[Outcome]:
+        """Make stale tasks in one Dagster run: what became of each.
 
         Raises KeyboardInterrupt where that was interrupted, and SourceUnreachable or TrackingError where it failed
         and the source or MLflow does not answer: nothing that needs them could be made either.
         """
-        if not task.stale or task.waits_for:
-            return Outcome(task)
-        job = self._definitions.resolve_job_def(self.plan.graph.entries[task.asset].job)
+        job = self._definitions.resolve_job_def(self.plan.graph.entries[part.asset].job)
         result = job.execute_in_process(
             instance=self._instance,
-            partition_key=task.partition,
-            tags={STARTED_BY: "cli"},
+            tags={STARTED_BY: "cli"} | part.tags,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
         if result.success:
-            return Outcome(task, result.run_id)
+            return [Outcome(task, result.run_id) for task in part.tasks]
         cause = why_failed(result.all_events)
         if cause == INTERRUPTED:
             raise KeyboardInterrupt
-        self._ask_services(task)
-        return Outcome(task, result.run_id, cause)
+        self._ask_services(part.asset)
+        failed = _failed_periods(result) or {task.partition or "": cause for task in part.tasks}
+        return [Outcome(task, result.run_id, failed.get(task.partition or "")) for task in part.tasks]
 
-    def _ask_services(self, task: Task) -> None:
-        if task.asset == "raw_data":
+    def _ask_services(self, asset: str) -> None:
+        if asset == "raw_data":
             self._project.source.partitions()
-        elif self.plan.graph.entries[task.asset].uses_mlflow:
+        elif self.plan.graph.entries[asset].uses_mlflow:
             self._project.tracking.check()
+
+
+def _failed_periods(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """The reason by period of those that failed; empty where the run failed otherwise."""
+    for event in result.all_events:
+        if event.is_step_failure and (failure := event.step_failure_data.user_failure_data):
+            return failed_periods(failure.metadata)
+    return {}
 
 
 @contextmanager

@@ -18,8 +18,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from mlops_assets.run_tags import partitions_of
+
 if TYPE_CHECKING:
-    from mlops_assets.assets.plan import Task
+    from mlops_assets.assets.plan import Part, Task
     from mlops_assets.cli.runner import Outcome
     from mlops_assets.core.search.trials import Trial
 
@@ -40,6 +42,7 @@ class TerminalProgress:
         )
         self._console = console
         self._stage: Any = None
+        self._done = 0
         self._name = ""
 
     def __enter__(self) -> TerminalProgress:
@@ -53,16 +56,21 @@ class TerminalProgress:
         """A new asset with `total` partitions."""
         if not self._console.is_terminal:
             self._console.print(f"{name} …")
-        self._name = name
+        self._name, self._done = name, 0
         self._stage = self.bars.add_task(name, total=total, note="")
 
-    def task(self, task: Task) -> None:
-        note = f"{task.partition} ({task.reasons[0]})" if task.partition else task.reasons[0]
-        self.bars.update(self._stage, note=escape(note))
+    def part(self, part: Part) -> None:
+        """What the next run makes, and why."""
+        reason, partitions = part.tasks[0].reasons[0], partitions_of(part.tags)
+        self.bars.update(self._stage, note=escape(f"{partitions} ({reason})" if partitions else reason))
 
-    def done(self, note: str) -> None:
-        self.bars.advance(self._stage)
-        self.bars.update(self._stage, note=note)
+    def done(self, note: str, count: int = 1) -> None:
+        """So many partitions more are done with."""
+        self._done += count
+        self.bars.update(self._stage, completed=self._done, note=note)
+
+    def period(self, log: logging.Logger, period: str, number: int, of: int) -> None:
+        self.bars.update(self._stage, completed=self._done + number, note=escape(period))
 
     def trial(self, log: logging.Logger, model_type: str, trial: Trial, best: float | None, of: int) -> None:
         so_far = f"best RMSE {best:.4g}" if best is not None else "no trial has succeeded yet"

@@ -19,6 +19,9 @@ class Progress(Protocol):
     def step(self, log: logging.Logger, number: int, of: int, text: str) -> None:
         """One of so many equal steps is done; `number` counts from 1."""
 
+    def period(self, log: logging.Logger, period: str, number: int, of: int) -> None:
+        """A period of a run that makes so many has ended; `number` counts from 1."""
+
     def note(self, log: logging.Logger, text: str) -> None:
         """A step worth a line."""
 
@@ -33,6 +36,10 @@ class LogProgress:
 
     def step(self, log: logging.Logger, number: int, of: int, text: str) -> None:
         log.info(f"{number} of {of}: {text}")
+
+    def period(self, log: logging.Logger, period: str, number: int, of: int) -> None:
+        if of > 1:
+            log.info(f"{number} of {of}: {period}")
 
     def note(self, log: logging.Logger, text: str) -> None:
         log.info(text)

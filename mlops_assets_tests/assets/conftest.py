@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.records import Record, latest
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.definitions import build_definitions
 from mlops_assets_tests.homes import Home
@@ -44,7 +44,7 @@ class Workshop:
         return self
 
     def record(self, asset: str, partition: str | None = None) -> Record | None:
-        return latest(self.instance, asset, partition)
+        return Records(self.instance).latest(asset, partition)
 
     def mlflow_runs(self) -> list:
         tracking = self.project.tracking

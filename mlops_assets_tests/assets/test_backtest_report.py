@@ -33,7 +33,7 @@ def test_it_is_made_from_clean_months_alone_and_is_no_part_of_a_run(cleaned):
 
 
 def test_equal_months_and_settings_are_not_walked_over_twice(cleaned):
-    assert backtest(cleaned).success
+    assert backtest(cleaned).success and backtest(cleaned).success
     assert cleaned.record("backtest_report").value("recomputed") is False
     assert backtest(cleaned, policies=["never"]).success
     assert "lost" in cleaned.record("backtest_report").value("reason")

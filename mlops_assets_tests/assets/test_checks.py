@@ -3,23 +3,27 @@
 import dagster as dg
 import pytest
 
+from mlops_assets.assets import clean_data, raw_data
 from mlops_assets.assets.checks import check_results, check_specs, column_schema, stop_if_harmful
 from mlops_assets.core.prepare.quality import CLEAN_CHECKS, RAW_CHECKS, CheckOutcome
 from mlops_assets.core.prepare.schemas import clean_schema, raw_schema
 from mlops_assets.errors import DataError
+from mlops_assets.project import open_project
 
 GOOD = CheckOutcome("rows_present", True, False, "300 rows", {"rows": 300})
 WARNS = CheckOutcome("row_count", False, False, "half as many rows", {"share": 0.5})
 STOPS = CheckOutcome("schema", False, True, "price: the column is missing", {"problems": 1})
 
 
-@pytest.mark.parametrize(("asset", "rules"), [("raw_data", RAW_CHECKS), ("clean_data", CLEAN_CHECKS)])
-def test_every_rule_is_declared_before_there_is_a_table(asset, rules):
-    specs = check_specs(asset)
+@pytest.mark.parametrize(("entry", "rules"), [(raw_data.ENTRY, RAW_CHECKS), (clean_data.ENTRY, CLEAN_CHECKS)])
+def test_every_rule_is_declared_for_each_period_before_there_is_a_table(entry, rules):
+    project = open_project({})
+    specs = check_specs(entry, project, rules)
     assert [(spec.name, spec.description, spec.blocking) for spec in specs] == [
         (rule.name, rule.description, rule.blocking) for rule in rules
     ]
-    assert {spec.asset_key for spec in specs} == {dg.AssetKey(asset)}
+    assert {spec.asset_key for spec in specs} == {dg.AssetKey(entry.name)}
+    assert {spec.partitions_def for spec in specs} == {entry.partitions(project)}
 
 
 def test_an_outcome_that_harms_is_an_error_and_another_failure_a_warning():

@@ -7,6 +7,7 @@ import pytest
 
 from mlops_assets.assets.champion_model import candidates
 from mlops_assets.assets.leaderboard import as_markdown, baseline_predictions, hold_contest, leaderboard
+from mlops_assets.assets.records import Records
 from mlops_assets.assets.training_set import chosen_months
 from mlops_assets.core.prepare.splitting import Months
 from mlops_assets.core.training_set import TrainingSet, split_rows
@@ -20,11 +21,11 @@ FILES = {"kind": "files", "uri": "sales_{month}.csv"}
 def scene(workshop):
     """Rows by split, their months, the training set's vocabularies and the fitted candidates."""
     project, built = workshop.project, workshop.record("training_set")
-    months, cleaned = chosen_months(workshop.instance, project)
+    months, cleaned = chosen_months(Records(workshop.instance), project)
     tables = [project.storage.read_table(record.path) for record in cleaned.values()]
     parts = split_rows(project.spec, tables, months, project.settings.seed)
     vocabularies = TrainingSet.load(project.storage.local_folder(built.path)).encoder.vocabularies
-    return parts, months, vocabularies, candidates(workshop.instance, project, built)
+    return parts, months, vocabularies, candidates(Records(workshop.instance), project, built)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from mlops_assets.assets.entry import RETRY
 from mlops_assets.assets.memo import INTERRUPTED, Made, begin, clear_failures
-from mlops_assets.assets.records import CONTENT, RECIPE, latest
+from mlops_assets.assets.records import CONTENT, RECIPE, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError, SourceError, SourceUnreachable, StorageError, TrackingError
 from mlops_assets.resources.artefacts.local import Storage
@@ -72,7 +72,8 @@ def make(tmp_path):
         def make(parts, text="hello"):
             @dg.asset
             def note(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-                making = begin(context, project, Recipe(parts), "overview")
+                records = Records(context.instance)
+                making = begin(context, project, records, Recipe(parts), "overview")
                 if making.unchanged:
                     return making.again()
                 computed.append(text)
@@ -84,7 +85,7 @@ def make(tmp_path):
                 return making.done(Made(stored.digest, stored.path, {"length": len(text)}))
 
             dg.materialize([note], instance=instance)
-            return latest(instance, "note")
+            return Records(instance).latest("note")
 
         make.computed, make.folder, make.instance = computed, tmp_path / "note", instance
         yield make

@@ -8,7 +8,7 @@ import pytest
 
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.realised import realised_month
-from mlops_assets.assets.records import reigns, report_by_hand
+from mlops_assets.assets.records import Records, reigns, report_by_hand
 from mlops_assets.resources.databases.prediction_log import LoggedRow
 from mlops_assets_tests.homes import write_month
 
@@ -170,10 +170,10 @@ def test_another_margin_is_judged_anew(grown):
 
 def test_a_version_that_is_gone_or_cannot_answer_is_told_and_stops_nothing(grown):
     cleaned = grown.record("clean_data", APRIL)
-    found = realised_month(grown.instance, grown.project, cleaned, 4711)
+    found = realised_month(Records(grown.instance), grown.project, cleaned, 4711)
     assert found.notes[0] == "version 4711, which answered then, is no longer registered"
     assert [line.way for line in found.lines if line.way == "batch"] == []
     number = grown.record("sklearn_model", "Ridge").value("version")
     (grown.project.registry.folder(number) / "model.json").write_text("{}")
-    found = realised_month(grown.instance, grown.project, cleaned, number)
+    found = realised_month(Records(grown.instance), grown.project, cleaned, number)
     assert found.notes[0].startswith(f"version {number} cannot answer: the saved model is damaged")

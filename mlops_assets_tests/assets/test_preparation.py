@@ -86,8 +86,9 @@ def test_a_month_that_is_not_published_is_not_there_and_no_failure(lab):
     assert result.success
     assert {passed for passed, _ in checks(result).values()} == {True}
     assert lab.record("raw_data", "2024-12") is None
-    assert failure_of(lab.make("clean_data", "2024-12")) == (
-        "raw_data[2024-12] has not been materialised: do that first"
+    assert lab.make("clean_data", "2024-12").success and lab.record("clean_data", "2024-12") is None
+    assert failure_of(lab.make("clean_data", "2024-11")) == (
+        "raw_data[2024-11] has not been materialised: do that first"
     )
 
 

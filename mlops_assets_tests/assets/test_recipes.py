@@ -14,7 +14,7 @@ from mlops_assets.assets import (
     raw_data,
     training_set,
 )
-from mlops_assets.assets.records import Record
+from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe, changes
 from mlops_assets.core.prepare.splitting import Months
 from mlops_assets.errors import DataError
@@ -160,18 +160,18 @@ def test_the_width_of_a_search_is_as_set_or_one_for_each_process(project):
 
 def test_candidates_are_the_models_of_this_very_training_set(workshop):
     built = workshop.record("training_set")
-    found = champion_model.candidates(workshop.instance, workshop.project, built)
+    found = champion_model.candidates(Records(workshop.instance), workshop.project, built)
     assert list(found) == ["Ridge", "XGBoost"]
     with pytest.raises(DataError, match="no model is fitted on the present training set"):
-        champion_model.candidates(workshop.instance, workshop.project, record("training_set", content="other"))
+        champion_model.candidates(Records(workshop.instance), workshop.project, record("training_set", content="other"))
 
 
 def test_months_of_another_source_or_cleaned_by_other_rules_do_not_count(workshop):
-    months, cleaned = training_set.chosen_months(workshop.instance, workshop.project)
+    months, cleaned = training_set.chosen_months(Records(workshop.instance), workshop.project)
     assert months.all == tuple(cleaned) == ("2024-01", "2024-02", "2024-03")
     moved = workshop.home.project(MLOPS_SOURCE_URI="elsewhere/sales_{month}.csv")
     with pytest.raises(DataError, match=r"^0 month\(s\) are not enough"):
-        training_set.chosen_months(workshop.instance, moved)
+        training_set.chosen_months(Records(workshop.instance), moved)
 
 
 def test_a_fit_over_a_cluster_is_another_model_of_xgboost_wherever_the_cluster_is(project):

@@ -8,7 +8,6 @@ import pytest
 from mlops_assets.assets.entry import AssetEntry
 from mlops_assets.assets.jobs import build_jobs
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.records import newest
 from mlops_assets.assets.registry import ENTRIES, asset_graph
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.project import open_project
@@ -18,7 +17,7 @@ TYPES = {"MLOPS_MODEL_TYPES": "Ridge,XGBoost"}
 
 def census(state, period):
     """How many rows a month has, made from clean data."""
-    return Recipe({"code": "1", "upstream": {"clean_data": newest(state.instance, "clean_data", period).content}})
+    return Recipe({"code": "1", "upstream": {"clean_data": state.records.newest("clean_data", period).content}})
 
 
 def build_census(project):

@@ -75,7 +75,7 @@ BUGS = (
         "parts that a canceled retraining left are not seen", f"{RETRAINING}:at_work", "if TASK in run.tags", "if False"
     ),
     Bug("the source is asked once for ever", f"{RETRAINING}:AskedSource.versions", "!= retraining", "is None"),
-    Bug("a retry has the run key of the first try", f"{RETRAINING}:_request", "/{step.attempt}", ""),
+    Bug("a retry has the run key of the first try", f"{RETRAINING}:_request", "/{attempt}", ""),
     Bug(
         "what a task can do without is not heeded",
         f"{RETRAINING}:_outlook",

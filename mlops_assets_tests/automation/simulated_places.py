@@ -234,6 +234,9 @@ class Records:
         if isinstance(selection, dg.AssetKey):
             selection = dg.AssetRecordsFilter(selection)
         asset = selection.asset_key.to_user_string()
+        if selection.storage_ids is not None:
+            events = [event for event in self.of_asset.get(asset, []) if event.storage_id in set(selection.storage_ids)]
+            return SimpleNamespace(records=events)
         if selection.asset_partitions is None:
             events = self.of_asset.get(asset, [])
         else:
@@ -245,10 +248,16 @@ class Records:
         events = self.of_asset.get(key.to_user_string())
         return events[-1] if events else None
 
-    def get_materialized_partitions(self, key: dg.AssetKey) -> set[str]:
+    def get_latest_storage_id_by_partition(
+        self, key: dg.AssetKey, event_type: dg.DagsterEventType, partitions: set[str] | None = None
+    ) -> dict[str, int]:
         self._asked()
         asset = key.to_user_string()
-        return {partition for name, partition in self.made if name == asset and partition}
+        return {
+            partition: events[-1].storage_id
+            for (name, partition), events in self.made.items()
+            if name == asset and partition and events and (partitions is None or partition in partitions)
+        }
 
     def fetch_run_status_changes(
         self, selection: dg.RunStatusChangeRecordsFilter | dg.DagsterEventType, limit: int, ascending: bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,16 +25,18 @@ from mlops_assets.alerts.outbox import Outbox
 from mlops_assets.assets import champion_model, entry, memo, plan
 from mlops_assets.assets.memo import Made, begin
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.records import REIGNS, latest, newest, reigns, report_by_hand
+from mlops_assets.assets.records import REIGNS, reigns, report_by_hand
+from mlops_assets.assets.records import Records as NewestRecords
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation import retraining, triggers
-from mlops_assets.automation.retraining import EXCLUSIVE, FINISHED, RETRAIN, RETRAINING, STARTED_BY, TASK
+from mlops_assets.automation.retraining import EXCLUSIVE, FINISHED, RETRAIN
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import DataError, MlopsError, TrackingError
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import CHAMPION, RECIPE_TAG, Registry
+from mlops_assets.run_tags import FIRST, LAST, PARTITION, RETRAINING, STARTED_BY, TASK
 from mlops_assets.settings import read_settings
 from mlops_assets_tests.automation.simulated_places import (
     Asked,
@@ -114,10 +116,10 @@ def _remembering(task_of):
     """`Plan._task`, asked once for equal records."""
     known: dict[tuple[object, ...], plan.Task] = {}
 
-    def _task(self: Plan, asset: plan.AssetEntry, partition: str | None) -> plan.Task:
+    def _task(self: Plan, asset: plan.AssetEntry, state: entry.State, partition: str | None) -> plan.Task:
         records = self._instance
         if records.away:
-            return task_of(self, asset, partition)
+            return task_of(self, asset, state, partition)
         source = self.source_versions().get(partition) if asset.name == "raw_data" else None
         rows = self._project.prediction_log.rows if asset.name == "model_performance" else None
         there = self._project.storage.exists(records.paths.get((asset.name, partition)))
@@ -126,7 +128,7 @@ def _remembering(task_of):
         if key not in known:
             if len(known) > 200_000:
                 known.clear()
-            known[key] = task_of(self, asset, partition)
+            known[key] = task_of(self, asset, state, partition)
         return known[key]
 
     return _task
@@ -164,11 +166,9 @@ class Context:
     instance: Records
     run: Run
     asset: str
-    partition_key: str | None
 
     def __post_init__(self) -> None:
         self.asset_key = dg.AssetKey(self.asset)
-        self.assets_def = SimpleNamespace(partitions_def=self.partition_key)
         self.log = SimpleNamespace(info=lambda text: None)
 
 
@@ -391,7 +391,8 @@ class World:
         if request.partition_key:
             tags["dagster/partition"] = request.partition_key
         if RETRAINING in tags:
-            self._check_launch(tags[RETRAINING], tags[TASK])
+            for task in _tasks(tags):
+                self._check_launch(tags[RETRAINING], task)
         run = self.records.add_run(job, tags | (EXCLUSIVE if job == RETRAIN else {}))
         self.keys.add((sensor, request.run_key))
         self.say(f"{sensor} launches {_name(run)} ({request.run_key})")
@@ -470,14 +471,25 @@ class World:
 
     def _steps(self, run: Run) -> Iterator[None]:
         for asset in MADE_BY[run.job_name]:
-            yield from self._make(run, asset, run.tags.get("dagster/partition"))
+            yield from self._make_partitions(run, asset)
+
+    def _make_partitions(self, run: Run, asset: str) -> Iterator[None]:
+        """One that fails leaves the others standing."""
+        failures: list[MlopsError] = []
+        for partition in _partitions(run.tags):
+            try:
+                yield from self._make(run, asset, partition)
+            except MlopsError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _make(self, run: Run, asset: str, partition: str | None) -> Iterator[None]:
         if asset == "raw_data" and partition not in self.source.partitions():
             return  # not published yet: it says so, and records nothing
-        state = entry.State(self.records, self.project, self.source.partitions)
+        state = entry.State(NewestRecords(self.records), self.project, self.source.partitions)
         recipe = GRAPH.entries[asset].recipe(state, partition)
-        making = begin(Context(self.records, run, asset, partition), self.project, recipe, "overview")
+        making = begin(Context(self.records, run, asset), self.project, state.records, recipe, "overview", partition)
         if making.unchanged:
             self.records.record(asset, partition, making.again().metadata, run.run_id)
             return
@@ -503,7 +515,7 @@ class World:
             self._check_made(run, asset, partition, recipe)
         self.records.record(asset, partition, result.metadata, run.run_id)
         if root := run.tags.get(RETRAINING):
-            self.computed[root, run.tags[TASK]] = self.meddled
+            self.computed[root, plan.Task(asset, partition, ()).name] = self.meddled
         self.say(f"{_name(run)} makes {asset}: {result.metadata['reason']}")
 
     def _register(self, recipe: Recipe, role: str) -> int:
@@ -512,7 +524,7 @@ class World:
             return known.number
         if any(one.tags.get(RECIPE_TAG) == recipe.digest for one in self.models.versions.values()):
             raise Broken(f"a {role} is registered twice from the same recipe")
-        months = ",".join(newest(self.records, "training_set").recipe.parts["data"])
+        months = ",".join(NewestRecords(self.records).newest("training_set").recipe.parts["data"])
         tags = {RECIPE_TAG: recipe.digest, "role": role, "model_type": "Ridge", "months": months}
         return self.models.create(tags | {"verdict": "better"})
 
@@ -593,7 +605,7 @@ class World:
 
     def _parts(self, root: str, task: str | None = None) -> list[Run]:
         parts = [record.dagster_run for record in self.records.tagged[f"{RETRAINING}={root}"]]
-        return [run for run in parts if task is None or run.tags[TASK] == task]
+        return [run for run in parts if task is None or task in _tasks(run.tags)]
 
     def _check_launch(self, root: str, task: str) -> None:
         tried = self._parts(root, task)
@@ -605,14 +617,15 @@ class World:
             raise Broken(f"{task} is measured twice in one retraining")
 
     def _check_made(self, run: Run, asset: str, partition: str | None, recipe: Recipe) -> None:
-        record = latest(self.records, asset, partition)
+        record = NewestRecords(self.records).latest(asset, partition)
         root = run.tags.get(RETRAINING)
         if root is None:
             return
         if record and record.recipe.digest == recipe.digest:
             raise Broken(f"{asset} {partition or ''} is made twice from the same")
-        if self.computed.get((root, run.tags[TASK])) == self.meddled == self.asked_when[root]:
-            raise Broken(f"{run.tags[TASK]} is made twice in one retraining, though nothing has changed outside")
+        task = plan.Task(asset, partition, ()).name
+        if self.computed.get((root, task)) == self.meddled == self.asked_when[root]:
+            raise Broken(f"{task} is made twice in one retraining, though nothing has changed outside")
 
     def _check_finished(self, run: Run, plan: Plan) -> None:
         """Nothing is at work, and each task that is stale was tried to the end, or could not be."""
@@ -650,7 +663,7 @@ class World:
 
     def _about_to_be_removed(self, path: str) -> None:
         for asset, partition in list(self.records.made):
-            record = latest(self.records, asset, partition)
+            record = NewestRecords(self.records).latest(asset, partition)
             if record and record.path == path:
                 raise Broken(f"{path} is removed, and it is the newest that there is")
 
@@ -764,6 +777,18 @@ class World:
 
 def _without_retry(tags: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key not in (WILL_RETRY_TAG, AUTO_RETRY_RUN_ID_TAG)}
+
+
+def _partitions(tags: Mapping[str, str]) -> list[str | None]:
+    """What a run makes: one partition, those in a row, or an asset that has none."""
+    if FIRST in tags:
+        return [month for month in CALENDAR if tags[FIRST] <= month <= tags[LAST]]
+    return [tags.get(PARTITION)]
+
+
+def _tasks(tags: Mapping[str, str]) -> list[str]:
+    asset = tags[TASK].partition("[")[0]
+    return [plan.Task(asset, partition, ()).name for partition in _partitions(tags)]
 
 
 def _name(run: Run) -> str:

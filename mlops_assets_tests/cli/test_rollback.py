@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mlops_assets_tests.homes import copy_home
+
 
 @pytest.fixture(scope="module")
 def lab(new_shop):
@@ -82,7 +84,8 @@ def test_only_the_proposed_version_is_approved_and_a_reason_is_asked_for(proposi
     assert (silent.code, silent.err) == (2, "mlops-assets: --why must say why: it is kept in the history\n")
 
 
-def test_approved_it_is_champion_with_who_and_why_in_the_history(proposing):
+def test_approved_it_is_champion_with_who_and_why_in_the_history(proposing, tmp_path):
+    proposing = copy_home(proposing, tmp_path / "home")
     answer = proposing.command("approve", "2", "--why", "checked on June", "--by", "ann")
     assert (answer.code, answer.out) == (0, "Champion: version 2 (Ridge), approved by ann.\n")
     registry = proposing.project().registry

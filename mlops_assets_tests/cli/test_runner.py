@@ -3,10 +3,12 @@
 import dagster as dg
 import pytest
 
-from mlops_assets.assets.plan import Task
-from mlops_assets.cli.runner import STARTED_BY, Outcome, Runner, close_dead_runs, exclusive
+from mlops_assets.assets.plan import Part
+from mlops_assets.assets.records import Records
+from mlops_assets.cli.runner import Runner, close_dead_runs, exclusive
 from mlops_assets.errors import SourceError, StorageError, TrackingError
 from mlops_assets.resources.progress import LogProgress
+from mlops_assets.run_tags import STARTED_BY
 from mlops_assets_tests.servers import free_port
 
 
@@ -16,30 +18,29 @@ def instance():
         yield instance
 
 
-def test_a_task_that_is_up_to_date_or_waits_starts_no_run(instance, shop):
-    runner = Runner(instance, shop.project(), LogProgress())
-    for task in (Task("raw_data", "2024-01", ()), Task("clean_data", "2024-01", ("never made",), "raw_data first")):
-        assert runner.make(task) == Outcome(task)
-    assert list(instance.get_runs()) == []
+def make(runner, asset):
+    return [outcome for part in runner.plan.parts(runner.plan.tasks(asset)) for outcome in runner.make(part)]
 
 
-def test_a_made_task_names_its_run_and_a_failed_one_says_why(instance, new_shop):
+def test_months_are_made_in_one_run_and_one_that_fails_says_why_and_stops_no_other(instance, new_shop):
     shop = new_shop()
     (shop.folder / "sales" / "sales_2024-02.csv").write_text("at,zone,size,price\n")
     runner = Runner(instance, shop.project(), LogProgress())
-    good, bad, _ = (runner.make(task) for task in runner.plan.tasks("raw_data"))
-    assert good.error is None
-    assert instance.get_run_by_id(good.run_id).tags[STARTED_BY] == "cli"
+    first, bad, last = make(runner, "raw_data")
+    assert (first.error, last.error) == (None, None)
     assert bad.error.startswith("2024-02 is not used: rows_present (")
-    assert instance.get_run_by_id(bad.run_id).status == dg.DagsterRunStatus.FAILURE
+    (run,) = instance.get_runs()
+    assert (run.run_id, run.tags[STARTED_BY]) == (bad.run_id, "cli")
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    assert list(Records(instance).all_latest("raw_data")) == ["2024-01", "2024-03"]
 
 
 def test_a_source_that_goes_away_in_the_middle_ends_the_run(instance, new_shop):
     """Each month alone would try again for minutes."""
     project = new_shop().project()
     runner = Runner(instance, project, LogProgress())
-    first, second, _ = runner.plan.tasks("raw_data")
-    assert runner.make(first).error is None
+    first, second, _ = (Part((task,)) for task in runner.plan.tasks("raw_data"))
+    assert runner.make(first)[0].error is None
 
     def gone(*_):
         raise SourceError("the server has gone")
@@ -53,10 +54,9 @@ def test_an_mlflow_that_does_not_answer_ends_the_run_after_two_more_tries(instan
     shop = new_shop(MLOPS_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     runner = Runner(instance, shop.project(), LogProgress())
     for asset in ("raw_data", "clean_data", "training_set"):
-        assert all(runner.make(task).error is None for task in runner.plan.tasks(asset))
-    (search,) = runner.plan.tasks("hyperparameters")
+        assert all(outcome.error is None for outcome in make(runner, asset))
     with pytest.raises(TrackingError, match="cannot be opened"):
-        runner.make(search)
+        make(runner, "hyperparameters")
     (run,) = instance.get_runs(dg.RunsFilter(job_name="tune"))
     retries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
     assert (run.status, len(retries)) == (dg.DagsterRunStatus.FAILURE, 2)

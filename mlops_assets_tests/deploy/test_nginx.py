@@ -132,7 +132,7 @@ def write_certificate(folder):
 def ask(proxy):
     """A function that sends a request to a name, as a browser or a program would."""
     _, https, certificate = proxy
-    with httpx.Client(verify=ssl.create_default_context(cafile=certificate), trust_env=False) as client:
+    with httpx.Client(verify=ssl.create_default_context(cafile=certificate), trust_env=False, timeout=120) as client:
 
         def send(name, path="/", method="GET", headers=(), **options):
             headers = {"Host": name, **dict(headers)}
@@ -157,7 +157,7 @@ def test_services_do_not_see_the_password(ask, name):
 
 
 def test_plain_http_is_sent_to_https(proxy):
-    answer = httpx.get(f"http://127.0.0.1:{proxy[0]}/runs?x=1", headers={"Host": DAGSTER}, trust_env=False)
+    answer = httpx.get(f"http://127.0.0.1:{proxy[0]}/runs?x=1", headers={"Host": DAGSTER}, trust_env=False, timeout=120)
     assert (answer.status_code, answer.headers["location"]) == (301, f"https://{DAGSTER}/runs?x=1")
 
 

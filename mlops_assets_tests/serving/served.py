@@ -72,7 +72,7 @@ def serving(
     thread = Thread(target=server.run, args=([listening],))
     thread.start()
     try:
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=120) as client:
             while predictor.last_check is looked:  # the server's own first look must not end in the midst of a test
                 sleep(0.01)
             yield Served(app, client, predictor, project, url)

@@ -89,7 +89,7 @@ def refused(host, port):
 
 @pytest.mark.slow
 def test_a_kill_leaves_whole_requests_in_the_log_and_all_but_the_last_moment(copy):
-    with process(copy) as (server, _, url), httpx.Client(base_url=url) as client:
+    with process(copy) as (server, _, url), httpx.Client(base_url=url, timeout=120) as client:
         first = [client.post("/predict", json=[ROW] * 3).json()["request_id"] for _ in range(20)]
         wait_until(lambda: client.get("/metrics").text.find('outcome="written"} 60.0') > 0)
         last = [client.post("/predict", json=[ROW] * 3).json()["request_id"] for _ in range(20)]

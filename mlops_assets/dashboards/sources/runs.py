@@ -11,6 +11,7 @@ from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.sources.feeds import Feed
 from mlops_assets.dashboards.sources.source import Source, columns
 from mlops_assets.dataset import SNAPSHOT
+from mlops_assets.run_tags import RETRAINING, STARTED_BY, partitions_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -68,12 +69,12 @@ def model_type_of(partition: str | None, asset: str, xgboost: str) -> str | None
     """The model type that a partition stands for; `xgboost_model` has one without a partition."""
     if asset == "xgboost_model":
         return xgboost
-    return None if partition is None or partition == SNAPSHOT or _MONTH.fullmatch(partition) else partition
+    return None if partition is None or partition == SNAPSHOT or _MONTH.match(partition) else partition
 
 
 def started_by(tags: Mapping[str, str]) -> str:
     """Who started a run: what our own starters wrote down, else what Dagster did."""
-    if who := tags.get("mlops/started_by"):
+    if who := tags.get(STARTED_BY):
         return who
     marks = {"dagster/schedule_name": "schedule", "dagster/sensor_name": "sensor", "dagster/backfill": "backfill"}
     return next((who for tag, who in marks.items() if tag in tags), "manual")
@@ -107,7 +108,7 @@ class _Runs:
         run, tags = record.dagster_run, record.dagster_run.tags
         chosen = tuple(sorted(key.to_user_string() for key in run.asset_selection or ()))
         assets = chosen or self._jobs.get(run.job_name, ())
-        partition, asset = tags.get("dagster/partition"), ", ".join(assets)
+        partition, asset = partitions_of(tags), ", ".join(assets)
         created, started, ended = record.create_timestamp, record.start_time, record.end_time
         return {
             "time": created,
@@ -120,7 +121,7 @@ class _Runs:
             "started_by": started_by(tags),
             "seconds": ended - started if started and ended else None,
             "waited": max(started - created.timestamp(), 0) if started else None,
-            "retraining": tags.get("mlops/retraining"),
+            "retraining": tags.get(RETRAINING),
             "link": f"{self._url}/runs/{run.run_id}",
             "updated": record.update_timestamp,
         }
