@@ -24,6 +24,7 @@ ATTRIBUTES = {
     "_hard_delete_logged_model",
     "_hard_delete_run",
     "_instance",
+    "_step_execution_context",
     "default_system_loggers",
 }
 OF_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # their public methods, named so for the sake of their fields

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from mlops_assets.assets.plan import Task
+from mlops_assets.assets.plan import Part, Task
 from mlops_assets.cli.runner import Outcome
 from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
 from mlops_assets.core.search.trials import Trial
@@ -81,7 +81,7 @@ def trial(number, loss):
 def test_progress_is_a_line_a_trial_where_there_is_no_terminal(console):
     with TerminalProgress(console) as progress:
         progress.stage("hyperparameters", 2)
-        progress.task(Task("hyperparameters", "Ridge", ("settings: [x] gained",)))
+        progress.part(Part((Task("hyperparameters", "Ridge", ("settings: [x] gained",)),)))
         progress.trial(LOG, "linear_model.Ridge", trial(0, None), None, 3)
         progress.trial(LOG, "linear_model.Ridge", trial(1, 4.5678), 4.5678, 3)
         progress.note(LOG, "a [note]")
