@@ -68,7 +68,8 @@ def our_way(dataset: str, source_uri: str, months: list[str], kinds: list[str]) 
         train, validation = parts["train"], parts["validation"]
         fitted = fit_encoder(features, train.columns, train.y, SEED)
         held = [fitted.encoder.transform(features, validation.columns, kind) for kind in kinds]
-        return fitted.one_hot.shape[0] + held[0].shape[0]
+        own = [fitted.matrix(kind) for kind in kinds]
+        return own[0].shape[0] + held[0].shape[0]
 
     return _measured(prepare, months)
 

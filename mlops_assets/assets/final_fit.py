@@ -141,7 +141,7 @@ def _refit_in_memory(
 
     spec, settings, model_type = project.spec, project.settings, project.model_types[name]
     encoded = fit_encoder(spec.features, masked(spec, rows.columns, settings.seed), rows.y, settings.seed)
-    X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
+    X = encoded.matrix(model_type.matrix)
     fitted = fit(
         model_type,
         tuned.value("best_parameters"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -16,7 +17,7 @@ from mlops_assets.core.columns import Columns, Row, length, nothing_like, row_ha
 from mlops_assets.core.features.categories import UNKNOWN, Codes, Key, RowCodes, Token, Vocabulary
 from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, RowEntries, Scale, fit_one_hot
-from mlops_assets.core.features.target_encoding import Curve, GroupMeansEncoder, fit_group_means
+from mlops_assets.core.features.target_encoding import Curve, FittedGroupMeans, GroupMeansEncoder, fit_group_means
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.types import FloatArray, MatrixKind, SingleArray
 from mlops_assets.dataset import DatasetSpec, Features
@@ -42,6 +43,11 @@ class Encoder:
     def dense_names(self) -> tuple[str, ...]:
         means = self.group_means.names if self.group_means else ()
         return (*self.categorical, *self.numbers, *means)
+
+    @property
+    def first_mean(self) -> int:
+        """The dense column of the first group mean."""
+        return len(self.categorical) + len(self.numbers)
 
     @property
     def dense_categorical(self) -> tuple[bool, ...]:
@@ -103,7 +109,7 @@ class Encoder:
         dense = np.empty((length(features), len(self.dense_names)), np.float32)
         self.fill_dense(dense, features, codes)
         if self.group_means:
-            dense[:, len(self.categorical) + len(self.numbers) :] = self.group_means.transform(features, codes)
+            dense[:, self.first_mean :] = self.group_means.transform(features, codes)
         return dense
 
     def fill_dense(self, dense: SingleArray, features: Columns, codes: Codes) -> None:
@@ -127,13 +133,34 @@ class Encoder:
         return load_state(folder, "encoder", classes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedEncoder:
-    """An encoder with the matrices of the rows it was fitted on; their target encodings are out of fold."""
+    """An encoder, and the matrices of the rows it was fitted on, each made when it is asked for.
+
+    The target encodings of these rows are out of fold.
+    """
 
     encoder: Encoder
-    one_hot: SparseMatrix
-    dense: SingleArray
+    features: Columns
+    codes: Codes
+    group_means: FittedGroupMeans | None
+    seed: int
+
+    @cached_property
+    def one_hot(self) -> SparseMatrix:
+        return self.encoder.one_hot_encoder.csr(self.features, self.codes)
+
+    @cached_property
+    def dense(self) -> SingleArray:
+        encoder = self.encoder
+        dense = np.empty((length(self.features), len(encoder.dense_names)), np.float32)
+        encoder.fill_dense(dense, self.features, self.codes)
+        if self.group_means:
+            self.group_means.out_of_fold(dense[:, encoder.first_mean :], self.seed)
+        return dense
+
+    def matrix(self, kind: MatrixKind) -> Matrix:
+        return self.one_hot if kind == "one_hot" else self.dense
 
 
 def fit_encoder(spec: Features, columns: Columns, y: FloatArray, seed: int) -> FittedEncoder:
@@ -142,15 +169,10 @@ def fit_encoder(spec: Features, columns: Columns, y: FloatArray, seed: int) -> F
     vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.categories}
     codes = {name: vocabulary.encode(features[name]) for name, vocabulary in vocabularies.items()}
     one_hot = fit_one_hot(spec, features, codes, vocabularies)
+    means = fit_group_means(spec.group_means, features, codes, vocabularies, y) if spec.group_means else None
     numbers = (*spec.numbers, *spec.calendar_names)
-    plain = len(spec.categories) + len(numbers)
-    if spec.group_means:
-        group_means, dense = fit_group_means(spec.group_means, features, codes, vocabularies, y, seed, after=plain)
-    else:
-        group_means, dense = None, np.empty((len(y), plain), np.float32)
-    encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, group_means)
-    encoder.fill_dense(dense, features, codes)
-    return FittedEncoder(encoder, one_hot.csr(features, codes), dense)
+    encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, means.encoder if means else None)
+    return FittedEncoder(encoder, features, codes, means, seed)
 
 
 def masked(spec: DatasetSpec, columns: Columns, seed: int) -> Columns:

@@ -138,12 +138,9 @@ def fit_group_means(
     codes: Codes,
     vocabularies: dict[str, Vocabulary],
     y: FloatArray,
-    seed: int,
-    after: int = 0,
-) -> tuple[GroupMeansEncoder, SingleArray]:
-    """The encoder, and the out-of-fold encodings (n, after + k) of the rows it was fitted on.
+) -> FittedGroupMeans:
+    """Learn from training rows.
 
-    The first `after` columns are left for others to fill: to put them beside one another later takes a second array.
     Raises DataError for a single row, and where a key has more groups than can be numbered.
     """
     if len(y) < 2:
@@ -151,49 +148,52 @@ def fit_group_means(
     number = BinnedLog.of(features[spec.relative_to]) if spec.relative_to else None
     tokens = [tuple(Token.fit(text, features, vocabularies) for text in key) for key in spec.keys]
     most = (2**63 - 1) // (len(tokens) + 1)
-    groups = [_Groups.find(key, features, codes, most) for key in tokens]
+    groups = tuple(_Groups.find(key, features, codes, most) for key in tokens)
     everything = _Statistics.of(y, number, slice(None))
     keys = tuple(group.key(everything) for group in groups)
-    relative_to, scale = spec.relative_to, None
-    if relative_to:
-        logs = log_number(features[relative_to])
-        scale = groups[0].scale(logs)
-    encoder = GroupMeansEncoder(keys, relative_to, everything.curve, scale)
-    encodings = np.empty((len(y), after + len(encoder.names)), np.float32)
-    _fill_out_of_fold(encodings[:, after:], groups, y, number, seed)
-    if scale:
-        mean = scale.values[groups[0].place, 0]
-        encodings[:, -2], encodings[:, -1] = mean, logs - mean
-    return encoder, encodings
+    scale = groups[0].scale(number.logs[number.place]) if number else None
+    return FittedGroupMeans(GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale), groups, number, y)
 
 
-def _fill_out_of_fold(
-    encodings: SingleArray, groups: list[_Groups], y: FloatArray, number: BinnedLog | None, seed: int
-) -> None:
-    """Write each row's values of its groups, learnt from the rows of all other folds, into the first columns.
+@dataclass(frozen=True, eq=False)
+class FittedGroupMeans:
+    """An encoder, and of the rows that it was fitted on what their own encodings are made of."""
 
-    All folds are summed in one pass over the rows of a key: in the sum of a fold, its own rows count as 0. Sums of all
-    rows less those of the fold would do for the target, with other roundings, but not where each fold has its curve.
-    """
-    folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
-    means = np.empty((1 if number is None else 2, FOLDS))
-    curves = np.empty((0 if number is None else len(number.logs), FOLDS))
-    for fold in range(FOLDS):
-        learnt = _Statistics.of(y, number, np.flatnonzero(folds != fold))
-        means[:, fold] = learnt.means
-        if number and learnt.curve:
-            curves[:, fold] = learnt.curve(number.logs)
-    values = np.empty((len(y), *means.shape))
-    for rows in row_slices(len(y)):
-        some = values[rows]
-        some[:, 0] = y[rows, None]
-        if number:
-            np.subtract(np.log(y[rows])[:, None], curves.take(number.place[rows], axis=0), out=some[:, 1])
-        some[np.arange(len(some)), :, folds[rows]] = 0
-    width = len(means) + 1
-    for place, group in enumerate(groups):
-        first = place * width
-        encodings[:, first : first + width] = group.without_own_fold(values, means, folds)
+    encoder: GroupMeansEncoder
+    groups: tuple[_Groups, ...]
+    number: BinnedLog | None
+    y: FloatArray
+
+    def out_of_fold(self, encodings: SingleArray, seed: int) -> None:
+        """Write the encodings (n, k) of these rows: values of each row's groups, learnt from the rows of other folds.
+
+        All folds are summed in one pass over the rows of a key: in the sum of a fold, its own rows count as 0. Sums of
+        all rows less those of the fold would do for the target, with other roundings, but not where each fold has its
+        curve.
+        """
+        y, number = self.y, self.number
+        folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
+        means = np.empty((1 if number is None else 2, FOLDS))
+        curves = np.empty((0 if number is None else len(number.logs), FOLDS))
+        for fold in range(FOLDS):
+            learnt = _Statistics.of(y, number, np.flatnonzero(folds != fold))
+            means[:, fold] = learnt.means
+            if number and learnt.curve:
+                curves[:, fold] = learnt.curve(number.logs)
+        values = np.empty((len(y), *means.shape))
+        for rows in row_slices(len(y)):
+            some = values[rows]
+            some[:, 0] = y[rows, None]
+            if number:
+                np.subtract(np.log(y[rows])[:, None], curves.take(number.place[rows], axis=0), out=some[:, 1])
+            some[np.arange(len(some)), :, folds[rows]] = 0
+        width = len(means) + 1
+        for place, group in enumerate(self.groups):
+            first = place * width
+            encodings[:, first : first + width] = group.without_own_fold(values, means, folds)
+        if self.encoder.scale and number:
+            mean = self.encoder.scale.values[self.groups[0].place, 0]
+            encodings[:, -2], encodings[:, -1] = mean, number.logs[number.place] - mean
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ class ModelLab:
         columns, y = self._rows(learnt)
         learnt_from = masked(rules.spec, columns, rules.seed)
         encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
-        X = encoded.one_hot if rules.model_type.matrix == "one_hot" else encoded.dense
+        X = encoded.matrix(rules.model_type.matrix)
         data = FitData(X, y, encoded.encoder.dense_categorical)
         how = {"seed": rules.seed, "threads": rules.threads}
         fitted = fit(rules.model_type, recipe.params, data, rounds=recipe.rounds, **how)
@@ -188,7 +188,7 @@ class ModelLab:
         (columns, y), held = self._rows(self._start[:-1]), self._month(self._start[-1])
         learnt_from = masked(rules.spec, columns, rules.seed)
         encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
-        X = encoded.one_hot if kind == "one_hot" else encoded.dense
+        X = encoded.matrix(kind)
         X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
         data = FitData(X, y, encoded.encoder.dense_categorical, (X_held, held.y))
         space = rules.model_type.space

@@ -84,10 +84,10 @@ def test_dense_columns_are_codes_numbers_and_means_in_that_order(make_spec, make
     np.testing.assert_array_equal(dense[:, 0], [codes[town] for town in columns["town"]])
     np.testing.assert_array_equal(dense[:, 1], columns["zone"] - 1)
     np.testing.assert_array_equal(dense[:, 3], features["at_hour"])
-    means, _ = fit_group_means(
-        spec.features.group_means, features, encoder.codes(features), encoder.vocabularies, columns["price"], 7
+    means = fit_group_means(
+        spec.features.group_means, features, encoder.codes(features), encoder.vocabularies, columns["price"]
     )
-    expected = means.transform(features, encoder.codes(features)).astype(np.float32)
+    expected = means.encoder.transform(features, encoder.codes(features)).astype(np.float32)
     np.testing.assert_array_equal(dense[:, 5:], expected)
 
 

@@ -20,7 +20,10 @@ class Fitted:
         features = derive(spec.features, columns)
         self.vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.features.categories}
         means = spec.features.group_means
-        self.encoder, self.own = fit_group_means(means, features, self.codes(features), self.vocabularies, y, seed)
+        fitted = fit_group_means(means, features, self.codes(features), self.vocabularies, y)
+        self.encoder = fitted.encoder
+        self.own = np.empty((len(y), len(self.encoder.names)), np.float32)
+        fitted.out_of_fold(self.own, seed)
 
     def codes(self, features):
         return {name: vocabulary.encode(features[name]) for name, vocabulary in self.vocabularies.items()}
