@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.search.trials import Trial
     from mlops_assets.core.search.tuning import SearchResult
 
-NAME, CODE_VERSION = "hyperparameters", "1"
+NAME, CODE_VERSION = "hyperparameters", "2"
 CLUSTER_WIDTH = 4
 _BUDGET = ("max_trials", "tuning_seconds")
 

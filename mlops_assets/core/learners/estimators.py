@@ -5,6 +5,7 @@ The same data, parameters and seed give the same predictions bit for bit, whatev
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +26,13 @@ from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
     from xgboost import Booster, DMatrix, XGBRegressor
+    from xgboost.callback import TrainingCallback
 
     from mlops_assets.core.types import Matrix
 
 FEW_ROWS = 64
+SETTLED = 2.0  # over the learning rate: so many rounds, and the first steep fall is over
+MOST_TO_COME = 3.0
 _LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model.Ridge")
 
 
@@ -125,11 +129,13 @@ def fit(
     seed: int,
     threads: int,
     rounds: int | None = None,
+    beat: float = math.inf,
 ) -> Fitted:
     """Fit on `data`.
 
-    XGBoost stops early on `data.validation`, or grows exactly `rounds` trees where given, as a final fit
-    does: the rounds of its best trial, never judged on rows that it learns from.
+    XGBoost stops early on `data.validation`, sooner where it will not come below the RMSE `beat`, or grows exactly
+    `rounds` trees where given, as a final fit does: the rounds of its best trial, never judged on rows that it learns
+    from.
     """
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
@@ -141,7 +147,7 @@ def fit(
         # A fit that ran out of iterations is judged by its loss, like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         if model_type.is_xgboost:
-            fitted = booster = _fit_xgboost(build(model_type, params, seed=seed, threads=threads), data, rounds)
+            fitted = booster = _fit_xgboost(build(model_type, params, seed=seed, threads=threads), data, rounds, beat)
             rounds = booster.num_boosted_rounds()
         else:
             categorical = _few_values(data, params.get("max_bins", 255))
@@ -223,7 +229,7 @@ def booster_settings(regressor: XGBRegressor) -> dict[str, Any]:
     return {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
 
 
-def _fit_xgboost(regressor: XGBRegressor, data: FitData, rounds: int | None) -> Booster:
+def _fit_xgboost(regressor: XGBRegressor, data: FitData, rounds: int | None, beat: float) -> Booster:
     """A Booster with exactly the trees that predict: those of the best round, or `rounds`."""
     import xgboost
 
@@ -238,8 +244,35 @@ def _fit_xgboost(regressor: XGBRegressor, data: FitData, rounds: int | None) -> 
         evals=[(matrix, "validation") for matrix in validation] if stops else (),
         early_stopping_rounds=regressor.early_stopping_rounds if stops else None,
         verbose_eval=False,
+        callbacks=[_gives_up(beat, regressor.learning_rate or 0.3)] if stops and beat < math.inf else None,
     )
     return booster[: booster.best_iteration + 1] if stops else booster
+
+
+def _gives_up(beat: float, learning_rate: float) -> TrainingCallback:
+    """Ends a fit whose RMSE on validation rows will not come below `beat`, seen from its own course.
+
+    Where the error above its limit falls like one over the rounds, as much is still to come as the last half of them
+    has brought. It falls more slowly, and unevenly: MOST_TO_COME times as much is left to hope for. To compare with the
+    best trial at the same round, as successive halving does, ends those that learn slowly, which often win.
+    """
+    from xgboost.callback import TrainingCallback
+
+    first = SETTLED / learning_rate
+
+    class GivesUp(TrainingCallback):
+        def __init__(self) -> None:
+            self.lowest: list[float] = []
+
+        def after_iteration(self, model: Booster, epoch: int, evals_log: Any) -> bool:
+            losses = evals_log["validation"].get("rmse")
+            if not losses:  # another metric stops it early
+                return False
+            self.lowest.append(min([losses[-1], *self.lowest[-1:]]))
+            now, half = self.lowest[-1], self.lowest[(epoch - 1) // 2]
+            return epoch >= first and now - MOST_TO_COME * (half - now) > beat
+
+    return GivesUp()
 
 
 def _fit_sklearn(estimator: Any, data: FitData) -> Estimator:

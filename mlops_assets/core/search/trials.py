@@ -63,10 +63,13 @@ class Outcome:
 
 
 class Objective(Protocol):
-    """What a search minimises; picklable, and deterministic: the same point gives the same outcome."""
+    """What a search minimises; picklable, and deterministic: the same arguments give the same outcome."""
 
     def __call__(self, params: Mapping[str, Any], beat: float) -> Outcome:
-        """The outcome of a point; it carries its estimator only where its loss is below `beat`."""
+        """The outcome of a point; it carries its estimator only where its loss is below `beat`.
+
+        One whose loss will not be need not be finished: the loss is then what it has come to, above `beat`.
+        """
         ...
 
 
@@ -89,7 +92,7 @@ class FitTrial:
         written = folder.stat()
         stamp = (written.st_ino, written.st_mtime_ns)
         data, (X, y) = _read(folder, stamp, self.model_type.matrix, self.most_rows)
-        fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads)
+        fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads, beat=beat)
         prediction = predict(fitted.estimator, X)
         if not np.isfinite(prediction).all():
             return Outcome(math.inf)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mlops_assets.core.learners.estimators import FitData, build, fit, predict
+from mlops_assets.core.learners.estimators import SETTLED, FitData, build, fit, predict
 from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
 from mlops_assets.core.search.suggestions import make_suggester
 from mlops_assets.core.training_set import TrainingSet
@@ -94,6 +94,19 @@ def test_a_trial_stops_xgboost_early_and_keeps_the_best_round_and_no_later_tree(
         estimator = fit(model_type, params, rows, seed=7, threads=1, rounds=rounds).estimator
         losses[rounds] = np.sqrt(np.mean((predict(estimator, X) - y) ** 2))
     assert min(losses, key=losses.get) == best.rounds
+
+
+def test_a_trial_that_cannot_come_below_the_best_loss_is_given_up_and_any_other_is_as_it_would_be(data):
+    model_type, rows = resolve_model_type("XGBoost"), data(resolve_model_type("XGBoost"))
+    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 20, "min_child_weight": 1}
+    whole = fit(model_type, params, rows, seed=7, threads=1)
+    X, y = rows.validation
+    loss = np.sqrt(np.mean((predict(whole.estimator, X) - y) ** 2))
+    winning = fit(model_type, params, rows, seed=7, threads=1, beat=loss * 1.0001)
+    assert np.array_equal(predict(winning.estimator, X), predict(whole.estimator, X))
+    hopeless = fit(model_type, params, rows, seed=7, threads=1, beat=loss / 4)
+    assert SETTLED / params["learning_rate"] <= hopeless.rounds < whole.rounds
+    assert np.sqrt(np.mean((predict(hopeless.estimator, X) - y) ** 2)) > loss / 4
 
 
 def test_fault_5_a_final_fit_grows_exactly_the_rounds_of_its_trial_and_never_stops_on_its_own_rows(data):
