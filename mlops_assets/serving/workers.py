@@ -7,6 +7,7 @@ they stop by themselves.
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -55,6 +56,7 @@ class Workers:
         for number in STOP:
             signal.signal(number, self._stop)
         signal.signal(HINT, lambda *_: self._tell(HINT))
+        gc.freeze()  # what is loaded so far stays one memory for all of them
         for place in range(len(self._sockets)):
             self._start(place)
         while not self._is_stopping:

@@ -72,25 +72,26 @@ def test_they_share_callers_figures_log_and_champion_and_leave_nobody(copy):
         assert call(url, "POST", "/model/refresh")[0] == 202
         wait_until(lambda: ask(url, 20) == {other})
 
-        before = counted(url, rows)
+        everyone = [*pids, *(child for pid in pids for child in children(pid))]
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        wait_until(lambda: all_gone(*everyone))
+    assert len(logged(copy)) >= ASKED + 20
+    assert "Traceback" not in (copy.folder / "serve.err").read_text()
+
+
+@pytest.mark.slow
+def test_one_that_is_killed_is_replaced_and_without_the_process_that_started_them_they_end_by_themselves(copy):
+    with two(copy) as (server, pids, url):
+        ask(url)
         os.kill(pids[0], signal.SIGKILL)
         wait_until(lambda: len(workers(server)) == 2 and pids[0] not in workers(server))
         wait_until(lambda: are_ready(url))
         ask(url)
-        assert counted(url, rows) == before + ASKED
+        assert counted(url, 'mlops_predicted_rows_total{route="/predict"}') == 2 * ASKED
+        assert "another one is started" in (copy.folder / "serve.err").read_text()
 
-        everyone = [server.pid, *workers(server), *(child for pid in workers(server) for child in children(pid))]
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
-        wait_until(lambda: all_gone(*everyone[1:]))
-    assert len(logged(copy)) >= 2 * ASKED
-    errors = (copy.folder / "serve.err").read_text()
-    assert "another one is started" in errors and "Traceback" not in errors
-
-
-@pytest.mark.slow
-def test_without_the_process_that_started_them_they_end_by_themselves(copy):
-    with two(copy) as (server, pids, _):
+        pids = workers(server)
         server.kill()
         server.wait()
         wait_until(lambda: all_gone(*pids))

@@ -210,7 +210,7 @@ class Lookup:
 
     @cached_property
     def _ids(self) -> memoryview:
-        return memoryview(self.ids)  # its items are Python's own numbers
+        return self.ids.data  # its items are Python's own numbers
 
     @cached_property
     def _sums(self) -> list[tuple[int, list[tuple[int, int]]]]:
