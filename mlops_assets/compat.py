@@ -7,6 +7,7 @@ release has changed it. At the top stands what `import dagster` loads anyhow; th
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     # What `dg.define_asset_job` gives, to be named where such jobs are handed on.
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
     from dagster._core.storage.base_storage import DagsterStorage
+    from dagster._core.storage.event_log import SqliteEventLogStorage
     from dagster._grpc.client import DagsterGrpcClient
     from dagster._serdes import ConfigurableClassData
 
@@ -46,6 +48,7 @@ __all__ = [
     "DagsterUserCodeUnreachableError",
     "FreshnessState",
     "FreshnessStateRecord",
+    "SqliteEventLogStorage",
     "WorkerStatus",
     "delete_logged_model_rows",
     "delete_run_rows",
@@ -65,22 +68,35 @@ RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
 
 def __getattr__(name: str) -> Any:
-    """`DagsterStorage`, loaded when it is asked for: with it comes SQLAlchemy.
+    """Classes of Dagster's storage, loaded when they are asked for: with them comes SQLAlchemy.
 
-    It is what the class of a storage in dagster.yaml has to descend from.
+    `DagsterStorage` is what the class of a storage in dagster.yaml has to descend from; `SqliteEventLogStorage` keeps
+    the events of each run in a file of its own.
     """
-    if name != "DagsterStorage":
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    from dagster._core.storage.base_storage import DagsterStorage
+    if name == "DagsterStorage":
+        from dagster._core.storage.base_storage import DagsterStorage
 
-    return DagsterStorage
+        return DagsterStorage
+    if name == "SqliteEventLogStorage":
+        from dagster._core.storage.event_log import SqliteEventLogStorage
+
+        return SqliteEventLogStorage
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
-def sqlite_storage(folder: str, data: ConfigurableClassData) -> DagsterStorage[dg.DagsterInstance]:
-    """Dagster's own storage below a folder: the one that it takes where dagster.yaml names none."""
-    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+def sqlite_storage(
+    folder: str, data: ConfigurableClassData, event_log: Callable[[str], SqliteEventLogStorage] | None = None
+) -> DagsterStorage[dg.DagsterInstance]:
+    """Dagster's own storage below a folder: the one that it takes where dagster.yaml names none.
 
-    return DagsterSqliteStorage.from_local(folder, data)
+    `event_log` makes the part for events, of the folder that Dagster keeps them in.
+    """
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
+
+    storage = DagsterSqliteStorage.from_local(folder, data)
+    if event_log:
+        storage._event_log_storage = event_log(_event_logs_directory(folder))
+    return storage
 
 
 def instance_of(launcher: dg.DefaultRunLauncher) -> dg.DagsterInstance:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import sqlalchemy as sa
 from filelock import FileLock
 
-from mlops_assets.compat import DagsterStorage, sqlite_storage
+from mlops_assets.compat import DagsterStorage, SqliteEventLogStorage, sqlite_storage
 from mlops_assets.database_urls import in_schema
 from mlops_assets.project import open_project
 from mlops_assets.resources.databases.sqlite_files import has_rows, move_database, table_names
@@ -22,8 +26,65 @@ if TYPE_CHECKING:
     from mlops_assets.compat import ConfigurableClassData
 
 LOCK_SECONDS = 60
+INDEX = "index"  # the file that holds what is asked of all runs
+ENGINES = 64  # kept at most: one for each file that was used last
 # Dagster's databases, and a table of each that is empty only where nothing was ever kept in it.
 _DATABASES = {"history/runs.db": "runs", "history/runs/index.db": "event_logs", "schedules/schedules.db": "job_ticks"}
+
+
+class EventLog(SqliteEventLogStorage):
+    """Dagster's events in SQLite, a file a run. Engines are kept, and a file begins as the copy of an empty one.
+
+    Dagster makes an engine for each statement, and each file by the migrations of all its releases.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder, self._made, self._lock = Path(folder), set[str](), Lock()
+        self._engine = lru_cache(ENGINES)(self._new_engine)
+        super().__init__(folder)
+
+    def run_connection(self, run_id: str | None = None) -> AbstractContextManager[sa.Connection]:
+        return self._open(run_id or INDEX)
+
+    def index_connection(self) -> AbstractContextManager[sa.Connection]:
+        return self._open(INDEX)
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[sa.Connection]:
+        with self._lock:
+            if name not in self._made:
+                self._make(name)
+                self._made.add(name)
+            with self._engine(name).connect() as connection, connection.begin():
+                yield connection
+
+    def _new_engine(self, name: str) -> sa.Engine:
+        options = {"timeout": LOCK_SECONDS}
+        return sa.create_engine(self.conn_string_for_shard(name), poolclass=sa.NullPool, connect_args=options)
+
+    def _make(self, name: str) -> None:
+        """Make a file where there is none; another process may do so in the same moment."""
+        file = self._folder / f"{name}.db"
+        if _is_made(file, "event_logs"):
+            return
+        if file.exists() or name == INDEX:
+            with super().run_connection(name):  # Dagster makes what is missing in it
+                return
+        with TemporaryDirectory(dir=self._folder.parent, prefix=".run.") as folder, suppress(FileExistsError):
+            copy = Path(shutil.copy(self._empty_file(), folder))
+            os.link(copy, file)
+
+    def _empty_file(self) -> Path:
+        """A file of a run without events, as this release of Dagster makes it."""
+        place = self._folder.parent / f"empty-run-{dg.__version__}.sqlite"
+        if not place.exists():
+            with TemporaryDirectory(dir=place.parent, prefix=".run.") as folder:
+                dagster = SqliteEventLogStorage(folder)
+                with dagster.run_connection("empty"):
+                    pass
+                dagster.dispose()
+                move_database(Path(folder, "empty.db"), place)
+        return place
 
 
 class ProjectStorage(DagsterStorage[dg.DagsterInstance]):
@@ -57,7 +118,7 @@ def open_sqlite(folder: Path, inst_data: ConfigurableClassData) -> DagsterStorag
     if not all(_is_made(folder / file, content) for file, content in _DATABASES.items()):
         with FileLock(folder / "storage.lock", timeout=LOCK_SECONDS):
             _make_missing(folder, inst_data)
-    return sqlite_storage(str(folder), inst_data)
+    return sqlite_storage(str(folder), inst_data, EventLog)
 
 
 def _make_missing(folder: Path, inst_data: ConfigurableClassData) -> None:

@@ -25,6 +25,7 @@ ATTRIBUTES = {
     "_hard_delete_run",
     "_instance",
     "_step_execution_context",
+    "_event_log_storage",
     "default_system_loggers",
 }
 OF_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # their public methods, named so for the sake of their fields

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import dagster as dg
@@ -122,3 +123,39 @@ def test_a_full_disk_is_named(home):
     with pytest.raises(StorageError, match=r"the disk at / is full \([\d,]+ MB free\): make room"):
         with open_instance(home.project()):
             raise full
+
+
+def event(run_id, message):
+    return dg.EventLogEntry(None, "info", message, run_id, 1_700_000_000.0)
+
+
+def test_the_events_of_a_run_are_kept_in_a_file_of_its_own_that_dagster_itself_can_read(tmp_path):
+    storage = open_sqlite(tmp_path, DATA)
+    for run_id in ("one", "two", "one"):
+        storage.event_log_storage.store_event(event(run_id, f"of {run_id}"))
+    storage.dispose()
+    assert {file.name for file in (tmp_path / "history/runs").glob("*.db")} == {"one.db", "two.db", "index.db"}
+    assert not list((tmp_path / "history").glob(".run.*"))
+    again = sqlite_storage(str(tmp_path), DATA)
+    assert [entry.user_message for entry in again.event_log_storage.get_logs_for_run("one")] == ["of one", "of one"]
+    again.dispose()
+
+
+def test_a_file_that_dagster_itself_has_made_goes_on(tmp_path):
+    before = sqlite_storage(str(tmp_path), DATA)
+    before.event_log_storage.store_event(event("one", "before"))
+    before.dispose()
+    storage = open_sqlite(tmp_path, DATA)
+    storage.event_log_storage.store_event(event("one", "after"))
+    assert [entry.user_message for entry in storage.event_log_storage.get_logs_for_run("one")] == ["before", "after"]
+    storage.dispose()
+
+
+def test_two_who_begin_the_same_run_lose_no_event(tmp_path):
+    first, second = open_sqlite(tmp_path, DATA), open_sqlite(tmp_path, DATA)
+    with ThreadPoolExecutor() as pool:
+        stores = [storage.event_log_storage for storage in (first, second) * 4]
+        list(pool.map(lambda store: store.store_event(event("one", "told")), stores))
+    assert len(list(first.event_log_storage.get_logs_for_run("one"))) == 8
+    for storage in (first, second):
+        storage.dispose()

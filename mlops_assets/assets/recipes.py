@@ -8,11 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
-from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.fingerprint import Recipe, installed
 from mlops_assets.database_urls import without_credentials
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.project import Project
@@ -21,14 +19,9 @@ from mlops_assets.project import Project
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost", "hyperopt")
 
 
-@cache
 def libraries(*names: str) -> dict[str, str]:
-    """Installed versions of libraries, as `major.minor`, by name; XGBoost comes as one of two packages."""
-    from importlib.metadata import packages_distributions
-
-    installed = packages_distributions()
-    packages = {"xgboost": installed["xgboost"][0]}
-    return {name: ".".join(version(packages.get(name, name)).split(".")[:2]) for name in names}
+    """Installed versions of libraries, as `major.minor`, by name."""
+    return {name: ".".join(installed(name)[1].split(".")[:2]) for name in names}
 
 
 def same_settings(one: Recipe, other: Recipe) -> bool:

@@ -7,12 +7,29 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | None"  # what JSON gives back
 _DIGEST = re.compile(r"[0-9a-f]{32,}")
 _LONGEST_VALUE = 60
+
+
+# XGBoost comes in one of two packages.
+_ALSO_AS = {"xgboost": "xgboost-cpu"}
+
+
+@cache
+def installed(package: str) -> tuple[str, str]:
+    """The name under which a package is installed, and its version; raises PackageNotFoundError."""
+    try:
+        return package, version(package)
+    except PackageNotFoundError:
+        if package not in _ALSO_AS:
+            raise
+        return _ALSO_AS[package], version(_ALSO_AS[package])
 
 
 @dataclass(frozen=True)

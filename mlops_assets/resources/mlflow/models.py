@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from mlops_assets.core.fingerprint import installed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOADER = "mlops_assets.core.model"
 # What a model needs to answer, beside this package. A fixed list: finding it out takes MLflow many seconds.
-MODULES = ("numpy", "pandas", "sklearn", "xgboost", "skops", "pydantic", "yaml", "holidays")
+PACKAGES = ("numpy", "pandas", "scikit-learn", "xgboost", "skops", "pydantic", "PyYAML", "holidays")
 
 
 def log_model(
@@ -70,11 +70,9 @@ def local_folder(location: str, fetched: Path) -> Path:
     return fetched / LoggedModel.load(fetched).flavors["python_function"]["data"]
 
 
-@cache
 def requirements() -> tuple[str, ...]:
-    """The installed packages that bring the modules; XGBoost, for one, comes from one of two."""
-    packages = packages_distributions()
-    return tuple(f"{packages[module][0]}=={version(packages[module][0])}" for module in MODULES)
+    """The installed packages that a logged model needs, each with its version."""
+    return tuple("==".join(installed(package)) for package in PACKAGES)
 
 
 def _signature(folder: Path, example: pd.DataFrame, prediction_name: str) -> ModelSignature:
