@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.types import Matrix
 
 FEW_ROWS = 64
+ONE_THREAD_ROWS = 20_000  # of XGBoost; two threads take as long, for twice the CPU, and on fewer rows longer
 SETTLED = 2.0  # over the learning rate: so many rounds, and the first steep fall is over
 MOST_TO_COME = 3.0
 _LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model.Ridge")
@@ -141,6 +142,8 @@ def fit(
     from threadpoolctl import threadpool_limits
 
     started = time.perf_counter()
+    if model_type.is_xgboost and data.X.shape[0] <= ONE_THREAD_ROWS:
+        threads = 1
     # BLAS sums in an order that depends on its threads; OpenMP here does not.
     fitted: Estimator
     with threadpool_limits({"openmp": threads, "blas": 1}), warnings.catch_warnings():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from mlops_assets.core.learners import estimators
 from mlops_assets.core.learners.estimators import SETTLED, FitData, build, fit, predict
 from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
 from mlops_assets.core.search.suggestions import make_suggester
@@ -94,6 +95,18 @@ def test_a_trial_stops_xgboost_early_and_keeps_the_best_round_and_no_later_tree(
         estimator = fit(model_type, params, rows, seed=7, threads=1, rounds=rounds).estimator
         losses[rounds] = np.sqrt(np.mean((predict(estimator, X) - y) ** 2))
     assert min(losses, key=losses.get) == best.rounds
+
+
+def test_xgboost_learns_from_few_rows_on_one_thread_whatever_is_set(data, monkeypatch):
+    model_type, rows = resolve_model_type("XGBoost"), data(resolve_model_type("XGBoost"))
+
+    def threads_used():
+        booster = fit(model_type, {"n_estimators": 2}, rows, seed=7, threads=2).estimator
+        return json.loads(booster.save_config())["learner"]["generic_param"]["nthread"]
+
+    assert threads_used() == "1"
+    monkeypatch.setattr(estimators, "ONE_THREAD_ROWS", 0)
+    assert threads_used() == "2"
 
 
 def test_a_trial_that_cannot_come_below_the_best_loss_is_given_up_and_any_other_is_as_it_would_be(data):
