@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from mlops_assets.database_urls import redact
 from mlops_assets.project import Project
+from mlops_assets.run_tags import TO
 from mlops_assets.settings import Settings
 
 Kind = Literal["failure", "champion", "drift", "freshness", "success"]
@@ -89,9 +90,11 @@ def named(asset: str, partition: str | None) -> str:
     return f"{asset}[{partition}]" if partition else asset
 
 
-def materialize_command(asset: str, partition: str | None) -> str:
+def materialize_command(asset: str, partitions: str | None) -> str:
+    """What makes an asset, one partition of it, or those from the first to the last."""
     words = ["dagster", "asset", "materialize", "-m", "mlops_assets.definitions", "--select", asset]
-    return shlex.join([*words, "--partition", partition] if partition else words)
+    option = "--partition-range" if partitions and TO in partitions else "--partition"
+    return shlex.join([*words, option, partitions] if partitions else words)
 
 
 def run_link(settings: Settings, run_id: str) -> Link:

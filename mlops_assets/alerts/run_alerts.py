@@ -23,7 +23,7 @@ from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, SCORE, Materiali
 from mlops_assets.assets.requested_predictions import JOB as ON_REQUEST
 from mlops_assets.automation.retraining import FINISHED, RETRAIN, retraining_id
 from mlops_assets.project import Project
-from mlops_assets.run_tags import RETRAINING, STARTED_BY
+from mlops_assets.run_tags import RETRAINING, STARTED_BY, partitions_of
 
 
 def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunRecord) -> Alert | None:
@@ -161,7 +161,7 @@ class _Report:
     def _command(self) -> str | None:
         broken = self._failed[0] if self._failed else self._whole
         if broken.asset and not broken.succeeded:
-            return materialize_command(broken.asset, broken.partition)
+            return materialize_command(broken.asset, broken.partition or partitions_of(broken.run.tags))
         if not self._whole.succeeded:
             return f"dagster job launch -m mlops_assets.definitions -j {self._whole.run.job_name}"
         if self._checks:

@@ -3,7 +3,9 @@
 import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
-from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY
+from mlops_assets.automation.retraining import FINISHED, RETRAIN
+from mlops_assets.errors import DataError
+from mlops_assets.run_tags import RETRAINING, STARTED_BY
 from mlops_assets_tests.alerts.mailroom import (
     ANN,
     DAY,
@@ -16,6 +18,7 @@ from mlops_assets_tests.alerts.mailroom import (
     part,
     subjects,
 )
+from mlops_assets_tests.assets.test_by_period import Notes
 
 
 def test_a_retraining_is_one_mail_with_its_failed_parts_and_the_verdict_inside(office, smtp_server):
@@ -89,3 +92,26 @@ def test_a_failed_run_that_is_never_started_once_more_is_told_after_all(office, 
     office.tick(after=10 * MINUTE)
     assert subjects(smtp_server) == ["[mlops tiny] tune failed"]
     assert "the worker died" in smtp_server.received[0].text
+
+
+def test_months_that_fail_in_one_run_are_told_together_with_what_makes_them(office, instance, smtp_server):
+    notes = Notes(instance)
+    for month in ("2024-02", "2024-03"):
+        notes.does["raw", month] = DataError("no row is good")
+    notes.run("2024-01", "2024-04")
+    office.tick()
+    (got,) = smtp_server.received
+    assert got.message["Subject"] == "[mlops tiny] raw[2024-01...2024-04] failed"
+    assert "2 of 4 periods failed: 2024-02: no row is good; 2024-03: no row is good" in got.text
+    assert "--select raw --partition-range 2024-01...2024-04" in got.text
+
+
+def test_what_was_made_in_the_end_is_not_told_of_a_run_of_many_months(make_office, instance, smtp_server):
+    office = make_office(MAIL_TO_SUCCESS=ANN)
+    notes, tags = Notes(instance), {RETRAINING: office.retrain()}
+    notes.does["raw", "2024-02"] = DataError("no row is good")
+    notes.run("2024-01", "2024-04", tags=tags)
+    del notes.does["raw", "2024-02"]
+    notes.run("2024-02", "2024-02", tags=tags)
+    office.tick()
+    assert subjects(smtp_server) == ["[mlops tiny] retraining done: the champion stays as it was"]

@@ -57,11 +57,11 @@ class Notes:
         metadata = {RECIPE: Recipe({"code": "1"}).to_json(), CONTENT: f"{name} {month}"}
         yield dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(f"{name} {month}"))
 
-    def run(self, first, last, *names):
+    def run(self, first, last, *names, tags=None):
         job = dg.Definitions(self.assets, executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
         selection = [dg.AssetKey(name) for name in names or ("raw",)]
         options = {"asset_selection": selection, "run_config": QUIET, "raise_on_error": False}
-        return job.execute_in_process(instance=self.instance, tags=tags_of(first, last), **options)
+        return job.execute_in_process(instance=self.instance, tags=tags_of(first, last) | (tags or {}), **options)
 
     def months(self, name="raw"):
         return list(Records(self.instance).all_latest(name))
