@@ -7,7 +7,7 @@ Linux). Then, for every n-th of these changes and each kind of fault, a new home
 `kill` ends the process there, `full` is a disk that has no room from there on, `broken` is one I/O error. The run that
 follows has no fault; its result is held against that of a run that was never disturbed.
 
-There are some 47,000 changes, most of them Dagster's SQLite, again and again: all with every kind are weeks.
+There are some 27,300 changes, most of them Dagster's SQLite, again and again: all with every kind are weeks.
 --places takes the first change of each sort, such as the rename of a clean month, which are some 200; --turns gives
 each change one kind, in turn. --every 1 takes all of these.
 """

@@ -69,6 +69,7 @@ BUGS = (
         "for parent in above):\n                pass",
     ),
     Bug("finished while parts are at work", f"{RETRAINING}:Outlook.finished", "not self.running", "True"),
+    Bug("a run of many periods counts for the first alone", "assets.plan:Task.is_in", "(last or first)", "first"),
     Bug("a queued run counts as ended", f"{RETRAINING}:ACTIVE", "", "ACTIVE[1:]"),
     Bug("parts of all retrainings count", f"{RETRAINING}:outlook_of", "tags={RETRAINING: retraining}", ""),
     Bug(
