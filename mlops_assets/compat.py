@@ -7,9 +7,10 @@ release has changed it. At the top stands what `import dagster` loads anyhow; th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 
@@ -48,12 +49,14 @@ __all__ = [
     "DagsterUserCodeUnreachableError",
     "FreshnessState",
     "FreshnessStateRecord",
+    "LoggedRun",
     "SqliteEventLogStorage",
     "WorkerStatus",
     "delete_logged_model_rows",
     "delete_run_rows",
     "has_run",
     "instance_of",
+    "logged_runs",
     "make_mlflow_tables",
     "mlflow_revisions",
     "next_cron_time",
@@ -164,6 +167,53 @@ def delete_run_rows(database: str, run_id: str) -> None:
 def delete_logged_model_rows(database: str, model_id: str) -> None:
     """The same for a logged model."""
     _store(database)._hard_delete_logged_model(model_id)
+
+
+class LoggedRun(NamedTuple):
+    """A run of MLflow: its times in milliseconds since 1970, its newest metrics by name."""
+
+    run_id: str
+    name: str | None
+    status: str
+    start_time: int
+    end_time: int | None
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: Mapping[str, float | None]
+
+
+def logged_runs(database: str, experiment_id: str, since: int, page: int, most: int) -> Iterator[list[LoggedRun]]:
+    """The newest runs of an experiment that began at `since` or later, newest first, from MLflow's own tables.
+
+    The public API makes objects of every parameter, metric and tag, in twenty times the CPU.
+    """
+    import sqlalchemy as sa
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
+
+    fields = (SqlRun.run_uuid, SqlRun.name, SqlRun.status, SqlRun.start_time, SqlRun.end_time)
+    is_asked = (
+        SqlRun.experiment_id == int(experiment_id),
+        SqlRun.lifecycle_stage == "active",
+        SqlRun.start_time >= since,
+    )
+    value = sa.case((SqlLatestMetric.is_nan, None), else_=SqlLatestMetric.value)
+    pairs = ((SqlTag, SqlTag.value), (SqlParam, SqlParam.value), (SqlLatestMetric, value))
+    newest = sa.select(*fields).where(*is_asked).order_by(SqlRun.start_time.desc(), SqlRun.run_uuid).limit(most)
+    engine = _store(database).engine
+    with engine.connect() as connection:
+        runs = connection.execute(newest).all()
+    for start in range(0, len(runs), page):
+        chosen = runs[start : start + page]
+        ids = [run.run_uuid for run in chosen]
+        columns = []
+        with engine.connect() as connection:
+            for table, content in pairs:
+                by_run: dict[str, dict] = defaultdict(dict)
+                asked = sa.select(table.run_uuid, table.key, content).where(table.run_uuid.in_(ids))
+                for run_id, key, found in connection.execute(asked):
+                    by_run[run_id][key] = found
+                columns.append(by_run)
+        yield [LoggedRun(*run, *(by_run[run.run_uuid] for by_run in columns)) for run in chosen]
 
 
 def make_mlflow_tables(connection: sqlite3.Connection) -> None:

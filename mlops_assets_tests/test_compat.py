@@ -231,6 +231,33 @@ def test_mlflow_keeps_one_store_a_database_that_deletes_for_good(tmp_path):
     assert store.search_logged_models([experiment]).to_list() == []
 
 
+def test_runs_are_read_from_the_tables_as_the_public_api_tells_them(tmp_path):
+    from mlflow import MlflowClient
+
+    database = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(database)
+    experiment, other = client.create_experiment("e"), client.create_experiment("other")
+    for start in (3, 1, 2):
+        run = client.create_run(experiment, start_time=start, run_name=f"r{start}", tags={"trial": str(start)})
+        for loss in (5.0, 0.5 * start):
+            client.log_metric(run.info.run_id, "loss", loss)
+        client.log_param(run.info.run_id, "alpha", start)
+    client.log_metric(run.info.run_id, "lost", float("nan"))
+    client.set_terminated(run.info.run_id, end_time=9)
+    client.delete_run(client.create_run(experiment, start_time=4).info.run_id)
+    client.create_run(other, start_time=4)
+    pages = list(compat.logged_runs(database, experiment, since=2, page=1, most=5))
+    read = [run for page in pages for run in page]
+    told = client.search_runs([experiment], "attributes.start_time >= 2", order_by=["attributes.start_time DESC"])
+    assert [len(page) for page in pages] == [1, 1]
+    assert [run[:5] for run in read] == [
+        (run.info.run_id, run.info.run_name, run.info.status, run.info.start_time, run.info.end_time) for run in told
+    ]
+    assert [(run.tags, run.params) for run in read] == [(run.data.tags, run.data.params) for run in told]
+    assert [run.metrics for run in read] == [{"loss": 1.5}, {"loss": 1.0, "lost": None}]
+    assert [len(page) for page in compat.logged_runs(database, experiment, since=0, page=2, most=2)] == [2]
+
+
 def test_mlflow_makes_its_tables_through_a_connection_that_is_open():
     with closing(sqlite3.connect(":memory:")) as connection:
         compat.make_mlflow_tables(connection)

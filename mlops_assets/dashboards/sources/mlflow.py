@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.compat import LoggedRun, logged_runs
 from mlops_assets.dashboards.sources.feeds import Derived, Feed, Snapshot
 from mlops_assets.dashboards.sources.source import Source, as_frame, columns, records, typed
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
-    from mlflow.store.entities import PagedList
 
     from mlops_assets.project import Project
 
@@ -107,45 +107,49 @@ class _Runs:
         self._tracking = project.tracking
 
     def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        since = ""
+        since = 0
         if len(known_rows):
             newest = known_rows["time"].max()
             recent = known_rows[(known_rows["status"] == "running") & (known_rows["time"] > newest - LONGEST_RUN)][
                 "time"
             ]
             begun = min([newest - OVERLAP, *recent])
-            since = f"attributes.start_time >= {int(begun.timestamp() * 1000)}"
+            since = int(begun.timestamp() * 1000)
+        with self._tracking.errors("list runs"):
+            for page in self._pages(since):
+                yield [self._row(run) for run in page]
+
+    def _pages(self, since: int) -> Iterator[list[LoggedRun]]:
+        uri, experiment_id = self._tracking.uri, self._tracking.experiment_id
+        if not uri.startswith(("http:", "https:")):
+            yield from logged_runs(uri, experiment_id, since, PAGE, MOST_RUNS)
+            return
         token, left = None, MOST_RUNS
         while left > 0:
-            page = self._page(since, token)
-            yield [self._row(run) for run in page]
-            if not (token := page.token):
-                return
-            left -= PAGE
-
-    def _page(self, filter_string: str, token: str | None) -> PagedList[Run]:
-        tracking = self._tracking
-        with tracking.errors("list runs"):
-            return tracking.client.search_runs(
-                [tracking.experiment_id],
-                filter_string,
+            page = self._tracking.client.search_runs(
+                [experiment_id],
+                f"attributes.start_time >= {since}",
                 max_results=PAGE,
                 order_by=["attributes.start_time DESC"],
                 page_token=token,
             )
+            yield [_logged(run) for run in page]
+            if not (token := page.token):
+                return
+            left -= PAGE
 
-    def _row(self, run: Run) -> dict:
-        info, tags, metrics = run.info, run.data.tags, run.data.metrics
+    def _row(self, run: LoggedRun) -> dict:
+        tags, metrics = run.tags, run.metrics
         row = {
-            "time": _moment(info.start_time),
-            "id": info.run_id,
-            "name": info.run_name,
+            "time": _moment(run.start_time),
+            "id": run.run_id,
+            "name": run.name,
             "asset": tags.get("asset"),
             "model_type": tags.get("model_type"),
             "role": tags.get("role"),
-            "status": STATUS[info.status],
-            "seconds": (info.end_time - info.start_time) / 1000 if info.end_time else None,
-            "link": self._tracking.run_url(info.run_id),
+            "status": STATUS[run.status],
+            "seconds": (run.end_time - run.start_time) / 1000 if run.end_time else None,
+            "link": self._tracking.run_url(run.run_id),
         }
         if "trial" not in tags:
             return row | {"metrics": json.dumps(metrics)}
@@ -156,8 +160,14 @@ class _Runs:
             "fit_seconds": metrics.get("seconds"),
             "rounds": metrics.get("rounds"),
             "error": tags.get("error"),
-            "parameters": json.dumps(run.data.params),
+            "parameters": json.dumps(run.params),
         }
+
+
+def _logged(run: Run) -> LoggedRun:
+    info, data = run.info, run.data
+    identity = (info.run_id, info.run_name, info.status, info.start_time, info.end_time)
+    return LoggedRun(*identity, data.tags, data.params, data.metrics)
 
 
 def parameters_of(trial: Any) -> dict[str, Any]:
