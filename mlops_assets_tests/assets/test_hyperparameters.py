@@ -49,7 +49,8 @@ def test_xgboost_records_the_rounds_of_its_best_trial(workshop):
     assert record.value("rounds") == best.data.metrics["rounds"] > 0
 
 
-def test_a_larger_budget_goes_on_where_the_smaller_one_ended(lab):
+def test_a_larger_budget_goes_on_where_the_smaller_one_ended(new_workshop):
+    lab = new_workshop().make_up_to("training_set")
     assert lab.make("hyperparameters", "Ridge", {"max_trials": 2}).success
     first, earlier_parents = trials_of(lab, "Ridge")
     assert lab.make("hyperparameters", "Ridge", {"max_trials": 4}).success

@@ -40,7 +40,9 @@ def test_an_unexpected_failure_is_told_without_its_reason_and_logged_with_it(ser
     def answer(self, columns):
         raise RuntimeError("secret inside")
 
-    monkeypatch.setattr(type(served.champion.model), "answer", answer)
+    model = served.champion.model
+    for answers in (model, model.row_scorer):
+        monkeypatch.setattr(type(answers), "answer", answer)
     for path, body in [("/predict", ROW), ("/predict", [ROW] * 100)]:
         error = served.error("POST", path, json=body)
         assert (error["status"], error["code"]) == (500, "internal")
