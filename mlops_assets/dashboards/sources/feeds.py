@@ -37,21 +37,24 @@ class Snapshot:
     columns: tuple[Column, ...]
 
     def read(self) -> pd.DataFrame | None:
-        """The rows; None where there are none yet, or the file is damaged: all can be read again."""
+        """The rows; None where there are none yet, or the file is damaged or foreign: all can be read again."""
         import pandas as pd
         import pyarrow as pa
 
         try:
             return typed(pd.read_parquet(self.path), self.columns)
-        except (OSError, pa.ArrowException):
+        except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
             return None
 
     def write(self, frame: pd.DataFrame) -> None:
         """Replace the file as a whole; files of other columns or stores are removed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f".{uuid4().hex}")
-        frame.to_parquet(temporary, index=False)
-        os.replace(temporary, self.path)
+        try:
+            frame.to_parquet(temporary, index=False)
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
         for other in self.folder.glob(f"{self.name}-*.parquet"):
             if other != self.path:
                 other.unlink(missing_ok=True)
@@ -149,10 +152,14 @@ class Feed:
                 self._whole = self._whole or failure is None
                 self._due = monotonic() + REST_SECONDS
                 changed = self._frame() if self._whole and self._frame() is not known_rows else None
-        if self._snapshot and changed is not None and monotonic() >= self._write_due:
-            self._write_due = monotonic() + WRITE_SECONDS
-            self._snapshot.write(changed)
-        ended.set()
+        try:
+            if self._snapshot and changed is not None and monotonic() >= self._write_due:
+                self._write_due = monotonic() + WRITE_SECONDS
+                self._snapshot.write(changed)
+        except OSError as error:  # a full disk, say: the rows are there all the same
+            self._failure = error
+        finally:
+            ended.set()
 
     def _take(self, rows: Sequence[dict]) -> None:
         marks = {row["id"]: hash(repr(row)) for row in rows}

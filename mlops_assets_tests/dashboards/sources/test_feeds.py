@@ -2,6 +2,7 @@
 
 from threading import Event
 
+import pandas as pd
 import pytest
 
 from mlops_assets.dashboards.sources import feeds
@@ -140,11 +141,22 @@ def test_a_snapshot_is_of_one_store_and_one_set_of_columns(make_feed, tmp_path):
     assert Snapshot(tmp_path, "test", "one", COLUMNS[:2]).read() is None
 
 
-def test_a_damaged_snapshot_is_read_again_from_the_store(make_feed, tmp_path):
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_snapshot_that_is_damaged_or_foreign_is_read_again_from_the_store(make_feed, tmp_path, foreign):
     snapshot = Snapshot(tmp_path, "test", "one", COLUMNS)
     ids(make_feed(Store([row(1)]), snapshot=snapshot))
-    snapshot.path.write_bytes(b"not a table")
+    if foreign:
+        pd.DataFrame({"other": [1]}).to_parquet(snapshot.path)
+    else:
+        snapshot.path.write_bytes(b"not a table")
     assert ids(make_feed(Store([row(1), row(2)]), snapshot=snapshot)) == ["1", "2"]
+
+
+def test_a_snapshot_that_cannot_be_written_is_told_and_holds_up_no_row(make_feed, tmp_path):
+    (tmp_path / "no folder").write_text("")
+    feed = make_feed(Store([row(1)]), snapshot=Snapshot(tmp_path / "no folder", "test", "one", COLUMNS))
+    reading = feed.reading(30)
+    assert list(reading.frame["id"]) == ["1"] and isinstance(reading.failure, OSError)
 
 
 def test_the_name_of_a_snapshot_tells_no_password(tmp_path):
