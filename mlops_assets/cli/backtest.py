@@ -15,7 +15,7 @@ from mlops_assets.assets.records import Records
 from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.run import make_asset
 from mlops_assets.cli.runner import Runner, close_dead_runs, exclusive
-from mlops_assets.cli.terminal import TerminalProgress
+from mlops_assets.cli.terminal import TerminalProgress, open_console
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import DataError, StorageError
 from mlops_assets.instance import open_instance
@@ -33,7 +33,7 @@ def run_backtest(policies: list[str], model_type: str | None, start: int, trials
     from mlops_assets.core.judge.backtest import choose_policies
 
     chosen = [policy.name for policy in choose_policies(policies)]
-    console, project = Console(), open_project()
+    console, project = open_console(), open_project()
     config = {"policies": chosen, "model_type": model_type or "", "start": start, "trials": trials}
     with exclusive(project), open_instance(project) as instance:
         close_dead_runs(instance, project)

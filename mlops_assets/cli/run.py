@@ -12,7 +12,7 @@ from mlops_assets.assets.records import Records
 from mlops_assets.assets.training_set import chosen_months
 from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
-from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
+from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, open_console, outcomes_table, reasons_table
 from mlops_assets.errors import StorageError
 from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run_pipeline() -> int:
     """Run everything that is stale: 0, 1 where any part could not be made, or 130 where it was interrupted."""
-    console = Console()
+    console = open_console()
     project = open_project()
     console.print(f"[bold]{project.spec.name}[/bold]: {escape(project.spec.redact(project.spec.description))}")
     with exclusive(project), open_instance(project) as instance:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from mlops_assets.run_tags import partitions_of
 
@@ -26,17 +28,24 @@ if TYPE_CHECKING:
     from mlops_assets.core.search.trials import Trial
 
 
+def open_console() -> Console:
+    """A console on the terminal that there is now: while a step is at work, Dagster takes standard output away."""
+    if not sys.stdout.isatty():
+        return Console()
+    return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding))
+
+
 class TerminalProgress:
     """Bars for the stage and, while tuning, for the trials of a model type with the best so far."""
 
     def __init__(self, console: Console) -> None:
         self.bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description:<32}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=17)),
+            BarColumn(bar_width=None, table_column=Column(min_width=3, max_width=24)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=5)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=console,
             transient=not console.is_terminal,
         )

@@ -1,6 +1,8 @@
 """What a terminal shows, with texts that hold brackets as they are."""
 
 import logging
+import os
+import re
 from io import StringIO
 
 import pytest
@@ -10,6 +12,7 @@ from mlops_assets.assets.plan import Part, Task
 from mlops_assets.cli.runner import Outcome
 from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
 from mlops_assets.core.search.trials import Trial
+from mlops_assets_tests.screens import run_in_terminal, screen_of
 
 LOG = logging.getLogger("shown")
 
@@ -103,3 +106,38 @@ def test_progress_is_bars_with_the_best_so_far_in_a_terminal():
     shown = console.file.getvalue()
     assert "Ridge: trial 2 of 3, best RMSE 4.568" in shown
     assert "1/2" in shown
+
+
+BARS = """
+import logging, os, time
+from mlops_assets.assets.plan import Part, Task
+from mlops_assets.cli.terminal import TerminalProgress, open_console
+from mlops_assets.core.search.trials import Trial
+
+console = open_console()
+time.sleep(0.5)  # until the terminal has its size
+with TerminalProgress(console) as progress:
+    for asset in ("raw_data", "model_performance"):
+        progress.stage(asset, 14)
+        kept = os.dup(1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # as Dagster does while a step is at work
+        progress.part(Part((Task(asset, "2024-01", ("never made, and for many other reasons " * 9,)),)))
+        for number in range(1, 15):
+            progress.period(logging.getLogger(), f"2024-{number}", number, 14)
+            progress.trial(logging.getLogger(), "Ridge", Trial(number, {}, "ok", 1.0, {}, 1.0, None, None), 1.0, 14)
+        os.dup2(kept, 1)
+        progress.done("computed", 14)
+console.print("the end")
+"""
+
+
+@pytest.mark.parametrize("columns", [40, 80, 110])
+def test_a_terminal_shows_each_asset_once_with_its_bar_whole(columns):
+    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    screen = screen_of(run_in_terminal(BARS, columns, env | {"TERM": "xterm-256color"}), columns)
+    shown = [line for line in screen if line]
+    assert len(shown) == 3 and shown[-1] == "the end", shown
+    for line, asset in zip(shown, ("raw_data", "model_performance"), strict=False):
+        assert re.fullmatch(rf" *{asset} +{'━+ ' if columns >= 80 else ''}14/14 0:00:0\d .*", line + " "), line
+    if columns >= 80:
+        assert all(line.endswith("computed") for line in shown[:2])
