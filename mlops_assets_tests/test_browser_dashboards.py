@@ -173,8 +173,9 @@ def test_a_time_range_is_kept_for_each_page(boards):
     with boards.open("sklearn-training") as page:
         page.locator("#range").click()
         page.get_by_role("option", name="24 hours").click()
+        page.wait_for_function("Object.keys(localStorage).some(key => key.startsWith('_dash_persistence.range'))")
         reload(page)
-        assert page.locator("#range").input_value() == "24 hours"
+        page.wait_for_function("document.querySelector('#range').value === '24 hours'")
 
 
 def test_a_dashboard_that_is_not_there_says_so(boards):
