@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,12 +67,20 @@ class EventLog(SqliteEventLogStorage):
         file = self._folder / f"{name}.db"
         if _is_made(file, "event_logs"):
             return
-        if file.exists() or name == INDEX:
-            with super().run_connection(name):  # Dagster makes what is missing in it
-                return
-        with TemporaryDirectory(dir=self._folder.parent, prefix=".run.") as folder, suppress(FileExistsError):
-            copy = Path(shutil.copy(self._empty_file(), folder))
-            os.link(copy, file)
+        if not file.exists() and name != INDEX and self._copied(file):
+            return
+        with super().run_connection(name):  # Dagster makes what is missing in it
+            pass
+
+    def _copied(self, file: Path) -> bool:
+        """Put an empty file there in one step; not where the file system has no links."""
+        with TemporaryDirectory(dir=self._folder.parent, prefix=".run.") as folder:
+            copy = shutil.copy(self._empty_file(), folder)
+            try:
+                os.link(copy, file)
+            except OSError:
+                return file.exists()
+        return True
 
     def _empty_file(self) -> Path:
         """A file of a run without events, as this release of Dagster makes it."""

@@ -1,5 +1,7 @@
 """Dagster's records in SQLite: whole after a kill while they were made; a full disk or damage is told as such."""
 
+import errno
+import os
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -159,3 +161,14 @@ def test_two_who_begin_the_same_run_lose_no_event(tmp_path):
     assert len(list(first.event_log_storage.get_logs_for_run("one"))) == 8
     for storage in (first, second):
         storage.dispose()
+
+
+def test_where_a_file_system_has_no_links_dagster_makes_the_file_itself(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    storage = open_sqlite(tmp_path, DATA)
+    storage.event_log_storage.store_event(event("one", "told"))
+    assert [entry.user_message for entry in storage.event_log_storage.get_logs_for_run("one")] == ["told"]
+    storage.dispose()
