@@ -113,7 +113,7 @@ def test_large_bodies_that_are_at_work_hold_off_others_until_they_are_done(serve
 def test_an_answer_that_takes_too_long_is_given_up(serve, monkeypatch):
     from threading import Event
 
-    served, go_on = serve(MLOPS_SERVE_TIMEOUT="0.2"), Event()
+    served, go_on = serve(MLOPS_SERVE_TIMEOUT="3"), Event()
     model = type(served.champion.model)
     answer = model.answer
     monkeypatch.setattr(model, "answer", lambda *arguments: go_on.wait() and answer(*arguments))
