@@ -30,15 +30,10 @@ from pathlib import Path
 
 import yaml
 
+from mlops_assets_tests.homes import SHOP, write_month
+
 KINDS = {"none": 0, "kill": 1, "full": 2, "broken": 3}
 MONTHS = ("2024-01", "2024-02", "2024-03")
-DATASET = {
-    "name": "shop",
-    "columns": {"at": {"type": "time"}, "zone": {"type": "integer"}, "size": {}, "price": {}},
-    "time": {"column": "at", "first_month": "2024-01", "last_month": "2024-12"},
-    "target": {"column": "price", "keep": [1, 1000], "unit": "euros"},
-    "features": {"categorical": ["zone"], "numeric": {"size": {}}},
-}
 SECONDS = 600  # for a run, on a machine that has other things to do
 SHARED = ("raw_data", "clean_data", "training_set", "hyperparameters", "predictions")
 
@@ -140,7 +135,7 @@ class Bench:
         self._sales = folder / "sales"
         self._sales.mkdir()
         for month in MONTHS:
-            _write_month(self._sales, month)
+            write_month(self._sales, month)
         self._homes = 0
 
     def undisturbed(self) -> tuple[Result, list[str]]:
@@ -175,7 +170,7 @@ class Bench:
         home = self._folder / f"home{self._homes}"
         home.mkdir()
         source = {"kind": "files", "uri": f"{self._sales}/sales_{{month}}.csv"}
-        (home / "shop.yaml").write_text(yaml.safe_dump(DATASET | {"source": source}, sort_keys=False), encoding="utf-8")
+        (home / "shop.yaml").write_text(yaml.safe_dump(SHOP | {"source": source}, sort_keys=False), encoding="utf-8")
         return home
 
     def _run(self, home: Path, kind: str, at: int) -> Ended:
@@ -284,17 +279,6 @@ def _difference(result: Result, undisturbed: Result) -> str:
         if values.get(name) != wanted.get(name)
     ]
     return "; ".join(parts)
-
-
-def _write_month(folder: Path, month: str, rows: int = 300) -> None:
-    import numpy as np
-
-    rng = np.random.default_rng(int(month.replace("-", "")))
-    at = np.datetime64(month) + rng.integers(0, 28 * 1440, rows).astype("timedelta64[m]")
-    zone, size = rng.integers(1, 6, rows), rng.gamma(2, 15, rows).round(3)
-    price = (5 + size * (1 + zone / 5) * rng.lognormal(0, 0.1, rows)).round(3)
-    lines = (",".join(map(str, line)) for line in zip(at, zone, size, price, strict=True))
-    (folder / f"sales_{month}.csv").write_text("\n".join(["at,zone,size,price", *lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -123,15 +123,15 @@ def _make(context: dg.AssetExecutionContext, records: Records, make: MakePeriod,
 def _event(context: dg.AssetExecutionContext, period: str, result: Result) -> Event:
     """What Dagster would record of a run of this period alone."""
     if isinstance(result, dg.AssetCheckResult):
-        blocking = {spec.name: spec.blocking for spec in context.assets_def.check_specs}
+        spec = next(spec for spec in context.assets_def.check_specs if spec.name == result.check_name)
         return dg.AssetCheckEvaluation(
             asset_key=context.asset_key,
-            check_name=result.check_name or "",
+            check_name=spec.name,
             passed=result.passed,
             metadata=result.metadata,
             severity=result.severity,
             description=result.description,
-            blocking=blocking[result.check_name or ""],
+            blocking=spec.blocking,
             partition=period,
         )
     tags = version_tags(context, result.data_version)
