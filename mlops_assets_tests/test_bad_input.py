@@ -71,7 +71,7 @@ def write_json(folder, rows) -> str:
         ({"MLOPS_DATASET": "nyc_taxi"}, "'nyc_taxi' is not a dataset"),
         ({"MLOPS_DATASET": "absent.yaml"}, "the dataset file absent.yaml does not exist"),
         ({"MLOPS_MODEL_TYPES": "Ridge,Rigde"}, "'Rigde' is not a model type: did you mean Ridge"),
-        ({"MLOPS_MAX_TRIALS": "ten"}, "MLOPS_MAX_TRIALS: "),
+        ({"MLOPS_MAX_TRIALS": "ten"}, "MLOPS_MAX_TRIALS='ten': "),
         ({"MLOPS_DATSET": "shop"}, "MLOPS_DATSET is not a setting: did you mean MLOPS_DATASET?"),
         ({"MLOPS_SEARCH_SPACES": "absent.yaml"}, "absent.yaml cannot be read"),
         ({"DAGSTER_HOME": "here"}, "DAGSTER_HOME must be an absolute path, not here"),

@@ -3,15 +3,17 @@
 In: strings of the environment. Out: one frozen `Settings`, whose fields are in groups by subject, or a SettingsError.
 """
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from mlops_assets.errors import SettingsError
 from mlops_assets.settings.data import DataSettings
-from mlops_assets.settings.fields import Group
+from mlops_assets.settings.fields import Group, Key
 from mlops_assets.settings.mail import MailSettings
 from mlops_assets.settings.operation import AutomationSettings, KeepingSettings
 from mlops_assets.settings.root import environment, project_root
@@ -21,6 +23,7 @@ from mlops_assets.settings.training import PromotionSettings, TrainingSettings
 __all__ = ["GROUPS", "PREFIX", "Settings", "environment", "project_root", "read_settings"]
 
 PREFIX = "MLOPS_"
+_SHOWN_CHARACTERS = 80  # of a wrong value
 # In the order in which the docs show them.
 GROUPS: tuple[type[Group], ...] = (
     DataSettings,
@@ -53,7 +56,8 @@ class Settings(
 def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """Read and check all settings.
 
-    Raises SettingsError naming each variable that is unknown or wrong. An empty variable counts as not set.
+    Raises SettingsError naming each variable that is unknown or wrong, with its value where that is no secret. An empty
+    variable counts as not set.
     """
     env = environment() if env is None else env
     values = {name.removeprefix(PREFIX).lower(): value for name, value in env.items() if name.startswith(PREFIX)}
@@ -61,15 +65,29 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_explain(item) for item in error.errors(include_url=False, include_input=False))
+        problems = "; ".join(_explain(item, values) for item in error.errors(include_url=False, include_input=False))
         raise SettingsError(problems) from None
 
 
-def _explain(problem: ErrorDetails) -> str:
+def _explain(problem: ErrorDetails, values: Mapping[str, str]) -> str:
     field = str(problem["loc"][0])
     name = PREFIX + field.upper()
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] == "extra_forbidden":  # its value may be that of a secret whose name was mistyped
         close = get_close_matches(field, Settings.model_fields, n=1)
         hint = f"did you mean {PREFIX}{close[0].upper()}?" if close else "see docs/settings.md for the names"
         return f"{name} is not a setting: {hint}"
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')} ({Settings.model_fields[field].description})"
+    setting = Settings.model_fields[field]
+    given = "" if _is_hidden(setting.annotation) else f"={_shown(values[field])}"
+    return f"{name}{given}: {problem['msg'].removeprefix('Value error, ')} ({setting.description})"
+
+
+def _is_hidden(kind: Any) -> bool:
+    """Whether a field of this type holds secrets, or keys, which may be private by mistake."""
+    return kind in (SecretStr, Key) or any(_is_hidden(part) for part in get_args(kind))
+
+
+def _shown(value: str) -> str:
+    """A value in quotes, cut where it is long, and without what may be secret in a URL: user, password and query."""
+    value = re.sub(r"(?<=://)[^/?#]*@", "***@", value)
+    value = re.sub(r"(://[^?]*\?).+", r"\1***", value)
+    return repr(value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}...")

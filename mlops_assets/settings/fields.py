@@ -53,7 +53,7 @@ def _check_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"'{value}' is not a time zone such as Europe/Berlin") from None
+        raise ValueError("it is not a time zone such as Europe/Berlin") from None
     return value
 
 
