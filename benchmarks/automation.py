@@ -85,7 +85,7 @@ class Stage:
         return self.instance.get_runs(dg.RunsFilter(job_name="retrain"))
 
     def champion_months(self) -> str:
-        return self.project.registry.champion().tags["months"]
+        return self.project.registry.champion().tags["periods"]
 
 
 def month(stage: Stage) -> str:
@@ -205,7 +205,7 @@ def _window(stage: Stage) -> list[str]:
     from mlops_assets.core.prepare.splitting import SPLITS
 
     built = Records(stage.instance).newest("training_set")
-    return sorted({name for split in SPLITS for name in built.value(f"{split}_months").split(", ")} - {"none"})
+    return sorted({name for split in SPLITS for name in built.value(f"{split}_periods").split(", ")} - {"none"})
 
 
 def _at_work(stage: Stage) -> int:

@@ -46,7 +46,7 @@ def read_backtest() -> dict[str, Any]:
     """The lines of the table; the plot is written beside the page."""
     from benchmarks.measuring import ROOT
     from mlops_assets.assets.records import Records
-    from mlops_assets.core.judge.backtest import HEADER, by_month, cells, steps_of, summarise
+    from mlops_assets.core.judge.backtest import HEADER, by_period, cells, steps_of, summarise
     from mlops_assets.instance import open_instance
     from mlops_assets.project import open_project
 
@@ -54,9 +54,9 @@ def read_backtest() -> dict[str, Any]:
     with open_instance(project) as instance:
         record = Records(instance).latest("backtest_report")
     steps = steps_of(record.value("backtest_rows"))
-    (ROOT / "docs" / PLOT).write_bytes(by_month(steps, project.spec.target.unit))
+    (ROOT / "docs" / PLOT).write_bytes(by_period(steps, project.spec.target.unit))
     return {
         "header": HEADER,
         "lines": [cells(summary) for summary in summarise(steps)],
-        "months": record.value("months"),
+        "months": record.value("periods"),
     }

@@ -131,11 +131,11 @@ def train(folder: str, clean: list[str], rows: int, memory_rows: int) -> dict[st
     from mlops_assets.assets.training_set import WindowRows
     from mlops_assets.core.learners.estimators import FitData, fit, predict
     from mlops_assets.core.learners.model_types import resolve_model_type
-    from mlops_assets.core.prepare.splitting import Months
+    from mlops_assets.core.prepare.splitting import Periods
     from mlops_assets.core.training_set import TrainingSet, write_training_set
 
     project = _project(folder, MLOPS_MEMORY_ROWS=str(memory_rows))
-    months = Months(MONTHS[:-2], MONTHS[-2:-1], MONTHS[-1:])
+    months = Periods(MONTHS[:-2], MONTHS[-2:-1], MONTHS[-1:])
     window = WindowRows(project, months, tuple(clean), rows)
     params = {"n_estimators": TREES, "max_depth": 6}
     with tempfile.TemporaryDirectory(dir=folder) as place, tempfile.TemporaryDirectory(dir=folder) as spill:

@@ -98,7 +98,7 @@ def _report(instance, project, months, killed, bad_champion) -> int:
     from mlops_assets.core.prepare.splitting import SPLITS
 
     built = Records(instance).newest("training_set")
-    window = {month for split in SPLITS for month in built.value(f"{split}_months").split(", ")}
+    window = {month for split in SPLITS for month in built.value(f"{split}_periods").split(", ")}
     wanted = set(months[-4:])
     runs = project.tracking.client.search_runs([project.tracking.experiment_id], max_results=5000)
     running = [run.info.run_name for run in runs if run.info.status == "RUNNING"]

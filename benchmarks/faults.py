@@ -30,7 +30,7 @@ from pathlib import Path
 
 import yaml
 
-from mlops_assets_tests.homes import SHOP, write_month
+from mlops_assets_tests.homes import SHOP, write_period
 
 KINDS = {"none": 0, "kill": 1, "full": 2, "broken": 3}
 MONTHS = ("2024-01", "2024-02", "2024-03")
@@ -135,7 +135,7 @@ class Bench:
         self._sales = folder / "sales"
         self._sales.mkdir()
         for month in MONTHS:
-            write_month(self._sales, month)
+            write_period(self._sales, month)
         self._homes = 0
 
     def undisturbed(self) -> tuple[Result, list[str]]:

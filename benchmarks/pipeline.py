@@ -71,8 +71,8 @@ def measure(places: Places) -> Report:
 def _two_months(folder: Path) -> str:
     """The shipped dataset on the two months: its own YAML with another window."""
     document = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
-    document["time"] |= {"first_month": MONTHS[0], "last_month": MONTHS[1]}
-    document["window"] = {"train_months": 1, "validation_months": 1, "test_months": 0}
+    document["time"] |= {"first": MONTHS[0], "last": MONTHS[1]}
+    document["window"] = {"train_periods": 1, "validation_periods": 1, "test_periods": 0}
     path = folder / "nyc_green_taxi.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return str(path)

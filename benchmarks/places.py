@@ -31,7 +31,7 @@ class Places:
     @property
     def source_uri(self) -> str:
         """What MLOPS_SOURCE_URI would be."""
-        return str(self.data / "green_tripdata_{month}.parquet")
+        return str(self.data / "green_tripdata_{period}.parquet")
 
     def file(self, month: str) -> str:
         return self.source_uri.replace("{month}", month)

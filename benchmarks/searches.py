@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def flights() -> Iterator[Path]:
     """Folder of the embedded dataset's training set, gone afterwards."""
     from mlops_assets.core.prepare.cleaning import clean
-    from mlops_assets.core.prepare.splitting import choose_months
+    from mlops_assets.core.prepare.splitting import choose_periods
     from mlops_assets.core.training_set import split_rows, write_training_set
     from mlops_assets.dataset import load_dataset
     from mlops_assets.sources import open_source
@@ -30,7 +30,7 @@ def flights() -> Iterator[Path]:
         folder = Path(name) / "training_set"
         folder.mkdir()
         source = open_source(spec, Path(name), timeout=30, retries=0)
-        months = choose_months(tuple(source.partitions()), spec.window)
+        months = choose_periods(tuple(source.partitions()), spec.window)
         tables = [clean(spec, source.read(month), month).table for month in months.all]
         write_training_set(folder, spec, [split_rows(spec, tables, months, SEED)], months, SEED)
         yield folder

@@ -21,7 +21,7 @@ class Site:
         self.months = root / "months"
         self.months.mkdir()
         spec = Path("mlops_assets/dataset/shipped/nyc_green_taxi.yaml").read_text(encoding="utf-8")
-        for given, small in (("train_months: 12", "train_months: 2"), ("first_month: 2023-01", "first_month: 2023-07")):
+        for given, small in (("train_periods: 12", "train_periods: 2"), ("first: 2023-01", "first: 2023-07")):
             spec = spec.replace(given, small)
         (root / "taxi.yaml").write_text(spec, encoding="utf-8")
         self.env = (
@@ -30,7 +30,7 @@ class Site:
                 "MLOPS_HOME": str(root / "home"),
                 "DAGSTER_HOME": str(root / "dagster"),
                 "MLOPS_DATASET": str(root / "taxi.yaml"),
-                "MLOPS_SOURCE_URI": str(self.months / "green_tripdata_{month}.parquet"),
+                "MLOPS_SOURCE_URI": str(self.months / "green_tripdata_{period}.parquet"),
                 "MLOPS_MODEL_TYPES": ",".join(MODEL_TYPES),
                 "MLOPS_MAX_TRIALS": "3",
                 "MLOPS_TUNING_ROWS": "20000",

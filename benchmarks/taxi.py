@@ -32,8 +32,8 @@ class Taxi:
     def split(self, train: Sequence[str], validation: str) -> dict[SplitName, Rows]:
         """Clean rows of these months, divided at the first day of `validation`."""
         from mlops_assets.core.prepare.cleaning import clean
-        from mlops_assets.core.prepare.splitting import Months
+        from mlops_assets.core.prepare.splitting import Periods
         from mlops_assets.core.training_set import split_rows
 
         tables = [clean(self.spec, self.source.read(month), month).table for month in (*train, validation)]
-        return split_rows(self.spec, tables, Months(tuple(train), (validation,), ()), SEED)
+        return split_rows(self.spec, tables, Periods(tuple(train), (validation,), ()), SEED)

@@ -17,14 +17,14 @@ from mlops_assets.core.learners.search_spaces import DISTRIBUTIONS, ModelTypeSpe
 from mlops_assets.dashboards.plots.registry import PLOTS
 from mlops_assets.dashboards.spec import Board
 from mlops_assets.dataset import DatasetSpec
-from mlops_assets.dataset.parts import Alias, Month, Part
+from mlops_assets.dataset.parts import Alias, Part, Period
 from mlops_assets.settings import GROUPS, PREFIX
 from mlops_assets.settings.fields import Group
 
 ROOT = Path(__file__).resolve().parents[1]
 ENV_EXAMPLE = ROOT / ".env.example"
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Alias: "alias", Month: "month"}
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Alias: "alias", Period: "period"}
 _WORDS |= {Any: "anything"}
 # Variables of docker-compose.yml: default, and what they are.
 STACK = {
@@ -137,7 +137,7 @@ def assets() -> str:
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
         partitions = node.partitions_def
-        by = "" if partitions is None else "month" if hasattr(partitions, "cron_schedule") else "model type"
+        by = "" if partitions is None else "period" if hasattr(partitions, "cron_schedule") else "model type"
         rows.append((f"`{key.to_user_string()}`", node.group_name, by, node.description))
     return _table(("asset", "group", "partitions", "is"), rows)
 

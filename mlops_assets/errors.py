@@ -4,10 +4,10 @@ MlopsError
 ├── SettingsError          an environment variable is missing or wrong
 ├── SpecError              the dataset YAML or the search-space YAML is wrong
 ├── SourceError            rows cannot be had
-│   ├── NotPublished       the month does not exist (yet): an answer, not a failure
+│   ├── NotPublished       the period does not exist (yet): an answer, not a failure
 │   ├── SourceUnreachable  a server or database did not answer: worth a retry
 │   └── BadTable           what came is not the table the spec describes
-├── DataError              rows came, but they cannot be used (empty month, no target)
+├── DataError              rows came, but they cannot be used (empty period, no target)
 ├── StorageError           an artefact cannot be written or read
 │   └── StorageUnreachable the store did not answer: worth a retry
 ├── ModelError             an estimator cannot be built, saved, loaded or trusted
@@ -43,7 +43,7 @@ class SourceError(MlopsError):
 
 
 class NotPublished(SourceError):
-    """The source does not have this month."""
+    """The source does not have this period."""
 
 
 class SourceUnreachable(SourceError):

@@ -29,7 +29,7 @@ UNSET = {f"{PREFIX}{name.upper()}": "" for name in Settings.model_fields} | {"DA
 SHOP = {
     "name": "shop",
     "columns": {"at": {"type": "time"}, "zone": {"type": "integer"}, "size": {}, "price": {}},
-    "time": {"column": "at", "first_month": "2024-01", "last_month": "2024-12"},
+    "time": {"column": "at", "first": "2024-01", "last": "2024-12"},
     "target": {"column": "price", "keep": [1, 1000], "unit": "euros"},
     "features": {"categorical": ["zone"], "numeric": {"size": {}}},
 }
@@ -97,14 +97,14 @@ def write_yaml(path: Path, document: dict) -> str:
     return str(path)
 
 
-def write_month(folder: Path, month: str, rows: int = 300) -> Path:
-    """A month of the shop's sales as CSV; a pure function of the month."""
-    rng = np.random.default_rng(int(month.replace("-", "")))
-    at = np.datetime64(month) + rng.integers(0, 28 * 1440, rows).astype("timedelta64[m]")
+def write_period(folder: Path, period: str, rows: int = 300) -> Path:
+    """A period of the shop's sales as CSV; a pure function of the period."""
+    rng = np.random.default_rng(int(period.replace("-", "")))
+    at = np.datetime64(period) + rng.integers(0, 28 * 1440, rows).astype("timedelta64[m]")
     zone, size = rng.integers(1, 6, rows), rng.gamma(2, 15, rows).round(3)
     price = (5 + size * (1 + zone / 5) * rng.lognormal(0, 0.1, rows)).round(3)
     lines = (",".join(map(str, line)) for line in zip(at, zone, size, price, strict=True))
-    path = folder / f"sales_{month}.csv"
+    path = folder / f"sales_{period}.csv"
     path.write_text("\n".join(["at,zone,size,price", *lines, ""]))
     return path
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops_assets.cli.terminal import TerminalProgress
-from mlops_assets_tests.homes import SHOP, write_month, write_yaml
+from mlops_assets_tests.homes import SHOP, write_period, write_yaml
 from mlops_assets_tests.servers import free_port
 
-FILES = {"kind": "files", "uri": "sales_{month}.csv"}
+FILES = {"kind": "files", "uri": "sales_{period}.csv"}
 ROW = {"zone": 1, "size": 20}
 
 
@@ -38,7 +38,7 @@ def state(home):
     champion, scored = home.record("champion_model"), home.records("predictions")
     return (
         champion.value("champion_version"),
-        {month: record.content for month, record in scored.items()},
+        {period: record.content for period, record in scored.items()},
         artefacts(home),
     )
 
@@ -87,7 +87,7 @@ def test_a_wrong_setting_is_named(good_state, settings, told):
         ({"colour": "red"}, "colour: is not a key of a dataset"),
         ({"target": {"column": "price", "keep": "1 to 9"}}, "target.keep: "),
         ({"target": {"column": "cost"}}, "target: 'cost' is not a column"),
-        ({"source": FILES | {"uri": "${SHOP_FOLDER}/sales_{month}.csv"}}, "the environment variable SHOP_FOLDER"),
+        ({"source": FILES | {"uri": "${SHOP_FOLDER}/sales_{period}.csv"}}, "the environment variable SHOP_FOLDER"),
         ({"features": {"numeric": {"price": {}}}}, "'price' is known only after the event"),
     ],
 )
@@ -106,9 +106,9 @@ def test_a_wrong_yaml_is_named(good_state, tmp_path, changes, told):
         ("at,zone,size,price\n2024-04-01 10:00,1,large,3\n", "size"),
         ("at,zone,size,price\n2024-01-01 10:00,1,2,3\n", "lie outside 2024-04"),
     ],
-    ids=["other columns", "no rows", "no targets", "a text for a number", "another month"],
+    ids=["other columns", "no rows", "no targets", "a text for a number", "another period"],
 )
-def test_a_bad_month_is_named_and_left_out(good_state, text, told):
+def test_a_bad_period_is_named_and_left_out(good_state, text, told):
     bad = good_state.folder / "sales" / "sales_2024-04.csv"
     bad.write_text(text)
     try:
@@ -124,16 +124,16 @@ def test_a_truncated_parquet_is_named_and_nothing_is_kept_of_it(new_shop, tmp_pa
     pq.write_table(table, tmp_path / "sales_2024-01.parquet")
     with (tmp_path / "sales_2024-01.parquet").open("rb+") as file:
         file.truncate(200)
-    shop = new_shop(MLOPS_SOURCE_URI=f"{tmp_path}/sales_{{month}}.parquet")
+    shop = new_shop(MLOPS_SOURCE_URI=f"{tmp_path}/sales_{{period}}.parquet")
     error = error_of(shop.command("run"))
-    assert "raw_data[2024-01] failed: month 2024-01" in error and "Parquet" in error
+    assert "raw_data[2024-01] failed: period 2024-01" in error and "Parquet" in error
     assert artefacts(shop) == set()
 
 
 def test_a_window_that_cannot_be_filled_says_what_is_missing(new_shop):
     shop = new_shop()
     (shop.folder / "sales" / "sales_2024-03.csv").unlink()
-    assert "training_set cannot be made: 2 month(s) are not enough" in error_of(shop.command("run"))
+    assert "training_set cannot be made: 2 period(s) are not enough" in error_of(shop.command("run"))
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ def test_a_row_that_cannot_be_used_is_named(shop, row, told, tmp_path):
 
 def test_a_url_that_times_out_is_named(good_state):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
-        address = f"http://127.0.0.1:{silent.getsockname()[1]}/sales_{{month}}.csv"
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/sales_{{period}}.csv"
         settings = {"MLOPS_SOURCE_URI": address, "MLOPS_HTTP_TIMEOUT": "0.2", "MLOPS_HTTP_RETRIES": "0"}
         error = error_of(good_state.command("run", **settings))
-    assert "month 2024-" in error and "MLOPS_HTTP_TIMEOUT" in error
+    assert "period 2024-" in error and "MLOPS_HTTP_TIMEOUT" in error
 
 
 def test_a_database_that_is_down_is_named(good_state, tmp_path):
@@ -255,7 +255,7 @@ def test_a_full_disk_is_named_and_the_last_good_state_stays(new_shop, small_disk
     (shop.folder / "shop").symlink_to(small_disk)
     assert shop.command("run").code == 0
     before = state(shop)
-    write_month(shop.folder / "sales", "2024-04", rows=20_000)
+    write_period(shop.folder / "sales", "2024-04", rows=20_000)
     filler = small_disk / "filler"
     with filler.open("wb") as file:
         file.write(os.urandom(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize - 50_000))
@@ -264,7 +264,7 @@ def test_a_full_disk_is_named_and_the_last_good_state_stays(new_shop, small_disk
     filler.unlink()
     assert state(shop) == before
     assert shop.command("run").code == 0
-    assert shop.record("training_set").value("test_months") == "2024-04"
+    assert shop.record("training_set").value("test_periods") == "2024-04"
 
 
 def test_dagsters_records_on_a_full_disk_are_named(new_shop, small_disk):

@@ -92,7 +92,7 @@ def test_a_chart_stays_where_it_was_dragged_until_the_layout_is_reset(boards):
 
 def test_a_chart_stays_as_large_as_it_was_made(boards):
     with boards.open("data") as page:
-        title = "Clean rows by month"
+        title = "Clean rows by period"
         before = place(page, title)
         drag(page, corner(page, title), (0, 160))
         larger = place(page, title)

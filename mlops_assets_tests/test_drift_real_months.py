@@ -1,4 +1,4 @@
-"""Drift on the real months of both shipped datasets: what is named of planted changes, and what is not."""
+"""Drift on the real periods of both shipped datasets: what is named of planted changes, and what is not."""
 
 import numpy as np
 import pytest
@@ -12,11 +12,11 @@ from mlops_assets.core.prepare.cleaning import TARGET, clean
 from mlops_assets.dataset import load_dataset
 from mlops_assets.sources import open_source
 
-EVERY = 3  # row of a month
+EVERY = 3  # row of a period
 
 
-class Months:
-    """Thinned clean months of a dataset."""
+class Periods:
+    """Thinned clean periods of a dataset."""
 
     def __init__(self, spec, read, names):
         self.spec, self.found = spec, {}
@@ -40,7 +40,7 @@ class Months:
         }
 
     def model(self, *names):
-        """XGBoost, fitted on these months."""
+        """XGBoost, fitted on these periods."""
         columns = concatenate([self.found[name][0] for name in names])
         y, spec = columns.pop(TARGET), self.spec
         encoded = fit_encoder(spec.features, columns, y, 7)
@@ -55,13 +55,13 @@ class Months:
 def flights(tmp_path_factory):
     spec = load_dataset("nyc_flights", {})
     source = open_source(spec, tmp_path_factory.mktemp("cache"), timeout=30, retries=0)
-    return Months(spec, source.read, [f"2013-{number:02}" for number in range(1, 13)])
+    return Periods(spec, source.read, [f"2013-{number:02}" for number in range(1, 13)])
 
 
 @pytest.fixture(scope="module")
 def taxi(taxi_month):
     spec = load_dataset("nyc_green_taxi", {})
-    return Months(spec, lambda month: taxi_month(spec, month), ["2023-11", "2023-12", "2024-01", "2024-02"])
+    return Periods(spec, lambda period: taxi_month(spec, period), ["2023-11", "2023-12", "2024-01", "2024-02"])
 
 
 def test_december_is_named_as_flights_that_take_longer_than_the_model_says(flights):
@@ -72,10 +72,10 @@ def test_december_is_named_as_flights_that_take_longer_than_the_model_says(fligh
     assert report.drifted[0].strongest.words.startswith("truth +")
 
 
-def test_months_like_those_before_them_are_quiet(flights, taxi):
-    for month in ("2013-02", "2013-04", "2013-06", "2013-08", "2013-10"):
-        before = [name for name in flights.found if name < month]
-        assert flights.named(month, before) == set(), month
+def test_periods_like_those_before_them_are_quiet(flights, taxi):
+    for period in ("2013-02", "2013-04", "2013-06", "2013-08", "2013-10"):
+        before = [name for name in flights.found if name < period]
+        assert flights.named(period, before) == set(), period
     assert taxi.named("2024-02", ["2023-11", "2023-12", "2024-01"]) == set()
 
 
@@ -98,7 +98,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_what_is_planted_in_a_taxi_month_is_named(taxi, name):
+def test_what_is_planted_in_a_taxi_period_is_named(taxi, name):
     named = taxi.named("2024-02", ["2023-11", "2023-12", "2024-01"], change=PLANTED[name])
     assert name in named
     assert all(other == name or other.startswith("pickup_at_") for other in named)
@@ -117,7 +117,7 @@ def test_a_carrier_that_is_gone_is_named(flights):
     assert {"carrier"} <= named <= {"carrier", "destination", "origin"}
 
 
-def test_twenty_shuffled_months_raise_one_false_alarm_at_most(flights):
+def test_twenty_shuffled_periods_raise_one_false_alarm_at_most(flights):
     every = concatenate([columns for columns, _ in flights.found.values()])
     parts = np.array_split(np.random.default_rng(7).permutation(len(every[TARGET])), 20)
 

@@ -1,4 +1,4 @@
-"""The whole pipeline on real flights, as a user sees it: four months, two model types that work and one that fails."""
+"""The whole pipeline on real flights, as a user sees it: four periods, two model types that work and one that fails."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ import pytest
 
 from mlops_assets_tests.homes import copy_dataset, write_yaml
 
-MONTHS = ["2013-01", "2013-02", "2013-03", "2013-04"]
+PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
 FLIGHT = {
     "departure_at": "2013-05-01T08:00",
     "scheduled_departure": 800,
@@ -26,8 +26,8 @@ FLIGHT = {
 @pytest.fixture(scope="module")
 def home(new_home):
     home = new_home(MLOPS_MODEL_TYPES="Ridge,Lasso,XGBoost", MLOPS_MAX_TRIALS="2", MLOPS_TUNING_ROWS="5000")
-    time = {"column": "departure_at", "first_month": "2013-01", "last_month": "2013-04"}
-    copy_dataset(home, "nyc_flights", time=time, window={"train_months": 2})
+    time = {"column": "departure_at", "first": "2013-01", "last": "2013-04"}
+    copy_dataset(home, "nyc_flights", time=time, window={"train_periods": 2})
     spaces = {"Lasso": {"parameters": {"alpha": {"fixed": -1}}}}  # not a value that Lasso takes
     home.env["MLOPS_SEARCH_SPACES"] = write_yaml(home.folder / "spaces.yaml", spaces)
     return home
@@ -73,18 +73,18 @@ def test_the_run_ends_with_a_leaderboard_a_verdict_and_an_example(answer, champi
 
 
 def test_every_asset_is_recorded_with_what_it_was_made_from(home, answer):
-    rows = {month: record.value("dagster/row_count") for month, record in home.records("raw_data").items()}
-    assert rows == dict(zip(MONTHS, [27_004, 24_951, 28_834, 28_330], strict=True))
+    rows = {period: record.value("dagster/row_count") for period, record in home.records("raw_data").items()}
+    assert rows == dict(zip(PERIODS, [27_004, 24_951, 28_834, 28_330], strict=True))
     cleaned = home.records("clean_data")
-    assert list(cleaned) == MONTHS
+    assert list(cleaned) == PERIODS
     training_set = home.record("training_set")
-    assert training_set.value("train_months") == "2013-01, 2013-02"
-    assert (training_set.value("validation_months"), training_set.value("test_months")) == ("2013-03", "2013-04")
+    assert training_set.value("train_periods") == "2013-01, 2013-02"
+    assert (training_set.value("validation_periods"), training_set.value("test_periods")) == ("2013-03", "2013-04")
     assert training_set.value("dagster/row_count") == sum(r.value("dagster/row_count") for r in cleaned.values())
-    assert set(training_set.recipe.parts["data"]) == set(MONTHS)
+    assert set(training_set.recipe.parts["data"]) == set(PERIODS)
     assert list(home.records("hyperparameters")) == ["Ridge", "XGBoost"]
     assert list(home.records("sklearn_model")) == ["Ridge"]
-    assert list(home.records("predictions")) == MONTHS
+    assert list(home.records("predictions")) == PERIODS
 
 
 def test_the_champion_beats_the_baselines_and_holds_the_alias(home, champion):
@@ -93,7 +93,7 @@ def test_the_champion_beats_the_baselines_and_holds_the_alias(home, champion):
     winner = champion.value("champion_type")
     rmse = {row["model"]: row["rmse"] for row in champion.value("leaderboard_rows")}
     assert rmse[winner] < rmse["mean of origin and destination"] < rmse["mean"]
-    assert version.tags["months"] == ",".join(MONTHS)
+    assert version.tags["periods"] == ",".join(PERIODS)
     assert version.tags["verdict"] == champion.value("verdict")
     candidate = home.project().registry.version(int(version.tags["candidate"]))
     assert (candidate.tags["role"], candidate.model_type) == ("candidate", winner)
@@ -187,14 +187,14 @@ def write_row(home, row) -> str:
     return str(path)
 
 
-def test_every_check_of_every_month_was_made(home, answer):
+def test_every_check_of_every_period_was_made(home, answer):
     with home.instance() as instance:
         for asset, count in (("raw_data", 7), ("clean_data", 3)):
             runs = instance.get_runs(dg.RunsFilter(job_name={"raw_data": "ingest", "clean_data": "clean"}[asset]))
             (run,) = runs
             events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
             checks = [event.dagster_event.event_specific_data for event in events]
-            assert Counter(check.partition for check in checks) == dict.fromkeys(MONTHS, count)
+            assert Counter(check.partition for check in checks) == dict.fromkeys(PERIODS, count)
             assert all(check.passed for check in checks)
 
 

@@ -1,4 +1,4 @@
-"""The pipeline on real monthly taxi files: a month is published, the window moves, the champion is challenged."""
+"""The pipeline on real monthly taxi files: a period is published, the window moves, the champion is challenged."""
 
 import pytest
 
@@ -14,25 +14,25 @@ SMALL = {  # a few trees are enough to beat the mean of a route
 
 @pytest.fixture(scope="module")
 def publish(taxi_folder, tmp_path_factory):
-    """A function that publishes months in a folder of their own; gives where they lie."""
+    """A function that publishes periods in a folder of their own; gives where they lie."""
     folder = tmp_path_factory.mktemp("published")
 
-    def publish(*months):
-        for month in months:
-            name = f"green_tripdata_{month}.parquet"
+    def publish(*periods):
+        for period in periods:
+            name = f"green_tripdata_{period}.parquet"
             if not (taxi_folder / name).is_file():
                 pytest.skip(f"{name} is not at hand")
             (folder / name).symlink_to(taxi_folder / name)
-        return f"{folder}/green_tripdata_{{month}}.parquet"
+        return f"{folder}/green_tripdata_{{period}}.parquet"
 
     return publish
 
 
 @pytest.fixture(scope="module")
 def home(new_home, publish):
-    """After a run on the old months."""
+    """After a run on the old periods."""
     home = new_home(MLOPS_MODEL_TYPES="Ridge,XGBoost", MLOPS_MAX_TRIALS="2", MLOPS_TUNING_ROWS="20000")
-    copy_dataset(home, "nyc_green_taxi", window={"train_months": 1})
+    copy_dataset(home, "nyc_green_taxi", window={"train_periods": 1})
     spaces = {"XGBoost": {"parameters": SMALL}}
     home.env["MLOPS_SEARCH_SPACES"] = write_yaml(home.folder / "spaces.yaml", spaces)
     home.env["MLOPS_SOURCE_URI"] = publish(*OLD)
@@ -43,13 +43,13 @@ def home(new_home, publish):
 
 @pytest.fixture(scope="module")
 def first(home):
-    """The records of the champion and the training set on the old months."""
+    """The records of the champion and the training set on the old periods."""
     return home.record("champion_model"), home.record("training_set")
 
 
 @pytest.fixture(scope="module")
 def reasons(home, first, publish):
-    """What `why all` says once the new month is published."""
+    """What `why all` says once the new period is published."""
     publish(NEW)
     return home.command("why", "all").out
 
@@ -62,14 +62,14 @@ def second(home, reasons):
     return home.record("champion_model"), home.record("training_set"), answer
 
 
-def test_the_first_champion_was_judged_on_the_newest_month(home, first):
+def test_the_first_champion_was_judged_on_the_newest_period(home, first):
     champion, training_set = first
     assert champion.value("decision") == "promoted" and champion.value("judged_on") == "test"
-    assert training_set.value("train_months") == OLD[0]
-    assert training_set.value("test_months") == OLD[-1]
+    assert training_set.value("train_periods") == OLD[0]
+    assert training_set.value("test_periods") == OLD[-1]
 
 
-def test_fault_7_a_new_month_is_seen_and_told(reasons):
+def test_fault_7_a_new_period_is_seen_and_told(reasons):
     lines = {line.split("│")[1].strip(): line for line in reasons.splitlines() if line.startswith("│")}
     assert "never made" in lines[f"raw_data[{NEW}]"]
     assert "nothing changed" in lines[f"raw_data[{OLD[-1]}]"]
@@ -79,32 +79,32 @@ def test_fault_7_a_new_month_is_seen_and_told(reasons):
 
 
 @pytest.mark.slow
-def test_the_window_moves_by_the_month_and_says_why(first, second):
+def test_the_window_moves_by_the_period_and_says_why(first, second):
     training_set = second[1]
     assert training_set.content != first[1].content
-    assert training_set.value("train_months") == OLD[1]
-    assert training_set.value("validation_months") == OLD[-1]
-    assert training_set.value("test_months") == NEW
+    assert training_set.value("train_periods") == OLD[1]
+    assert training_set.value("validation_periods") == OLD[-1]
+    assert training_set.value("test_periods") == NEW
     assert f"data: {NEW} is new" in training_set.value("reason")
     assert f"data: {OLD[0]} is gone" in training_set.value("reason")
 
 
 @pytest.mark.slow
-def test_only_the_new_month_was_ingested(home, second):
+def test_only_the_new_period_was_ingested(home, second):
     made = home.records("raw_data")
     assert list(made) == [*OLD, NEW]
-    assert made[NEW].made_at > max(made[month].made_at for month in OLD)
+    assert made[NEW].made_at > max(made[period].made_at for period in OLD)
     with home.instance() as instance:
         ingested = [run.tags["dagster/partition"] for run in instance.get_runs() if run.job_name == "ingest"]
     assert sorted(ingested) == [*OLD, NEW]
 
 
 @pytest.mark.slow
-def test_champion_and_challenger_meet_on_the_new_month(home, first, second):
+def test_champion_and_challenger_meet_on_the_new_period(home, first, second):
     champion, before = second[0], first[0].value("champion_version")
     rows = champion.value("leaderboard_rows")
     assert [row["role"] for row in rows] == ["candidate", "candidate", "champion", "baseline", "baseline"]
-    assert champion.value("defended_by") == f"version {before}"  # which knew nothing of the new month
+    assert champion.value("defended_by") == f"version {before}"  # which knew nothing of the new period
     reigning = rows[2]
     assert (reigning["version"], reigning["rmse"]) == (before, champion.value("champion_rmse"))
     assert champion.value("gain_low") < champion.value("gain_high")
@@ -117,12 +117,12 @@ def test_champion_and_challenger_meet_on_the_new_month(home, first, second):
 @pytest.mark.slow
 def test_only_what_the_champion_did_not_yet_score_is_scored(home, first, second):
     scored = home.records("predictions")
-    versions = {month: scored[month].value("model_version") for month in (*OLD[1:], NEW)}
+    versions = {period: scored[period].value("model_version") for period in (*OLD[1:], NEW)}
     assert set(versions.values()) == {second[0].value("champion_version")}
 
 
 @pytest.mark.slow
-def test_a_search_starts_from_the_best_parameters_of_the_month_before(home, second):
+def test_a_search_starts_from_the_best_parameters_of_the_period_before(home, second):
     tracking = home.project().tracking
     trials = tracking.client.search_runs(
         [tracking.experiment_id],
@@ -136,5 +136,5 @@ def test_a_search_starts_from_the_best_parameters_of_the_month_before(home, seco
 
 
 @pytest.mark.slow
-def test_without_another_month_nothing_is_to_do(home, second):
+def test_without_another_period_nothing_is_to_do(home, second):
     assert "Nothing to do: every asset is up to date." in home.command("run").out

@@ -32,8 +32,8 @@ WHY = "row 0: distance must be a number: 'far' is not one"
 def home(new_home):
     """A home of three months of flights in which everything was made."""
     home = new_home(MLOPS_MODEL_TYPES="Ridge", MLOPS_MAX_TRIALS="2", MLOPS_TUNING_ROWS="5000")
-    time = {"column": "departure_at", "first_month": "2013-01", "last_month": "2013-03"}
-    copy_dataset(home, "nyc_flights", time=time, window={"train_months": 1})
+    time = {"column": "departure_at", "first": "2013-01", "last": "2013-03"}
+    copy_dataset(home, "nyc_flights", time=time, window={"train_periods": 1})
     answer = home.command("run")
     assert answer.code == 0, answer
     return home

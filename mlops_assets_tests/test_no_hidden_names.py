@@ -28,7 +28,7 @@ DATASET = {
         "size": {"from": "${SIZE}"},
         "price": {"from": "${PRICE}"},
     },
-    "time": {"column": "at", "first_month": "2024-01", "last_month": "2024-06"},
+    "time": {"column": "at", "first": "2024-01", "last": "2024-06"},
     "target": {"column": "price", "keep": [1, 1000]},
     "rows": [{"name": "not ${CITY}", "column": "town", "none_of": ["${CITY}"]}],
     "features": {"categorical": ["zone"], "numeric": {"size": {}}},
@@ -52,14 +52,14 @@ with open_instance(project) as instance:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
-    """A SQLite database with three months of 200 deals, every tenth of them in the hidden city."""
+    """A SQLite database with three periods of 200 deals, every tenth of them in the hidden city."""
     path = tmp_path_factory.mktemp("warehouse") / "Zq_warehouse.db"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(f"CREATE TABLE {HIDDEN['TABLE']} (Zq_Sold_At, town, Zq_District, Zq_Square_Feet, Zq_Paid)")
-        for month in (1, 2, 3):
+        for period in (1, 2, 3):
             for i in range(200):
                 town = HIDDEN["CITY"] if i % 10 == 0 else "Ayton"
-                row = (f"2024-{month:02}-{1 + i % 28:02} 10:00:00", town, i % 5, float(i), 10.0 + i * (1 + i % 5))
+                row = (f"2024-{period:02}-{1 + i % 28:02} 10:00:00", town, i % 5, float(i), 10.0 + i * (1 + i % 5))
                 database.execute(f"INSERT INTO {HIDDEN['TABLE']} VALUES (?, ?, ?, ?, ?)", row)
     return path
 
@@ -131,7 +131,7 @@ def test_failures_write_no_hidden_name(deals, warehouse):
     finally:
         with closing(sqlite3.connect(warehouse)) as database, database:
             database.execute(f"DELETE FROM {HIDDEN['TABLE']} WHERE Zq_Sold_At >= '2024-04'")
-    assert "raw_data[2024-04] failed: month 2024-04: " in answers[0].out
+    assert "raw_data[2024-04] failed: period 2024-04: " in answers[0].out
     wrong = ({"ZONE": "Zq_Missing"}, {"AT": "Zq_Missing"}, {"TABLE": "Zq_Missing"}, {"URL": "Zq_nonsense"})
     wrong += ({"URL": "sqlite:////no/Zq.db"}, {"URL": "postgresql://Zq_me:Zq_word@127.0.0.1:1/Zq"})
     answers += [deals.command("run", **settings) for settings in wrong]

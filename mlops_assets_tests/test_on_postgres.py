@@ -48,7 +48,7 @@ def test_a_second_run_computes_nothing(on_postgres):
     assert on_postgres.run_ids() == before != set()
 
 
-def test_the_champion_answers_and_every_month_is_scored(on_postgres, tmp_path):
+def test_the_champion_answers_and_every_period_is_scored(on_postgres, tmp_path):
     (tmp_path / "rows.json").write_text('[{"zone": 3, "size": 20}]')
     answer = on_postgres.command("predict", str(tmp_path / "rows.json"))
     assert answer.code == 0, answer

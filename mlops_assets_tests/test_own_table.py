@@ -42,7 +42,7 @@ def in_folder(folder, monkeypatch):
 
 @pytest.fixture(scope="module")
 def weather(folder):
-    """The page's CSV, of which three months are enough here, and its YAML."""
+    """The page's CSV, of which three periods are enough here, and its YAML."""
     rows = pyarrow.csv.read_csv(DATA / "weather.csv")
     pyarrow.csv.write_csv(rows.filter(pc.greater_equal(rows["month"], 10)), folder / "weather.csv")
     (folder / "weather.yaml").write_text(own_data_example("weather"))

@@ -72,10 +72,10 @@ REMOVED = {
     "the champion's files": (files_of_champion, {"champion_model": "the files of version"}),
     "MLflow's database": (database, {"sklearn_model": "is gone from MLflow", "champion_model": "is gone from MLflow"}),
     "a prediction file": (gone("predictions"), {"predictions": "is gone"}),
-    "a clean month": (gone("clean_data"), {"clean_data": "is gone"}),
+    "a clean period": (gone("clean_data"), {"clean_data": "is gone"}),
     "the training set": (gone("training_set"), {"training_set": "is gone"}),
-    "the end of a raw month": (cut("raw_data"), {"raw_data": "is not of the size that was written"}),
-    "the end of a clean month": (cut("clean_data"), {"clean_data": "is not of the size that was written"}),
+    "the end of a raw period": (cut("raw_data"), {"raw_data": "is not of the size that was written"}),
+    "the end of a clean period": (cut("clean_data"), {"clean_data": "is not of the size that was written"}),
     "the end of a prediction file": (cut("predictions"), {"predictions": "is not of the size that was written"}),
     "the end of a matrix": (cut("training_set"), {"training_set": "is not of the size that was written"}),
 }

@@ -4,7 +4,7 @@ import numpy as np
 
 TINY = {
     "name": "tiny",
-    "source": {"kind": "files", "uri": "tiny_{month}.csv"},
+    "source": {"kind": "files", "uri": "tiny_{period}.csv"},
     "columns": {
         "at": {"type": "time"},
         "town": {"type": "text"},
@@ -12,7 +12,7 @@ TINY = {
         "size": {"type": "number"},
         "price": {"type": "number"},
     },
-    "time": {"column": "at", "first_month": "2024-01"},
+    "time": {"column": "at", "first": "2024-01"},
     "target": {"column": "price", "keep": [1, 1000]},
     "features": {
         "categorical": ["town", "zone"],

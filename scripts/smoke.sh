@@ -78,8 +78,8 @@ is_logged() {
 crash() { $COMPOSE exec -T "$1" sh -c 'kill -9 $(cat /proc/1/task/1/children)' || true; }
 
 mkdir -p "$STACK_FILES"
-# Three months and one model type: a retraining of two minutes.
-sed -e 's/last_month: .*/last_month: 2013-03/' -e 's/train_months: [0-9]*/train_months: 1/' \
+# Three periods and one model type: a retraining of two minutes.
+sed -e 's/last: .*/last: 2013-03/' -e 's/train_periods: [0-9]*/train_periods: 1/' \
     mlops_assets/dataset/shipped/nyc_flights.yaml >"$STACK_FILES/flights.yaml"
 cat >"$STACK_ENV_FILE" <<END
 MLOPS_DATASET=/app/files/flights.yaml
@@ -112,8 +112,8 @@ for service in postgres mlflow code webserver daemon backend; do
     patiently is_well
 done
 
-say "a new month, and the code server crashes in the middle of its retraining"
-sed -i 's/last_month: .*/last_month: 2013-04/' "$STACK_FILES/flights.yaml"
+say "a new period, and the code server crashes in the middle of its retraining"
+sed -i 's/last: .*/last: 2013-04/' "$STACK_FILES/flights.yaml"
 crash code
 patiently launch retrain
 patiently is_at_work

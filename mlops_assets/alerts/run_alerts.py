@@ -169,8 +169,8 @@ class _Report:
         return "mlops-assets history" if self._verdict else None
 
     def _drift(self) -> str:
-        months = sorted({check.partition or part.partition or "" for part, check in self._drifts})
-        return f"drift in {', '.join(months)}"
+        periods = sorted({check.partition or part.partition or "" for part, check in self._drifts})
+        return f"drift in {', '.join(periods)}"
 
     def _links(self) -> Iterator[Link]:
         yield run_link(self._settings, self._whole.run.run_id)

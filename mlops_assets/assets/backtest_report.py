@@ -1,4 +1,4 @@
-"""`backtest_report`: policies of retraining walked forward over all clean months. No run makes it by itself."""
+"""`backtest_report`: policies of retraining walked forward over all clean periods. No run makes it by itself."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mlops_assets.compat import AssetJob
     from mlops_assets.core.judge.backtest import Step
-    from mlops_assets.core.judge.backtest_models import Month
+    from mlops_assets.core.judge.backtest_models import Period
 
 NAME, CODE_VERSION, JOB = "backtest_report", "1", "backtest"
 DASHBOARD = "backtest"
@@ -33,8 +33,10 @@ class BacktestConfig(dg.Config):
 
     policies: list[str] = Field([], description="never, window-1, window-3, window-6, window-12, drift, gate; all.")
     model_type: str = Field("", description="One of MLOPS_MODEL_TYPES; the champion's, or the last, without it.")
-    start: int = Field(3, ge=2, description="Months that every policy begins with.")
-    trials: int = Field(1, ge=1, description="Points of the search space tried on the first months; 1 takes its start.")
+    start: int = Field(3, ge=2, description="Periods that every policy begins with.")
+    trials: int = Field(
+        1, ge=1, description="Points of the search space tried on the first periods; 1 takes its start."
+    )
 
 
 def backtest_asset() -> dg.AssetsDefinition:
@@ -54,7 +56,7 @@ def backtest_asset() -> dg.AssetsDefinition:
         project: dg.ResourceParam[Project],
         progress: dg.ResourceParam[Progress],
     ) -> dg.MaterializeResult:
-        """How good and how dear each policy of retraining would have been, month by month."""
+        """How good and how dear each policy of retraining would have been, period by period."""
         with clear_failures(project):
             return _backtest(context, config, project, progress)
 
@@ -63,20 +65,20 @@ def backtest_asset() -> dg.AssetsDefinition:
 
 def backtest_job() -> "AssetJob":
     """The job that makes it, from the UI or by `mlops-assets backtest`."""
-    about = "Walk policies of retraining over the clean months."
+    about = "Walk policies of retraining over the clean periods."
     return dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(NAME), description=about)
 
 
 def _backtest(
     context: dg.AssetExecutionContext, config: BacktestConfig, project: Project, progress: Progress
 ) -> dg.MaterializeResult:
-    from mlops_assets.core.judge.backtest import check_months, choose_policies, walk
+    from mlops_assets.core.judge.backtest import check_periods, choose_policies, walk
     from mlops_assets.core.judge.backtest_models import Journal, LabRules, ModelLab
 
     settings, records = project.settings, Records(context.instance)
     policies = choose_policies(config.policies)
-    cleaned = _clean_months(records)
-    check_months(list(cleaned), config.start)
+    cleaned = _clean_periods(records)
+    check_periods(list(cleaned), config.start)
     model_type = project.model_types[_model_type(records, project, config)]
     shared = _shared_recipe(project, config, model_type.name, cleaned)
     parts = {name: dict(shared.parts[name]) for name in ("settings", "data")}
@@ -94,27 +96,27 @@ def _backtest(
         minimum_gain=settings.minimum_gain,
     )
     journal = Journal(_journal(project, shared))
-    months = tuple(cleaned)
-    lab = ModelLab(rules, lambda month: _read(project, cleaned[month]), months[: config.start], journal)
-    total = len(policies) * (len(months) - config.start)
+    periods = tuple(cleaned)
+    lab = ModelLab(rules, lambda period: _read(project, cleaned[period]), periods[: config.start], journal)
+    total = len(policies) * (len(periods) - config.start)
     steps: list[Step] = []
     for policy in policies:
-        for step in walk(policy, months, config.start, lab, settings.performance_margin):
+        for step in walk(policy, periods, config.start, lab, settings.performance_margin):
             steps.append(step)
-            line = f"{step.policy}, {step.month}: RMSE {step.score.rmse:.4g}"
+            line = f"{step.policy}, {step.period}: RMSE {step.score.rmse:.4g}"
             progress.step(context.log, len(steps), total, line)
     return making.done(_made(project, steps, model_type.name, lab.recipe().params))
 
 
-def _clean_months(records: Records) -> dict[str, Record]:
-    """Every month that was cleaned by the rules of the newest; raises DataError for a snapshot."""
+def _clean_periods(records: Records) -> dict[str, Record]:
+    """Every period that was cleaned by the rules of the newest; raises DataError for a snapshot."""
     cleaned = records.all_latest("clean_data")
     if SNAPSHOT in cleaned:
-        raise DataError("a snapshot has no months to walk over: a backtest needs a dataset with a time")
+        raise DataError("a snapshot has no periods to walk over: a backtest needs a dataset with a time")
     if not cleaned:
         return {}
     newest = cleaned[max(cleaned)].recipe
-    return {month: record for month, record in cleaned.items() if same_settings(record.recipe, newest)}
+    return {period: record for period, record in cleaned.items() if same_settings(record.recipe, newest)}
 
 
 def _model_type(records: Records, project: Project, config: BacktestConfig) -> str:
@@ -140,12 +142,12 @@ def _shared_recipe(project: Project, config: BacktestConfig, model_type: str, cl
         "minimum_gain": settings.minimum_gain,
         "seed": settings.seed,
     }
-    data = {month: record.content for month, record in cleaned.items()}
+    data = {period: record.content for period, record in cleaned.items()}
     return Recipe({"code": CODE_VERSION, "settings": described, "data": data})
 
 
 def _journal(project: Project, shared: Recipe) -> "Path":
-    """Where this backtest writes down what it finds; those of other months or settings are removed."""
+    """Where this backtest writes down what it finds; those of other periods or settings are removed."""
     folder = project.home / "backtests" / shared.digest[:12]
     for other in folder.parent.glob("*"):
         if other != folder:
@@ -153,9 +155,9 @@ def _journal(project: Project, shared: Recipe) -> "Path":
     return folder / "journal.jsonl"
 
 
-def _read(project: Project, record: Record) -> "Month":
+def _read(project: Project, record: Record) -> "Period":
     from mlops_assets.core.columns import from_table
-    from mlops_assets.core.judge.backtest_models import Month
+    from mlops_assets.core.judge.backtest_models import Period
     from mlops_assets.core.judge.clusters import clusterings
     from mlops_assets.core.monitor.drift import Dropped
     from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
@@ -166,27 +168,27 @@ def _read(project: Project, record: Record) -> "Month":
     y = columns.pop(TARGET)
     together = clusterings(spec, columns, columns[spec.time.column] if spec.time else None)
     dropped = Dropped(len(y) + record.value("rows_dropped"), record.value("dropped_by_rule"))
-    return Month({alias: columns[alias] for alias in spec.inputs()}, y, together, dropped)
+    return Period({alias: columns[alias] for alias in spec.inputs()}, y, together, dropped)
 
 
 def _made(project: Project, steps: "Sequence[Step]", model_type: str, params: Mapping) -> Made:
     import pyarrow as pa
 
-    from mlops_assets.core.judge.backtest import by_month, rows, summarise, table
+    from mlops_assets.core.judge.backtest import by_period, rows, summarise, table
     from mlops_assets.core.report.plots import markdown_image
 
     step_rows = rows(steps)
     stored = project.storage.write_table("backtest_report", "backtest_report", pa.Table.from_pylist(step_rows))
     ranked = summarise(steps)
-    plot = by_month(steps, project.spec.target.unit)
+    plot = by_period(steps, project.spec.target.unit)
     metadata = {
         "best_policy": ranked[0].policy.name,
         "best_rmse": ranked[0].rmse,
         "model_type": model_type,
         "parameters": dg.MetadataValue.json(dict(params)),
-        "months": f"{min(step.month for step in steps)} to {max(step.month for step in steps)}",
+        "periods": f"{min(step.period for step in steps)} to {max(step.period for step in steps)}",
         "policies": dg.MetadataValue.md(table(steps)),
         "backtest_rows": dg.MetadataValue.json(step_rows),
-        "backtest_plot": dg.MetadataValue.md(markdown_image(plot, "error and cost by month")),
+        "backtest_plot": dg.MetadataValue.md(markdown_image(plot, "error and cost by period")),
     }
     return Made(stored.digest, stored.path, metadata)

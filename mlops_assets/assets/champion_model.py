@@ -26,7 +26,7 @@ from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
 if TYPE_CHECKING:
     from mlops_assets.assets.leaderboard import Contest
     from mlops_assets.core.model.model import Model
-    from mlops_assets.core.prepare.splitting import Months, SplitName
+    from mlops_assets.core.prepare.splitting import Periods, SplitName
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.mlflow.registry import Version
 
@@ -127,12 +127,12 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     if making.unchanged:
         return making.again()
     window = window_of(records, project, built)
-    months = window.months
-    parts = gather(window, months, window.share)
+    periods = window.periods
+    parts = gather(window, periods, window.share)
     encoder = TrainingSet.load(project.storage.local_folder(built.stored_path)).encoder
-    judged_rows = _judged_rows(built, months)
+    judged_rows = _judged_rows(built, periods)
     look = _look(making.record, judged_rows)
-    contest = hold_contest(project, parts, months, encoder.vocabularies, fitted, look)
+    contest = hold_contest(project, parts, periods, encoder.vocabularies, fitted, look)
     champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
     proposed: Version | None = None
     if champion and _was_cut_off(making, champion):
@@ -160,7 +160,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         metadata["proposed_version"] = proposed.number
     # A contest in which nothing was tried is no look.
     metadata |= {JUDGED_ROWS: judged_rows, LOOK: look - (decision == "none")}
-    metadata |= carded(records, project, champion, contest, parts, months)
+    metadata |= carded(records, project, champion, contest, parts, periods)
     return making.done(Made(content.digest, None, metadata))
 
 
@@ -170,10 +170,10 @@ def _was_cut_off(making: Making, champion: "Version") -> bool:
     return champion.tags.get(RECIPE_TAG) == making.recipe.digest and champion.number != known
 
 
-def _judged_rows(built: Record, months: "Months") -> str:
-    """Which rows the gate asks: the same months with the same rows give the same digest."""
-    judged = months.test or months.validation
-    return Recipe({"data": {month: built.recipe.parts["data"][month] for month in judged}}).digest
+def _judged_rows(built: Record, periods: "Periods") -> str:
+    """Which rows the gate asks: the same periods with the same rows give the same digest."""
+    judged = periods.test or periods.validation
+    return Recipe({"data": {period: built.recipe.parts["data"][period] for period in judged}}).digest
 
 
 def _look(before: Record | None, judged_rows: str) -> int:
@@ -237,7 +237,7 @@ def _register_refit(
     params: Mapping[str, Any],
     promise: Mapping[str, str],
 ) -> "Version":
-    challenger, months = contest.challenger, window.months
+    challenger, periods = contest.challenger, window.periods
     metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
     tags = {
         "model_type": challenger.name,
@@ -245,8 +245,8 @@ def _register_refit(
         "candidate": str(challenger.version),
         RECIPE_TAG: making.recipe.digest,
         "training_set": making.recipe.parts["upstream"]["training_set"],
-        "months": ",".join(months.all),
-        LEARNT_TAG: ",".join(months.all),
+        "periods": ",".join(periods.all),
+        LEARNT_TAG: ",".join(periods.all),
         **promise,
     }
     with (
@@ -257,7 +257,7 @@ def _register_refit(
         return project.registry.log(
             run,
             Path(folder),
-            example=example_rows(context, project, months.train[0]),
+            example=example_rows(context, project, periods.train[0]),
             prediction_name=project.spec.target.unit or "prediction",
             params=params,
             metrics=metrics,

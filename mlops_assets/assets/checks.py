@@ -1,4 +1,4 @@
-"""Asset checks of one month, and the column schemas that the Dagster UI shows."""
+"""Asset checks of one period, and the column schemas that the Dagster UI shows."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def check_results(asset: str, outcomes: Sequence[CheckOutcome]) -> Iterator[dg.A
         )
 
 
-def stop_if_harmful(month: str, outcomes: Sequence[CheckOutcome]) -> None:
-    """Raise DataError where a blocking check failed: the month's last good state stays."""
+def stop_if_harmful(period: str, outcomes: Sequence[CheckOutcome]) -> None:
+    """Raise DataError where a blocking check failed: the period's last good state stays."""
     harmful = [
         f"{outcome.name} ({outcome.description})" for outcome in outcomes if outcome.blocking and not outcome.passed
     ]
     if harmful:
-        raise DataError(f"{month} is not used: {'; '.join(harmful)}")
+        raise DataError(f"{period} is not used: {'; '.join(harmful)}")
 
 
 def column_schema(schema: DataFrameSchema) -> dict[str, dg.MetadataValue]:

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 NAME, CODE_VERSION = "drift_report", "1"
 CHECK = "no_drift"
 STRENGTH = "strength/"  # of a variable, a number that Dagster plots over time
-# Of a month and of what it is compared with, spread evenly: chance moves a KS distance by 0.016 then.
+# Of a period and of what it is compared with, spread evenly: chance moves a KS distance by 0.016 then.
 ROWS = 30_000
 
 
 @dataclass(frozen=True)
 class Basis:
-    """A month's clean rows, the version that answered then (0 for none), and the months compared with, oldest first."""
+    """A period's clean rows, the version that answered then (0 for none), and the periods before it, oldest first."""
 
     cleaned: Record
     version: int
@@ -46,9 +46,9 @@ class Basis:
     last_year: Record | None
 
     def recipe(self, project: Project) -> Recipe:
-        months = dict(self.reference)
+        periods = dict(self.reference)
         if self.last_year:
-            months[self.last_year.partition_key] = self.last_year
+            periods[self.last_year.partition_key] = self.last_year
         settings = {
             "features": project.spec.features.model_dump(mode="json"),
             "tracking": tracking_place(project),
@@ -57,21 +57,21 @@ class Basis:
             {
                 "code": CODE_VERSION,
                 "settings": settings,
-                "data": {month: record.content for month, record in months.items()},
+                "data": {period: record.content for period, record in periods.items()},
                 "upstream": {"clean_data": self.cleaned.content, "version": self.version},
             }
         )
 
 
-def find_basis(records: Records, project: Project, month: str) -> Basis:
-    """Raises DataError where the month is not cleaned."""
-    cleaned = records.newest("clean_data", month)
-    version, learnt_until = _reigning(records, project, month)
-    known = sorted(name for name in records.all_latest("clean_data") if name < month)
+def find_basis(records: Records, project: Project, period: str) -> Basis:
+    """Raises DataError where the period is not cleaned."""
+    cleaned = records.newest("clean_data", period)
+    version, learnt_until = _reigning(records, project, period)
+    known = sorted(name for name in records.all_latest("clean_data") if name < period)
     alike = {name: _alike(records, cleaned, name) for name in known if name <= learnt_until}
     reference = {name: record for name, record in alike.items() if record}
-    newest_first = sorted(reference, reverse=True)[: project.spec.window.train_months]
-    season = None if month == SNAPSHOT else f"{int(month[:4]) - 1}{month[4:]}"
+    newest_first = sorted(reference, reverse=True)[: project.spec.window.train_periods]
+    season = None if period == SNAPSHOT else f"{int(period[:4]) - 1}{period[4:]}"
     return Basis(
         cleaned=cleaned,
         version=version,
@@ -80,32 +80,32 @@ def find_basis(records: Records, project: Project, month: str) -> Basis:
     )
 
 
-def _reigning(records: Records, project: Project, month: str) -> tuple[int, str]:
-    """Who answered in a month, and the newest month that this version had learnt from.
+def _reigning(records: Records, project: Project, period: str) -> tuple[int, str]:
+    """Who answered in a period, and the newest period that this version had learnt from.
 
     Before the first champion it is the one that was asked first: a later one does not change the report.
     """
     champion = records.latest("champion_model")
     if champion is None or not champion.value("champion_version"):
-        return 0, month
-    if version := answered_then(champion, month):
+        return 0, period
+    if version := answered_then(champion, period):
         return version, next(r["learnt_until"] for r in champion.value(REIGNS) if r["version"] == version)
-    previous = records.latest(NAME, month)
+    previous = records.latest(NAME, period)
     if previous and is_tracked_here(project, previous.recipe):
-        return previous.recipe.parts["upstream"]["version"] or champion.value("champion_version"), month
-    return champion.value("champion_version"), month
+        return previous.recipe.parts["upstream"]["version"] or champion.value("champion_version"), period
+    return champion.value("champion_version"), period
 
 
-def _alike(records: Records, cleaned: Record, month: str) -> Record | None:
-    """The record of another month that was cleaned by the same rules."""
-    record = records.latest("clean_data", month)
+def _alike(records: Records, cleaned: Record, period: str) -> Record | None:
+    """The record of another period that was cleaned by the same rules."""
+    record = records.latest("clean_data", period)
     same = record and record.recipe.parts["settings"] == cleaned.recipe.parts["settings"]
     return record if same else None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The model whose predictions are compared; `held_out`: it has not learnt from the month."""
+    """The model whose predictions are compared; `held_out`: it has not learnt from the period."""
 
     model: "Model"
     version: "Version"
@@ -113,18 +113,18 @@ class Asked:
 
 
 def ask(project: Project, basis: Basis) -> Asked | None:
-    """The version that answered in the month; where it learnt from the month, the one that won for it stands in.
+    """The version that answered in the period; where it learnt from the period, the one that won for it stands in.
 
     None where there is no champion. Raises ModelError or InputError where it cannot answer for the present columns.
     """
     if not basis.version:
         return None
-    month = basis.cleaned.partition
+    period = basis.cleaned.partition
     version, registry = project.registry.version(basis.version), project.registry
-    held_out = month not in learnt_months(project, version)
+    held_out = period not in learnt_periods(project, version)
     if not held_out and "candidate" in version.tags:
         twin = registry.version(int(version.tags["candidate"]))
-        if month not in learnt_months(project, twin):
+        if period not in learnt_periods(project, twin):
             version, held_out = twin, True
     model = registry.load(version.number)
     if gone := [alias for alias in model.spec.inputs() if alias not in project.spec.inputs()]:
@@ -132,18 +132,18 @@ def ask(project: Project, basis: Basis) -> Asked | None:
     return Asked(model, version, held_out)
 
 
-def learnt_months(project: Project, version: "Version") -> tuple[str, ...]:
-    """The months a version was fitted on: all of its window where it is a refit, else those of the train split."""
+def learnt_periods(project: Project, version: "Version") -> tuple[str, ...]:
+    """The periods a version was fitted on: all of its window where it is a refit, else those of the train split."""
     if LEARNT_TAG in version.tags:
         return tuple(version.tags[LEARNT_TAG].split(","))
-    months, window = tuple(version.tags["months"].split(",")), project.spec.window  # of release 0.1
-    if "candidate" in version.tags or months == (SNAPSHOT,):
-        return months
-    return months[: -(window.validation_months + window.test_months)]
+    periods, window = tuple(version.tags["periods"].split(",")), project.spec.window  # of release 0.1
+    if "candidate" in version.tags or periods == (SNAPSHOT,):
+        return periods
+    return periods[: -(window.validation_periods + window.test_periods)]
 
 
 def read_sample(project: Project, records: Sequence[Record], model: "Model | None") -> Sample:
-    """The variables of these months' clean rows, evenly thinned, and what cleaning had dropped."""
+    """The variables of these periods' clean rows, evenly thinned, and what cleaning had dropped."""
     spec = project.spec
     step = -(-sum(record.value("dagster/row_count") for record in records) // ROWS)
     parts = []
@@ -161,8 +161,8 @@ def _dropped(record: Record) -> Dropped:
     return Dropped(rows, record.value("dropped_by_rule"))
 
 
-def _recipe_now(state: State, month: str | None) -> Recipe:
-    return find_basis(state.records, state.project, month or "").recipe(state.project)
+def _recipe_now(state: State, period: str | None) -> Recipe:
+    return find_basis(state.records, state.project, period or "").recipe(state.project)
 
 
 def build(project: Project) -> dg.AssetsDefinition:
@@ -182,7 +182,7 @@ def build(project: Project) -> dg.AssetsDefinition:
     def drift_report(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
     ):
-        """Which features, predictions and targets of a month differ from the training window, and by how much."""
+        """Which features, predictions and targets of a period differ from the training window, and by how much."""
         yield from make_periods(context, project, progress, partial(_report, context, project))
 
     return drift_report
@@ -192,7 +192,7 @@ ENTRY = AssetEntry(
     name=NAME,
     code_version=CODE_VERSION,
     job="report_drift",
-    about="Compare one month with those that the model of its time had learnt from.",
+    about="Compare one period with those that the model of its time had learnt from.",
     build=build,
     recipe=_recipe_now,
     partitioned_by="period",
@@ -203,9 +203,9 @@ ENTRY = AssetEntry(
 )
 
 
-def _report(context: dg.AssetExecutionContext, project: Project, records: Records, month: str) -> Iterator[Result]:
-    basis = find_basis(records, project, month)
-    making = begin(context, project, records, basis.recipe(project), ENTRY.dashboard, month)
+def _report(context: dg.AssetExecutionContext, project: Project, records: Records, period: str) -> Iterator[Result]:
+    basis = find_basis(records, project, period)
+    making = begin(context, project, records, basis.recipe(project), ENTRY.dashboard, period)
     if making.unchanged:
         yield _check(making.newest.value("drifted_count"), making.newest.value("judgement"))
         yield making.again()
@@ -232,13 +232,13 @@ def _metadata(project: Project, basis: Basis) -> dict[str, Any]:
     asked, note = _asked(project, basis)
     facts: dict[str, Any] = {
         "dagster/row_count": basis.cleaned.value("dagster/row_count"),
-        "reference_months": ", ".join(basis.reference) or "none",
+        "reference_periods": ", ".join(basis.reference) or "none",
         "last_year": basis.last_year.partition if basis.last_year else "none",
         "model_version": asked.version.number if asked else 0,
         "held_out": bool(asked and asked.held_out),
     }
     if not basis.reference:
-        return facts | _judged(project, DriftReport(()), f"no month before it to compare with{note}")
+        return facts | _judged(project, DriftReport(()), f"no period before it to compare with{note}")
     model = asked.model if asked else None
     current, reference = (
         read_sample(project, records, model) for records in ([basis.cleaned], list(basis.reference.values()))

@@ -70,15 +70,15 @@ class AssetEntry:
 
 
 def period_partitions(project: Project) -> dg.PartitionsDefinition:
-    """Complete months from the spec's first to its last, or up to last month; one `snapshot` where there is no time."""
+    """Complete periods from the spec's first to its last, or up to now; one `snapshot` where there is no time."""
     from mlops_assets.dataset import SNAPSHOT
-    from mlops_assets.dataset.periods import month_after
+    from mlops_assets.dataset.periods import period_after
 
     time = project.spec.time
     if time is None:
         return dg.StaticPartitionsDefinition([SNAPSHOT])
-    end = month_after(time.last_month) if time.last_month else None
-    return dg.MonthlyPartitionsDefinition(start_date=time.first_month, end_date=end, fmt="%Y-%m")
+    end = period_after(time.last) if time.last else None
+    return dg.MonthlyPartitionsDefinition(start_date=time.first, end_date=end, fmt="%Y-%m")
 
 
 def freshness_policy(settings: Settings) -> dg.FreshnessPolicy:

@@ -17,14 +17,14 @@ FOLDER, FILE = "explanation", "explanation.json"
 TOP = 10
 
 
-def explained(records: Records, project: Project, version: "Version", month: str) -> dict[str, Any]:
-    """Metadata on what a version goes by. Where its MLflow run has no explanation yet, rows of `month` give it one."""
-    return _metadata(project, explanation_of(records, project, version, month))
+def explained(records: Records, project: Project, version: "Version", period: str) -> dict[str, Any]:
+    """Metadata on what a version goes by. Where its MLflow run has no explanation yet, rows of `period` give it one."""
+    return _metadata(project, explanation_of(records, project, version, period))
 
 
-def explanation_of(records: Records, project: Project, version: "Version", month: str) -> "Explanation":
-    """The explanation that is kept with a version's run, or one that is made of rows of `month`, and kept there."""
-    return stored_explanation(project, version) or _explain(records, project, version, month)
+def explanation_of(records: Records, project: Project, version: "Version", period: str) -> "Explanation":
+    """The explanation that is kept with a version's run, or one that is made of rows of `period`, and kept there."""
+    return stored_explanation(project, version) or _explain(records, project, version, period)
 
 
 def stored_explanation(project: Project, version: "Version") -> "Explanation | None":
@@ -53,13 +53,13 @@ def write_artefacts(project: Project, run_id: str, folder: str, files: dict[str,
             project.tracking.client.log_artifacts(run_id, temporary, folder)
 
 
-def _explain(records: Records, project: Project, version: "Version", month: str) -> "Explanation":
+def _explain(records: Records, project: Project, version: "Version", period: str) -> "Explanation":
     from mlops_assets.core.columns import from_table
     from mlops_assets.core.explain.importance import Explanation, explain_model
     from mlops_assets.core.prepare.cleaning import TARGET
 
     columns_to_read = [*project.spec.inputs(), TARGET]
-    table = project.storage.read_table(records.newest("clean_data", month).stored_path, columns_to_read)
+    table = project.storage.read_table(records.newest("clean_data", period).stored_path, columns_to_read)
     columns = from_table(table, columns_to_read)
     y = columns.pop(TARGET)
     explained_now = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops_assets.assets.records import Record
-from mlops_assets.core.prepare.splitting import SPLITS, Months, SplitName
+from mlops_assets.core.prepare.splitting import SPLITS, Periods, SplitName
 from mlops_assets.core.training_set import Rows, join
 from mlops_assets.project import Project
 from mlops_assets.resources.artefacts.local import TEMPORARY
@@ -154,9 +154,9 @@ def _refit_in_memory(
     return encoded.encoder, specimens, FinalFit(fitted, X)
 
 
-def months_of(months: Months, splits: Collection[SplitName]) -> tuple[str, ...]:
-    """The months of some splits, oldest first."""
-    chosen = [month for split in SPLITS if split in splits for month in getattr(months, split)]
+def periods_of(periods: Periods, splits: Collection[SplitName]) -> tuple[str, ...]:
+    """The periods of some splits, oldest first."""
+    chosen = [period for split in SPLITS if split in splits for period in getattr(periods, split)]
     return tuple(dict.fromkeys(chosen))
 
 
@@ -168,9 +168,9 @@ def _written(
     from mlops_assets.core.training_set import TrainingSet, write_training_set
 
     def write(folder: Path) -> None:
-        months = Months(months_of(window.months, splits), (), ())
+        periods = Periods(periods_of(window.periods, splits), (), ())
         write_training_set(
-            folder, project.spec, _Undivided(window, frozenset(splits)), months, project.settings.seed, window.share
+            folder, project.spec, _Undivided(window, frozenset(splits)), periods, project.settings.seed, window.share
         )
 
     if for_workers:

@@ -18,9 +18,9 @@ MEASURED = ("clean_data", "model_performance", "drift_report")
 def build_jobs(graph: AssetGraph) -> list[AssetJob]:
     """One job an asset; those of periods and model types take a partition."""
     return [
-        _job("prepare_data", ("raw_data", "clean_data"), "Ingest and clean one month."),
-        _job(SCORE, ("raw_data", "predictions"), "Ingest one month as it is now, and score it with the champion."),
-        _job(MONITOR, MEASURED, "Measure one month that was scored: realised error and drift."),
+        _job("prepare_data", ("raw_data", "clean_data"), "Ingest and clean one period."),
+        _job(SCORE, ("raw_data", "predictions"), "Ingest one period as it is now, and score it with the champion."),
+        _job(MONITOR, MEASURED, "Measure one period that was scored: realised error and drift."),
         *(_job(entry.job, (name,), entry.about) for name, entry in graph.entries.items()),
     ]
 

@@ -12,7 +12,7 @@ from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.judge.clusters import clusterings, slices
 from mlops_assets.core.judge.promotion import Slice, Verdict, judge
 from mlops_assets.core.metrics import Clusters, Interval, group_mean_baseline, mean_baseline, rmse_interval
-from mlops_assets.core.prepare.splitting import Months, SplitName
+from mlops_assets.core.prepare.splitting import Periods, SplitName
 from mlops_assets.core.training_set import Rows
 from mlops_assets.core.types import FloatArray
 from mlops_assets.errors import ModelError
@@ -70,12 +70,12 @@ class Contest:
 def hold_contest(
     project: Project,
     parts: Mapping[SplitName, Rows],
-    months: Months,
+    periods: Periods,
     vocabularies: Mapping[str, Vocabulary],
     fitted: Mapping[str, Record],
     look: int = 1,
 ) -> Contest:
-    """Score all on the test split, or on validation where the window has no test months, and judge.
+    """Score all on the test split, or on validation where the window has no test periods, and judge.
 
     `look`: how often these rows have been asked, this time included.
     """
@@ -89,7 +89,7 @@ def hold_contest(
         for name, prediction in baseline_predictions(project, parts["train"], rows, vocabularies).items()
     )
     reigning = project.registry.whole_champion()
-    champion, note = _champion(project, reigning, rows, set(getattr(months, judged_on)), together)
+    champion, note = _champion(project, reigning, rows, set(getattr(periods, judged_on)), together)
     settings = project.settings
     verdict = judge(
         candidates[0].squared_errors,
@@ -138,16 +138,16 @@ def _candidate(project: Project, name: str, record: Record, rows: Rows, together
 def _champion(
     project: Project, reigning: Version | None, rows: Rows, judged: set[str], together: Sequence[Clusters]
 ) -> tuple[Entry | None, str]:
-    """The reigning champion's entry. Where its refit has seen a judged month, the model that won for it stands in.
+    """The reigning champion's entry. Where its refit has seen a judged period, the model that won for it stands in.
 
     A candidate that was given the alias by hand is no refit: it learnt from its train split alone.
     """
     if reigning is None:
         return None, "there is no champion yet"
     number, note = reigning.number, f"version {reigning.number}"
-    if "candidate" in reigning.tags and judged & set(reigning.tags["months"].split(",")):
+    if "candidate" in reigning.tags and judged & set(reigning.tags["periods"].split(",")):
         number = int(reigning.tags["candidate"])
-        note += f", by version {number}, which was fitted without the months it is judged on"
+        note += f", by version {number}, which was fitted without the periods it is judged on"
     try:
         project.registry.load(reigning.number)  # what nobody can ask is not worth defending
         model = project.registry.load(number)

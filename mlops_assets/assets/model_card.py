@@ -15,7 +15,7 @@ from mlops_assets.project import Project
 if TYPE_CHECKING:
     from mlops_assets.assets.leaderboard import Contest
     from mlops_assets.core.explain.model_card import Judged, Origin
-    from mlops_assets.core.prepare.splitting import Months, SplitName
+    from mlops_assets.core.prepare.splitting import Periods, SplitName
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.mlflow.registry import Version
 
@@ -29,7 +29,7 @@ def carded(
     champion: "Version | None",
     contest: "Contest",
     parts: "Mapping[SplitName, Rows]",
-    months: "Months",
+    periods: "Periods",
 ) -> dict:
     """Metadata on the champion: what it goes by, and its card. A card that is not there yet is made of this contest."""
     if champion is None:
@@ -37,9 +37,9 @@ def carded(
     card = read_artefact(project, champion.run_id, f"{FOLDER}/{MARKDOWN}")
     if card is None and champion.tags.get("candidate", str(champion.number)) != str(contest.challenger.version):
         return {}  # given the alias by hand, or promoted before there were cards: the contest was another
-    metadata = explained(records, project, champion, months.all[-1])
+    metadata = explained(records, project, champion, periods.all[-1])
     if card is None:
-        card = _make_card(records, project, champion, contest, parts, months)
+        card = _make_card(records, project, champion, contest, parts, periods)
     page = f"{project.tracking.run_url(champion.run_id)}/artifacts"
     return metadata | {"model_card": dg.MetadataValue.md(card), "model_card_page": dg.MetadataValue.url(page)}
 
@@ -50,22 +50,22 @@ def _make_card(
     champion: "Version",
     contest: "Contest",
     parts: "Mapping[SplitName, Rows]",
-    months: "Months",
+    periods: "Periods",
 ) -> str:
     """The card as Markdown; it and the HTML page are logged."""
     from mlops_assets.core.explain.model_card import CardFacts, model_card
 
-    cleaned = {month: records.newest("clean_data", month) for month in months.all}
+    cleaned = {period: records.newest("clean_data", period) for period in periods.all}
     facts = CardFacts(
         spec=project.spec,
         version=champion.number,
         model_type=champion.model_type,
         verdict=champion.tags["verdict"],
-        months=months,
-        rows_by_month={month: record.value("dagster/row_count") for month, record in cleaned.items()},
+        periods=periods,
+        rows_by_period={period: record.value("dagster/row_count") for period, record in cleaned.items()},
         inputs=project.registry.load(champion.number).signature,
-        judged=_judged(project, contest, parts, months),
-        explanation=explanation_of(records, project, champion, months.all[-1]),
+        judged=_judged(project, contest, parts, periods),
+        explanation=explanation_of(records, project, champion, periods.all[-1]),
         origin=_origin(project, champion),
     )
     redact = project.spec.redact
@@ -75,7 +75,7 @@ def _make_card(
     return card
 
 
-def _judged(project: Project, contest: "Contest", parts: "Mapping[SplitName, Rows]", months: "Months") -> "Judged":
+def _judged(project: Project, contest: "Contest", parts: "Mapping[SplitName, Rows]", periods: "Periods") -> "Judged":
     from mlops_assets.assets.leaderboard import leaderboard
     from mlops_assets.core.explain.model_card import Judged
     from mlops_assets.core.monitor.performance import Outcomes, by_category, by_prediction, main_category, realise
@@ -90,7 +90,7 @@ def _judged(project: Project, contest: "Contest", parts: "Mapping[SplitName, Row
     return Judged(
         by_version=contest.challenger.version,
         split=contest.judged_on,
-        months=getattr(months, contest.judged_on),
+        periods=getattr(periods, contest.judged_on),
         overall=realise(outcomes),
         segments=segments,
         leaderboard=leaderboard(contest),

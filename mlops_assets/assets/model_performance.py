@@ -1,4 +1,4 @@
-"""`model_performance`: a month's predictions beside what came true, and beside what the gate had promised."""
+"""`model_performance`: a period's predictions beside what came true, and beside what the gate had promised."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
@@ -11,7 +11,7 @@ from mlops_assets.assets.by_period import Result, make_periods, period_asset, pe
 from mlops_assets.assets.champion_model import answered_then, why_no_champion
 from mlops_assets.assets.entry import RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin
-from mlops_assets.assets.realised import Line, RealisedMonth, event_limits, realised_month
+from mlops_assets.assets.realised import Line, RealisedPeriod, event_limits, realised_period
 from mlops_assets.assets.recipes import is_tracked_here, tracking_place
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
@@ -24,8 +24,8 @@ NAME, CODE_VERSION = "model_performance", "2"
 CHECK = "performance_as_promised"
 
 
-def recipe(project: Project, month: str, cleaned: Record, champion: Record, previous: Record | None) -> Recipe:
-    """A month's truth, the version that answered then, and the online rows about events of this month alone.
+def recipe(project: Project, period: str, cleaned: Record, champion: Record, previous: Record | None) -> Recipe:
+    """A period's truth, the version that answered then, and the online rows about events of this period alone.
 
     A later champion does not change who answered, and what the prediction log has forgotten was still asked.
     """
@@ -40,7 +40,7 @@ def recipe(project: Project, month: str, cleaned: Record, champion: Record, prev
     stand_in = champion.value("champion_version")
     if previous and is_tracked_here(project, previous.recipe):
         stand_in = before["upstream"]["version"]
-    log = project.prediction_log.extent(*event_limits(month))
+    log = project.prediction_log.extent(*event_limits(period))
     recorded = before["data"].get("newest online row", ""), before["data"].get("online rows", 0)
     newest_row, rows = max((log.newest, log.rows), recorded)
     return Recipe(
@@ -48,15 +48,15 @@ def recipe(project: Project, month: str, cleaned: Record, champion: Record, prev
             "code": CODE_VERSION,
             "settings": settings,
             "data": {"newest online row": newest_row, "online rows": rows},
-            "upstream": {"clean_data": cleaned.content, "version": answered_then(champion, month) or stand_in},
+            "upstream": {"clean_data": cleaned.content, "version": answered_then(champion, period) or stand_in},
         }
     )
 
 
 def _recipe_now(state: State, partition: str | None) -> Recipe:
-    records, month = state.records, partition or ""
+    records, period = state.records, partition or ""
     champion = records.newest("champion_model")
-    return recipe(state.project, month, records.newest("clean_data", month), champion, records.latest(NAME, month))
+    return recipe(state.project, period, records.newest("clean_data", period), champion, records.latest(NAME, period))
 
 
 def build(project: Project) -> dg.AssetsDefinition:
@@ -79,7 +79,7 @@ def build(project: Project) -> dg.AssetsDefinition:
     def model_performance(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
     ):
-        """How good the predictions of a month were once the truth is known: in batch and online, by segment."""
+        """How good the predictions of a period were once the truth is known: in batch and online, by segment."""
         yield from make_periods(context, project, progress, partial(_measure, context, project))
 
     return model_performance
@@ -89,27 +89,27 @@ ENTRY = AssetEntry(
     name=NAME,
     code_version=CODE_VERSION,
     job="measure_performance",
-    about="Compare one month's predictions with what came true.",
+    about="Compare one period's predictions with what came true.",
     build=build,
     recipe=_recipe_now,
     partitioned_by="period",
     dashboard="predictions",
-    # A month that is scored again has not been answered by another champion then.
+    # A period that is scored again has not been answered by another champion then.
     unmoved_by=frozenset({"predictions"}),
     once_in_a_retraining=True,  # the log of online predictions goes on growing meanwhile
 )
 
 
-def _measure(context: dg.AssetExecutionContext, project: Project, records: Records, month: str) -> Iterator[Result]:
-    cleaned, champion = records.newest("clean_data", month), records.newest("champion_model")
-    previous = records.latest(NAME, month)
-    now = recipe(project, month, cleaned, champion, previous)
-    making = begin(context, project, records, now, ENTRY.dashboard, month)
+def _measure(context: dg.AssetExecutionContext, project: Project, records: Records, period: str) -> Iterator[Result]:
+    cleaned, champion = records.newest("clean_data", period), records.newest("champion_model")
+    previous = records.latest(NAME, period)
+    now = recipe(project, period, cleaned, champion, previous)
+    making = begin(context, project, records, now, ENTRY.dashboard, period)
     if making.unchanged:
         yield _check(*(making.newest.value(name) for name in ("kept", "beyond_doubt", "judgement")))
         yield making.again()
         return
-    realised = realised_month(records, project, cleaned, making.recipe.parts["upstream"]["version"])
+    realised = realised_period(records, project, cleaned, making.recipe.parts["upstream"]["version"])
     judged = [judgement for line in realised.lines for judgement in line.judgements]
     verdict: dict[str, Any] = {
         "kept": all(judgement.kept for judgement in judged),
@@ -118,22 +118,22 @@ def _measure(context: dg.AssetExecutionContext, project: Project, records: Recor
     }
     yield _check(verdict["kept"], verdict["beyond_doubt"], verdict["judgement"])
     content = Recipe({line.name: list(astuple(line.realised)) for line in realised.lines}).digest
-    history = _coverage_by_month(records, realised, month)
-    yield making.done(Made(content, None, _metadata(project, realised, month) | history | verdict))
+    history = _coverage_by_period(records, realised, period)
+    yield making.done(Made(content, None, _metadata(project, realised, period) | history | verdict))
 
 
-def _coverage_by_month(records: Records, realised: RealisedMonth, month: str) -> dict[str, Any]:
-    """How often intervals held in each month that was looked at, this one included, beside what was promised."""
+def _coverage_by_period(records: Records, realised: RealisedPeriod, period: str) -> dict[str, Any]:
+    """How often intervals held in each period that was looked at, this one included, beside what was promised."""
     from mlops_assets.core.report.plots import coverage_bars, markdown_image
 
     if not realised.lines or realised.lines[0].realised.coverage is None:
         return {}
     line = realised.lines[0]
     shares = {name: record.value("realised_coverage") for name, record in records.all_latest(NAME).items()}
-    shares |= {month: line.realised.coverage}
+    shares |= {period: line.realised.coverage}
     known = {name: share for name, share in sorted(shares.items()) if share is not None}
-    plot = coverage_bars([*known], [*known.values()], line.coverage, title="Held by intervals, by month")
-    return {"coverage_by_month_plot": dg.MetadataValue.md(markdown_image(plot, "coverage by month"))}
+    plot = coverage_bars([*known], [*known.values()], line.coverage, title="Held by intervals, by period")
+    return {"coverage_by_period_plot": dg.MetadataValue.md(markdown_image(plot, "coverage by period"))}
 
 
 def _check(kept: bool, beyond_doubt: bool, judgement: str) -> dg.AssetCheckResult:
@@ -147,7 +147,7 @@ def _check(kept: bool, beyond_doubt: bool, judgement: str) -> dg.AssetCheckResul
     )
 
 
-def _metadata(project: Project, realised: RealisedMonth, month: str) -> dict[str, Any]:
+def _metadata(project: Project, realised: RealisedPeriod, period: str) -> dict[str, Any]:
     """Numbers of the batch, or of what was asked online where there is none; the same and more as a table."""
     if not realised.lines:
         return {"dagster/row_count": 0, "online_rows_asked": realised.asked_online}
@@ -155,8 +155,8 @@ def _metadata(project: Project, realised: RealisedMonth, month: str) -> dict[str
     segments = _segments(project, realised, line)
     metadata = {
         "performance": dg.MetadataValue.md(_table(realised.lines, segments, unit)),
-        "performance_plot": dg.MetadataValue.md(_plot(line, segments, unit, month)),
-        **_coverage(line, segments, month),
+        "performance_plot": dg.MetadataValue.md(_plot(line, segments, unit, period)),
+        **_coverage(line, segments, period),
         "dagster/row_count": line.realised.rows,
         "model_version": line.version.number,
         "model_type": line.version.model_type,
@@ -175,7 +175,7 @@ def _metadata(project: Project, realised: RealisedMonth, month: str) -> dict[str
     return metadata
 
 
-def _coverage(line: Line, segments: Sequence[Segment], month: str) -> dict[str, Any]:
+def _coverage(line: Line, segments: Sequence[Segment], period: str) -> dict[str, Any]:
     """How often intervals held, by segment, beside what they are made to hold."""
     from mlops_assets.core.report.plots import coverage_bars, markdown_image
 
@@ -184,7 +184,7 @@ def _coverage(line: Line, segments: Sequence[Segment], month: str) -> dict[str, 
     if not known:
         return {}
     names, shares = zip(*known, strict=True)
-    plot = coverage_bars(names, shares, line.coverage, title=f"Held by intervals in {month}")
+    plot = coverage_bars(names, shares, line.coverage, title=f"Held by intervals in {period}")
     promised = {} if line.coverage is None else {"promised_coverage": line.coverage}
     return promised | {"coverage_plot": dg.MetadataValue.md(markdown_image(plot, "coverage by segment"))}
 
@@ -194,7 +194,7 @@ def _numbers(prefix: str, realised: Realised) -> dict[str, float]:
     return {f"{prefix}_{name}": value for name, value in values.items() if value is not None}
 
 
-def _segments(project: Project, realised: RealisedMonth, line: Line) -> list[Segment]:
+def _segments(project: Project, realised: RealisedPeriod, line: Line) -> list[Segment]:
     """Of the batch, thirds of what was predicted and the main category; of other lines the thirds alone."""
     segments, category = by_prediction(line.outcomes), main_category(project.spec)
     if line.way == "batch" and category:
@@ -221,11 +221,11 @@ def _row(name: str, realised: Realised, promised: str) -> str:
     return " | ".join([f"| {name.replace('|', '/')}", *cells, f"{promised} |"])
 
 
-def _plot(line: Line, segments: Sequence[Segment], unit: str, month: str) -> str:
+def _plot(line: Line, segments: Sequence[Segment], unit: str, period: str) -> str:
     from mlops_assets.core.report.plots import leaderboard_bars, markdown_image
 
     names = ["all rows", *(segment.name for segment in segments)]
     rmse = [line.realised.rmse, *(segment.realised.rmse for segment in segments)]
     promised = {"promised": line.promise.rmse} if line.promise else {}
-    plot = leaderboard_bars(names, rmse, (), promised, unit, title=f"RMSE in {month}")
+    plot = leaderboard_bars(names, rmse, (), promised, unit, title=f"RMSE in {period}")
     return markdown_image(plot, "RMSE by segment")

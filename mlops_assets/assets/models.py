@@ -9,7 +9,7 @@ import dagster as dg
 
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.explanations import explained, read_artefact, write_artefacts
-from mlops_assets.assets.final_fit import fit_final, months_of, refit
+from mlops_assets.assets.final_fit import fit_final, periods_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning, tracking_place
 from mlops_assets.assets.records import Record, Records
@@ -138,7 +138,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         "mlflow": dg.MetadataValue.url(project.tracking.run_url(version.run_id)),
         "registered_model": dg.MetadataValue.url(version.url),
     }
-    metadata |= explained(records, project, version, stored.months.validation[-1])
+    metadata |= explained(records, project, version, stored.periods.validation[-1])
     return making.done(Made(making.recipe.digest, None, metadata))
 
 
@@ -177,15 +177,15 @@ def _register(
     levels = needed_levels(looked.levels, settings.coverage)
     category = (main, stored.category(main, "validation")) if main else None
     intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels, category, looked.stretch)
-    learnt: tuple[SplitName, ...] = JUDGED_ON_TEST if stored.months.test else ("train",)
-    if stored.months.test:
-        parts = gather(window, window.months, window.share)
+    learnt: tuple[SplitName, ...] = JUDGED_ON_TEST if stored.periods.test else ("train",)
+    if stored.periods.test:
+        parts = gather(window, window.periods, window.share)
         model, final = refit(project, window, parts, name, tuned, intervals, learnt)
     else:  # the gate has validation alone to judge by
         model = finish(model, final.X, stored.specimens, intervals)
     tags = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
-    tags |= {"months": ",".join(stored.months.all), RECIPE_TAG: making.recipe.digest}
-    tags |= {LEARNT_TAG: ",".join(months_of(stored.months, learnt))}
+    tags |= {"periods": ",".join(stored.periods.all), RECIPE_TAG: making.recipe.digest}
+    tags |= {LEARNT_TAG: ",".join(periods_of(stored.periods, learnt))}
     tags |= {"code_version": making.recipe.parts["code"]}
     with project.tracking.run(context, f"fit {name}", tags) as run, tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
@@ -194,7 +194,7 @@ def _register(
         return project.registry.log(
             run,
             Path(folder),
-            example=example_rows(context, project, stored.months.train[0]),
+            example=example_rows(context, project, stored.periods.train[0]),
             prediction_name=project.spec.target.unit or "prediction",
             params=final.fitted.params,
             metrics=metrics
@@ -203,8 +203,8 @@ def _register(
         )
 
 
-def example_rows(context: dg.AssetExecutionContext, project: Project, month: str, count: int = 5) -> "pd.DataFrame":
-    """The first clean rows of a month as a DataFrame of a model's inputs."""
-    cleaned = Records(context.instance).newest("clean_data", month)
+def example_rows(context: dg.AssetExecutionContext, project: Project, period: str, count: int = 5) -> "pd.DataFrame":
+    """The first clean rows of a period as a DataFrame of a model's inputs."""
+    cleaned = Records(context.instance).newest("clean_data", period)
     table = project.storage.read_table(cleaned.stored_path, list(project.spec.inputs()))
     return table.slice(0, count).to_pandas()

@@ -130,27 +130,27 @@ class Plan:
             return parent.partition in chosen
         return None in (parent.partition, task.partition) or parent.partition == task.partition
 
-    def months(self) -> tuple[str, ...]:
-        """The newest months that the source has, as many as the window asks for."""
+    def periods(self) -> tuple[str, ...]:
+        """The newest periods that the source has, as many as the window asks for."""
         available = sorted(self.source_versions())
         window = self._project.spec.window
-        return tuple(available[-(window.train_months + window.validation_months + window.test_months) :])
+        return tuple(available[-(window.train_periods + window.validation_periods + window.test_periods) :])
 
     def source_versions(self) -> Mapping[str, str]:
-        """Versions by partition; a month that is not over, which a database may hold, is not one yet."""
+        """Versions by partition; a period that is not over, which a database may hold, is not one yet."""
         if self._versions is None:
             complete = set(period_partitions(self._project).get_partition_keys())
             published = self._project.source.partitions()
-            self._versions = {month: version for month, version in published.items() if month in complete}
+            self._versions = {period: version for period, version in published.items() if period in complete}
             if not self._versions:
-                what = "a month" if self._project.spec.time else f"the {SNAPSHOT}"
+                what = "a period" if self._project.spec.time else f"the {SNAPSHOT}"
                 raise DataError(
                     f"the source of {self._project.spec.name} does not have {what} yet: check where it points"
                 )
         return self._versions
 
     def _partitions(self, entry: AssetEntry) -> tuple[str | None, ...]:
-        return self.months() if entry.partitioned_by == "period" else entry.static_partitions(self._project)
+        return self.periods() if entry.partitioned_by == "period" else entry.static_partitions(self._project)
 
     def _task(self, entry: AssetEntry, state: State, partition: str | None) -> Task:
         record = state.records.latest(entry.name, partition)

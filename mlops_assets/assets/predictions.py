@@ -1,4 +1,4 @@
-"""`predictions`: every row of a month scored by the champion."""
+"""`predictions`: every row of a period scored by the champion."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -48,9 +48,9 @@ def recipe(project: Project, raw: Record, champion: Record) -> Recipe:
     return Recipe({"code": CODE_VERSION, "upstream": upstream})
 
 
-def _recipe_now(state: State, month: str | None) -> Recipe:
+def _recipe_now(state: State, period: str | None) -> Recipe:
     champion = state.records.newest("champion_model")
-    return recipe(state.project, state.records.newest("raw_data", month), champion)
+    return recipe(state.project, state.records.newest("raw_data", period), champion)
 
 
 def build(project: Project) -> dg.AssetsDefinition:
@@ -65,7 +65,7 @@ def build(project: Project) -> dg.AssetsDefinition:
     def predictions(
         context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
     ):
-        """What the champion says of each raw row of a month: prediction, interval and the model's version.
+        """What the champion says of each raw row of a period: prediction, interval and the model's version.
 
         A row that lacks what training rows had always is told as such, and has no interval.
         """
@@ -78,7 +78,7 @@ ENTRY = AssetEntry(
     name=NAME,
     code_version=CODE_VERSION,
     job="predict_batch",
-    about="Score one month with the champion.",
+    about="Score one period with the champion.",
     build=build,
     recipe=_recipe_now,
     partitioned_by="period",
@@ -87,13 +87,13 @@ ENTRY = AssetEntry(
 )
 
 
-def _score(context: dg.AssetExecutionContext, project: Project, records: Records, month: str) -> Iterator[Result]:
+def _score(context: dg.AssetExecutionContext, project: Project, records: Records, period: str) -> Iterator[Result]:
     import pyarrow as pa
 
     from mlops_assets.core.report.plots import histogram, markdown_image
 
-    raw, champion = records.newest("raw_data", month), records.newest("champion_model")
-    making = begin(context, project, records, recipe(project, raw, champion), ENTRY.dashboard, month)
+    raw, champion = records.newest("raw_data", period), records.newest("champion_model")
+    making = begin(context, project, records, recipe(project, raw, champion), ENTRY.dashboard, period)
     if making.unchanged:
         yield making.again()
         return
@@ -102,16 +102,16 @@ def _score(context: dg.AssetExecutionContext, project: Project, records: Records
     registered = project.registry.version(version)
     types = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
-    scored = score_rows(project, project.registry.load(version), version, month, raw.stored_path, tally)
-    stored = project.storage.write_batches(NAME, month, schema, scored, DISTINCT)
-    plot = histogram(tally.sample, f"Predictions for {month}", project.spec.target.unit)
+    scored = score_rows(project, project.registry.load(version), version, period, raw.stored_path, tally)
+    stored = project.storage.write_batches(NAME, period, schema, scored, DISTINCT)
+    plot = histogram(tally.sample, f"Predictions for {period}", project.spec.target.unit)
     metadata = {
         "dagster/row_count": tally.rows,
         "model_version": version,
         "model_type": champion.value("champion_type"),
         "registered_model": dg.MetadataValue.url(registered.url),
         **tally.metadata(),
-        "learnt_from_it": month in registered.tags.get("months", "").split(","),
+        "learnt_from_it": period in registered.tags.get("periods", "").split(","),
         "prediction_plot": dg.MetadataValue.md(markdown_image(plot, "predictions")),
         "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in COLUMNS.items()]),
         **column_lineage("raw_data", dict.fromkeys(NUMBERS, project.spec.inputs())),
@@ -120,9 +120,9 @@ def _score(context: dg.AssetExecutionContext, project: Project, records: Records
 
 
 def score_rows(
-    project: Project, model: "Model", version: int, month: str, path: str, tally: "Tally"
+    project: Project, model: "Model", version: int, period: str, path: str, tally: "Tally"
 ) -> "Iterator[pa.Table]":
-    """The answers to the raw rows of a month, which are stored at a path, in batches."""
+    """The answers to the raw rows of a period, which are stored at a path, in batches."""
     import pyarrow as pa
 
     from mlops_assets.core.columns import from_table
@@ -134,7 +134,7 @@ def score_rows(
         answers = model.answer(columns)
         y = target(spec, columns)
         rows = pa.array(np.arange(tally.rows, tally.rows + len(answers)))
-        tally.add(answers, np.where(passes_all(spec, columns, y, month), y, np.nan))
+        tally.add(answers, np.where(passes_all(spec, columns, y, period), y, np.nan))
         yield pa.table({ROW_ID: rows} | answers.arrow(version) | {LACKS: answers.lacks_inputs})
 
 
@@ -166,7 +166,7 @@ class Tally:
         return np.concatenate(self._sampled)
 
     def metadata(self) -> dict[str, float]:
-        """Coverage where some truth is known; of a month that was learnt from it says nothing of later ones."""
+        """Coverage where some truth is known; of a period that was learnt from it says nothing of later ones."""
         metadata = {
             "prediction_mean": self._sum / self.rows,
             "rows_with_truth": self._with_truth,

@@ -15,6 +15,7 @@ from mlops_assets.assets.records import Records
 from mlops_assets.core.columns import SLICE_ROWS, slices
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.quality import RAW_CHECKS
+from mlops_assets.dataset.old_keys import uri_then
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 
@@ -31,7 +32,10 @@ def recipe(project: Project, source_version: str) -> Recipe:
     """Real column names and places enter as a digest only."""
     spec = project.spec
     columns = {alias: column.model_dump(mode="json", exclude={"missing"}) for alias, column in spec.columns.items()}
-    source = {"source": spec.source.model_dump(mode="json"), "columns": columns}
+    place = spec.source.model_dump(mode="json")
+    if "uri" in place:
+        place["uri"] = uri_then(place["uri"])
+    source = {"source": place, "columns": columns}
     return Recipe(
         {"code": CODE_VERSION, "settings": {"source": digest(source)}, "data": {"source version": source_version}}
     )
@@ -65,13 +69,13 @@ ENTRY = AssetEntry(
     name=NAME,
     code_version=CODE_VERSION,
     job="ingest",
-    about="Ingest one month.",
+    about="Ingest one period.",
     build=build,
     recipe=_recipe_now,
     partitioned_by="period",
     dashboard="data",
     uses_mlflow=False,
-    once_in_a_retraining=True,  # a month may change while it is read; the next look at the source says so
+    once_in_a_retraining=True,  # a period may change while it is read; the next look at the source says so
 )
 
 

@@ -1,4 +1,4 @@
-"""What was answered for a month and what came true: in batch and online, version by version."""
+"""What was answered for a period and what came true: in batch and online, version by version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mlops_assets.core.monitor.coverage import judge_coverage
 from mlops_assets.core.monitor.performance import Judgement, Outcomes, Promise, Realised, identity, join, judge, realise
 from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET, kept_columns
 from mlops_assets.dataset import SNAPSHOT
-from mlops_assets.dataset.periods import month_end, month_start
+from mlops_assets.dataset.periods import period_end, period_start
 from mlops_assets.errors import InputError, ModelError
 from mlops_assets.project import Project
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The clean rows of a month: their inputs, places in the raw table, targets (n,), and how they move together."""
+    """The clean rows of a period: their inputs, places in the raw table, targets (n,), and how they move together."""
 
     columns: Columns
     row_id: np.ndarray
@@ -80,8 +80,8 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class RealisedMonth:
-    """All lines of a month, batch first; notes on what could not be used."""
+class RealisedPeriod:
+    """All lines of a period, batch first; notes on what could not be used."""
 
     lines: tuple[Line, ...]
     truth: Truth
@@ -89,8 +89,8 @@ class RealisedMonth:
     notes: tuple[str, ...]
 
 
-def realised_month(records: Records, project: Project, cleaned: Record, number: int) -> RealisedMonth:
-    """The outcomes of a month's clean rows: those of the batch by version `number`, and of what was asked online."""
+def realised_period(records: Records, project: Project, cleaned: Record, number: int) -> RealisedPeriod:
+    """The outcomes of a period's clean rows: those of the batch by version `number`, and of what was asked online."""
     table = project.storage.read_table(cleaned.stored_path)
     columns = from_table(table, project.spec.inputs())
     kept = from_table(table, kept_columns(project.spec))
@@ -117,12 +117,12 @@ def realised_month(records: Records, project: Project, cleaned: Record, number: 
         elif len(outcomes := join(truth.columns, truth.y, rows, answers, identity(project.spec), truth.clusterings)):
             lines.append(_line(project, "online", versions[asked_version], outcomes, cleaned.partition_key))
     count = unfit + sum(len(answers) for _, answers in asked.values())
-    return RealisedMonth(tuple(lines), truth, count, tuple(notes))
+    return RealisedPeriod(tuple(lines), truth, count, tuple(notes))
 
 
-def _line(project: Project, way: str, version: Version, outcomes: Outcomes, month: str) -> Line:
+def _line(project: Project, way: str, version: Version, outcomes: Outcomes, period: str) -> Line:
     settings, promise = project.settings, _promise(version)
-    learnt = month in version.tags.get("months", "").split(",")
+    learnt = period in version.tags.get("periods", "").split(",")
     judgement, of_coverage, coverage = None, None, _coverage(project, version)
     if promise and not learnt:
         judgement = judge(outcomes, promise, margin=settings.performance_margin, confidence=settings.confidence)
@@ -146,7 +146,7 @@ def _promise(version: Version) -> Promise | None:
 
 
 def _batch(records: Records, project: Project, cleaned: Record, truth: Truth, version: Version) -> Outcomes:
-    """From the month's predictions where they are of this version and these rows; else it is asked again."""
+    """From the period's predictions where they are of this version and these rows; else it is asked again."""
     record = records.latest("predictions", cleaned.partition)
     if record and _is_of(project, record, version, cleaned):
         table = project.storage.read_table(record.stored_path, [ROW_ID, *NUMBERS])
@@ -170,17 +170,17 @@ def _is_of(project: Project, made: Record, version: Version, cleaned: Record) ->
     )
 
 
-def event_limits(month: str) -> tuple[datetime | None, datetime | None]:
-    """The start of a month and of the next; none for a snapshot."""
-    return (None, None) if month == SNAPSHOT else (month_start(month), month_end(month))
+def event_limits(period: str) -> tuple[datetime | None, datetime | None]:
+    """The start of a period and of the next; none for a snapshot."""
+    return (None, None) if period == SNAPSHOT else (period_start(period), period_end(period))
 
 
-def _asked_online(project: Project, month: str) -> tuple[dict[int, tuple[Columns, Answers]], int]:
-    """Rows that were asked online about events of a month, with their answers, by version; how many are unusable."""
+def _asked_online(project: Project, period: str) -> tuple[dict[int, tuple[Columns, Answers]], int]:
+    """Rows that were asked online about events of a period, with their answers, by version; how many are unusable."""
     columns: dict[int, list[Columns]] = defaultdict(list)
     numbers: dict[int, list[np.ndarray]] = defaultdict(list)
     unfit = 0
-    for chunk in project.prediction_log.read_events(*event_limits(month)):
+    for chunk in project.prediction_log.read_events(*event_limits(period)):
         for version in {row.model_version for row in chunk}:
             rows = [row for row in chunk if row.model_version == version]
             usable = _usable(project, rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.dataset.old_keys import renewed_settings
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _record(asset: str, entry: dg.EventLogRecord) -> Record | None:
     return Record(
         asset=asset,
         partition=event.partition,
-        recipe=Recipe.from_json(str(metadata[RECIPE].value)),
+        recipe=_recipe(str(metadata[RECIPE].value)),
         content=str(metadata[CONTENT].value),
         path=str(metadata[PATH].value) if PATH in metadata else None,
         metadata=metadata,
@@ -138,11 +139,18 @@ def _record(asset: str, entry: dg.EventLogRecord) -> Record | None:
     )
 
 
+def _recipe(text: str) -> Recipe:
+    recorded = Recipe.from_json(text)
+    if not isinstance(settings := recorded.parts.get("settings"), dict):
+        return recorded
+    return Recipe({**recorded.parts, "settings": renewed_settings(settings)})
+
+
 def reigns(registry: Registry) -> list[dict[str, Any]]:
-    """Who was champion, newest first, each with the newest month that it learnt from."""
+    """Who was champion, newest first, each with the newest period that it learnt from."""
     history = [reign.version for reign in registry.history()]
-    months = {number: registry.version(number).tags.get("months", "").split(",") for number in set(history)}
-    return [{"version": number, "learnt_until": max(months[number])} for number in history]
+    periods = {number: registry.version(number).tags.get("periods", "").split(",") for number in set(history)}
+    return [{"version": number, "learnt_until": max(periods[number])} for number in history]
 
 
 def report_by_hand(

@@ -91,7 +91,7 @@ def example_row(spec: DatasetSpec) -> dict[str, Any]:
 def _example(spec: DatasetSpec, alias: str) -> Any:
     kind = spec.columns[alias].type
     if kind == "time":
-        return f"{spec.time.first_month if spec.time else '2024-01'}-15T08:00:00"
+        return f"{spec.time.first if spec.time else '2024-01'}-15T08:00:00"
     if kind == "text":
         return next(
             (spec.redact(str(rule.one_of[0])) for rule in spec.rows if rule.column == alias and rule.one_of), "?"

@@ -14,7 +14,7 @@ from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
-from mlops_assets.core.prepare.splitting import SPLITS, Months, choose_months
+from mlops_assets.core.prepare.splitting import SPLITS, Periods, choose_periods
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 NAME, CODE_VERSION = "training_set", "3"
 
 
-def chosen_months(records: Records, project: Project) -> tuple[Months, dict[str, Record]]:
-    """The window over the months that were cleaned, and their records; raises DataError where too few are there.
+def chosen_periods(records: Records, project: Project) -> tuple[Periods, dict[str, Record]]:
+    """The window over the periods that were cleaned, and their records; raises DataError where too few are there.
 
-    Months of another source, or that were cleaned by other rules and could not be cleaned anew, do not count.
+    Periods of another source, or that were cleaned by other rules and could not be cleaned anew, do not count.
     """
     raw, cleaned = records.all_latest("raw_data"), records.all_latest("clean_data")
     counting = [
-        month
-        for month, record in cleaned.items()
-        if month in raw
-        and same_settings(raw[month].recipe, raw_data.recipe(project, source_version=""))
-        and same_settings(record.recipe, clean_data.recipe(project, raw[month]))
+        period
+        for period, record in cleaned.items()
+        if period in raw
+        and same_settings(raw[period].recipe, raw_data.recipe(project, source_version=""))
+        and same_settings(record.recipe, clean_data.recipe(project, raw[period]))
     ]
-    months = choose_months(counting, project.spec.window)
-    return months, {month: cleaned[month] for month in months.all}
+    periods = choose_periods(counting, project.spec.window)
+    return periods, {period: cleaned[period] for period in periods.all}
 
 
-def recipe(project: Project, months: Months, cleaned: Mapping[str, Record]) -> Recipe:
-    """Features, window, seed, the clean rows of each month, and the libraries that encode them."""
+def recipe(project: Project, periods: Periods, cleaned: Mapping[str, Record]) -> Recipe:
+    """Features, window, seed, the clean rows of each period, and the libraries that encode them."""
     settings = project.spec.model_dump(mode="json", include={"features", "window", "key"})
     settings |= {"seed": project.settings.seed}
     if allowed := [alias for alias in project.spec.inputs() if project.spec.columns[alias].missing == "allow"]:
@@ -54,14 +54,14 @@ def recipe(project: Project, months: Months, cleaned: Mapping[str, Record]) -> R
         {
             "code": CODE_VERSION,
             "settings": settings,
-            "data": {month: cleaned[month].content for month in months.all},
+            "data": {period: cleaned[period].content for period in periods.all},
             "libraries": libraries(*LIBRARIES[:2]),
         }
     )
 
 
 def _recipe_now(state: State, partition: str | None) -> Recipe:
-    return recipe(state.project, *chosen_months(state.records, state.project))
+    return recipe(state.project, *chosen_periods(state.records, state.project))
 
 
 def build(project: Project) -> dg.AssetsDefinition:
@@ -74,7 +74,7 @@ def build(project: Project) -> dg.AssetsDefinition:
         freshness_policy=freshness_policy(project.settings),
     )
     def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
-        """Train, validation and test of the newest months, encoded once for every model type."""
+        """Train, validation and test of the newest periods, encoded once for every model type."""
         with clear_failures(project):
             return _encode(context, project)
 
@@ -85,7 +85,7 @@ ENTRY = AssetEntry(
     name=NAME,
     code_version=CODE_VERSION,
     job="build_training_set",
-    about="Build the training set from the newest months.",
+    about="Build the training set from the newest periods.",
     build=build,
     recipe=_recipe_now,
     dashboard="data",
@@ -102,28 +102,28 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
 
     spec, seed = project.spec, project.settings.seed
     records = Records(context.instance)
-    months, cleaned = chosen_months(records, project)
-    making = begin(context, project, records, recipe(project, months, cleaned), ENTRY.dashboard)
+    periods, cleaned = chosen_periods(records, project)
+    making = begin(context, project, records, recipe(project, periods, cleaned), ENTRY.dashboard)
     if making.unchanged:
         return making.again()
-    window = WindowRows.of(project, months, cleaned)
+    window = WindowRows.of(project, periods, cleaned)
 
     def write(folder: "Path") -> None:
-        write_training_set(folder, spec, window, months, seed, window.share)
+        write_training_set(folder, spec, window, periods, seed, window.share)
 
     stored = project.storage.write_folder(NAME, NAME, write)
     written = TrainingSet.load(project.storage.local_folder(stored.path))
     rows = [record.value("dagster/row_count") for record in cleaned.values()]
-    rows_plot = bars(list(cleaned), rows, "Rows by month")
+    rows_plot = bars(list(cleaned), rows, "Rows by period")
     metadata = {
         "dagster/row_count": sum(written.rows.values()),
         **{f"{name}_rows": written.rows[name] for name in SPLITS},
-        **{f"{name}_months": ", ".join(getattr(months, name)) or "none" for name in SPLITS},
+        **{f"{name}_periods": ", ".join(getattr(periods, name)) or "none" for name in SPLITS},
         "rows_in_memory": min(window.rows, project.settings.memory_rows),
         "one_hot_columns": len(written.one_hot_names),
         "dense_columns": len(written.dense_names),
         "megabytes": round(stored.size / 1e6, 1),
-        "rows_plot": dg.MetadataValue.md(markdown_image(rows_plot, "rows by month")),
+        "rows_plot": dg.MetadataValue.md(markdown_image(rows_plot, "rows by period")),
         "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
         **column_lineage("clean_data", dense_lineage(spec, written.encoder)),
     }
@@ -142,18 +142,18 @@ def _feature_schema(names: tuple[str, ...], categorical: tuple[bool, ...]) -> dg
 class WindowRows:
     """The clean rows of a window, divided into splits, a batch at a time: read anew by each pass.
 
-    `paths`: where the rows of its months are, oldest first; `rows`: how many these are.
+    `paths`: where the rows of its periods are, oldest first; `rows`: how many these are.
     """
 
     project: Project
-    months: Months
+    periods: Periods
     paths: tuple[str, ...]
     rows: int
 
     @classmethod
-    def of(cls, project: Project, months: Months, cleaned: Mapping[str, Record]) -> "WindowRows":
+    def of(cls, project: Project, periods: Periods, cleaned: Mapping[str, Record]) -> "WindowRows":
         paths = tuple(record.stored_path for record in cleaned.values())
-        return cls(project, months, paths, sum(record.value("dagster/row_count") for record in cleaned.values()))
+        return cls(project, periods, paths, sum(record.value("dagster/row_count") for record in cleaned.values()))
 
     def __iter__(self) -> "Iterator[Parts]":
         from mlops_assets.core.training_set import divide
@@ -162,7 +162,7 @@ class WindowRows:
         columns = [*kept_columns(spec), TARGET]
         for path in self.paths:
             for table in self.project.storage.read_batches(path, columns, SLICE_ROWS):
-                yield divide(spec, table, self.months, seed)
+                yield divide(spec, table, self.periods, seed)
 
     @property
     def share(self) -> float:
@@ -172,7 +172,7 @@ class WindowRows:
 
 def window_of(records: Records, project: Project, built: Record) -> WindowRows:
     """The rows that a training set was built from; DataError where they, or the settings, have changed since."""
-    months, cleaned = chosen_months(records, project)
-    if recipe(project, months, cleaned) != built.recipe:
+    periods, cleaned = chosen_periods(records, project)
+    if recipe(project, periods, cleaned) != built.recipe:
         raise DataError("clean data or settings have changed since training_set: materialise training_set first")
-    return WindowRows.of(project, months, cleaned)
+    return WindowRows.of(project, periods, cleaned)

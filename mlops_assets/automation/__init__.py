@@ -42,7 +42,7 @@ def build_schedules(
 
 
 def build_sensors(project: Project, stages: Sequence[AssetJob], retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:
-    """Five start a retraining, one carries it on, one scores the newest month, one measures it, one tidies up."""
+    """Five start a retraining, one carries it on, one scores the newest period, one measures it, one tidies up."""
     return [
         build_source_sensor(project, retrain),
         build_freshness_sensor(project, retrain),

@@ -27,8 +27,8 @@ OpenPlan: TypeAlias = Callable[[Mapping[str, str] | None], Plan]
 RETRAIN = "retrain"
 SENSOR = "retraining"
 FINISHED = "mlops/finished"
-# What is tried again, after some time, where a retraining gave it up and went on without: else a month would be lost.
-HOLD_MONTHS = ("clean_data", "training_set")
+# What is tried again, after some time, where a retraining gave it up and went on without: else a period would be lost.
+HOLD_PERIODS = ("clean_data", "training_set")
 ATTEMPTS = 3  # of a task in one retraining: a crash or two may pass, a fault stays
 POLL_SECONDS = 3
 TELL_SECONDS = 60  # between two looks at whether anybody launches parts, each told in the log
@@ -209,10 +209,10 @@ def wait_for_parts(instance: dg.DagsterInstance, run_id: str, tell: Callable[[st
     return left
 
 
-def months_lost(run: dg.DagsterRun) -> list[str]:
-    """Tasks that hold months, and that a retraining has given up."""
+def periods_lost(run: dg.DagsterRun) -> list[str]:
+    """Tasks that hold periods, and that a retraining has given up."""
     given_up = json.loads(run.tags.get(FINISHED, "{}")).get("given_up", [])
-    return [name for name in given_up if name.partition("[")[0] in HOLD_MONTHS]
+    return [name for name in given_up if name.partition("[")[0] in HOLD_PERIODS]
 
 
 def why_undecided(left: Mapping[str, list[str]]) -> str | None:

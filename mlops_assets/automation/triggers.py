@@ -1,4 +1,4 @@
-"""What starts a retraining by itself: the schedule, a new or changed month, a champion that is no longer fresh."""
+"""What starts a retraining by itself: the schedule, a new or changed period, a champion that is no longer fresh."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlops_assets.automation.retraining import (
     RETRAIN,
     OpenPlan,
     at_work,
-    months_lost,
+    periods_lost,
     why_not_now,
 )
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG, FreshnessState
@@ -58,7 +58,7 @@ def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefini
 
 
 def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.ScheduleDefinition | None:
-    """Scoring of the source's newest month by cron, where the settings give one."""
+    """Scoring of the source's newest period by cron, where the settings give one."""
     if project.settings.scoring_schedule == "off":
         return None
     cron = cron_of("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule)
@@ -69,7 +69,7 @@ def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.Sch
         cron_schedule=cron,
         execution_timezone=project.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Ingests and scores the source's newest month at `{cron}` ({project.settings.timezone}).",
+        description=f"Ingests and scores the source's newest period at `{cron}` ({project.settings.timezone}).",
     )
     def score_by_schedule(context: dg.ScheduleEvaluationContext):
         if reason := why_not_now(context.instance, project):
@@ -78,20 +78,20 @@ def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.Sch
         if champion is None or not champion.value("champion_version"):
             return dg.SkipReason("there is no champion yet")
         try:
-            months = project.source.partitions()
+            periods = project.source.partitions()
         except MlopsError as error:
             return dg.SkipReason(f"the source cannot be asked: {error}")
-        if not months:
-            return dg.SkipReason("the source has no month yet")
+        if not periods:
+            return dg.SkipReason("the source has no period yet")
         at = context.scheduled_execution_time
         tags = {STARTED_BY: "schedule"}
-        return dg.RunRequest(run_key=f"score/{at.isoformat()}", partition_key=max(months), tags=tags)
+        return dg.RunRequest(run_key=f"score/{at.isoformat()}", partition_key=max(periods), tags=tags)
 
     return score_by_schedule
 
 
 def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
-    """Retraining when the source has a month that is not in the data as it is there now."""
+    """Retraining when the source has a period that is not in the data as it is there now."""
     settings = project.settings
 
     @dg.sensor(
@@ -99,7 +99,7 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         job=job,
         minimum_interval_seconds=settings.watch_seconds,
         default_status=_status(settings.watch_source),
-        description="Asks the source for new and changed months, and retrains with them.",
+        description="Asks the source for new and changed periods, and retrains with them.",
     )
     def new_data(context: dg.SensorEvaluationContext):
         return with_new_data(context.instance, project, lambda: Plan(context.instance, project))
@@ -110,7 +110,7 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
 def with_new_data(
     instance: dg.DagsterInstance, project: Project, open_plan: Callable[[], Plan], now: datetime | None = None
 ) -> dg.RunRequest | dg.SkipReason:
-    """A retraining where the source has a month that is not ingested as it is there now."""
+    """A retraining where the source has a period that is not ingested as it is there now."""
     if reason := why_not_now(instance, project):
         return dg.SkipReason(reason)
     try:
@@ -119,10 +119,10 @@ def with_new_data(
         return dg.SkipReason(f"the source cannot be asked: {error}")
     stale = {task.partition or "": task.reasons for task in tasks if task.stale}
     if not stale:
-        return dg.SkipReason("nothing new: every month is ingested as the source has it")
-    # Nothing is remembered but the event log: a month stays new until it is ingested.
+        return dg.SkipReason("nothing new: every period is ingested as the source has it")
+    # Nothing is remembered but the event log: a period stays new until it is ingested.
     what = hashlib.sha256(json.dumps(stale, sort_keys=True).encode()).hexdigest()[:16]
-    tags = {STARTED_BY: "sensor", "mlops/months": ", ".join(stale)[:200]}
+    tags = {STARTED_BY: "sensor", "mlops/periods": ", ".join(stale)[:200]}
     return request_for(instance, project, f"data/{what}", tags, now)
 
 
@@ -145,12 +145,12 @@ def build_repeat_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
 def again_where_unfinished(
     instance: dg.DagsterInstance, project: Project, now: datetime | None = None
 ) -> dg.RunRequest | dg.SkipReason:
-    """A retraining where the newest one failed, and Dagster itself does not try it again, or went on without months."""
+    """A retraining where the newest one failed, and Dagster does not try it again, or went on without periods."""
     if reason := why_not_now(instance, project):
         return dg.SkipReason(reason)
     newest = instance.get_runs(dg.RunsFilter(job_name=RETRAIN), limit=1)
     failed = bool(newest) and newest[0].status == dg.DagsterRunStatus.FAILURE
-    if not failed and not (newest and months_lost(newest[0])):
+    if not failed and not (newest and periods_lost(newest[0])):
         return dg.SkipReason("the newest retraining did not fail")
     if newest[0].tags.get(WILL_RETRY_TAG) == "true" and not newest[0].tags.get(AUTO_RETRY_RUN_ID_TAG):
         return dg.SkipReason("Dagster itself is about to try it again")
@@ -208,14 +208,14 @@ def build_first_run_sensor(project: Project, job: dg.JobDefinition) -> dg.Sensor
 
 
 def build_scoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
-    """Predictions for the newest month, when its rows or the champion have changed outside a retraining."""
+    """Predictions for the newest period, when its rows or the champion have changed outside a retraining."""
 
     @dg.sensor(
         name="scoring",
         jobs=[job for job in jobs if job.name == predictions.ENTRY.job],
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Scores the newest month again when the champion has changed, by a rollback for example.",
+        description="Scores the newest period again when the champion has changed, by a rollback for example.",
     )
     def scoring(context: dg.SensorEvaluationContext):
         return score_newest(context.instance, project, lambda versions: Plan(context.instance, project, versions))
@@ -226,10 +226,10 @@ def build_scoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.Senso
 def score_newest(
     instance: dg.DagsterInstance, project: Project, open_plan: OpenPlan, now: datetime | None = None
 ) -> dg.RunRequest | dg.SkipReason:
-    """A run that scores the newest month that is ingested, where the champion of now has not."""
+    """A run that scores the newest period that is ingested, where the champion of now has not."""
     if reason := why_not_now(instance, project):
         return dg.SkipReason(reason)
-    # Months that are ingested, not those that the source has: this needs no answer from the source.
+    # Periods that are ingested, not those that the source has: this needs no answer from the source.
     records = Records(instance)
     ingested, champion = dict.fromkeys(records.all_latest("raw_data"), ""), records.latest("champion_model")
     if not ingested or champion is None or not champion.value("champion_version"):
@@ -283,29 +283,29 @@ def _status(on: bool) -> dg.DefaultSensorStatus:
 
 
 def build_monitoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
-    """The newest scored month beside what came true and what was learnt, once for each time that it was scored."""
+    """The newest scored period beside what came true and what was learnt, once for each time that it was scored."""
 
     @dg.sensor(
         name="monitoring",
         job=next(job for job in jobs if job.name == MONITOR),
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Measures the newest month that was scored outside a retraining: realised error and drift.",
+        description="Measures the newest period that was scored outside a retraining: realised error and drift.",
     )
     def monitoring(context: dg.SensorEvaluationContext):
         if reason := why_not_now(context.instance, project):
             return dg.SkipReason(reason)
-        scored_months = Records(context.instance).all_latest("predictions")
-        month = max(scored_months, default=None)
-        if month is None:
-            return dg.SkipReason("no month is scored yet")
-        plan = Plan(context.instance, project, {month: ""})  # what is ingested is measured; the source is not asked
+        scored_periods = Records(context.instance).all_latest("predictions")
+        period = max(scored_periods, default=None)
+        if period is None:
+            return dg.SkipReason("no period is scored yet")
+        plan = Plan(context.instance, project, {period: ""})  # what is ingested is measured; the source is not asked
         stale = [task for asset in MEASURED for task in plan.tasks(asset) if task.stale]
         if not stale:
-            return dg.SkipReason(f"{month} is measured")
-        # A month whose truth is not there yet fails: it is tried again when it has been scored again.
-        run_key = f"{month}/{scored_months[month].made_at.timestamp()}"
-        return dg.RunRequest(run_key=run_key, partition_key=month, tags={STARTED_BY: "sensor"})
+            return dg.SkipReason(f"{period} is measured")
+        # A period whose truth is not there yet fails: it is tried again when it has been scored again.
+        run_key = f"{period}/{scored_periods[period].made_at.timestamp()}"
+        return dg.RunRequest(run_key=run_key, partition_key=period, tags={STARTED_BY: "sensor"})
 
     return monitoring
 
@@ -318,31 +318,31 @@ def build_drift_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefi
         job=job,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Retrains when the newest month has drifted and its predictions were worse than promised.",
+        description="Retrains when the newest period has drifted and its predictions were worse than promised.",
     )
     def drift(context: dg.SensorEvaluationContext):
         instance = context.instance
         records = Records(instance)
-        month = max(records.all_latest("drift_report"), default=None)
-        if month is None:
-            return dg.SkipReason("no month is compared yet")
+        period = max(records.all_latest("drift_report"), default=None)
+        if period is None:
+            return dg.SkipReason("no period is compared yet")
         report, performance = (
-            records.latest("drift_report", month),
-            records.latest("model_performance", month),
+            records.latest("drift_report", period),
+            records.latest("model_performance", period),
         )
         if report is None or not report.value("drifted_count"):
-            return dg.SkipReason(f"nothing has drifted in {month}")
-        what = f"{month}: {report.value('drifted')}"
+            return dg.SkipReason(f"nothing has drifted in {period}")
+        what = f"{period}: {report.value('drifted')}"
         if performance is None:
             return dg.SkipReason(f"drift in {what}: whether errors have grown is not known yet")
         if performance.value("kept"):
             return dg.SkipReason(f"drift in {what}: errors are as promised, so it is only reported")
-        built, cleaned = records.latest("training_set"), records.latest("clean_data", month)
-        if built and cleaned and built.recipe.parts["data"].get(month) == cleaned.content:
-            return dg.SkipReason(f"drift in {what}: the models have learnt from that month already")
+        built, cleaned = records.latest("training_set"), records.latest("clean_data", period)
+        if built and cleaned and built.recipe.parts["data"].get(period) == cleaned.content:
+            return dg.SkipReason(f"drift in {what}: the models have learnt from that period already")
         if reason := why_not_now(instance, project):
             return dg.SkipReason(reason)
         tags = {STARTED_BY: "sensor", "mlops/drift": what[:200]}
-        return request_for(instance, project, f"drift/{month}/{report.content}", tags)
+        return request_for(instance, project, f"drift/{period}/{report.content}", tags)
 
     return drift

@@ -107,10 +107,10 @@ def backtest(
     model_type: Annotated[
         str | None, typer.Option(help="One of MLOPS_MODEL_TYPES; the champion's, or the last, without it.")
     ] = None,
-    start: Annotated[int, typer.Option(min=2, help="Months that every policy begins with.")] = 3,
-    trials: Annotated[int, typer.Option(min=1, help="Points of the search space tried on those months.")] = 1,
+    start: Annotated[int, typer.Option(min=2, help="Periods that every policy begins with.")] = 3,
+    trials: Annotated[int, typer.Option(min=1, help="Points of the search space tried on those periods.")] = 1,
 ) -> None:
-    """Walk policies of retraining over the months: how good, and how dear, each would have been."""
+    """Walk policies of retraining over the periods: how good, and how dear, each would have been."""
     from mlops_assets.cli.backtest import run_backtest
 
     raise typer.Exit(run_backtest(policy or [], model_type, start, trials))

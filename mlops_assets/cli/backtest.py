@@ -1,4 +1,4 @@
-"""`backtest`: policies of retraining, walked forward over the months; it goes on where it was stopped."""
+"""`backtest`: policies of retraining, walked forward over the periods; it goes on where it was stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PREPARED = ("raw_data", "clean_data")
 
 
 def run_backtest(policies: list[str], model_type: str | None, start: int, trials: int) -> int:
-    """Prepare the months, walk, and print the table: 0, or 130 where it was interrupted."""
+    """Prepare the periods, walk, and print the table: 0, or 130 where it was interrupted."""
     from mlops_assets.core.judge.backtest import choose_policies
 
     chosen = [policy.name for policy in choose_policies(policies)]
@@ -51,7 +51,7 @@ def run_backtest(policies: list[str], model_type: str | None, start: int, trials
 
 
 def _prepare(instance: dg.DagsterInstance, project: Project, progress: TerminalProgress) -> None:
-    """Ingest and clean what is not up to date; a month that fails is left out, as in a run."""
+    """Ingest and clean what is not up to date; a period that fails is left out, as in a run."""
     runner = Runner(instance, project, progress)
     for asset in PREPARED:
         make_asset(runner, asset, progress)
@@ -78,8 +78,9 @@ def _show(console: Console, project: Project, record: Record) -> None:
     from mlops_assets.core.judge.backtest import HEADER, cells, steps_of, summarise
 
     steps = steps_of(record.value("backtest_rows"))
-    unit = project.spec.target.unit
-    title = f"Backtest of {record.value('model_type')}, {record.value('months')}{f' (RMSE in {unit})' if unit else ''}"
+    unit, periods = project.spec.target.unit, sorted(step.period for step in steps)
+    walked = f"{record.value('model_type')}, {periods[0]} to {periods[-1]}"
+    title = f"Backtest of {walked}{f' (RMSE in {unit})' if unit else ''}"
     table = Table(title=title, title_justify="left")
     for heading in HEADER:
         table.add_column(heading, justify="left" if heading in HEADER[:2] else "right")
@@ -88,4 +89,4 @@ def _show(console: Console, project: Project, record: Record) -> None:
     console.print(table)
     if not record.value("recomputed"):
         console.print("Nothing has changed since the last backtest: this is its result.")
-    console.print("Error and cost by month: backtest_report in the Dagster UI (make dev).")
+    console.print("Error and cost by period: backtest_report in the Dagster UI (make dev).")

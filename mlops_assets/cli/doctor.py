@@ -35,6 +35,8 @@ def examine(*, with_services: bool) -> int:
         console.print(f"[red]✗[/red] settings and dataset: {error}")
         return 1
     console.print(f"[green]✓[/green] settings and dataset: {project.spec.name}")
+    for told in project.spec.old_keys:
+        console.print(f"[yellow]![/yellow] {project.settings.dataset}: {told}; the old name still works", markup=True)
     faults = sum(not _passes(console, name, check, project) for name, check in _CHECKS.items())
     mark = "[red]✗[/red]" if with_services else "[dim]○[/dim]"
     down = sum(not _passes(console, name, check, project, mark) for name, check in SERVICES.items())

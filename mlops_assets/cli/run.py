@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import Records
-from mlops_assets.assets.training_set import chosen_months
+from mlops_assets.assets.training_set import chosen_periods
 from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
 from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, open_console, outcomes_table, reasons_table
@@ -112,11 +112,11 @@ def _show_champion(instance: dg.DagsterInstance, project: Project, console: Cons
 
 
 def _show_example(instance: dg.DagsterInstance, project: Project, console: Console, version: int) -> None:
-    """One real row of the newest month, what the champion says, and what it was."""
+    """One real row of the newest period, what the champion says, and what it was."""
     from mlops_assets.core.prepare.cleaning import TARGET
 
-    months, cleaned = chosen_months(Records(instance), project)
-    row = project.storage.read_table(cleaned[months.all[-1]].stored_path).slice(0, 1).to_pandas()
+    periods, cleaned = chosen_periods(Records(instance), project)
+    row = project.storage.read_table(cleaned[periods.all[-1]].stored_path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
     inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())
     unit = project.spec.target.unit

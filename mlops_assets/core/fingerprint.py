@@ -60,7 +60,7 @@ class Recipe:
 
 
 def changes(old: Recipe, new: Recipe) -> tuple[str, ...]:
-    """A line for each difference, such as `settings: max_trials 10 -> 20` or `data: month 2024-03 is new`."""
+    """A line for each difference, such as `settings: max_trials 10 -> 20` or `data: period 2024-03 is new`."""
     lines = []
     for part in sorted(old.parts.keys() | new.parts.keys()):
         if part not in new.parts:

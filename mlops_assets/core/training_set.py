@@ -21,7 +21,7 @@ from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encod
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.intervals import Looked, look_back
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
-from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Months, SplitName, split_by_hash, split_by_time
+from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Periods, SplitName, split_by_hash, split_by_time
 from mlops_assets.core.state import DAMAGE
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, MatrixKind, SingleArray, TimeArray
 from mlops_assets.dataset import DatasetSpec
@@ -108,7 +108,7 @@ class Rows:
     for_gate: Columns = field(default_factory=dict)
 
     @property
-    def months(self) -> TimeArray | None:
+    def periods(self) -> TimeArray | None:
         return None if self.times is None else self.times.astype("datetime64[M]")
 
     def __len__(self) -> int:
@@ -122,21 +122,21 @@ class Rows:
 Parts = Mapping[SplitName, Rows]
 
 
-def split_rows(spec: DatasetSpec, tables: Iterable[pa.Table], months: Months, seed: int) -> Parts:
+def split_rows(spec: DatasetSpec, tables: Iterable[pa.Table], periods: Periods, seed: int) -> Parts:
     """Clean tables (oldest first) divided into splits; within a split rows stay in their order.
 
     Raises DataError where a split that the window asks for has no row.
     """
-    return gather((divide(spec, table, months, seed) for table in tables), months)
+    return gather((divide(spec, table, periods, seed) for table in tables), periods)
 
 
-def divide(spec: DatasetSpec, table: pa.Table, months: Months, seed: int) -> Parts:
-    """Clean rows, such as some of a month, divided into splits, of which any may be empty."""
+def divide(spec: DatasetSpec, table: pa.Table, periods: Periods, seed: int) -> Parts:
+    """Clean rows, such as some of a period, divided into splits, of which any may be empty."""
     columns = from_table(table, kept_columns(spec))
     y = table.column(TARGET).to_numpy()
     if spec.time:
-        test_from = np.datetime64(months.test[0]) if months.test else None
-        split = split_by_time(columns[spec.time.column], np.datetime64(months.validation[0]), test_from)
+        test_from = np.datetime64(periods.test[0]) if periods.test else None
+        split = split_by_time(columns[spec.time.column], np.datetime64(periods.validation[0]), test_from)
     else:
         split = split_by_hash({name: columns[name] for name in spec.key or spec.inputs()}, spec.window, seed)
     for_gate = {
@@ -147,7 +147,7 @@ def divide(spec: DatasetSpec, table: pa.Table, months: Months, seed: int) -> Par
     return {name: rows.take(np.flatnonzero(split == number)) for number, name in enumerate(SPLITS)}
 
 
-def gather(batches: Iterable[Parts], months: Months, share: float = 1.0) -> Parts:
+def gather(batches: Iterable[Parts], periods: Periods, share: float = 1.0) -> Parts:
     """The rows of batches in their order, or an even share of them, such as every third, in memory.
 
     Raises DataError where a split that the window asks for has no row.
@@ -159,8 +159,8 @@ def gather(batches: Iterable[Parts], months: Months, share: float = 1.0) -> Part
             chosen[name].append(rows if share >= 1 else rows.take(evenly[name].choose(len(rows))))
     gathered = {name: join(rows) for name, rows in chosen.items()}
     for name, rows in gathered.items():
-        if not len(rows) and getattr(months, name):
-            raise DataError(f"no row falls into the {name} split ({', '.join(getattr(months, name))})")
+        if not len(rows) and getattr(periods, name):
+            raise DataError(f"no row falls into the {name} split ({', '.join(getattr(periods, name))})")
     return gathered
 
 
@@ -177,14 +177,14 @@ def join(parts: Sequence[Rows]) -> Rows:
 
 
 def write_training_set(
-    folder: Path, spec: DatasetSpec, batches: Iterable[Parts], months: Months, seed: int, share: float = 1.0
+    folder: Path, spec: DatasetSpec, batches: Iterable[Parts], periods: Periods, seed: int, share: float = 1.0
 ) -> None:
     """Fit the encoder on the train split alone, encode every split, and write it all into an empty folder.
 
     `batches` are gone through twice. Of their rows, the encoder learns from an even `share`, which is in memory; the
     others pass a batch at a time. The levels for intervals come from train and validation: no test row has a say.
     """
-    learnt = gather(batches, months, share)
+    learnt = gather(batches, periods, share)
     train, held = learnt["train"], learnt["validation"]
     learnt_from = masked(spec, train.columns, seed)
     fitted = fit_encoder(spec.features, learnt_from, train.y, seed)
@@ -192,16 +192,16 @@ def write_training_set(
     encoder.save(folder)
     Specimens.of(spec, train.columns, encoder.vocabularies, held.columns).save(folder)
     whole = fitted.one_hot
-    if learnt_from is not train.columns:  # what was masked is no error that later months will make
+    if learnt_from is not train.columns:  # what was masked is no error that later periods will make
         whole = encoder.transform(spec.features, train.columns, "one_hot")
     matrices = [(whole, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
-    look_back([(X, rows.y, rows.months) for X, rows in matrices if rows.months is not None]).save(folder)
+    look_back([(X, rows.y, rows.periods) for X, rows in matrices if rows.periods is not None]).save(folder)
     with ExitStack() as opened:
         width = len(encoder.dense_names)
         files = {name: opened.enter_context(SplitFiles(folder, name, width)) for name in SPLITS}
         encode_rows(spec, batches, fitted, share, files, seed)
     about = {
-        "months": asdict(months),
+        "periods": asdict(periods),
         "rows": {name: files[name].rows for name in SPLITS},
         "one_hot_names": encoder.one_hot_names,
         "dense_names": encoder.dense_names,
@@ -257,7 +257,7 @@ class TrainingSet:
     """A written training set, opened for reading."""
 
     folder: Path
-    months: Months
+    periods: Periods
     rows: dict[SplitName, int]
     encoder: Encoder
     specimens: Specimens
@@ -268,10 +268,11 @@ class TrainingSet:
     def load(cls, folder: Path) -> TrainingSet:
         try:
             about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-            months = Months(**{name: tuple(values) for name, values in about["months"].items()})
+            chosen = about["periods" if "periods" in about else "months"]  # as they were called until 0.1
+            periods = Periods(**{name: tuple(values) for name, values in chosen.items()})
             names = tuple(about["one_hot_names"]), tuple(about["dense_names"])
             encoder, specimens = Encoder.load(folder), Specimens.load(folder)
-            return cls(folder, months, about["rows"], encoder, specimens, *names)
+            return cls(folder, periods, about["rows"], encoder, specimens, *names)
         except (*DAMAGE, ModelError) as error:
             raise StorageError(f"the training set is damaged ({error}): materialise training_set again") from None
 
@@ -289,7 +290,7 @@ class TrainingSet:
 
     @property
     def looked(self) -> Looked:
-        """What the months of train and validation say of intervals for the next; raises StorageError."""
+        """What the periods of train and validation say of intervals for the next; raises StorageError."""
         try:
             return Looked.load(self.folder)
         except ModelError as error:
@@ -322,7 +323,7 @@ class TrainingSet:
         return csr_matrix((data, indices, indptr), (self.rows[split], len(self.one_hot_names)))
 
     def _chosen(self, split: SplitName, most: int | None) -> IntArray | None:
-        """Rows of every season and age: the newest alone would be tuned for their own months. None for all rows."""
+        """Rows of every season and age: the newest alone would be tuned for their own periods. None for all rows."""
         count = self.rows[split]
         return None if most is None or most >= count else evenly_spread(count, most)
 

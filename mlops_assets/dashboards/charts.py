@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops_assets.dashboards.chart_data import ChartData
-from mlops_assets.dashboards.format import GREEN, IN_LEGEND, RED, View, are_months, base_figure, listed, shortened
+from mlops_assets.dashboards.format import GREEN, IN_LEGEND, RED, View, are_periods, base_figure, listed, shortened
 from mlops_assets.dashboards.spec import Chart
 from mlops_assets.dashboards.theme import template
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Figure = dict[str, Any]
 MOST_BINS = 40
 WILD = 5  # times the middle half, beyond it
-FEW_MONTHS, FEW_COUNTS = 4, 5
+FEW_PERIODS, FEW_COUNTS = 4, 5
 MARKED_UP_TO = 60  # points of a line that are marked one by one
 
 
@@ -169,7 +169,7 @@ def _pie(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
 
 
 def _plain_axis(figure: Figure, data: ChartData) -> None:
-    """Times and numbers are drawn to scale, and so are months; other names stand beside each other."""
+    """Times and numbers are drawn to scale, and so are periods; other names stand beside each other."""
     axis, kind = figure["layout"]["xaxis"], data.frame[data.x].dtype.kind
     if kind == "f":
         axis |= {"title": {"text": (data.x or "").replace("_", " ")}}
@@ -178,9 +178,9 @@ def _plain_axis(figure: Figure, data: ChartData) -> None:
         axis |= {"tickmode": "array", "tickvals": names, "tickformat": "%H:%M<br>%b %d, %Y"}
     if kind in "Mf":
         return
-    if are_months(names):
+    if are_periods(names):
         axis |= {"type": "date", "tickformat": "%b<br>%Y", "hoverformat": "%B %Y"}
-        if len(names) <= FEW_MONTHS:  # of which Plotly would name the weeks
+        if len(names) <= FEW_PERIODS:  # of which Plotly would name the weeks
             axis |= {"tickmode": "array", "tickvals": names}
         return
     axis["type"] = "category"

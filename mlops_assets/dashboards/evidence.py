@@ -16,7 +16,7 @@ import numpy as np
 from mlops_assets.core.columns import Columns, from_table, length, take
 from mlops_assets.core.learners.estimators import is_booster, is_linear
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
-from mlops_assets.core.prepare.splitting import Months
+from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.core.training_set import split_rows
 from mlops_assets.dashboards.sources.source import Reading
 from mlops_assets.dataset import SNAPSHOT
@@ -36,15 +36,15 @@ MOST_ERRORS = 50_000
 
 @dataclass(frozen=True, eq=False)
 class ExplainedRows:
-    """Rows (n,) of the champion's newest month, what it says of them, why, and what came true.
+    """Rows (n,) of the champion's newest period, what it says of them, why, and what came true.
 
-    `rows` are places in the month's clean table.
+    `rows` are places in the period's clean table.
     """
 
     version: int
     model_type: str
     model: Model
-    month: str
+    period: str
     rows: np.ndarray
     columns: Columns
     y: np.ndarray
@@ -58,7 +58,7 @@ class JudgedRows:
 
     version: int
     model_type: str
-    month: str
+    period: str
     columns: Columns
     y: np.ndarray
     answers: Answers
@@ -89,18 +89,18 @@ class Evidence:
             champion = self._project.registry.champion()
             return self._judge(champion.number) if champion else None
 
-    def clean_table(self, month: str) -> pa.Table | None:
-        """The clean rows of a month; None where they are not there."""
+    def clean_table(self, period: str) -> pa.Table | None:
+        """The clean rows of a period; None where they are not there."""
         frame = self._materialisations().frame
-        rows = frame[(frame["asset"] == "clean_data") & (frame["partition"] == month) & frame["latest"]]
+        rows = frame[(frame["asset"] == "clean_data") & (frame["partition"] == period) & frame["latest"]]
         path = rows["details"].iloc[-1].get("path") if len(rows) else None
         return self._project.storage.read_table(path) if path and self._project.storage.exists(path) else None
 
     def _explain_version(self, number: int) -> ExplainedRows | None:
         project = self._project
         version = project.registry.version(number)
-        month = _months(version)[-1]
-        table = self.clean_table(month)
+        period = _periods(version)[-1]
+        table = self.clean_table(period)
         if table is None:
             return None
         model = project.registry.load(number)
@@ -113,7 +113,7 @@ class Evidence:
             version=number,
             model_type=version.model_type,
             model=model,
-            month=month,
+            period=period,
             rows=rows,
             columns=columns,
             y=some.column(TARGET).to_numpy(),
@@ -124,21 +124,21 @@ class Evidence:
     def _judge_version(self, number: int) -> JudgedRows | None:
         project = self._project
         version = project.registry.version(number)
-        month, candidate = _months(version)[-1], version.tags.get("candidate")
-        table = self.clean_table(month)
+        period, candidate = _periods(version)[-1], version.tags.get("candidate")
+        table = self.clean_table(period)
         if table is None or candidate is None:
             return None
-        columns, y = self._unseen(table, month, version)
+        columns, y = self._unseen(table, period, version)
         if length(columns) > MOST_ERRORS:
             some = np.arange(MOST_ERRORS) * length(columns) // MOST_ERRORS
             columns, y = take(columns, some), y[some]
         model = project.registry.load(int(candidate))
-        return JudgedRows(int(candidate), version.model_type, month, columns, y, model.answer(columns), model.coverage)
+        return JudgedRows(int(candidate), version.model_type, period, columns, y, model.answer(columns), model.coverage)
 
-    def _unseen(self, table: pa.Table, month: str, version: Version) -> tuple[Columns, np.ndarray]:
-        """The newest month is whole in the split that the gate judges by; of a snapshot only some rows are."""
+    def _unseen(self, table: pa.Table, period: str, version: Version) -> tuple[Columns, np.ndarray]:
+        """The newest period is whole in the split that the gate judges by; of a snapshot only some rows are."""
         spec = self._project.spec
-        if month != SNAPSHOT:
+        if period != SNAPSHOT:
             return from_table(table, spec.inputs()), table.column(TARGET).to_numpy()
         parts = split_rows(
             spec, [table.select([*kept_columns(spec), TARGET])], _snapshot(), self._project.settings.seed
@@ -147,9 +147,9 @@ class Evidence:
         return judged.columns, judged.y
 
 
-def _months(version: Version) -> list[str]:
-    return version.tags["months"].split(",")
+def _periods(version: Version) -> list[str]:
+    return version.tags["periods"].split(",")
 
 
-def _snapshot() -> Months:
-    return Months((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,))
+def _snapshot() -> Periods:
+    return Periods((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,))

@@ -33,7 +33,7 @@ MANTINE = {GREEN: "green", RED: "red", ORANGE: "orange", BLUE: "blue", GREY: "gr
 TRUNCATED, IN_LEGEND = 28, 16  # characters of a name on an axis, and in a legend
 LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 30}
 LEGEND |= {"font": {"size": 11}}
-_MONTH = re.compile(r"\d{4}-\d{2}")
+_PERIOD = re.compile(r"\d{4}-\d{2}")
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def decimals_of(values: Iterable[float]) -> int:
     return max(0, min(3, 3 - int(math.log10(max(*sizes, 1)))))
 
 
-def are_months(names: Iterable[str]) -> bool:
-    return all(_MONTH.fullmatch(name) for name in names)
+def are_periods(names: Iterable[str]) -> bool:
+    return all(_PERIOD.fullmatch(name) for name in names)
 
 
 def number_text(value: Any, unit: str = "") -> str:

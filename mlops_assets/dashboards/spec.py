@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from mlops_assets.dashboards.old_names import renewed
 from mlops_assets.dataset.parts import Alias, Part
 
 COLUMNS = 12  # of the grid
@@ -121,6 +122,11 @@ class Chart(BoardPart):
     options: dict[str, Any] = Field(default_factory=dict, description="Of type custom: what the plot takes.")
     empty: str | None = Field(None, description="What to say where no row of the source is for this chart.")
     size: Size = Field(default_factory=Size, description="Where it stands, and how large it is.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renewed(cls, values: Any) -> Any:
+        return renewed(values)
 
     @field_validator("filters", mode="before")
     @classmethod

@@ -47,10 +47,10 @@ def _time(spec: DatasetSpec) -> Iterator[str]:
     time = spec.time
     if time:
         yield from _aliases(spec, "time.column", [time.column], "time")
-        if time.last_month and time.last_month < time.first_month:
-            yield "time: last_month lies before first_month"
-    elif isinstance(spec.source, FilesSource) and "{month}" in spec.source.uri:
-        yield "source.uri holds {month}, so time must be given"
+        if time.last and time.last < time.first:
+            yield "time: last lies before first"
+    elif isinstance(spec.source, FilesSource) and "{period}" in spec.source.uri:
+        yield "source.uri holds {period}, so time must be given"
 
 
 def _target(spec: DatasetSpec) -> Iterator[str]:

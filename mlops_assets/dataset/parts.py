@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+Period = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
 CalendarPart = Literal["hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday"]
 CALENDAR_PARTS: tuple[CalendarPart, ...] = get_args(CalendarPart)
@@ -32,10 +32,10 @@ class Part(BaseModel):
 
 
 class FilesSource(Part):
-    """Parquet or CSV files: one a month where the URI holds `{month}`, else one with all rows."""
+    """Parquet or CSV files: one a period where the URI holds `{period}`, else one with all rows."""
 
     kind: Literal["files"] = Field(description="`files`.")
-    uri: str = Field(description="Path or fsspec URL; `{month}` stands for YYYY-MM.", min_length=1)
+    uri: str = Field(description="Path or fsspec URL; `{period}` stands for YYYY-MM.", min_length=1)
     format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
     delimiter: str = Field(",", min_length=1, max_length=1, description="Of CSV files.")
 
@@ -83,12 +83,14 @@ class Column(Part):
 
 
 class Time(Part):
-    """The column that says to which month a row belongs."""
+    """The column that says to which period a row belongs."""
 
     column: Alias = Field(description="Alias of a time column.")
-    first_month: Month = Field(description="First month of the data.")
-    last_month: Month | None = Field(None, description="Last month, where the data ends; left out, it grows.")
-    keep_other_months: bool = Field(False, description="Keep rows of a month's file whose time lies in another month.")
+    first: Period = Field(description="First period of the data.")
+    last: Period | None = Field(None, description="Last period, where the data ends; left out, it grows.")
+    keep_other_periods: bool = Field(
+        False, description="Keep rows of a period's file whose time lies in another period."
+    )
 
 
 class Target(Part):
@@ -233,11 +235,11 @@ class Features(Part):
 
 
 class Window(Part):
-    """How rows are split: by months, or by shares where the table has no time."""
+    """How rows are split: by periods, or by shares where the table has no time."""
 
-    train_months: int = Field(12, ge=1, description="Months to learn from, at most.")
-    validation_months: int = Field(1, ge=1, description="Months after them, for tuning.")
-    test_months: int = Field(1, ge=0, description="Newest months, for the gate; 0 lets the gate use validation.")
+    train_periods: int = Field(12, ge=1, description="Periods to learn from, at most.")
+    validation_periods: int = Field(1, ge=1, description="Periods after them, for tuning.")
+    test_periods: int = Field(1, ge=0, description="Newest periods, for the gate; 0 lets the gate use validation.")
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows, without a time column.")
     test_share: float = Field(0.15, ge=0, lt=0.5, description="Share of rows, without a time column.")
 

@@ -3,6 +3,7 @@
 Everything after ingest knows the aliases of this file and no real column name.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -13,6 +14,7 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mlops_assets.dataset.checks import problems
+from mlops_assets.dataset.old_keys import renewed
 from mlops_assets.dataset.parts import (
     Alias,
     Column,
@@ -51,6 +53,7 @@ class DatasetSpec(Part):
     gate: Gate = Field(default_factory=Gate)
 
     _hidden: dict[str, str] = PrivateAttr(default_factory=dict)
+    _old_keys: tuple[str, ...] = PrivateAttr(())
 
     def redact(self, text: str) -> str:
         """`text` with every value that came from the environment put back as its `${NAME}`."""
@@ -74,6 +77,16 @@ class DatasetSpec(Part):
         names = {*features.categories, *features.numeric, *features.calendar}
         names |= {alias for derived in features.derived.values() for alias in derived.of}
         return tuple(alias for alias in self.columns if alias in names)
+
+    @property
+    def old_keys(self) -> tuple[str, ...]:
+        """Names in its YAML that have become others: a sentence for each."""
+        return self._old_keys
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renewed(cls, document: Any) -> Any:
+        return renewed(document)[0]
 
     @model_validator(mode="after")
     def _fits_together(self) -> "DatasetSpec":
@@ -108,12 +121,16 @@ def load_dataset(name_or_path: str, env: Mapping[str, str], source_uri: str | No
     if source_uri:
         hidden[source_uri] = "${MLOPS_SOURCE_URI}"
         document["source"] = _move(document.get("source"), source_uri, path.name)
+    document, told = renewed(document)
     try:
         spec = DatasetSpec.model_validate(document)
     except ValidationError as error:
         text = "; ".join(_explain(item) for item in error.errors(include_url=False, include_input=False))
         raise SpecError(f"{path.name}: {_redact(text, hidden)}") from None
     spec._hidden.update(hidden)
+    spec._old_keys = told
+    if told:
+        logging.getLogger(__name__).warning("%s: %s; the old names still work", path.name, "; ".join(told))
     return spec
 
 

@@ -120,7 +120,7 @@ class ModelPage(Schema):
     registered_at: datetime
     registry_page: str
     verdict: str | None = Field(description="Why it became champion.")
-    months: list[str] = Field(description="The months that it learnt from.")
+    periods: list[str] = Field(description="The periods that it learnt from.")
     metrics: dict[str, float]
     signature: list[InputField]
     examples: list[dict[str, Any]] = Field(description="Rows that can be sent as they are.")

@@ -89,7 +89,7 @@ def model_page(champion: Champion) -> ModelPage:
         registered_at=version.created,
         registry_page=version.url,
         verdict=version.tags.get("verdict"),
-        months=[month for month in version.tags.get("months", "").split(",") if month],
+        periods=[period for period in version.tags.get("periods", "").split(",") if period],
         metrics=champion.origin.metrics,
         signature=[asdict(item) for item in model.signature],
         examples=example_rows(champion),

@@ -13,10 +13,10 @@ class AutomationSettings(Group):
     schedule: str = Field(
         "off", description="Cron of the scheduled retraining, or `hourly`, `daily`, `weekly`, `monthly`, `off`."
     )
-    scoring_schedule: str = Field("off", description="Cron, or one of these words, of scoring the newest month.")
+    scoring_schedule: str = Field("off", description="Cron, or one of these words, of scoring the newest period.")
     timezone: Zone = Field("UTC", description="Time zone of the schedules.")
     run_at_start: bool = Field(False, description="Retrain once when the daemon first sees the project.")
-    watch_source: bool = Field(True, description="Retrain when the source has a new or changed month.")
+    watch_source: bool = Field(True, description="Retrain when the source has a new or changed period.")
     watch_seconds: int = Field(300, ge=5, description="Seconds between looks at the source.")
     fresh_days: float = Field(35, ge=0.001, description="Days after which a champion is stale and retraining starts.")
     warn_days: float | None = Field(

@@ -1,6 +1,6 @@
 """Where rows come from: files (local, HTTP, any fsspec URL), SQL, Python packages, and what callers hand in.
 
-In: a dataset's spec. Out: typed tables under the spec's aliases, a month at a time; no hidden name in an error.
+In: a dataset's spec. Out: typed tables under the spec's aliases, a period at a time; no hidden name in an error.
 """
 
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
-from mlops_assets.sources.files import MonthlyFiles, OneFile, package_file
+from mlops_assets.sources.files import OneFile, PeriodFiles, package_file
 from mlops_assets.sources.formats import format_of
 from mlops_assets.sources.normalise import check_zones
 from mlops_assets.sources.places import File, LocalPlace
@@ -25,7 +25,7 @@ __all__ = ["Source", "open_source", "stream_rows"]
 
 
 class Source(Protocol):
-    """Rows by partition: a month `YYYY-MM`, or `dataset.SNAPSHOT` where the spec has no time."""
+    """Rows by partition: a period `YYYY-MM`, or `dataset.SNAPSHOT` where the spec has no time."""
 
     def partitions(self) -> dict[str, str]:
         """What exists now, in order, each with a version that changes when its rows do."""
@@ -38,8 +38,8 @@ class Source(Protocol):
 
 
 def stream_rows(source: Source, partition: str) -> Iterator["pa.Table"]:
-    """The rows of a partition in parts; of a source that has all months in one place, as one part."""
-    if isinstance(source, MonthlyFiles):
+    """The rows of a partition in parts; of a source that has all periods in one place, as one part."""
+    if isinstance(source, PeriodFiles):
         return stepwise_without_chain(source.stream(partition))
     return iter([source.read(partition)])
 
@@ -57,7 +57,7 @@ def open_source(
     """The source that `spec` names; nothing is read before it is asked for something.
 
     `cache`: folder for copies of remote files. `timeout`: seconds to wait for a server. `retries`: tries
-    after the first. Keep the source while it is used: it parses a file with all months once. Raises SpecError
+    after the first. Keep the source while it is used: it parses a file with all periods once. Raises SpecError
     or SourceError.
     """
     check_zones(spec)
@@ -70,6 +70,6 @@ def open_source(
             return OneFile(spec, file, LocalPlace(), format_of(source, source.path), today)
         case FilesSource(uri=uri) as source:
             place = open_place(uri, spec, cache, timeout, retry)
-            if "{month}" in uri and spec.time:
-                return MonthlyFiles(spec, spec.time, uri, place, format_of(source, uri), today)
+            if "{period}" in uri and spec.time:
+                return PeriodFiles(spec, spec.time, uri, place, format_of(source, uri), today)
             return OneFile(spec, File(uri, "the file of source.uri"), place, format_of(source, uri), today)

@@ -81,7 +81,7 @@ class Database:
             raise Temporary("cannot be reached") from None
         if self.dialect == "postgresql":
             with _failures():
-                connection.execute(sa.text("SET TIME ZONE 'UTC'"))  # else months depend on the server's zone
+                connection.execute(sa.text("SET TIME ZONE 'UTC'"))  # else periods depend on the server's zone
         return connection
 
     @cached_property

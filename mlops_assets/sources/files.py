@@ -1,4 +1,4 @@
-"""Sources made of files: one a month, or one with all rows."""
+"""Sources made of files: one a period, or one with all rows."""
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, PackageSource
 from mlops_assets.dataset.parts import Time
-from mlops_assets.dataset.periods import month_end, month_of, month_start, months_between
+from mlops_assets.dataset.periods import period_end, period_of, period_start, periods_between
 from mlops_assets.errors import NotPublished, SourceError
 from mlops_assets.sources.formats import Format, read_rows, stream_rows
 from mlops_assets.sources.places import PARALLEL, Absent, File, Place
@@ -38,16 +38,16 @@ def package_file(spec: DatasetSpec, source: PackageSource) -> Path:
     raise SourceError(f"the package {name} has no file {spec.redact(source.path)}: correct source.path")
 
 
-class MonthlyFiles:
-    """One file a month, from the spec's first month to its last or to the month of `today`.
+class PeriodFiles:
+    """One file a period, from the spec's first period to its last or to the period of `today`.
 
-    A month is its whole file, with the few rows of other months that real files hold.
+    A period is its whole file, with the few rows of other periods that real files hold.
     """
 
     def __init__(
         self, spec: DatasetSpec, time: Time, uri: str, place: Place, form: Format, today: Callable[[], date]
     ) -> None:
-        """`time`: that of `spec`, which months need. `uri` holds `{month}`."""
+        """`time`: that of `spec`, which periods need. `uri` holds `{period}`."""
         self._spec = spec
         self._time = time
         self._uri = uri
@@ -57,15 +57,15 @@ class MonthlyFiles:
 
     @without_chain
     def partitions(self) -> dict[str, str]:
-        months = months_between(self._time.first_month, self._time.last_month or month_of(self._today()))
+        periods = periods_between(self._time.first, self._time.last or period_of(self._today()))
         with ThreadPoolExecutor(PARALLEL) as threads:
-            versions = list(threads.map(self._place.version, map(self._file, months)))
+            versions = list(threads.map(self._place.version, map(self._file, periods)))
         published = {
-            month: version for month, version in zip(months, versions, strict=True) if isinstance(version, str)
+            period: version for period, version in zip(periods, versions, strict=True) if isinstance(version, str)
         }
         if not published and Absent.DENIED in versions:
             raise SourceError(
-                f"the source denies access to every month from {months[0]} to {months[-1]}: "
+                f"the source denies access to every period from {periods[0]} to {periods[-1]}: "
                 "check its address (source.uri or MLOPS_SOURCE_URI) and credentials"
             )
         return published
@@ -88,15 +88,15 @@ class MonthlyFiles:
         with self._place.open(file, version) as stream:
             yield from stream_rows(stream, self._form, self._spec, file.label)
 
-    def _file(self, month: str) -> File:
-        return File(self._uri.replace("{month}", month), f"month {month}")
+    def _file(self, period: str) -> File:
+        return File(self._uri.replace("{period}", period), f"period {period}")
 
 
 class OneFile:
     """One file with all rows, split by the time column, or not at all where the spec has none.
 
-    The rows are held in memory until the file changes, so that twelve months cost one parse. Rows without a
-    time belong to no month.
+    The rows are held in memory until the file changes, so that twelve periods cost one parse. Rows without a
+    time belong to no period.
     """
 
     def __init__(self, spec: DatasetSpec, file: File, place: Place, form: Format, today: Callable[[], date]) -> None:
@@ -110,17 +110,17 @@ class OneFile:
     @without_chain
     def partitions(self) -> dict[str, str]:
         version, rows = self._rows()
-        months = self._months(rows, self._spec.time) if self._spec.time else [SNAPSHOT]
-        return dict.fromkeys(months, version)
+        periods = self._periods(rows, self._spec.time) if self._spec.time else [SNAPSHOT]
+        return dict.fromkeys(periods, version)
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
         _, rows = self._rows()
         if self._spec.time is None:
             return rows
-        rows = month_rows(rows, self._spec.time.column, partition)
+        rows = period_rows(rows, self._spec.time.column, partition)
         if not rows.num_rows:
-            raise NotPublished(f"month {partition} has no rows in {self._file.label}")
+            raise NotPublished(f"period {partition} has no rows in {self._file.label}")
         return rows
 
     def _rows(self) -> tuple[str, "pa.Table"]:
@@ -132,19 +132,19 @@ class OneFile:
                 self._held = version, read_rows(stream, self._form, self._spec, self._file.label)
         return self._held
 
-    def _months(self, rows: "pa.Table", time: Time) -> list[str]:
+    def _periods(self, rows: "pa.Table", time: Time) -> list[str]:
         import pyarrow.compute as pc
 
         starts = pc.unique(pc.floor_temporal(rows[time.column], unit="month")).drop_null().to_pylist()
-        last = time.last_month or month_of(self._today())
-        return sorted(month for month in map(month_of, starts) if time.first_month <= month <= last)
+        last = time.last or period_of(self._today())
+        return sorted(period for period in map(period_of, starts) if time.first <= period <= last)
 
 
-def month_rows(rows: "pa.Table", time_column: str, month: str) -> "pa.Table":
-    """The rows whose time lies in the month."""
+def period_rows(rows: "pa.Table", time_column: str, period: str) -> "pa.Table":
+    """The rows whose time lies in the period."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     moment = rows[time_column]
-    start, end = (pa.scalar(limit, pa.timestamp("us")) for limit in (month_start(month), month_end(month)))
+    start, end = (pa.scalar(limit, pa.timestamp("us")) for limit in (period_start(period), period_end(period)))
     return rows.filter(pc.and_(pc.greater_equal(moment, start), pc.less(moment, end)))

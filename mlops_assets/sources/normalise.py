@@ -1,6 +1,6 @@
 """From what a source gives to the table that the spec describes: aliases for names, one type a column.
 
-Types drift from month to month (int32, int64, double with gaps, large_string), so every column is cast.
+Types drift from period to period (int32, int64, double with gaps, large_string), so every column is cast.
 """
 
 from collections.abc import Callable, Mapping
@@ -60,7 +60,7 @@ def check_zones(spec: DatasetSpec) -> None:
 def normalise(columns: Mapping[str, "pa.ChunkedArray"], spec: DatasetSpec, label: str) -> "pa.Table":
     """The table of `schema(spec)` from one array an alias.
 
-    `label` is what messages call the rows, such as `month 2024-02`. NaN becomes null; infinite numbers stay.
+    `label` is what messages call the rows, such as `period 2024-02`. NaN becomes null; infinite numbers stay.
     Raises BadTable that names the alias and counts its unreadable rows.
     """
     import pyarrow as pa
@@ -139,7 +139,7 @@ def _texts(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_floating(values.type):  # codes that became 3.0 in a month with gaps
+    if pa.types.is_floating(values.type):  # codes that became 3.0 in a period with gaps
         values = _without_nan(values.cast(pa.float64()))
         whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
         codes = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.string())

@@ -1,4 +1,4 @@
-"""A table or query behind a SQLAlchemy URL, read a month at a time."""
+"""A table or query behind a SQLAlchemy URL, read a period at a time."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, SqlSource
 from mlops_assets.dataset.parts import Time
-from mlops_assets.dataset.periods import month_end, month_of, month_start, months_between
+from mlops_assets.dataset.periods import period_end, period_of, period_start, periods_between
 from mlops_assets.errors import BadTable, NotPublished
 from mlops_assets.sources.database import Database, Refused
-from mlops_assets.sources.files import month_rows
+from mlops_assets.sources.files import period_rows
 from mlops_assets.sources.normalise import check_names, normalise, schema
 from mlops_assets.sources.retries import Retry, without_chain
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Span:
-    """How many rows a month has, and its oldest and newest time on the wall clock."""
+    """How many rows a period has, and its oldest and newest time on the wall clock."""
 
     rows: int
     oldest: datetime
@@ -40,9 +40,9 @@ class _Span:
 
 
 class SqlRows:
-    """Rows of a table or query, by the month of the time column.
+    """Rows of a table or query, by the period of the time column.
 
-    A month's version is its number of rows with its oldest and newest time: it notices rows that arrive or
+    A period's version is its number of rows with its oldest and newest time: it notices rows that arrive or
     go, not values that are corrected in place.
     """
 
@@ -57,28 +57,28 @@ class SqlRows:
         if time is None:
             rows = self._read(SNAPSHOT)
             return {SNAPSHOT: f"{rows.num_rows}-{_content_hash(rows)}"}
-        months: dict[str, _Span] = {}
+        periods: dict[str, _Span] = {}
         for span in self._spans(time):
-            for month in months_between(month_of(span.oldest), month_of(span.newest)):
-                months[month] = months[month] + span if month in months else span
-        last = time.last_month or max(months, default="")
-        return {month: str(months[month]) for month in sorted(months) if time.first_month <= month <= last}
+            for period in periods_between(period_of(span.oldest), period_of(span.newest)):
+                periods[period] = periods[period] + span if period in periods else span
+        last = time.last or max(periods, default="")
+        return {period: str(periods[period]) for period in sorted(periods) if time.first <= period <= last}
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
         time = self._spec.time
         if time is None:
             return self._read(SNAPSHOT)
-        start, end = month_start(partition), month_end(partition)
+        start, end = period_start(partition), period_end(partition)
         if self._zone_matters(time):
             # The database compares in its own zone. A day more on both sides covers every zone; the exact
-            # month is cut out once the times are wall clock.
+            # period is cut out once the times are wall clock.
             start, end = start - timedelta(days=1), end + timedelta(days=1)
         moment = self._column(time.column)
-        rows = self._read(f"month {partition}", moment >= self._bound(start), moment < self._bound(end))
-        rows = month_rows(rows, time.column, partition)
+        rows = self._read(f"period {partition}", moment >= self._bound(start), moment < self._bound(end))
+        rows = period_rows(rows, time.column, partition)
         if not rows.num_rows:
-            raise NotPublished(f"month {partition} has no rows in the database")
+            raise NotPublished(f"period {partition} has no rows in the database")
         return rows
 
     def _read(self, label: str, *conditions: "sa.ColumnElement[bool]") -> "pa.Table":
@@ -105,10 +105,10 @@ class SqlRows:
         return normalise(columns, self._spec, label)
 
     def _spans(self, time: Time) -> list[_Span]:
-        """Count, oldest and newest time of groups of rows that lie within a month, in one query.
+        """Count, oldest and newest time of groups of rows that lie within a period, in one query.
 
         The database groups by its own calendar, in UTC. Where the wall clock is another, groups are hours,
-        and the oldest and newest time of each tell its month.
+        and the oldest and newest time of each tell its period.
         """
         import sqlalchemy as sa
 
@@ -124,7 +124,7 @@ class SqlRows:
         def fetch(connection: "sa.Connection") -> list["sa.Row[Any]"]:
             return list(connection.execute(statement))
 
-        groups = self._ask(fetch, "the list of months")
+        groups = self._ask(fetch, "the list of periods")
         clock = partial(self._wall_clock, time.column)
         return [_Span(rows, clock(oldest), clock(newest)) for rows, oldest, newest in groups if rows]
 
@@ -142,7 +142,7 @@ class SqlRows:
         return moment.replace(tzinfo=None)
 
     def _zone_matters(self, time: Time) -> bool:
-        """Whether the month on the wall clock may differ from the database's."""
+        """Whether the period on the wall clock may differ from the database's."""
         return self._database.dialect == "sqlite" or bool(self._spec.columns[time.column].timezone)
 
     def _bound(self, limit: datetime) -> datetime | str:

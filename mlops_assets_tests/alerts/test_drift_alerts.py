@@ -10,23 +10,23 @@ from mlops_assets.project import Project
 from mlops_assets.settings import read_settings
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-MONTHS = dg.StaticPartitionsDefinition(["2024-05"])
+PERIODS = dg.StaticPartitionsDefinition(["2024-05"])
 WARN = dg.AssetCheckSeverity.WARN
 
 
-@dg.asset(partitions_def=MONTHS, check_specs=[dg.AssetCheckSpec("no_drift", asset="drift_report")])
+@dg.asset(partitions_def=PERIODS, check_specs=[dg.AssetCheckSpec("no_drift", asset="drift_report")])
 def drift_report():
     yield dg.AssetCheckResult(check_name="no_drift", passed=False, severity=WARN, description="size: median 30 → 90")
     yield dg.MaterializeResult()
 
 
-@dg.asset(partitions_def=MONTHS, check_specs=[dg.AssetCheckSpec("row_count", asset="raw_data")])
+@dg.asset(partitions_def=PERIODS, check_specs=[dg.AssetCheckSpec("row_count", asset="raw_data")])
 def raw_data():
     yield dg.AssetCheckResult(check_name="row_count", passed=False, severity=WARN, description="12 rows")
     yield dg.MaterializeResult()
 
 
-@dg.asset(partitions_def=MONTHS, check_specs=[dg.AssetCheckSpec("performance_as_promised", asset="model_performance")])
+@dg.asset(partitions_def=PERIODS, check_specs=[dg.AssetCheckSpec("performance_as_promised", asset="model_performance")])
 def model_performance():
     told = "batch, version 2: RMSE 5.1 where 4 was promised"
     yield dg.AssetCheckResult(check_name="performance_as_promised", passed=False, severity=WARN, description=told)

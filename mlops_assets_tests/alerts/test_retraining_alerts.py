@@ -94,10 +94,10 @@ def test_a_failed_run_that_is_never_started_once_more_is_told_after_all(office, 
     assert "the worker died" in smtp_server.received[0].text
 
 
-def test_months_that_fail_in_one_run_are_told_together_with_what_makes_them(office, instance, smtp_server):
+def test_periods_that_fail_in_one_run_are_told_together_with_what_makes_them(office, instance, smtp_server):
     notes = Notes(instance)
-    for month in ("2024-02", "2024-03"):
-        notes.does["raw", month] = DataError("no row is good")
+    for period in ("2024-02", "2024-03"):
+        notes.does["raw", period] = DataError("no row is good")
     notes.run("2024-01", "2024-04")
     office.tick()
     (got,) = smtp_server.received
@@ -106,7 +106,7 @@ def test_months_that_fail_in_one_run_are_told_together_with_what_makes_them(offi
     assert "--select raw --partition-range 2024-01...2024-04" in got.text
 
 
-def test_what_was_made_in_the_end_is_not_told_of_a_run_of_many_months(make_office, instance, smtp_server):
+def test_what_was_made_in_the_end_is_not_told_of_a_run_of_many_periods(make_office, instance, smtp_server):
     office = make_office(MAIL_TO_SUCCESS=ANN)
     notes, tags = Notes(instance), {RETRAINING: office.retrain()}
     notes.does["raw", "2024-02"] = DataError("no row is good")

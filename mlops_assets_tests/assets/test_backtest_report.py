@@ -20,19 +20,19 @@ def backtest(workshop, **config):
     return job.execute_in_process(instance=workshop.instance, run_config=run_config, raise_on_error=False)
 
 
-def test_it_is_made_from_clean_months_alone_and_is_no_part_of_a_run(cleaned):
+def test_it_is_made_from_clean_periods_alone_and_is_no_part_of_a_run(cleaned):
     assert backtest(cleaned).success
     record = cleaned.record("backtest_report")
     assert record.value("model_type") == "Ridge"
-    assert [(row["policy"], row["month"]) for row in record.value("backtest_rows")] == [
+    assert [(row["policy"], row["period"]) for row in record.value("backtest_rows")] == [
         ("never", "2024-03"),
         ("window-1", "2024-03"),
     ]
-    assert "| never | one fit on the first months |" in record.value("policies")
+    assert "| never | one fit on the first periods |" in record.value("policies")
     assert "backtest_report" not in {entry.name for entry in ENTRIES}
 
 
-def test_equal_months_and_settings_are_not_walked_over_twice(cleaned):
+def test_equal_periods_and_settings_are_not_walked_over_twice(cleaned):
     assert backtest(cleaned).success and backtest(cleaned).success
     assert cleaned.record("backtest_report").value("recomputed") is False
     assert backtest(cleaned, policies=["never"]).success
@@ -43,6 +43,6 @@ def test_a_model_type_that_is_not_listed_is_named(cleaned):
     assert failure_of(backtest(cleaned, model_type="Lasso")) == "'Lasso' is not among MLOPS_MODEL_TYPES (Ridge)"
 
 
-def test_without_months_it_says_what_to_do(new_workshop):
+def test_without_periods_it_says_what_to_do(new_workshop):
     told = failure_of(backtest(new_workshop()))
-    assert told.startswith("0 month(s) are not enough") and "mlops-assets run" in told
+    assert told.startswith("0 period(s) are not enough") and "mlops-assets run" in told

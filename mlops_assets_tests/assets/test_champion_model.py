@@ -8,14 +8,14 @@ from mlops_assets_tests.assets.conftest import failure_of
 from mlops_assets_tests.homes import write_yaml
 
 
-def write_random_month(folder, month):
+def write_random_period(folder, period):
     """Sales whose price has nothing to do with anything."""
-    rng = np.random.default_rng(int(month.replace("-", "")))
+    rng = np.random.default_rng(int(period.replace("-", "")))
     values = zip(
         rng.integers(1, 6, 300), rng.gamma(2, 15, 300).round(2), rng.uniform(10, 20, 300).round(2), strict=True
     )
-    lines = (f"{month}-01T10:00,{zone},{size},{price}" for zone, size, price in values)
-    (folder / f"sales_{month}.csv").write_text("\n".join(["at,zone,size,price", *lines, ""]))
+    lines = (f"{period}-01T10:00,{zone},{size},{price}" for zone, size, price in values)
+    (folder / f"sales_{period}.csv").write_text("\n".join(["at,zone,size,price", *lines, ""]))
 
 
 def test_the_first_champion_is_the_challenger_refitted_on_the_whole_window(workshop):
@@ -26,7 +26,7 @@ def test_the_first_champion_is_the_challenger_refitted_on_the_whole_window(works
     assert record.value("verdict").startswith("Promoted: there is no champion yet, and RMSE ")
     assert (record.value("champion_version"), record.value("champion_type")) == (champion.number, champion.model_type)
     assert champion.model_type == candidate.model_type == record.value("challenger")
-    assert champion.tags["months"] == "2024-01,2024-02,2024-03"
+    assert champion.tags["periods"] == "2024-01,2024-02,2024-03"
     assert record.value("challenger_rmse") == record.value("leaderboard_rows")[0]["rmse"]
     rows = [{"zone": 1, "size": 30.0}, {"zone": 5, "size": 3.0}]
     assert (
@@ -163,16 +163,16 @@ def test_clean_data_that_changed_since_must_become_a_training_set_first(lab):
     rules["target"]["keep"] = [20, 1000]
     path = write_yaml(lab.home.folder / "stricter.yaml", rules)
     lab.change(MLOPS_DATASET=path, MLOPS_MINIMUM_GAIN="0.03")
-    for month in ("2024-01", "2024-02", "2024-03"):
-        assert lab.make("clean_data", month).success
+    for period in ("2024-01", "2024-02", "2024-03"):
+        assert lab.make("clean_data", period).success
     told = failure_of(lab.make("champion_model"))
     assert told == "clean data or settings have changed since training_set: materialise training_set first"
 
 
 def test_a_candidate_that_does_not_beat_the_mean_becomes_no_champion(new_workshop):
     workshop = new_workshop()
-    for month in ("2024-01", "2024-02", "2024-03"):
-        write_random_month(workshop.home.folder / "sales", month)
+    for period in ("2024-01", "2024-02", "2024-03"):
+        write_random_period(workshop.home.folder / "sales", period)
     workshop.make_up_to("champion_model")
     record = workshop.record("champion_model")
     assert record.value("decision") == "refused"

@@ -40,9 +40,9 @@ def test_an_outcome_that_harms_is_an_error_and_another_failure_a_warning():
 def test_only_what_harms_stops_and_all_of_it_is_told():
     stop_if_harmful("2024-01", [GOOD, WARNS])
     with pytest.raises(DataError) as caught:
-        stop_if_harmful("2024-01", [STOPS, WARNS, CheckOutcome("month", False, True, "all lie elsewhere", {})])
+        stop_if_harmful("2024-01", [STOPS, WARNS, CheckOutcome("period", False, True, "all lie elsewhere", {})])
     assert str(caught.value) == (
-        "2024-01 is not used: schema (price: the column is missing); month (all lie elsewhere)"
+        "2024-01 is not used: schema (price: the column is missing); period (all lie elsewhere)"
     )
 
 

@@ -11,13 +11,13 @@ from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation.retraining import STARTED_BY
 from mlops_assets.automation.triggers import build_monitoring_sensor
-from mlops_assets_tests.homes import write_month, write_yaml
+from mlops_assets_tests.homes import write_period, write_yaml
 
 FIRST, MARCH, APRIL, MAY, NEXT_MARCH = "2024-01", "2024-03", "2024-04", "2024-05", "2025-03"
 
 
-def told(workshop, month):
-    record = workshop.record("drift_report", month)
+def told(workshop, period):
+    record = workshop.record("drift_report", period)
     return {name: value.value for name, value in record.metadata.items()}
 
 
@@ -26,16 +26,16 @@ def stale(workshop):
     return {task.partition: task.reasons for task in tasks if task.stale}
 
 
-def make(workshop, month):
-    """Report on a month; gives its check."""
-    result = workshop.make("drift_report", month)
+def make(workshop, period):
+    """Report on a period; gives its check."""
+    result = workshop.make("drift_report", period)
     assert result.success
     (check,) = result.get_asset_check_evaluations()
     return check
 
 
 def change(path, **columns):
-    """Rewrite a month's file with other values of these columns, each a function of the old value."""
+    """Rewrite a period's file with other values of these columns, each a function of the old value."""
     head, *lines = path.read_text().split("\n")[:-1]
     rows = [dict(zip(head.split(","), line.split(","), strict=True)) for line in lines]
     changed = [row | {name: to(row[name]) for name, to in columns.items()} for row in rows]
@@ -47,27 +47,27 @@ def grown(new_workshop):
     """A workshop with a champion of three months, to which April came, and May, in which sizes tripled."""
     workshop = new_workshop().make_up_to("drift_report")
     sales = workshop.home.folder / "sales"
-    write_month(sales, APRIL)
+    write_period(sales, APRIL)
     workshop.make_up_to("drift_report")
-    change(write_month(sales, MAY), size=lambda size: str(3 * float(size)))
+    change(write_period(sales, MAY), size=lambda size: str(3 * float(size)))
     return workshop.make_up_to("drift_report")
 
 
-def test_the_first_month_has_nothing_to_be_compared_with(grown):
+def test_the_first_period_has_nothing_to_be_compared_with(grown):
     shown = told(grown, FIRST)
-    assert (shown["reference_months"], shown["drifted_count"]) == ("none", 0)
-    assert shown["judgement"] == "no month before it to compare with"
+    assert (shown["reference_periods"], shown["drifted_count"]) == ("none", 0)
+    assert shown["judgement"] == "no period before it to compare with"
     assert make(grown, FIRST).passed
 
 
-def test_a_month_is_compared_with_what_the_model_of_its_time_had_learnt_from(grown):
+def test_a_period_is_compared_with_what_the_model_of_its_time_had_learnt_from(grown):
     shown = told(grown, APRIL)
     first = grown.record("champion_model").value("reigns")[-1]
     assert (shown["model_version"], shown["held_out"]) == (first["version"], True)
-    assert shown["reference_months"] == "2024-01, 2024-02, 2024-03"
+    assert shown["reference_periods"] == "2024-01, 2024-02, 2024-03"
 
 
-def test_of_a_month_that_the_champion_learnt_from_the_model_that_won_for_it_is_asked(grown):
+def test_of_a_period_that_the_champion_learnt_from_the_model_that_won_for_it_is_asked(grown):
     first = grown.record("champion_model").value("reigns")[-1]["version"]
     twin = int(grown.project.registry.version(first).tags["candidate"])
     shown = told(grown, MARCH)
@@ -75,7 +75,7 @@ def test_of_a_month_that_the_champion_learnt_from_the_model_that_won_for_it_is_a
     assert "strength/target beyond the prediction" in shown
 
 
-def test_a_month_like_the_others_passes(grown):
+def test_a_period_like_the_others_passes(grown):
     assert told(grown, APRIL)["drifted"] == "none"
     check = make(grown, APRIL)
     assert (check.passed, check.description) == (True, "nothing has drifted")
@@ -101,18 +101,18 @@ def test_a_report_shows_a_table_numbers_and_plots(grown):
         assert "data:image/svg+xml" in shown[name]
 
 
-def test_what_the_same_month_a_year_before_had_too_is_the_seasons(new_workshop):
+def test_what_the_same_period_a_year_before_had_too_is_the_seasons(new_workshop):
     workshop = new_workshop()
     document = yaml.safe_load(Path(workshop.home.env["MLOPS_DATASET"]).read_text())
-    document["time"]["last_month"] = "2025-12"
+    document["time"]["last"] = "2025-12"
     write_yaml(workshop.home.folder / "shop.yaml", document)
     workshop.change()
-    months = MARCH, "2025-01", "2025-02", NEXT_MARCH
-    for month in months:
-        path = write_month(workshop.home.folder / "sales", month)
-        if month.endswith("-03"):
+    periods = MARCH, "2025-01", "2025-02", NEXT_MARCH
+    for period in periods:
+        path = write_period(workshop.home.folder / "sales", period)
+        if period.endswith("-03"):
             change(path, size=lambda size: str(3 * float(size)))
-        assert workshop.make("raw_data", month).success and workshop.make("clean_data", month).success
+        assert workshop.make("raw_data", period).success and workshop.make("clean_data", period).success
     assert make(workshop, NEXT_MARCH).passed
     shown = told(workshop, NEXT_MARCH)
     assert shown["last_year"] == MARCH
@@ -122,15 +122,15 @@ def test_what_the_same_month_a_year_before_had_too_is_the_seasons(new_workshop):
 
 def test_a_later_champion_makes_no_report_stale(grown):
     assert stale(grown) == {}
-    before = {month: told(grown, month)["content"] for month in (MARCH, APRIL, MAY)}
+    before = {period: told(grown, period)["content"] for period in (MARCH, APRIL, MAY)}
     grown.make_up_to("drift_report")
-    assert {month: told(grown, month)["content"] for month in before} == before
+    assert {period: told(grown, period)["content"] for period in before} == before
 
 
 @pytest.mark.slow
-def test_a_month_that_changed_makes_its_own_report_and_later_ones_stale(new_workshop):
+def test_a_period_that_changed_makes_its_own_report_and_later_ones_stale(new_workshop):
     workshop = new_workshop().make_up_to("drift_report")
-    write_month(workshop.home.folder / "sales", "2024-02", rows=280)
+    write_period(workshop.home.folder / "sales", "2024-02", rows=280)
     workshop.make_up_to("clean_data")
     assert set(stale(workshop)) == {"2024-02", MARCH}
 
@@ -144,7 +144,7 @@ def test_a_project_without_a_champion_still_compares_features_and_target(new_wor
 
 
 @pytest.mark.slow
-def test_a_month_that_was_scored_outside_a_retraining_is_measured_once(new_workshop):
+def test_a_period_that_was_scored_outside_a_retraining_is_measured_once(new_workshop):
     workshop = new_workshop().make_up_to("drift_report")
     sensor = build_monitoring_sensor(workshop.project, build_jobs(asset_graph(workshop.project)))
 
@@ -152,7 +152,7 @@ def test_a_month_that_was_scored_outside_a_retraining_is_measured_once(new_works
         return sensor(dg.build_sensor_context(instance=workshop.instance))
 
     assert ask().skip_message == "2024-03 is measured"
-    write_month(workshop.home.folder / "sales", "2024-04")
+    write_period(workshop.home.folder / "sales", "2024-04")
     assert workshop.make("raw_data", "2024-04").success and workshop.make("predictions", "2024-04").success
     request = ask()
     assert (request.partition_key, request.tags[STARTED_BY]) == ("2024-04", "sensor")

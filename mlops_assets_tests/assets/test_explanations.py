@@ -39,7 +39,7 @@ def test_each_final_model_shows_what_it_goes_by_and_keeps_it_in_mlflow(workshop,
 def test_an_explanation_is_made_once(workshop):
     version = workshop.project.registry.version(told(workshop, "sklearn_model", "Ridge")["version"])
     before = stored_explanation(workshop.project, version).to_json()
-    again = explained(workshop.instance, workshop.project, version, "a month that nobody asks for")
+    again = explained(workshop.instance, workshop.project, version, "a period that nobody asks for")
     assert stored_explanation(workshop.project, version).to_json() == before
     assert again["importance"].value == told(workshop, "sklearn_model", "Ridge")["importance"]
 
@@ -58,8 +58,8 @@ def test_the_champions_card_tells_all_that_one_asks(workshop, champion):
     ]
     assert card.startswith(f"# shop, version {champion['champion_version']}: {champion['champion_type']}")
     assert champion["verdict"] in card
-    for month in ("2024-01", "2024-02", MARCH):
-        assert f"| {month} | 300 |" in card
+    for period in ("2024-01", "2024-02", MARCH):
+        assert f"| {period} | 300 |" in card
     assert "| zone | integer | 5 categories |" in card
     assert "low third of predictions" in card and "| zone 1 |" in card
     assert "Intervals are made to hold 90% of the true values." in card

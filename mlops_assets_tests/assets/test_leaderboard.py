@@ -8,24 +8,24 @@ import pytest
 from mlops_assets.assets.champion_model import candidates
 from mlops_assets.assets.leaderboard import as_markdown, baseline_predictions, hold_contest, leaderboard
 from mlops_assets.assets.records import Records
-from mlops_assets.assets.training_set import chosen_months
-from mlops_assets.core.prepare.splitting import Months
+from mlops_assets.assets.training_set import chosen_periods
+from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.core.training_set import TrainingSet, split_rows
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets_tests.homes import SHOP
 
-FILES = {"kind": "files", "uri": "sales_{month}.csv"}
+FILES = {"kind": "files", "uri": "sales_{period}.csv"}
 
 
 @pytest.fixture(scope="module")
 def scene(workshop):
-    """Rows by split, their months, the training set's vocabularies and the fitted candidates."""
+    """Rows by split, their periods, the training set's vocabularies and the fitted candidates."""
     project, built = workshop.project, workshop.record("training_set")
-    months, cleaned = chosen_months(Records(workshop.instance), project)
+    periods, cleaned = chosen_periods(Records(workshop.instance), project)
     tables = [project.storage.read_table(record.path) for record in cleaned.values()]
-    parts = split_rows(project.spec, tables, months, project.settings.seed)
+    parts = split_rows(project.spec, tables, periods, project.settings.seed)
     vocabularies = TrainingSet.load(project.storage.local_folder(built.path)).encoder.vocabularies
-    return parts, months, vocabularies, candidates(Records(workshop.instance), project, built)
+    return parts, periods, vocabularies, candidates(Records(workshop.instance), project, built)
 
 
 @pytest.fixture
@@ -55,32 +55,32 @@ def test_the_challenger_is_the_best_on_validation_and_is_judged_on_test(workshop
     assert contest.challenger.interval.low < contest.challenger.rmse < contest.challenger.interval.high
 
 
-def test_without_test_months_validation_judges(workshop, scene):
-    parts, months, *rest = scene
+def test_without_test_periods_validation_judges(workshop, scene):
+    parts, periods, *rest = scene
     without = parts | {"test": replace(parts["test"], columns={}, y=np.empty(0))}
-    contest = hold_contest(workshop.project, without, Months(months.train, months.validation, ()), *rest)
+    contest = hold_contest(workshop.project, without, Periods(periods.train, periods.validation, ()), *rest)
     assert contest.judged_on == "validation"
     assert len(contest.challenger.squared_errors) == len(parts["validation"])
 
 
-def test_a_champion_that_has_seen_the_judged_month_is_stood_in_for_by_the_model_that_won_for_it(workshop, scene):
+def test_a_champion_that_has_seen_the_judged_period_is_stood_in_for_by_the_model_that_won_for_it(workshop, scene):
     contest = hold_contest(workshop.project, *scene)
     number = champion_number(workshop)
     assert contest.reigning.number == number
     assert contest.champion.version == int(contest.reigning.tags["candidate"]) != number
-    assert "which was fitted without the months it is judged on" in contest.champion_note
+    assert "which was fitted without the periods it is judged on" in contest.champion_note
 
 
-def test_a_champion_from_before_the_judged_month_defends_itself(workshop, scene, reigning):
+def test_a_champion_from_before_the_judged_period_defends_itself(workshop, scene, reigning):
     number = champion_number(workshop)
-    reigning(number, months="2023-11,2023-12")
+    reigning(number, periods="2023-11,2023-12")
     contest = hold_contest(workshop.project, *scene)
     assert contest.champion.version == number
     assert contest.champion_note == f"version {number}"
 
 
 def test_a_candidate_that_was_given_the_alias_by_hand_defends_itself(workshop, scene, reigning):
-    """It learnt from the train split alone, though its tag names all months of its training set."""
+    """It learnt from the train split alone, though its tag names all periods of its training set."""
     number = workshop.record("sklearn_model", "Ridge").value("version")
     reigning(number)
     contest = hold_contest(workshop.project, *scene)
@@ -98,7 +98,7 @@ def test_a_champion_that_needs_a_column_which_is_gone_is_not_defended_and_that_i
         return replace(load(version), spec=spec) if version == number else load(version)
 
     monkeypatch.setattr(workshop.project.registry, "load", load_older)
-    reigning(number, months="2023-12")
+    reigning(number, periods="2023-12")
     contest = hold_contest(workshop.project, *scene)
     assert contest.champion is None
     told = f"version {number} needs age, which clean data no longer has: it is not defended"

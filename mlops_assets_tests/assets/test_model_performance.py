@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from mlops_assets.assets.plan import Plan
-from mlops_assets.assets.realised import realised_month
+from mlops_assets.assets.realised import realised_period
 from mlops_assets.assets.records import Records, reigns, report_by_hand
 from mlops_assets.resources.databases.prediction_log import LoggedRow
-from mlops_assets_tests.homes import write_month
+from mlops_assets_tests.homes import write_period
 
 MARCH, APRIL, MAY = "2024-03", "2024-04", "2024-05"
 ASKED = datetime(2024, 4, 10, 12, tzinfo=UTC)
 
 
-def performance(workshop, month):
-    record = workshop.record("model_performance", month)
+def performance(workshop, period):
+    record = workshop.record("model_performance", period)
     return {name: value.value for name, value in record.metadata.items()}
 
 
@@ -26,16 +26,16 @@ def stale(workshop):
     return {task.partition: task.reasons for task in tasks if task.stale}
 
 
-def make(workshop, month):
-    """Measure a month; gives its check."""
-    result = workshop.make("model_performance", month)
+def make(workshop, period):
+    """Measure a period; gives its check."""
+    result = workshop.make("model_performance", period)
     assert result.success
     (check,) = result.get_asset_check_evaluations()
     return check
 
 
-def clean_rows(workshop, month):
-    return workshop.project.storage.read_table(workshop.record("clean_data", month).path).to_pandas()
+def clean_rows(workshop, period):
+    return workshop.project.storage.read_table(workshop.record("clean_data", period).path).to_pandas()
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +43,16 @@ def grown(new_workshop):
     """A workshop with a champion of three months, to which April came, and May, in which prices tripled."""
     workshop = new_workshop().make_up_to("model_performance")
     sales = workshop.home.folder / "sales"
-    write_month(sales, APRIL)
+    write_period(sales, APRIL)
     workshop.make_up_to("model_performance")
-    path = write_month(sales, MAY)
+    path = write_period(sales, MAY)
     head, *lines = path.read_text().split()
     dear = [",".join([*line.split(",")[:3], str(3 * float(line.split(",")[3]))]) for line in lines]
     path.write_text("\n".join([head, *dear, ""]))
     return workshop.make_up_to("model_performance")
 
 
-def test_months_that_the_champion_learnt_from_are_shown_and_not_judged(workshop):
+def test_periods_that_the_champion_learnt_from_are_shown_and_not_judged(workshop):
     shown = performance(workshop, MARCH)
     assert shown["learnt_from_it"] is True
     assert shown["judgement"] == f"batch, version {shown['model_version']}: not judged, for it learnt from these rows"
@@ -60,7 +60,7 @@ def test_months_that_the_champion_learnt_from_are_shown_and_not_judged(workshop)
     assert shown["dagster/row_count"] == len(clean_rows(workshop, MARCH))
 
 
-def test_a_new_month_is_measured_with_the_champion_of_the_time_before(grown):
+def test_a_new_period_is_measured_with_the_champion_of_the_time_before(grown):
     first = grown.record("champion_model").value("reigns")[-1]
     assert first["learnt_until"] == MARCH
     shown, rows = performance(grown, APRIL), clean_rows(grown, APRIL)
@@ -80,7 +80,7 @@ def test_what_the_gate_measured_stands_beside_what_came_true(grown):
     assert shown["promised_low"] < shown["promised_rmse"] < shown["promised_high"]
     for told in ("low third of predictions", "high third of predictions", "zone 3", "promised RMSE (", "batch"):
         assert told.strip(" (") in shown["performance"]
-    for plot in ("performance_plot", "coverage_plot", "coverage_by_month_plot"):
+    for plot in ("performance_plot", "coverage_plot", "coverage_by_period_plot"):
         assert "data:image/svg+xml" in shown[plot]
     assert shown["promised_coverage"] == 0.9
     assert "intervals held" in shown["judgement"] and "where 90% was promised" in shown["judgement"]
@@ -96,17 +96,20 @@ def test_a_promise_that_is_broken_beyond_doubt_fails_the_check_and_stops_nothing
     assert performance(grown, MAY)["recomputed"] is False
 
 
-def test_a_later_champion_makes_no_month_stale(grown):
-    registry, before = grown.project.registry, {month: performance(grown, month)["content"] for month in (MARCH, APRIL)}
+def test_a_later_champion_makes_no_period_stale(grown):
+    registry, before = (
+        grown.project.registry,
+        {period: performance(grown, period)["content"] for period in (MARCH, APRIL)},
+    )
     newest = registry.version(grown.record("sklearn_model", "Ridge").value("version"))
-    assert newest.tags["months"].endswith(MAY)
+    assert newest.tags["periods"].endswith(MAY)
     registry.promote(newest.number, reason="by hand", at=datetime.now(UTC))
     report_by_hand(grown.instance, newest, "rolled back", "Rolled back by hand.", reigns(registry))
     assert grown.record("champion_model").value("champion_version") == newest.number
     assert stale(grown) == {}
-    for month, content in before.items():
-        make(grown, month)
-        assert performance(grown, month)["content"] == content
+    for period, content in before.items():
+        make(grown, period)
+        assert performance(grown, period)["content"] == content
 
 
 def test_rows_asked_online_are_joined_with_their_truth(grown):
@@ -170,10 +173,10 @@ def test_another_margin_is_judged_anew(grown):
 
 def test_a_version_that_is_gone_or_cannot_answer_is_told_and_stops_nothing(grown):
     cleaned = grown.record("clean_data", APRIL)
-    found = realised_month(Records(grown.instance), grown.project, cleaned, 4711)
+    found = realised_period(Records(grown.instance), grown.project, cleaned, 4711)
     assert found.notes[0] == "version 4711, which answered then, is no longer registered"
     assert [line.way for line in found.lines if line.way == "batch"] == []
     number = grown.record("sklearn_model", "Ridge").value("version")
     (grown.project.registry.folder(number) / "model.json").write_text("{}")
-    found = realised_month(Records(grown.instance), grown.project, cleaned, number)
+    found = realised_period(Records(grown.instance), grown.project, cleaned, number)
     assert found.notes[0].startswith(f"version {number} cannot answer: the saved model is damaged")

@@ -52,14 +52,14 @@ def test_fault_4_a_logged_model_scores_raw_rows_as_it_was_judged(workshop, asset
 def test_what_is_judged_has_learnt_from_all_but_the_test_rows(workshop, asset, partition):
     record = workshop.record(asset, partition)
     version = workshop.project.registry.version(record.value("version"))
-    assert version.tags["learnt_months"] == "2024-01,2024-02"
-    rows = sum(workshop.record("clean_data", month).value("dagster/row_count") for month in ("2024-01", "2024-02"))
+    assert version.tags["learnt_periods"] == "2024-01,2024-02"
+    rows = sum(workshop.record("clean_data", period).value("dagster/row_count") for period in ("2024-01", "2024-02"))
     assert record.value("fit_rows") == rows
     assert record.value("validation_plot").startswith("![predicted against true](data:image/svg+xml;base64,")
 
 
-def test_rows_of_the_test_month_touch_no_fitted_thing(workshop, new_workshop):
-    """With another test month, encoders, searches and candidates stay what they are."""
+def test_rows_of_the_test_period_touch_no_fitted_thing(workshop, new_workshop):
+    """With another test period, encoders, searches and candidates stay what they are."""
     other = new_workshop(MLOPS_MODEL_TYPES="Ridge,XGBoost")
     sales = other.home.folder / "sales" / "sales_2024-03.csv"
     sales.write_text("at,zone,size,price\n" + "2024-03-01T10:00,77,1000,999\n" * 300)

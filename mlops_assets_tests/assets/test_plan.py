@@ -8,7 +8,7 @@ import yaml
 
 from mlops_assets.assets.plan import Plan
 from mlops_assets.errors import DataError, SpecError
-from mlops_assets_tests.homes import SHOP, write_month, write_yaml
+from mlops_assets_tests.homes import SHOP, write_period, write_yaml
 
 
 def plan_with(workshop, **settings):
@@ -44,7 +44,7 @@ def test_at_first_all_is_to_be_made_and_waits_for_what_is_above(new_workshop):
     (clean, *_) = plan.tasks("clean_data")
     assert clean.stale and clean.waits_for == "raw_data[2024-01] has not been materialised: do that first"
     (training_set,) = plan.tasks("training_set")
-    assert training_set.waits_for.startswith("0 month(s) are not enough")
+    assert training_set.waits_for.startswith("0 period(s) are not enough")
     assert names(plan.tasks("hyperparameters")) == ["hyperparameters[Ridge]", "hyperparameters[XGBoost]"]
     assert names(plan.tasks("sklearn_model")) == ["sklearn_model[Ridge]"]
     assert names(plan.tasks("xgboost_model")) == ["xgboost_model"]
@@ -75,7 +75,7 @@ def test_one_model_types_space_makes_stale_that_type_alone(workshop, tmp_path):
         "hyperparameters[Ridge]",
         "sklearn_model[Ridge]",
         "champion_model",
-        *(f"predictions[2024-0{month}]" for month in (1, 2, 3)),
+        *(f"predictions[2024-0{period}]" for period in (1, 2, 3)),
     }
 
 
@@ -106,25 +106,25 @@ def test_rows_that_change_at_the_source_are_ingested_again(workshop):
     assert "raw_data[2024-01]" not in found and "clean_data[2024-01]" not in found
 
 
-def test_the_newest_months_that_fit_the_window_are_asked_for(new_workshop):
+def test_the_newest_periods_that_fit_the_window_are_asked_for(new_workshop):
     workshop = new_workshop()
     document = yaml.safe_load((workshop.home.folder / "shop.yaml").read_text())
     small = write_yaml(
-        workshop.home.folder / "small.yaml", document | {"window": {"train_months": 1, "test_months": 0}}
+        workshop.home.folder / "small.yaml", document | {"window": {"train_periods": 1, "test_periods": 0}}
     )
-    assert plan_with(workshop, MLOPS_DATASET=small).months() == ("2024-02", "2024-03")
+    assert plan_with(workshop, MLOPS_DATASET=small).periods() == ("2024-02", "2024-03")
 
 
-def test_a_month_that_is_not_over_is_left_for_later(new_workshop):
+def test_a_period_that_is_not_over_is_left_for_later(new_workshop):
     workshop, today = new_workshop(), date.today()
-    endless = SHOP["time"] | {"last_month": None}
+    endless = SHOP["time"] | {"last": None}
     document = yaml.safe_load((workshop.home.folder / "shop.yaml").read_text()) | {"time": endless}
-    write_month(workshop.home.folder / "sales", f"{today:%Y-%m}")
+    write_period(workshop.home.folder / "sales", f"{today:%Y-%m}")
     plan = plan_with(workshop, MLOPS_DATASET=write_yaml(workshop.home.folder / "endless.yaml", document))
-    assert plan.months() == ("2024-01", "2024-02", "2024-03")
+    assert plan.periods() == ("2024-01", "2024-02", "2024-03")
 
 
-def test_a_source_without_any_month_is_told(new_workshop, tmp_path):
-    workshop = new_workshop(MLOPS_SOURCE_URI=f"{tmp_path}/sales_{{month}}.csv")
-    with pytest.raises(DataError, match="the source of shop does not have a month yet"):
+def test_a_source_without_any_period_is_told(new_workshop, tmp_path):
+    workshop = new_workshop(MLOPS_SOURCE_URI=f"{tmp_path}/sales_{{period}}.csv")
+    with pytest.raises(DataError, match="the source of shop does not have a period yet"):
         plan_with(workshop).tasks("raw_data")

@@ -10,8 +10,8 @@ from mlops_assets.core.prepare.cleaning import target
 from mlops_assets_tests.assets.conftest import failure_of
 
 
-def scored(workshop, month="2024-03"):
-    return workshop.project.storage.read_table(workshop.record("predictions", month).path)
+def scored(workshop, period="2024-03"):
+    return workshop.project.storage.read_table(workshop.record("predictions", period).path)
 
 
 def test_every_raw_row_has_a_prediction_an_interval_and_the_version(workshop):
@@ -39,7 +39,7 @@ def test_coverage_is_told_of_the_rows_whose_truth_is_known(workshop):
     assert record.value("prediction_mean") == pytest.approx(table["prediction"].to_numpy().mean())
 
 
-def test_a_row_that_lacks_an_input_does_not_hold_up_the_month(new_shop, new_workshop):
+def test_a_row_that_lacks_an_input_does_not_hold_up_the_period(new_shop, new_workshop):
     workshop = new_workshop()
     sales = workshop.home.folder / "sales" / "sales_2024-03.csv"
     header, first, *others = sales.read_text().splitlines()

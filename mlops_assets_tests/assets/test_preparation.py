@@ -1,4 +1,4 @@
-"""Months as they are ingested, cleaned and joined into one training set."""
+"""Periods as they are ingested, cleaned and joined into one training set."""
 
 from importlib import resources
 
@@ -9,20 +9,20 @@ from mlops_assets.assets import backtest_report
 from mlops_assets.assets.registry import ENTRIES
 from mlops_assets.core.training_set import TrainingSet
 from mlops_assets_tests.assets.conftest import failure_of
-from mlops_assets_tests.homes import write_month
+from mlops_assets_tests.homes import write_period
 
-MONTH = "2024-02"
+PERIOD = "2024-02"
 
 
 @pytest.fixture(scope="module")
 def lab(new_workshop):
-    """A workshop of which the months may be spoilt: each test has one of its own."""
+    """A workshop of which the periods may be spoilt: each test has one of its own."""
     return new_workshop().make_up_to("training_set")
 
 
-def write(workshop, month, *lines):
-    """Replace a month's sales."""
-    path = workshop.home.folder / "sales" / f"sales_{month}.csv"
+def write(workshop, period, *lines):
+    """Replace a period's sales."""
+    path = workshop.home.folder / "sales" / f"sales_{period}.csv"
     path.write_text("\n".join(["at,zone,size,price", *lines, ""]))
 
 
@@ -39,7 +39,7 @@ def checks(result):
 
 
 def test_raw_rows_are_kept_as_they_came_under_their_aliases(workshop):
-    record = workshop.record("raw_data", MONTH)
+    record = workshop.record("raw_data", PERIOD)
     table = workshop.project.storage.read_table(record.path)
     assert table.column_names == ["at", "zone", "size", "price"]
     assert table.num_rows == record.value("dagster/row_count") == 300
@@ -47,7 +47,7 @@ def test_raw_rows_are_kept_as_they_came_under_their_aliases(workshop):
 
 
 def test_clean_rows_hold_a_target_and_say_what_was_dropped(workshop):
-    raw, record = workshop.record("raw_data", MONTH), workshop.record("clean_data", MONTH)
+    raw, record = workshop.record("raw_data", PERIOD), workshop.record("clean_data", PERIOD)
     table = workshop.project.storage.read_table(record.path)
     assert table.column_names == ["row_id", "at", "zone", "size", "target"]
     assert record.value("dagster/row_count") == table.num_rows
@@ -56,12 +56,12 @@ def test_clean_rows_hold_a_target_and_say_what_was_dropped(workshop):
     assert record.value("target_plot").startswith("![target](data:image/svg+xml;base64,")
 
 
-def test_the_training_set_joins_the_months_of_the_window(workshop):
+def test_the_training_set_joins_the_periods_of_the_window(workshop):
     record = workshop.record("training_set")
-    cleaned = {month: workshop.record("clean_data", month) for month in ("2024-01", "2024-02", "2024-03")}
-    assert record.recipe.parts["data"] == {month: made.content for month, made in cleaned.items()}
+    cleaned = {period: workshop.record("clean_data", period) for period in ("2024-01", "2024-02", "2024-03")}
+    assert record.recipe.parts["data"] == {period: made.content for period, made in cleaned.items()}
     written = TrainingSet.load(workshop.project.storage.local_folder(record.path))
-    assert written.months.all == tuple(cleaned)
+    assert written.periods.all == tuple(cleaned)
     for split, made in zip(("train", "validation", "test"), cleaned.values(), strict=True):
         assert record.value(f"{split}_rows") == written.rows[split] == made.value("dagster/row_count")
     assert record.value("one_hot_columns") == len(written.one_hot_names)
@@ -69,11 +69,11 @@ def test_the_training_set_joins_the_months_of_the_window(workshop):
     assert names == [*written.dense_names, "target"]
 
 
-@pytest.mark.parametrize(("asset", "month"), [("raw_data", MONTH), ("clean_data", MONTH), ("training_set", None)])
-def test_what_has_not_changed_is_recorded_again_and_neither_computed_nor_drawn(lab, asset, month, no_pictures):
-    before = lab.record(asset, month)
-    result = lab.make(asset, month)
-    after = lab.record(asset, month)
+@pytest.mark.parametrize(("asset", "period"), [("raw_data", PERIOD), ("clean_data", PERIOD), ("training_set", None)])
+def test_what_has_not_changed_is_recorded_again_and_neither_computed_nor_drawn(lab, asset, period, no_pictures):
+    before = lab.record(asset, period)
+    result = lab.make(asset, period)
+    after = lab.record(asset, period)
     assert result.success and after.run_id == result.run_id
     assert (after.content, after.path) == (before.content, before.path)
     assert after.value("recomputed") is False
@@ -81,7 +81,7 @@ def test_what_has_not_changed_is_recorded_again_and_neither_computed_nor_drawn(l
     assert bool(checks(result)) == (asset != "training_set")  # checks are made again, on the rows as they are
 
 
-def test_a_month_that_is_not_published_is_not_there_and_no_failure(lab):
+def test_a_period_that_is_not_published_is_not_there_and_no_failure(lab):
     result = lab.make("raw_data", "2024-12")
     assert result.success
     assert {passed for passed, _ in checks(result).values()} == {True}
@@ -92,16 +92,16 @@ def test_a_month_that_is_not_published_is_not_there_and_no_failure(lab):
     )
 
 
-def test_a_month_of_few_rows_is_a_warning_and_goes_on(lab):
-    write_month(lab.home.folder / "sales", "2024-04", rows=40)
+def test_a_period_of_few_rows_is_a_warning_and_goes_on(lab):
+    write_period(lab.home.folder / "sales", "2024-04", rows=40)
     result = lab.make("raw_data", "2024-04")
     assert result.success
     assert checks(result)["row_count"] == (False, dg.AssetCheckSeverity.WARN)
     assert lab.record("raw_data", "2024-04").value("dagster/row_count") == 40
 
 
-def test_a_month_that_goes_bad_keeps_its_last_good_state(lab):
-    write_month(lab.home.folder / "sales", "2024-05")
+def test_a_period_that_goes_bad_keeps_its_last_good_state(lab):
+    write_period(lab.home.folder / "sales", "2024-05")
     assert lab.make("raw_data", "2024-05").success
     before = lab.record("raw_data", "2024-05")
     write(lab, "2024-05", "2024-05-01 10:00,1,2,", "2024-05-02 10:00,1,2,")
@@ -114,7 +114,7 @@ def test_a_month_that_goes_bad_keeps_its_last_good_state(lab):
     assert lab.project.storage.read_table(after.path).num_rows == 300
 
 
-def test_a_month_of_which_no_row_keeps_the_rules_is_not_cleaned(lab):
+def test_a_period_of_which_no_row_keeps_the_rules_is_not_cleaned(lab):
     write(lab, "2024-06", "2024-06-01 10:00,1,2,0", "2024-06-02 10:00,1,2,3000")
     assert lab.make("raw_data", "2024-06").success
     told = failure_of(lab.make("clean_data", "2024-06"))
@@ -122,12 +122,12 @@ def test_a_month_of_which_no_row_keeps_the_rules_is_not_cleaned(lab):
     assert lab.record("clean_data", "2024-06") is None
 
 
-def test_a_training_set_needs_months_to_judge_by(new_workshop):
+def test_a_training_set_needs_periods_to_judge_by(new_workshop):
     told = failure_of(new_workshop().make("training_set"))
-    assert told.startswith("0 month(s) are not enough: 1 for validation, 1 for test")
+    assert told.startswith("0 period(s) are not enough: 1 for validation, 1 for test")
 
 
-def test_equal_months_and_settings_give_an_equal_training_set(lab, workshop):
+def test_equal_periods_and_settings_give_an_equal_training_set(lab, workshop):
     """The two were made in homes of their own."""
     first = workshop.record("training_set")
     assert lab.record("training_set").content == first.content
@@ -140,7 +140,7 @@ def origins(record):
 
 
 def test_columns_lead_back_to_those_they_are_made_from(workshop):
-    cleaned, built = workshop.record("clean_data", MONTH), workshop.record("training_set")
+    cleaned, built = workshop.record("clean_data", PERIOD), workshop.record("training_set")
     assert origins(cleaned)["target"] == {("raw_data", "price")}
     assert set(origins(built)) == {column.name for column in built.value("dagster/column_schema").columns}
     clean_columns = {column.name for column in cleaned.value("dagster/column_schema").columns}
@@ -149,13 +149,13 @@ def test_columns_lead_back_to_those_they_are_made_from(workshop):
 
 def test_values_that_are_missing_are_counted(new_workshop):
     workshop = new_workshop()
-    write(workshop, MONTH, *(f"2024-02-{day:02}T10:00,{day % 5},{'' if day == 3 else day},30" for day in range(1, 28)))
-    assert workshop.make("raw_data", MONTH).success
-    assert workshop.record("raw_data", MONTH).value("missing_values") == 1
+    write(workshop, PERIOD, *(f"2024-02-{day:02}T10:00,{day % 5},{'' if day == 3 else day},30" for day in range(1, 28)))
+    assert workshop.make("raw_data", PERIOD).success
+    assert workshop.record("raw_data", PERIOD).value("missing_values") == 1
 
 
 def test_every_asset_of_the_pipeline_leads_to_a_dashboard_and_shows_a_picture(workshop):
-    partitions = {"period": MONTH, "model type": "Ridge", "scikit-learn type": "Ridge"}
+    partitions = {"period": PERIOD, "model type": "Ridge", "scikit-learn type": "Ridge"}
     for entry in ENTRIES:
         asset = entry.name
         metadata = workshop.record(asset, partitions.get(entry.partitioned_by)).metadata

@@ -16,12 +16,12 @@ from mlops_assets.assets import (
 )
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe, changes
-from mlops_assets.core.prepare.splitting import Months
+from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.errors import DataError
 from mlops_assets.project import open_project
 from mlops_assets_tests.homes import SHOP, write_yaml
 
-FILES = {"kind": "files", "uri": "sales_{month}.csv"}
+FILES = {"kind": "files", "uri": "sales_{period}.csv"}
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_raw_data_depends_on_its_source_and_its_version_alone(project):
     recipe = raw_data.recipe(project(), "v1")
     assert recipe == raw_data.recipe(project(target={"column": "size"}, features={"categorical": ["zone"]}), "v1")
     assert changes(recipe, raw_data.recipe(project(), "v2")) == ('data: source version "v1" -> "v2"',)
-    moved = project(source=FILES | {"uri": "elsewhere/{month}.csv"})
+    moved = project(source=FILES | {"uri": "elsewhere/{period}.csv"})
     assert changes(recipe, raw_data.recipe(moved, "v1")) == ("settings: source changed",)
 
 
@@ -166,12 +166,12 @@ def test_candidates_are_the_models_of_this_very_training_set(workshop):
         champion_model.candidates(Records(workshop.instance), workshop.project, record("training_set", content="other"))
 
 
-def test_months_of_another_source_or_cleaned_by_other_rules_do_not_count(workshop):
-    months, cleaned = training_set.chosen_months(Records(workshop.instance), workshop.project)
-    assert months.all == tuple(cleaned) == ("2024-01", "2024-02", "2024-03")
-    moved = workshop.home.project(MLOPS_SOURCE_URI="elsewhere/sales_{month}.csv")
-    with pytest.raises(DataError, match=r"^0 month\(s\) are not enough"):
-        training_set.chosen_months(Records(workshop.instance), moved)
+def test_periods_of_another_source_or_cleaned_by_other_rules_do_not_count(workshop):
+    periods, cleaned = training_set.chosen_periods(Records(workshop.instance), workshop.project)
+    assert periods.all == tuple(cleaned) == ("2024-01", "2024-02", "2024-03")
+    moved = workshop.home.project(MLOPS_SOURCE_URI="elsewhere/sales_{period}.csv")
+    with pytest.raises(DataError, match=r"^0 period\(s\) are not enough"):
+        training_set.chosen_periods(Records(workshop.instance), moved)
 
 
 def test_a_fit_over_a_cluster_is_another_model_of_xgboost_wherever_the_cluster_is(project):
@@ -185,13 +185,13 @@ def test_a_fit_over_a_cluster_is_another_model_of_xgboost_wherever_the_cluster_i
 
 
 def test_the_rows_in_memory_decide_where_a_window_has_more(project):
-    months = Months(("2024-01",), ("2024-02",), ())
-    cleaned = {month: record("clean_data") for month in months.all}
+    periods = Periods(("2024-01",), ("2024-02",), ())
+    cleaned = {period: record("clean_data") for period in periods.all}
     built = record("training_set", **{"dagster/row_count": 2_000})
 
     def all_recipes(most):
         made = project({"MEMORY_ROWS": most})
-        yield training_set.recipe(made, months, cleaned)
+        yield training_set.recipe(made, periods, cleaned)
         yield models.recipe("sklearn_model", made, built, record("hyperparameters"))
         yield champion_model.recipe(made, built, {})
 

@@ -51,11 +51,11 @@ def test_the_newest_materialisation_counts(instance, report):
 
 
 def test_each_partition_has_its_own_newest(instance, report):
-    for month, content in [("2024-02", "b"), ("2024-01", "a"), ("2024-01", "c")]:
-        report("raw_data", content, partition=month)
+    for period, content in [("2024-02", "b"), ("2024-01", "a"), ("2024-01", "c")]:
+        report("raw_data", content, partition=period)
     assert Records(instance).latest("raw_data", "2024-02").content == "b"
     assert Records(instance).latest("raw_data", "2024-03") is None
-    assert [(month, record.content) for month, record in Records(instance).all_latest("raw_data").items()] == [
+    assert [(period, record.content) for period, record in Records(instance).all_latest("raw_data").items()] == [
         ("2024-01", "c"),
         ("2024-02", "b"),
     ]

@@ -16,7 +16,7 @@ TYPES = {"MLOPS_MODEL_TYPES": "Ridge,XGBoost"}
 
 
 def census(state, period):
-    """How many rows a month has, made from clean data."""
+    """How many rows a period has, made from clean data."""
     return Recipe({"code": "1", "upstream": {"clean_data": state.records.newest("clean_data", period).content}})
 
 
@@ -32,7 +32,7 @@ CENSUS = AssetEntry(
     name="census",
     code_version="1",
     job="count",
-    about="Count the rows of one month.",
+    about="Count the rows of one period.",
     build=build_census,
     recipe=census,
     partitioned_by="period",

@@ -104,7 +104,7 @@ BUGS = (
         "or parent.partition !=",
     ),
     Bug(
-        "a month that is scored again is measured again",
+        "a period that is scored again is measured again",
         "assets.plan:Plan.explain",
         "if parent not in entry.unmoved_by",
         "",
@@ -126,10 +126,14 @@ BUGS = (
         "DagsterRunStatus.FAILURE",
         "DagsterRunStatus.QUEUED",
     ),
-    Bug("a month given up is not tried again", f"{TRIGGERS}:again_where_unfinished", "months_lost(newest[0])", "False"),
+    Bug(
+        "a period given up is not tried again", f"{TRIGGERS}:again_where_unfinished", "periods_lost(newest[0])", "False"
+    ),
     Bug("a cause is tried once", f"{TRIGGERS}:request_for", "/{len(tried)}", ""),
     Bug("a clock that was set back is waited for", f"{TRIGGERS}:request_for", "tried_at <= now < due", "now < due"),
-    Bug("a changed month is not seen", f"{TRIGGERS}:with_new_data", "if task.stale", 'if "never made" in task.reasons'),
+    Bug(
+        "a changed period is not seen", f"{TRIGGERS}:with_new_data", "if task.stale", 'if "never made" in task.reasons'
+    ),
     Bug("whoever holds a mail is not heeded", "alerts.outbox:LEASE", "", "timedelta(0)"),
     Bug(
         "a mail that may have been sent is sent anew",

@@ -55,7 +55,7 @@ def _source_away_for_hours(world: World, chance: random.Random) -> None:
 
 
 def _champion_and_back(world: World, chance: random.Random) -> None:
-    world.month_arrives()
+    world.period_arrives()
     world.go_on(24)
     world.somebody_rolls_back()
 
@@ -73,9 +73,9 @@ def _wait(world: World, chance: random.Random) -> None:
 EVENTS: dict[str, tuple[int, Event]] = {
     "rounds": (30, lambda world, chance: world.go_on(chance.randint(1, 8))),
     "a wait": (4, _wait),
-    "a month arrives": (8, lambda world, chance: world.month_arrives()),
-    "a month changes": (7, lambda world, chance: world.month_changes(chance.randrange(3))),
-    "a month changes for the worse": (2, lambda world, chance: world.month_changes(chance.randrange(3), bad=True)),
+    "a period arrives": (8, lambda world, chance: world.period_arrives()),
+    "a period changes": (7, lambda world, chance: world.period_changes(chance.randrange(3))),
+    "a period changes for the worse": (2, lambda world, chance: world.period_changes(chance.randrange(3), bad=True)),
     "a worker dies": (14, _die("worker")),
     "the daemon dies": (6, _die("daemon")),
     "the daemon is started": (6, lambda world, chance: world.daemon(lives=True)),
@@ -110,7 +110,7 @@ def history(seed: str, events: int = 14) -> World:
     world.lazy = chance.random() < 0.3
     try:
         for _ in range(chance.choice([1, 3, 3, 4])):
-            world.month_arrives()
+            world.period_arrives()
         for name in chance.choices(NAMES, WEIGHTS, k=events):
             EVENTS[name][1](world, chance)
             world.check()

@@ -403,8 +403,8 @@ class Disk:
         self.lost.add(path)
 
 
-class Months:
-    """A source: months with a version each, of which some hold rows that no check lets pass."""
+class Periods:
+    """A source: periods with a version each, of which some hold rows that no check lets pass."""
 
     def __init__(self) -> None:
         self.away = False
@@ -418,7 +418,7 @@ class Months:
 
 
 class Asked:
-    """A prediction log of which only the extent is known; the same for every month."""
+    """A prediction log of which only the extent is known; the same for every period."""
 
     def __init__(self) -> None:
         self.rows = 0

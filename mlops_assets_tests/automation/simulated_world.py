@@ -46,7 +46,7 @@ from mlops_assets_tests.automation.simulated_places import (
     Disk,
     Fuse,
     Models,
-    Months,
+    Periods,
     Post,
     Records,
     Run,
@@ -55,7 +55,7 @@ from mlops_assets_tests.automation.simulated_places import (
 
 S = dg.DagsterRunStatus
 ANN = "ann@example.com"
-CALENDAR = tuple(f"2024-{month:02}" for month in range(1, 13))
+CALENDAR = tuple(f"2024-{period:02}" for period in range(1, 13))
 SETTINGS = read_settings(
     {
         "MLOPS_MODEL_TYPES": "Ridge,XGBoost",
@@ -68,12 +68,12 @@ SETTINGS = read_settings(
 SPEC = DatasetSpec.model_validate(
     {
         "name": "years",
-        "source": {"kind": "files", "uri": "years/{month}.csv"},
+        "source": {"kind": "files", "uri": "years/{period}.csv"},
         "columns": {"at": {"type": "time"}, "x": {}, "y": {}},
-        "time": {"column": "at", "first_month": CALENDAR[0], "last_month": CALENDAR[-1]},
+        "time": {"column": "at", "first": CALENDAR[0], "last": CALENDAR[-1]},
         "target": {"column": "y"},
         "features": {"numeric": {"x": {}}},
-        "window": {"train_months": 1, "validation_months": 1, "test_months": 1},
+        "window": {"train_periods": 1, "validation_periods": 1, "test_periods": 1},
     }
 )
 TYPES = Project(SETTINGS, SPEC).model_types
@@ -181,7 +181,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock, self.fuse = Clock(), Fuse()
         self.records = Records(self.clock, self.fuse)
-        self.models, self.disk, self.source = Models(self.clock, self.fuse), Disk(self.fuse), Months()
+        self.models, self.disk, self.source = Models(self.clock, self.fuse), Disk(self.fuse), Periods()
         self.tables, self.post, self.asked_online = Tables(self.fuse), Post(self.clock, self.fuse), Asked()
         self.project = Project(SETTINGS, SPEC)
         self.project.__dict__.update(
@@ -212,23 +212,23 @@ class World:
         self.idle_since: float | None = None  # for so long has a retraining had no part at work
         self.idle_rounds = 0
 
-    # What people, months and misfortune do.
+    # What people, periods and misfortune do.
 
     def say(self, text: str) -> None:
         self.story.append(f"{self.clock.now:%m-%d %H:%M:%S} {text}")
 
-    def month_arrives(self) -> None:
+    def period_arrives(self) -> None:
         if len(self.source.versions) < len(CALENDAR):
-            month = CALENDAR[len(self.source.versions)]
-            self.source.versions[month] = "v1"
-            self._meddle(f"{month} arrives")
+            period = CALENDAR[len(self.source.versions)]
+            self.source.versions[period] = "v1"
+            self._meddle(f"{period} arrives")
 
-    def month_changes(self, number: int, bad: bool = False) -> None:
+    def period_changes(self, number: int, bad: bool = False) -> None:
         if self.source.versions:
-            month = sorted(self.source.versions)[-1 - number % min(3, len(self.source.versions))]
-            self.source.versions[month] = f"v{int(self.source.versions[month][1:]) + 1}"
-            (self.source.bad.add if bad else self.source.bad.discard)(month)
-            self._meddle(f"{month} changes to {self.source.versions[month]}{', for the worse' if bad else ''}")
+            period = sorted(self.source.versions)[-1 - number % min(3, len(self.source.versions))]
+            self.source.versions[period] = f"v{int(self.source.versions[period][1:]) + 1}"
+            (self.source.bad.add if bad else self.source.bad.discard)(period)
+            self._meddle(f"{period} changes to {self.source.versions[period]}{', for the worse' if bad else ''}")
 
     def rows_are_predicted_online(self) -> None:
         self.asked_online.rows += 7
@@ -524,8 +524,8 @@ class World:
             return known.number
         if any(one.tags.get(RECIPE_TAG) == recipe.digest for one in self.models.versions.values()):
             raise Broken(f"a {role} is registered twice from the same recipe")
-        months = ",".join(NewestRecords(self.records).newest("training_set").recipe.parts["data"])
-        tags = {RECIPE_TAG: recipe.digest, "role": role, "model_type": "Ridge", "months": months}
+        periods = ",".join(NewestRecords(self.records).newest("training_set").recipe.parts["data"])
+        tags = {RECIPE_TAG: recipe.digest, "role": role, "model_type": "Ridge", "periods": periods}
         return self.models.create(tags | {"verdict": "better"})
 
     def _decide(self, making) -> dict:
@@ -651,7 +651,7 @@ class World:
                     raise Broken(f"a retraining is called finished, and {task.name} is neither made nor given up")
 
     def _check_who_answered_then(self) -> None:
-        """A month that is scored again was not answered by another champion then."""
+        """A period that is scored again was not answered by another champion then."""
         if self.source.away or self.source.versions == {}:
             return
         explained = self._plan().explain()
@@ -659,7 +659,7 @@ class World:
         told |= {task.partition for task in self._plan().tasks("model_performance") if task.stale}
         for task in explained["model_performance"]:
             if task.stale and task.partition not in told:
-                raise Broken(f"{task.name} is called stale because its month is scored again")
+                raise Broken(f"{task.name} is called stale because its period is scored again")
 
     def _about_to_be_removed(self, path: str) -> None:
         for asset, partition in list(self.records.made):
@@ -694,17 +694,17 @@ class World:
                 raise Broken("a retraining waits for hours, and nothing is at work")
 
     def calm(self) -> None:
-        """All faults end. Within days no month is lost, all is told, and each retraining has ended."""
+        """All faults end. Within days no period is lost, all is told, and each retraining has ended."""
         for name in ("source", "models", "records", "tables", "disk"):
             self.place(name, away=False)
         self.sensor(on=True)
         self.daemon(lives=True)
         self.daemon_dies_after = self.worker_dies_after = None
         self.post.mood, self.ticks, self.next_dawdles = "takes", 1, 0
-        for month in sorted(self.source.bad):
-            self.source.bad.discard(month)
-            self.source.versions[month] += "1"
-            self._meddle(f"{month} changes for the better")
+        for period in sorted(self.source.bad):
+            self.source.bad.discard(period)
+            self.source.versions[period] += "1"
+            self._meddle(f"{period} changes for the better")
         if (newest := self._retrainings()[-1:]) and newest[0].status == S.CANCELED:
             self.somebody_retrains()  # who has canceled one means it, and starts the next
         self.until_quiet(days=4)
@@ -730,7 +730,7 @@ class World:
                 break
 
     def _left(self) -> list[str]:
-        """Tasks that hold a month, or the champion, and are not up to date."""
+        """Tasks that hold a period, or the champion, and are not up to date."""
         plan = self._plan()
         names = []
         for asset in GRAPH.entries:
@@ -782,7 +782,7 @@ def _without_retry(tags: dict[str, str]) -> dict[str, str]:
 def _partitions(tags: Mapping[str, str]) -> list[str | None]:
     """What a run makes: one partition, those in a row, or an asset that has none."""
     if FIRST in tags:
-        return [month for month in CALENDAR if tags[FIRST] <= month <= tags[LAST]]
+        return [period for period in CALENDAR if tags[FIRST] <= period <= tags[LAST]]
     return [tags.get(PARTITION)]
 
 

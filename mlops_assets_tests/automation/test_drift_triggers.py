@@ -10,7 +10,7 @@ from mlops_assets.automation.triggers import CAUSE, build_drift_sensor, build_mo
 from mlops_assets.core.fingerprint import Recipe
 
 JOB = build_retrain_job()
-MONTH = "2024-05"
+PERIOD = "2024-05"
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def evaluate(project, instance):
 @pytest.fixture
 def hurt(instance):
     """May has drifted and its predictions were worse than promised; the models learnt from April and before."""
-    report(instance, "clean_data", MONTH, content="may")
+    report(instance, "clean_data", PERIOD, content="may")
     report(instance, "training_set", data={"2024-04": "april"})
-    report(instance, "drift_report", MONTH, drifted="size, zone", drifted_count=2)
-    report(instance, "model_performance", MONTH, kept=False)
+    report(instance, "drift_report", PERIOD, drifted="size, zone", drifted_count=2)
+    report(instance, "model_performance", PERIOD, kept=False)
 
 
 def test_a_drift_that_raised_the_error_starts_a_retraining_and_says_which(project, instance, hurt):
@@ -51,17 +51,17 @@ def test_a_drift_that_raised_the_error_starts_a_retraining_and_says_which(projec
 
 
 def test_a_drift_that_did_not_raise_the_error_is_only_reported(project, instance, hurt):
-    report(instance, "model_performance", MONTH, kept=True)
+    report(instance, "model_performance", PERIOD, kept=True)
     assert evaluate(project, instance).skip_message.endswith("errors are as promised, so it is only reported")
 
 
 def test_a_drift_whose_truth_is_not_known_is_waited_for(project, instance):
-    report(instance, "drift_report", MONTH, drifted="size", drifted_count=1)
+    report(instance, "drift_report", PERIOD, drifted="size", drifted_count=1)
     assert "not known yet" in evaluate(project, instance).skip_message
 
 
 def test_a_large_error_without_drift_is_not_a_matter_of_this_sensor(project, instance, hurt):
-    report(instance, "drift_report", MONTH, drifted="none", drifted_count=0)
+    report(instance, "drift_report", PERIOD, drifted="none", drifted_count=0)
     assert evaluate(project, instance).skip_message == "nothing has drifted in 2024-05"
 
 
@@ -70,15 +70,15 @@ def test_an_older_drift_is_no_cause_any_more(project, instance, hurt):
     assert evaluate(project, instance).skip_message == "nothing has drifted in 2024-06"
 
 
-def test_a_month_that_the_models_have_learnt_from_starts_nothing(project, instance, hurt):
-    report(instance, "training_set", data={MONTH: "may"})
-    assert "have learnt from that month already" in evaluate(project, instance).skip_message
-    report(instance, "training_set", data={MONTH: "as it was before"})
+def test_a_period_that_the_models_have_learnt_from_starts_nothing(project, instance, hurt):
+    report(instance, "training_set", data={PERIOD: "may"})
+    assert "have learnt from that period already" in evaluate(project, instance).skip_message
+    report(instance, "training_set", data={PERIOD: "as it was before"})
     assert evaluate(project, instance).tags[CAUSE] == "drift/2024-05/c"
 
 
 def test_before_any_report_there_is_nothing_to_do(project, instance):
-    assert evaluate(project, instance).skip_message == "no month is compared yet"
+    assert evaluate(project, instance).skip_message == "no period is compared yet"
 
 
 def test_a_retraining_under_way_is_waited_for(project, instance, hurt):
@@ -92,6 +92,6 @@ def test_a_retraining_that_did_not_help_is_repeated_later_and_not_at_once(projec
     assert "did not help; the next try is at" in evaluate(project, instance).skip_message
 
 
-def test_without_scored_months_nothing_is_measured(project, instance):
+def test_without_scored_periods_nothing_is_measured(project, instance):
     sensor = build_monitoring_sensor(project, build_jobs(asset_graph(project)))
-    assert sensor(dg.build_sensor_context(instance=instance)).skip_message == "no month is scored yet"
+    assert sensor(dg.build_sensor_context(instance=instance)).skip_message == "no period is scored yet"

@@ -34,9 +34,9 @@ class Tasks:
         self.stale, self.waiting = stale, waiting
 
     def tasks(self, asset):
-        months, types = ("2024-01", "2024-02"), ("Ridge", "Lasso", "XGBoost")
-        parts = {"raw_data": months, "clean_data": months, "predictions": months, "hyperparameters": types}
-        parts |= {"model_performance": months, "drift_report": months}
+        periods, types = ("2024-01", "2024-02"), ("Ridge", "Lasso", "XGBoost")
+        parts = {"raw_data": periods, "clean_data": periods, "predictions": periods, "hyperparameters": types}
+        parts |= {"model_performance": periods, "drift_report": periods}
         parts["sklearn_model"] = types[:2]
         return [self._task(asset, part) for part in parts.get(asset, (None,))]
 
@@ -65,7 +65,7 @@ def done(instance):
     ran(instance, "champion_model", S.SUCCESS)
 
 
-def test_a_new_month_is_ingested_before_anything_that_stands_on_it(instance):
+def test_a_new_period_is_ingested_before_anything_that_stands_on_it(instance):
     outlook = look(instance, Tasks("raw_data[2024-02]", "clean_data[2024-02]", "training_set"), "r")
     assert steps(outlook) == ["raw_data[2024-02]"]
     assert not outlook.finished
@@ -105,7 +105,7 @@ def test_a_part_that_a_canceled_retraining_left_is_waited_for_and_not_made_besid
     assert look(instance, Tasks("training_set"), "r").steps[0].attempt == 0
 
 
-def test_a_month_that_changes_while_it_is_read_is_left_to_the_next_retraining(instance):
+def test_a_period_that_changes_while_it_is_read_is_left_to_the_next_retraining(instance):
     ran(instance, "raw_data[2024-02]", S.SUCCESS)
     done(instance)
     assert steps(look(instance, Tasks("raw_data[2024-02]", "clean_data[2024-02]"), "r")) == ["clean_data[2024-02]"]
@@ -141,7 +141,7 @@ def test_a_model_type_that_keeps_failing_stops_neither_the_others_nor_the_champi
     assert outlook.blocked == ("sklearn_model[Lasso]",)
 
 
-def test_a_month_that_cannot_be_ingested_leaves_the_training_set_to_the_others(instance):
+def test_a_period_that_cannot_be_ingested_leaves_the_training_set_to_the_others(instance):
     ran(instance, "raw_data[2024-02]", S.FAILURE, times=ATTEMPTS)
     plan = Tasks("raw_data[2024-02]", "clean_data[2024-02]", "training_set", waiting=("clean_data[2024-02]",))
     assert steps(look(instance, plan, "r")) == ["training_set"]
@@ -189,7 +189,7 @@ def test_performance_is_measured_once_however_many_rows_are_logged_meanwhile(ins
     assert look(instance, Tasks(task), "r").finished
 
 
-def test_performance_waits_for_the_predictions_of_its_month(instance):
+def test_performance_waits_for_the_predictions_of_its_period(instance):
     done(instance)
     plan = Tasks("predictions[2024-02]", "model_performance[2024-01]", "model_performance[2024-02]")
     assert steps(look(instance, plan, "r")) == ["predictions[2024-02]", "model_performance[2024-01]"]

@@ -22,14 +22,14 @@ SMALL = integers(0, 8)
 
 
 class Years(RuleBasedStateMachine):
-    """People, months and misfortune are the rules; after each the invariants hold, and in the end nothing is lost."""
+    """People, periods and misfortune are the rules; after each the invariants hold, and in the end nothing is lost."""
 
-    @initialize(months=integers(0, 4), lazy=booleans())
-    def begins(self, months, lazy):
+    @initialize(periods=integers(0, 4), lazy=booleans())
+    def begins(self, periods, lazy):
         self.world = World()
         self.world.lazy = lazy
-        for _ in range(months):
-            self.world.month_arrives()
+        for _ in range(periods):
+            self.world.period_arrives()
 
     @rule(rounds=integers(1, 12))
     def time_goes_by(self, rounds):
@@ -41,12 +41,12 @@ class Years(RuleBasedStateMachine):
             self.world.go_on(seconds=hours * 1_200)
 
     @rule()
-    def a_month_arrives(self):
-        self.world.month_arrives()
+    def a_period_arrives(self):
+        self.world.period_arrives()
 
-    @rule(month=SMALL, bad=booleans())
-    def a_month_changes(self, month, bad):
-        self.world.month_changes(month, bad)
+    @rule(period=SMALL, bad=booleans())
+    def a_period_changes(self, period, bad):
+        self.world.period_changes(period, bad)
 
     @rule(who=sampled_from(["worker", "worker", "daemon", "umbrella", "workers"]), effects=SMALL)
     def somebody_dies(self, who, effects):
@@ -118,7 +118,7 @@ class Years(RuleBasedStateMachine):
             self.world.calm()
 
 
-def test_no_month_is_lost_and_nothing_is_made_or_told_twice_whatever_happens():
+def test_no_period_is_lost_and_nothing_is_made_or_told_twice_whatever_happens():
     with quick():
         steps = settings(max_examples=150, stateful_step_count=25, derandomize=True, deadline=None, database=None)
         run_state_machine_as_test(Years, settings=steps)

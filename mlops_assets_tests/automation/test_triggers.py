@@ -31,13 +31,13 @@ JOB = build_retrain_job()
 @pytest.fixture
 def project(tmp_path):
     """A project on two monthly CSV files."""
-    for month in ("2024-01", "2024-02"):
-        (tmp_path / f"{month}.csv").write_text(f"at,x,y\n{month}-03 10:00:00,1,2\n")
+    for period in ("2024-01", "2024-02"):
+        (tmp_path / f"{period}.csv").write_text(f"at,x,y\n{period}-03 10:00:00,1,2\n")
     document = {
-        "name": "two_months",
-        "source": {"kind": "files", "uri": str(tmp_path / "{month}.csv")},
+        "name": "two_periods",
+        "source": {"kind": "files", "uri": str(tmp_path / "{period}.csv")},
         "columns": {"at": {"type": "time"}, "x": {}, "y": {}},
-        "time": {"column": "at", "first_month": "2024-01", "last_month": "2024-03"},
+        "time": {"column": "at", "first": "2024-01", "last": "2024-03"},
         "target": {"column": "y"},
         "features": {"numeric": {"x": {}}},
     }
@@ -61,18 +61,18 @@ def start(instance, status=dg.DagsterRunStatus.STARTED, **tags):
     return run
 
 
-def test_new_months_start_a_retraining_and_say_which(project, instance):
+def test_new_periods_start_a_retraining_and_say_which(project, instance):
     request = evaluate(build_source_sensor(project, JOB), instance)
-    assert request.tags["mlops/months"] == "2024-01, 2024-02"
+    assert request.tags["mlops/periods"] == "2024-01, 2024-02"
     assert request.tags[STARTED_BY] == "sensor"
 
 
-def test_two_looks_at_the_same_months_ask_for_one_and_the_same_run(project, instance):
+def test_two_looks_at_the_same_periods_ask_for_one_and_the_same_run(project, instance):
     sensor = build_source_sensor(project, JOB)
     assert evaluate(sensor, instance).run_key == evaluate(sensor, instance).run_key
 
 
-def test_a_changed_month_is_another_cause(project, instance, tmp_path):
+def test_a_changed_period_is_another_cause(project, instance, tmp_path):
     sensor = build_source_sensor(project, JOB)
     before = evaluate(sensor, instance).run_key
     (tmp_path / "2024-03.csv").write_text("at,x,y\n2024-03-03 10:00:00,1,2\n")
@@ -133,7 +133,7 @@ def evaluate_schedule(schedule, instance):
     return schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=at))
 
 
-def test_scoring_by_schedule_takes_the_newest_month_of_the_source(scoring, instance):
+def test_scoring_by_schedule_takes_the_newest_period_of_the_source(scoring, instance):
     report_champion(instance, version=1)
     request = evaluate_schedule(scoring, instance)
     assert scoring.cron_schedule == "0 * * * *"
@@ -161,7 +161,7 @@ def finished(given_up):
     return {FINISHED: json.dumps({"given_up": given_up, "blocked": []})}
 
 
-def test_a_month_that_a_retraining_went_on_without_is_tried_again_though_it_did_not_fail(project, instance):
+def test_a_period_that_a_retraining_went_on_without_is_tried_again_though_it_did_not_fail(project, instance):
     start(instance, dg.DagsterRunStatus.SUCCESS, **finished(["clean_data[2024-02]"]))
     assert evaluate(build_repeat_sensor(project, JOB), instance).tags[STARTED_BY] == "retry"
 
@@ -174,12 +174,12 @@ def test_a_model_type_that_was_given_up_stays_red(project, instance):
 def test_a_clock_that_was_set_back_holds_up_no_start(project, instance):
     sensor = build_source_sensor(project, JOB)
     start(instance, dg.DagsterRunStatus.FAILURE, **evaluate(sensor, instance).tags)
-    month_before = datetime.now(UTC) - timedelta(days=30)
-    request = with_new_data(instance, project, lambda: Plan(instance, project), month_before)
+    period_before = datetime.now(UTC) - timedelta(days=30)
+    request = with_new_data(instance, project, lambda: Plan(instance, project), period_before)
     assert request.tags[STARTED_BY] == "sensor"
 
 
-def test_a_month_whose_scoring_failed_is_scored_again_later(project, instance):
+def test_a_period_whose_scoring_failed_is_scored_again_later(project, instance):
     for asset, partition in (("raw_data", "2024-02"), ("champion_model", None)):
         metadata = {"recipe": Recipe({}).to_json(), "content": "c", "champion_version": 1}
         instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata))

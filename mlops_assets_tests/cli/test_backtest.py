@@ -1,18 +1,18 @@
-"""The command `backtest` on the shop: it prepares months, prints the table, and goes on where it was stopped."""
+"""The command `backtest` on the shop: it prepares periods, prints the table, and goes on where it was stopped."""
 
 import pytest
 
-from mlops_assets_tests.homes import write_month
+from mlops_assets_tests.homes import write_period
 
 WORDS = ("backtest", "--policy", "never", "--policy", "window-3", "--start", "2")
 
 
 @pytest.fixture(scope="module")
 def home(new_shop):
-    """A shop of five months in which nothing was made yet."""
+    """A shop of five periods in which nothing was made yet."""
     home = new_shop()
-    for month in ("2024-04", "2024-05"):
-        write_month(home.folder / "sales", month)
+    for period in ("2024-04", "2024-05"):
+        write_period(home.folder / "sales", period)
     return home
 
 
@@ -28,13 +28,13 @@ def record(home, answer):
     return home.record("backtest_report")
 
 
-def test_policies_are_walked_over_the_months_and_told_in_a_table(answer, record):
+def test_policies_are_walked_over_the_periods_and_told_in_a_table(answer, record):
     assert "Backtest of Ridge, 2024-03 to 2024-05 (RMSE in euros)" in answer.out
     assert "6 of 6: window-3, 2024-05: RMSE" in answer.out
     assert record.value("best_policy") in ("never", "window-3")
     rows = record.value("backtest_rows")
-    assert [row["month"] for row in rows if row["policy"] == "never"] == ["2024-03", "2024-04", "2024-05"]
-    assert [row["months_learnt"] for row in rows if row["policy"] == "window-3"] == [2, 3, 3]
+    assert [row["period"] for row in rows if row["policy"] == "never"] == ["2024-03", "2024-04", "2024-05"]
+    assert [row["periods_learnt"] for row in rows if row["policy"] == "window-3"] == [2, 3, 3]
     assert "data:image/svg+xml" in record.value("backtest_plot")
 
 
@@ -43,7 +43,7 @@ def test_the_result_is_kept_as_a_table_too(home, record):
     assert kept == record.value("backtest_rows")
 
 
-def test_only_months_were_made_for_it(home, record):
+def test_only_periods_were_made_for_it(home, record):
     assert home.records("clean_data").keys() == {f"2024-0{number}" for number in range(1, 6)}
     assert home.record("training_set") is None and home.record("champion_model") is None
 
@@ -63,12 +63,12 @@ def test_another_policy_uses_what_is_written_down(home, record):
     assert len(home.record("backtest_report").value("backtest_rows")) == 9
 
 
-def test_a_month_that_changed_is_walked_over_anew(home, record):
-    write_month(home.folder / "sales", "2024-04", rows=250)
+def test_a_period_that_changed_is_walked_over_anew(home, record):
+    write_period(home.folder / "sales", "2024-04", rows=250)
     assert home.command(*WORDS).code == 0
     record = home.record("backtest_report")
     assert "data: 2024-04 changed" in record.value("reason")
-    assert [row["rows"] for row in record.value("backtest_rows") if row["month"] == "2024-04"] == [250, 250]
+    assert [row["rows"] for row in record.value("backtest_rows") if row["period"] == "2024-04"] == [250, 250]
 
 
 def test_a_policy_that_is_none_is_one_line(home):
@@ -79,7 +79,7 @@ def test_a_policy_that_is_none_is_one_line(home):
     )
 
 
-def test_too_few_months_are_one_line(home):
+def test_too_few_periods_are_one_line(home):
     answer = home.command("backtest", "--start", "5")
     assert answer.code == 2
-    assert answer.err.startswith("mlops-assets: 5 month(s) are not enough for a backtest that begins with 5")
+    assert answer.err.startswith("mlops-assets: 5 period(s) are not enough for a backtest that begins with 5")

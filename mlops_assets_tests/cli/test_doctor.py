@@ -51,7 +51,7 @@ def test_all_is_well(shop):
 def test_each_fault_is_told_and_counted(shop, tmp_path, no_waits):
     settings = {
         "MLOPS_MODEL_TYPES": "Rigde",
-        "MLOPS_SOURCE_URI": "http://127.0.0.1:1/sales_{month}.csv",
+        "MLOPS_SOURCE_URI": "http://127.0.0.1:1/sales_{period}.csv",
         "MLOPS_HTTP_RETRIES": "0",
         "MLOPS_TRACKING_URI": f"http://me:pa55word@127.0.0.1:{free_port()}",
     }
@@ -59,7 +59,7 @@ def test_each_fault_is_told_and_counted(shop, tmp_path, no_waits):
     faults = {name: told for name, (passes, told) in lines(answer).items() if not passes and name not in SERVICES}
     assert answer.code == len(faults) == 3
     assert "did you mean Ridge" in faults["model types"]
-    assert "month 2024-" in faults["source"]
+    assert "period 2024-" in faults["source"]
     assert "cannot be opened" in faults["MLflow"]
     assert "pa55word" not in answer.out + answer.err
 
@@ -80,7 +80,7 @@ def test_a_home_that_cannot_be_written_is_a_fault(shop, tmp_path):
 
 
 def test_a_source_without_rows_is_reachable_but_empty(shop, tmp_path):
-    answer = shop.command("doctor", MLOPS_SOURCE_URI=f"{tmp_path}/{{month}}.csv")
+    answer = shop.command("doctor", MLOPS_SOURCE_URI=f"{tmp_path}/{{period}}.csv")
     assert lines(answer)["source"] == (True, "reachable, but empty")
 
 

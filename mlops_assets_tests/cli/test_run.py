@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlops_assets_tests.homes import write_month, write_yaml
+from mlops_assets_tests.homes import write_period, write_yaml
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_an_asset_that_is_not_there_is_named(shop):
 
 
 def test_partitions_that_fail_alike_are_told_once(lab):
-    bad = [lab.folder / "sales" / f"sales_2024-0{month}.csv" for month in (4, 5, 6)]
+    bad = [lab.folder / "sales" / f"sales_2024-0{period}.csv" for period in (4, 5, 6)]
     for file in bad:
         file.write_text("at,zone,size,cost\n")
     try:
@@ -92,7 +92,7 @@ def test_a_failed_model_type_leaves_the_others_and_the_exit_code_is_1(lab):
 
 
 def test_an_example_is_shown_where_the_gate_has_decided(lab):
-    write_month(lab.folder / "sales", "2024-04")
+    write_period(lab.folder / "sales", "2024-04")
     answer = lab.command("run")
     assert answer.code == 0, answer
     inputs, said = answer.out.partition("For example: ")[2].splitlines()[:2]

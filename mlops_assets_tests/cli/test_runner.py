@@ -22,7 +22,7 @@ def make(runner, asset):
     return [outcome for part in runner.plan.parts(runner.plan.tasks(asset)) for outcome in runner.make(part)]
 
 
-def test_months_are_made_in_one_run_and_one_that_fails_says_why_and_stops_no_other(instance, new_shop):
+def test_periods_are_made_in_one_run_and_one_that_fails_says_why_and_stops_no_other(instance, new_shop):
     shop = new_shop()
     (shop.folder / "sales" / "sales_2024-02.csv").write_text("at,zone,size,price\n")
     runner = Runner(instance, shop.project(), LogProgress())
@@ -36,7 +36,7 @@ def test_months_are_made_in_one_run_and_one_that_fails_says_why_and_stops_no_oth
 
 
 def test_a_source_that_goes_away_in_the_middle_ends_the_run(instance, new_shop):
-    """Each month alone would try again for minutes."""
+    """Each period alone would try again for minutes."""
     project = new_shop().project()
     runner = Runner(instance, project, LogProgress())
     first, second, _ = (Part((task,)) for task in runner.plan.tasks("raw_data"))

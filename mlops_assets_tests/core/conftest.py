@@ -31,7 +31,7 @@ def training_set_folder(tmp_path, make_spec, make_columns) -> Path:
     """A training set of some 300 train and 300 validation rows, with missing values, on disk."""
     from mlops_assets_tests.core.examples import write_rows
 
-    return write_rows(tmp_path / "training_set", make_spec(window={"test_months": 0}), make_columns(600))
+    return write_rows(tmp_path / "training_set", make_spec(window={"test_periods": 0}), make_columns(600))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.intervals import calibrate
 from mlops_assets.core.model.model import Model, finish
 from mlops_assets.core.prepare.cleaning import TARGET
-from mlops_assets.core.prepare.splitting import choose_months
+from mlops_assets.core.prepare.splitting import choose_periods
 from mlops_assets.core.training_set import split_rows, write_training_set
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets_tests.tiny import random_columns
@@ -30,13 +30,13 @@ PARAMETERS = {
 
 
 def write_rows(folder: Path, spec: DatasetSpec, columns: dict[str, np.ndarray]) -> Path:
-    """A training set of two months of these rows, in a new folder."""
-    months = choose_months(["2024-01", "2024-02"], spec.window)
-    month = columns["at"].astype("datetime64[M]").astype(str)
+    """A training set of two periods of these rows, in a new folder."""
+    periods = choose_periods(["2024-01", "2024-02"], spec.window)
+    period = columns["at"].astype("datetime64[M]").astype(str)
     named = columns | {TARGET: columns["price"]}
-    tables = [pa.table({name: values[month == m] for name, values in named.items()}) for m in months.all]
+    tables = [pa.table({name: values[period == m] for name, values in named.items()}) for m in periods.all]
     folder.mkdir()
-    write_training_set(folder, spec, [split_rows(spec, tables, months, 7)], months, seed=7)
+    write_training_set(folder, spec, [split_rows(spec, tables, periods, 7)], periods, seed=7)
     return folder
 
 

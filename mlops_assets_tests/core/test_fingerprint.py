@@ -9,7 +9,7 @@ DIGEST, OTHER = "a1" * 32, "b2" * 32
 PARTS = {
     "code": {"version": 1},
     "settings": {"max_trials": 10, "model_types": ("Ridge", "XGBoost"), "rate": 0.1},
-    "data": {"month": {"2024-01": DIGEST, "2024-02": DIGEST}},
+    "data": {"period": {"2024-01": DIGEST, "2024-02": DIGEST}},
 }
 
 
@@ -64,7 +64,7 @@ def test_tuples_are_lists():
     [
         ({"home": Path("var")}, r"settings\.home is "),
         ({"rates": [1.0, float("nan")]}, r"settings\.rates\[1\] is nan"),
-        ({"by_month": {1: "x"}}, r"settings\.by_month has the key 1"),
+        ({"by_period": {1: "x"}}, r"settings\.by_period has the key 1"),
         ({"names": {"a"}}, r"settings\.names is "),
     ],
 )
@@ -88,10 +88,10 @@ def test_equal_recipes_have_no_changes():
         ({"code": {"version": 2}}, ["code: version 1 -> 2"]),
         ({"code": {"version": 1, "name": "x"}}, ['code: name is new ("x")']),
         (
-            {"data": {"month": {"2024-02": OTHER, "2024-03": DIGEST}}},
-            ["data: month 2024-01 is gone", "data: month 2024-02 changed", "data: month 2024-03 is new"],
+            {"data": {"period": {"2024-02": OTHER, "2024-03": DIGEST}}},
+            ["data: period 2024-01 is gone", "data: period 2024-02 changed", "data: period 2024-03 is new"],
         ),
-        ({"data": {"month": "all"}}, ["data: month {"]),
+        ({"data": {"period": "all"}}, ["data: period {"]),
         ({"data": DIGEST}, ["data: {"]),
         (
             {"settings": {"max_trials": 20, "model_types": ["XGBoost", "Lasso"], "rate": None}},

@@ -31,9 +31,9 @@ PARAMETERS = {"XGBoost": {"n_estimators": 120, "max_depth": 6, "learning_rate": 
 def rows(flights):
     """Clean rows of January and February, and of March."""
     parts = {}
-    month = flights["departure_at"].to_numpy().astype("datetime64[M]").astype(str)
+    period = flights["departure_at"].to_numpy().astype("datetime64[M]").astype(str)
     for name in ("2013-01", "2013-02", "2013-03"):
-        table = clean(REFUSING, flights.filter(month == name), name).table
+        table = clean(REFUSING, flights.filter(period == name), name).table
         parts[name] = from_table(table, REFUSING.inputs()), table.column(TARGET).to_numpy()
     earlier = [parts["2013-01"], parts["2013-02"]]
     train = {name: np.concatenate([columns[name] for columns, _ in earlier]) for name in REFUSING.inputs()}

@@ -66,7 +66,7 @@ def test_validation_rows_get_the_number_that_the_written_training_set_gives(
     from mlops_assets.core.learners.model_types import resolve_model_type
     from mlops_assets.core.model.golden_rows import to_rows
 
-    spec, written = make_spec(window={"test_months": 0}), TrainingSet.load(training_set_folder)
+    spec, written = make_spec(window={"test_periods": 0}), TrainingSet.load(training_set_folder)
     columns = make_columns(600)
     inputs = {alias: columns[alias] for alias in spec.inputs()}
     held = columns["at"] >= np.datetime64("2024-02-01")

@@ -60,7 +60,7 @@ def test_bars_come_in_the_order_asked_for_and_only_so_many(drawn):
     assert figure["data"][0]["x"] == [9, 5, 3]
 
 
-def test_months_are_drawn_to_scale_and_other_names_are_not(drawn):
+def test_periods_are_drawn_to_scale_and_other_names_are_not(drawn):
     rows = [{"time": NOW, "kind": kind, "size": 1} for kind in ("2024-01", "2024-03")]
     assert drawn("bar", rows, x="kind")["layout"]["xaxis"]["type"] == "date"
     assert drawn("bar", x="kind")["layout"]["xaxis"]["type"] == "category"

@@ -48,7 +48,7 @@ FULL = TINY | {
         {"name": "known", "column": "town", "one_of": ["a"]},
     ],
     "features": TINY["features"] | {"derived": {"rate": {"function": "ratio", "of": ["size", "zone"]}}},
-    "window": {"train_months": 3},
+    "window": {"train_periods": 3},
 }
 
 
@@ -125,5 +125,8 @@ def test_anything_else_is_an_error_that_says_why(check, document):
 
 @for_all(document=documents())
 def test_moved_elsewhere_it_is_so_too(check, document):
-    spec = check(document, source_uri="elsewhere_{month}.csv")
-    assert spec is None or "elsewhere_{month}.csv" in (getattr(spec.source, "uri", ""), getattr(spec.source, "url", ""))
+    spec = check(document, source_uri="elsewhere_{period}.csv")
+    assert spec is None or "elsewhere_{period}.csv" in (
+        getattr(spec.source, "uri", ""),
+        getattr(spec.source, "url", ""),
+    )

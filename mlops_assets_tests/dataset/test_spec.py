@@ -120,9 +120,9 @@ def test_a_file_that_is_no_mapping_is_told(tmp_path, text, message):
 
 
 def test_the_environment_fills_in_names(load):
-    spec = load(put("source.uri", "${FOLDER}/trips_{month}.${KIND}"), {"FOLDER": "/data", "KIND": "csv"})
-    assert spec.source == FilesSource(kind="files", uri="/data/trips_{month}.csv")
-    assert load(put("window.train_months", "${MONTHS}"), {"MONTHS": "3"}).window.train_months == 3
+    spec = load(put("source.uri", "${FOLDER}/trips_{period}.${KIND}"), {"FOLDER": "/data", "KIND": "csv"})
+    assert spec.source == FilesSource(kind="files", uri="/data/trips_{period}.csv")
+    assert load(put("window.train_periods", "${PERIODS}"), {"PERIODS": "3"}).window.train_periods == 3
 
 
 @pytest.mark.parametrize("env", [{}, {"FOLDER": ""}])
@@ -132,7 +132,7 @@ def test_a_missing_environment_variable_is_named(problem, env):
 
 
 def test_the_place_of_a_source_can_be_moved(load):
-    assert load(source_uri="/elsewhere/{month}.parquet").source.uri == "/elsewhere/{month}.parquet"
+    assert load(source_uri="/elsewhere/{period}.parquet").source.uri == "/elsewhere/{period}.parquet"
     sql = put("source", {"kind": "sql", "url": "sqlite://", "table": "t"})
     assert load(sql, source_uri="sqlite:///x.db").source.url == "sqlite:///x.db"
 
@@ -179,9 +179,9 @@ def test_a_moved_place_is_hidden_too(load):
         "columns.town.type",
         "features.categorical",
         "features.group_means.relative_to",
-        "time.first_month",
+        "time.first",
         "name",
-        "window.train_months",
+        "window.train_periods",
         "features.calendar.at.parts",
         "features.group_means.keys",
     ],
@@ -210,12 +210,12 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
     ("place", "value", "message"),
     [
         ("colour", "red", "colour: is not a key of a dataset"),
-        ("window.train_month", 3, "window.train_month: is not a key of a dataset"),
+        ("window.train_period", 3, "window.train_period: is not a key of a dataset"),
         ("features.numeric.size.clipp", [0, 1], "features.numeric.size.clipp: is not a key of a dataset"),
         ("name", None, "name: Input should be a valid string"),
         ("name", "My Shop", "name: String should match pattern"),
-        ("window.train_months", "many", "window.train_months: Input should be a valid integer"),
-        ("window.train_months", 0, "window.train_months: Input should be greater than or equal to 1"),
+        ("window.train_periods", "many", "window.train_periods: Input should be a valid integer"),
+        ("window.train_periods", 0, "window.train_periods: Input should be greater than or equal to 1"),
         ("columns", {}, "columns: Dictionary should have at least 1 item"),
         ("columns.Big", {}, "columns.Big.[key]: String should match pattern"),
         ("columns.size.type", "float", "columns.size.type: Input should be 'integer', 'number', 'text' or 'time'"),
@@ -225,10 +225,10 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
         ("source.kind", "ftp", "source: Input tag 'ftp' found using 'kind' does not match"),
         ("source", {"kind": "files"}, "source.files.uri: Field required"),
         ("source", {"kind": "sql", "url": "sqlite://"}, "source.sql: give either table or query"),
-        ("time", None, "source.uri holds {month}, so time must be given"),
+        ("time", None, "source.uri holds {period}, so time must be given"),
         ("time.column", "size", "time.column: 'size' has type number, which must be time"),
-        ("time.first_month", "2024-13", "time.first_month: String should match pattern"),
-        ("time.last_month", "2023-12", "time: last_month lies before first_month"),
+        ("time.first", "2024-13", "time.first: String should match pattern"),
+        ("time.last", "2023-12", "time: last lies before first"),
         ("key", ["id"], "key: 'id' is not a column (columns: at, town, zone, size, price)"),
         ("target", {}, "target: give either column or minutes_between"),
         ("target.minutes_between", ["at", "at"], "target: give either column or minutes_between"),

@@ -21,7 +21,7 @@ def test_the_model_page_tells_inputs_metrics_verdict_and_links(served):
     version = served.project.registry.champion()
     assert told["model"] == served.champion.card
     assert told["verdict"] == version.tags["verdict"]
-    assert told["months"] == ["2024-01", "2024-02", "2024-03"]
+    assert told["periods"] == ["2024-01", "2024-02", "2024-03"]
     assert told["registry_page"] == version.url
     assert {"validation_rmse", "test_rmse"} <= set(told["metrics"])
     assert (told["unit"], told["coverage"]) == ("euros", 0.9)

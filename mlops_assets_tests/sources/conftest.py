@@ -36,7 +36,7 @@ def make_spec(tmp_path) -> Callable[..., DatasetSpec]:
             "features": {"categorical": [next(a for a, c in columns.items() if c.get("type") == "integer")]},
         }
         if time != {}:
-            document["time"] = time or {"column": "at", "first_month": "2024-01"}
+            document["time"] = time or {"column": "at", "first": "2024-01"}
         path = tmp_path / "trips.yaml"
         path.write_text(yaml.safe_dump(document))
         return load_dataset(str(path), env or {})

@@ -11,7 +11,7 @@ from mlops_assets.sources.retries import Retry
 def test_a_database_that_is_down_is_unreachable(make_spec, open_rows, waits, web):
     url = f"postgresql://someone:password@127.0.0.1:{web.server.server_port}/trips"  # no database speaks there
     web.server.server_close()
-    wanted = r"^the list of months: the database cannot be reached \(tries: 3\): check that it runs"
+    wanted = r"^the list of periods: the database cannot be reached \(tries: 3\): check that it runs"
     with pytest.raises(SourceUnreachable, match=wanted):
         open_rows(make_spec({"kind": "sql", "url": url, "table": "trips"})).partitions()
     assert len(waits) == 2
@@ -23,7 +23,7 @@ def test_work_is_done_anew_when_the_connection_breaks_off(postgres, waits):
     def work(connection):
         return connection.execute(sa.text(f"SELECT {next(kills)}")).scalar()
 
-    assert Database(postgres, 5, Retry(1, waits.append)).ask(work, "month 2024-01") == 1
+    assert Database(postgres, 5, Retry(1, waits.append)).ask(work, "period 2024-01") == 1
     assert len(waits) == 1
 
 

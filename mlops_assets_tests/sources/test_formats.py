@@ -38,7 +38,7 @@ def parquet() -> bytes:
 
 
 def read(body: bytes, form: Format, spec) -> list[dict]:
-    return read_rows(io.BytesIO(body), form, spec, "month 2024-01").to_pylist()
+    return read_rows(io.BytesIO(body), form, spec, "period 2024-01").to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def read(body: bytes, form: Format, spec) -> list[dict]:
     [
         ("trips.parquet", Format("parquet")),
         ("https://x.org/trips.CSV?token=a.parquet", Format("csv")),
-        ("trips_{month}.csv.gz", Format("csv", packed="gz")),
+        ("trips_{period}.csv.gz", Format("csv", packed="gz")),
         ("s3://bucket/trips.csv.zip", Format("csv", packed="zip")),
     ],
 )
@@ -96,12 +96,12 @@ def test_texts_of_a_csv_stay_texts(spec):
 
 
 def test_unreadable_values_of_a_csv_are_counted_under_the_alias(spec):
-    with pytest.raises(BadTable, match="month 2024-01: column miles cannot be read as number in 1 of 2 rows"):
+    with pytest.raises(BadTable, match="period 2024-01: column miles cannot be read as number in 1 of 2 rows"):
         read(CSV.replace("2.5", "far").encode(), Format("csv"), spec)
 
 
 def test_missing_columns_of_a_csv_are_named_by_their_aliases(spec):
-    with pytest.raises(BadTable, match="month 2024-01 has no column for at, miles: correct"):
+    with pytest.raises(BadTable, match="period 2024-01 has no column for at, miles: correct"):
         read(b"ZoneID,kind\n1,a\n", Format("csv"), spec)
 
 
@@ -126,12 +126,12 @@ def test_a_csv_of_a_header_alone_has_no_rows(spec):
     ids=["empty", "short row", "latin-1", "cut gz", "no gz", "cut zip", "changed zip"],
 )
 def test_a_damaged_file_names_the_format_that_was_expected(spec, body, form):
-    with pytest.raises(BadTable, match=r"month 2024-01 is damaged, or is not a file of the format UTF-8 CSV"):
+    with pytest.raises(BadTable, match=r"period 2024-01 is damaged, or is not a file of the format UTF-8 CSV"):
         read(body, form, spec)
 
 
 def test_a_zip_of_several_files_is_refused(spec):
-    with pytest.raises(BadTable, match="month 2024-01 is a .zip of 2 files: it must hold one"):
+    with pytest.raises(BadTable, match="period 2024-01 is a .zip of 2 files: it must hold one"):
         read(zipped(a=b"1", b=b"2"), Format("csv", packed="zip"), spec)
 
 
@@ -150,17 +150,19 @@ def in_groups(*zones) -> io.BytesIO:
 
 def test_a_stream_of_a_parquet_file_gives_the_rows_of_the_whole_in_parts(spec, monkeypatch):
     monkeypatch.setattr(formats, "STREAM_ROWS", 1)
-    parts = list(stream_rows(in_groups("3", "4", "5"), Format("parquet"), spec, "month 2024-01"))
+    parts = list(stream_rows(in_groups("3", "4", "5"), Format("parquet"), spec, "period 2024-01"))
     assert [part.num_rows for part in parts] == [1, 1, 1]
-    assert pa.concat_tables(parts).equals(read_rows(in_groups("3", "4", "5"), Format("parquet"), spec, "month 2024-01"))
+    assert pa.concat_tables(parts).equals(
+        read_rows(in_groups("3", "4", "5"), Format("parquet"), spec, "period 2024-01")
+    )
 
 
 def test_a_stream_counts_what_cannot_be_read_over_the_whole_file(spec, monkeypatch):
     monkeypatch.setattr(formats, "STREAM_ROWS", 1)
     with pytest.raises(BadTable, match="cannot be read as integer in 2 of 3 rows"):
-        list(stream_rows(in_groups("3", "x", "y"), Format("parquet"), spec, "month 2024-01"))
+        list(stream_rows(in_groups("3", "x", "y"), Format("parquet"), spec, "period 2024-01"))
 
 
 def test_a_stream_of_a_damaged_file_is_told(spec):
-    with pytest.raises(BadTable, match="month 2024-01 is damaged"):
-        list(stream_rows(io.BytesIO(parquet()[:-10]), Format("parquet"), spec, "month 2024-01"))
+    with pytest.raises(BadTable, match="period 2024-01 is damaged"):
+        list(stream_rows(io.BytesIO(parquet()[:-10]), Format("parquet"), spec, "period 2024-01"))

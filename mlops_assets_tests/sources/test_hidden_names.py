@@ -44,9 +44,9 @@ def failure(make_spec, open_rows):
     ],
     ids=["missing column", "wrong type", "long row", "no time", "empty"],
 )
-@pytest.mark.parametrize("name", ["secret_{month}.csv", "secret.csv"])
+@pytest.mark.parametrize("name", ["secret_{period}.csv", "secret.csv"])
 def test_no_hidden_name_is_in_the_errors_of_files(failure, tmp_path, name, body):
-    (tmp_path / name.replace("{month}", "2024-01")).write_text(body)
+    (tmp_path / name.replace("{period}", "2024-01")).write_text(body)
     text = failure({"kind": "files", "uri": "${URI}"}, {"URI": str(tmp_path / name)})
     assert "secret" not in text.lower()
 
@@ -54,12 +54,12 @@ def test_no_hidden_name_is_in_the_errors_of_files(failure, tmp_path, name, body)
 @pytest.mark.parametrize(
     "uri",
     [
-        "/no/secret/{month}.parquet",
+        "/no/secret/{period}.parquet",
         "/no/secret.parquet",
-        "memory://secret/{month}.csv",
-        "secret://a/{month}.csv",
-        "http://127.0.0.1:1/secret_{month}.csv",
-        "http://[secret/{month}.csv",
+        "memory://secret/{period}.csv",
+        "secret://a/{period}.csv",
+        "http://127.0.0.1:1/secret_{period}.csv",
+        "http://[secret/{period}.csv",
         "http://127.0.0.1:secret/x.csv",
         "secret",
     ],
@@ -106,6 +106,6 @@ def test_a_hidden_time_zone_is_not_in_its_error(failure):
 
 
 def test_a_host_that_is_not_hidden_is_named_without_its_password(failure):
-    text = failure({"kind": "files", "uri": "http://user:${PASSWORD}@127.0.0.1:1/{month}.csv"}, {})
+    text = failure({"kind": "files", "uri": "http://user:${PASSWORD}@127.0.0.1:1/{period}.csv"}, {})
     assert "127.0.0.1:1" in text
     assert "secret" not in text and "user" not in text

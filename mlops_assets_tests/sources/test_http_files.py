@@ -13,18 +13,18 @@ def tagged(trips):
 
 @pytest.fixture
 def source(make_spec, open_rows, web):
-    return open_rows(make_spec({"kind": "files", "uri": web.url + "/{month}.csv"}))
+    return open_rows(make_spec({"kind": "files", "uri": web.url + "/{period}.csv"}))
 
 
-def test_published_months_are_those_that_the_server_has(source, web, tagged):
+def test_published_periods_are_those_that_the_server_has(source, web, tagged):
     web.serve("/2024-01.csv", tagged)
     web.serve("/2024-02.csv", {"status": 403})
     web.serve("/2024-03.csv", {"status": 410})
     assert list(source.partitions()) == ["2024-01"]
     assert source.read("2024-01").num_rows == 2
-    for month in ("2024-02", "2024-03", "2024-04"):
-        with pytest.raises(NotPublished, match=f"month {month} is not published"):
-            source.read(month)
+    for period in ("2024-02", "2024-03", "2024-04"):
+        with pytest.raises(NotPublished, match=f"period {period} is not published"):
+            source.read(period)
 
 
 def test_asking_for_versions_downloads_nothing(source, web, tagged):
@@ -33,9 +33,9 @@ def test_asking_for_versions_downloads_nothing(source, web, tagged):
     assert ("GET", "/2024-01.csv") not in web.seen
 
 
-def test_an_unchanged_month_is_downloaded_once_even_by_another_source(source, web, make_spec, open_rows, tagged):
+def test_an_unchanged_period_is_downloaded_once_even_by_another_source(source, web, make_spec, open_rows, tagged):
     web.serve("/2024-01.csv", tagged)
-    again = open_rows(make_spec({"kind": "files", "uri": web.url + "/{month}.csv"}))
+    again = open_rows(make_spec({"kind": "files", "uri": web.url + "/{period}.csv"}))
     assert source.read("2024-01") == source.read("2024-01") == again.read("2024-01")
     assert web.count("GET") == 1
 
@@ -52,7 +52,7 @@ def test_an_unchanged_month_is_downloaded_once_even_by_another_source(source, we
     ],
     ids=["ETag", "Last-Modified", "neither"],
 )
-def test_a_changed_month_has_a_new_version_and_is_downloaded_anew(source, web, tmp_path, before, after, tagged):
+def test_a_changed_period_has_a_new_version_and_is_downloaded_anew(source, web, tmp_path, before, after, tagged):
     web.serve("/2024-01.csv", {"body": tagged["body"], "headers": before})
     first = source.partitions()
     assert source.read("2024-01").num_rows == 2
@@ -81,7 +81,7 @@ def test_a_busy_server_is_asked_again(source, web, waits, busy, tagged):
 
 def test_a_server_that_stays_busy_is_unreachable(source, web):
     web.serve("/2024-01.csv", {"status": 503})
-    with pytest.raises(SourceUnreachable, match=r"month 2024-01: 127.0.0.1:\d+ answered 503 \(tries: 3\)"):
+    with pytest.raises(SourceUnreachable, match=r"period 2024-01: 127.0.0.1:\d+ answered 503 \(tries: 3\)"):
         source.partitions()
 
 
@@ -102,15 +102,15 @@ def test_a_body_that_always_ends_too_early_leaves_no_copy(source, web, tmp_path,
 def test_a_damaged_copy_is_fetched_anew_by_the_next_try(source, web, tagged):
     web.serve("/2024-01.csv", tagged, method="HEAD")
     web.serve("/2024-01.csv", {"headers": tagged["headers"]}, tagged, method="GET")
-    with pytest.raises(BadTable, match="month 2024-01 is damaged"):
+    with pytest.raises(BadTable, match="period 2024-01 is damaged"):
         source.read("2024-01")
     assert source.read("2024-01").num_rows == 2
 
 
 def test_a_server_that_hangs_is_unreachable_and_says_what_to_change(make_spec, open_rows, web):
     web.serve("/2024-01.csv", {"hangs": True})
-    source = open_rows(make_spec({"kind": "files", "uri": web.url + "/{month}.csv"}), timeout=0.1, retries=1)
-    wanted = r"month 2024-01: 127.0.0.1:\d+ did not answer within 0.1 s \(tries: 2\): .*MLOPS_HTTP_TIMEOUT"
+    source = open_rows(make_spec({"kind": "files", "uri": web.url + "/{period}.csv"}), timeout=0.1, retries=1)
+    wanted = r"period 2024-01: 127.0.0.1:\d+ did not answer within 0.1 s \(tries: 2\): .*MLOPS_HTTP_TIMEOUT"
     with pytest.raises(SourceUnreachable, match=wanted):
         source.read("2024-01")
     assert web.count("HEAD") == 2
@@ -120,13 +120,13 @@ def test_a_server_that_is_not_there_is_unreachable(make_spec, open_rows, web):
     url = web.url
     web.server.server_close()
     with pytest.raises(SourceUnreachable, match="refused or broke off the connection .*MLOPS_SOURCE_URI"):
-        open_rows(make_spec({"kind": "files", "uri": url + "/{month}.csv"})).read("2024-01")
+        open_rows(make_spec({"kind": "files", "uri": url + "/{period}.csv"})).read("2024-01")
 
 
-def test_a_server_that_denies_every_month_is_an_error(source, web):
-    for month in ("2024-01", "2024-02", "2024-03"):
-        web.serve(f"/{month}.csv", {"status": 403})
-    with pytest.raises(SourceError, match="denies access to every month from 2024-01 to 2024-03"):
+def test_a_server_that_denies_every_period_is_an_error(source, web):
+    for period in ("2024-01", "2024-02", "2024-03"):
+        web.serve(f"/{period}.csv", {"status": 403})
+    with pytest.raises(SourceError, match="denies access to every period from 2024-01 to 2024-03"):
         source.partitions()
 
 
@@ -138,15 +138,15 @@ def test_other_refusals_are_errors_at_once(source, web, waits, status):
     assert waits == []
 
 
-def test_one_file_with_all_months_is_downloaded_and_split(make_spec, open_rows, web, tagged):
+def test_one_file_with_all_periods_is_downloaded_and_split(make_spec, open_rows, web, tagged):
     web.serve("/trips.csv", tagged)
     source = open_rows(make_spec({"kind": "files", "uri": web.url + "/trips.csv"}))
-    assert [source.read(month).num_rows for month in source.partitions()] == [1, 1]
+    assert [source.read(period).num_rows for period in source.partitions()] == [1, 1]
     assert web.count("GET") == 1
 
 
 @pytest.mark.parametrize(("status", "word"), [(404, "missing"), (403, "denied")])
-def test_one_file_that_is_not_there_is_an_error_and_not_an_unpublished_month(make_spec, open_rows, web, status, word):
+def test_one_file_that_is_not_there_is_an_error_and_not_an_unpublished_period(make_spec, open_rows, web, status, word):
     web.serve("/trips.csv", {"status": status})
     with pytest.raises(SourceError, match=f"the file of source.uri is {word}") as caught:
         open_rows(make_spec({"kind": "files", "uri": web.url + "/trips.csv"})).read("2024-01")

@@ -1,4 +1,4 @@
-"""Typing of columns, whatever types a month's file has."""
+"""Typing of columns, whatever types a period's file has."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ def typed(make_spec):
         columns = {each: pa.chunked_array([pa.nulls(len(values))]) for each in ONE} | {
             alias: pa.chunked_array([values])
         }
-        table = normalise(columns, spec, "month 2024-01")
+        table = normalise(columns, spec, "period 2024-01")
         assert table.schema == schema(spec)
         return table[alias].to_pylist()
 
@@ -64,7 +64,7 @@ def test_large_integers_in_text_keep_all_digits(typed):
 
 
 @pytest.mark.parametrize("values", [pa.array([7, None]), pa.array([7.0, float("nan")]), pa.array(["7", ""])])
-def test_codes_are_the_same_text_whatever_type_a_month_gave_them(typed, values):
+def test_codes_are_the_same_text_whatever_type_a_period_gave_them(typed, values):
     assert typed("name", values) == ["7", None]
 
 
@@ -114,7 +114,7 @@ def test_times_with_an_offset_become_utc_without_a_zone(typed):
     ],
 )
 def test_unreadable_values_are_counted_under_the_alias(typed, alias, values, bad):
-    with pytest.raises(BadTable, match=rf"^month 2024-01: column {alias} cannot be read as \w+ in {bad} rows"):
+    with pytest.raises(BadTable, match=rf"^period 2024-01: column {alias} cannot be read as \w+ in {bad} rows"):
         typed(alias, values)
 
 

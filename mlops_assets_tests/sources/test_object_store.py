@@ -16,18 +16,18 @@ def store():
 
 @pytest.fixture
 def source(make_spec, open_rows, store):
-    return open_rows(make_spec({"kind": "files", "uri": "memory://trips/{month}.csv"}))
+    return open_rows(make_spec({"kind": "files", "uri": "memory://trips/{period}.csv"}))
 
 
-def test_months_of_a_store_are_found_and_read(source, store, trips):
+def test_periods_of_a_store_are_found_and_read(source, store, trips):
     store.pipe("/trips/2024-01.csv", trips.encode())
     assert list(source.partitions()) == ["2024-01"]
     assert source.read("2024-01").num_rows == 2
 
 
-def test_a_month_that_arrives_later_is_seen(source, store, trips):
+def test_a_period_that_arrives_later_is_seen(source, store, trips):
     assert source.partitions() == {}
-    with pytest.raises(NotPublished, match="month 2024-02 is not published"):
+    with pytest.raises(NotPublished, match="period 2024-02 is not published"):
         source.read("2024-02")
     store.pipe("/trips/2024-02.csv", trips.encode())
     assert source.read("2024-02").num_rows == 2
@@ -50,7 +50,7 @@ def test_an_unchanged_file_is_copied_once_and_a_changed_one_anew(source, store, 
 
 def test_a_damaged_copy_is_not_kept(source, store, tmp_path):
     store.pipe("/trips/2024-01.csv", b"")
-    with pytest.raises(BadTable, match="month 2024-01 is damaged"):
+    with pytest.raises(BadTable, match="period 2024-01 is damaged"):
         source.read("2024-01")
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -60,19 +60,19 @@ def test_errors_of_a_stores_own_kind_are_unreachable(source, store, monkeypatch)
         raise RuntimeError("endpoint trips.secret.example")
 
     monkeypatch.setattr(type(store), "info", refuse)
-    with pytest.raises(SourceUnreachable, match=r"month 2024-01: the store gave no usable answer \(RuntimeError\)"):
+    with pytest.raises(SourceUnreachable, match=r"period 2024-01: the store gave no usable answer \(RuntimeError\)"):
         source.read("2024-01")
 
 
-def test_a_store_that_denies_every_month_is_an_error(source, store, monkeypatch):
+def test_a_store_that_denies_every_period_is_an_error(source, store, monkeypatch):
     def deny(*_, **__):
         raise PermissionError
 
     monkeypatch.setattr(type(store), "info", deny)
-    with pytest.raises(SourceError, match="denies access to every month from 2024-01 to 2024-03"):
+    with pytest.raises(SourceError, match="denies access to every period from 2024-01 to 2024-03"):
         source.partitions()
 
 
 def test_an_unknown_scheme_asks_for_a_package(make_spec, open_rows):
     with pytest.raises(SourceError, match="needs an fsspec package that is not installed"):
-        open_rows(make_spec({"kind": "files", "uri": "gopher9://trips/{month}.csv"}))
+        open_rows(make_spec({"kind": "files", "uri": "gopher9://trips/{period}.csv"}))

@@ -1,4 +1,4 @@
-"""One file with all rows: split by month, or a snapshot."""
+"""One file with all rows: split by period, or a snapshot."""
 
 import pyarrow.csv
 import pytest
@@ -30,17 +30,17 @@ def parses(monkeypatch):
     return parses
 
 
-def test_flights_of_the_package_come_by_month_of_new_yorks_clock(open_rows):
+def test_flights_of_the_package_come_by_period_of_new_yorks_clock(open_rows):
     source = open_rows(load_dataset("nyc_flights", {}))
-    months = source.partitions()
-    assert list(months) == [f"2013-{month:02d}" for month in range(1, 13)]
-    assert [source.read(month).num_rows for month in months] == FLIGHTS
+    periods = source.partitions()
+    assert list(periods) == [f"2013-{period:02d}" for period in range(1, 13)]
+    assert [source.read(period).num_rows for period in periods] == FLIGHTS
     assert sum(FLIGHTS) == 336_776
 
 
-def test_all_months_of_a_file_cost_one_parse(spec, open_rows, parses):
+def test_all_periods_of_a_file_cost_one_parse(spec, open_rows, parses):
     source = open_rows(spec)
-    assert [source.read(month)["zone"].to_pylist() for month in source.partitions()] == [[3], [4]]
+    assert [source.read(period)["zone"].to_pylist() for period in source.partitions()] == [[3], [4]]
     assert len(parses) == 1
 
 
@@ -53,18 +53,18 @@ def test_a_changed_file_is_read_anew_under_a_new_version(spec, path, open_rows, 
     assert len(set(before.values()) | set(after.values())) == len(parses) == 2
 
 
-def test_months_outside_the_specs_range_are_left_out(make_spec, path, open_rows, trips):
+def test_periods_outside_the_specs_range_are_left_out(make_spec, path, open_rows, trips):
     path.write_text(trips + "2023-12-31 23:59:59,5,1,c,z\n2024-04-01 00:00:00,5,1,c,z\n,5,1,c,z\n")
     spec = make_spec({"kind": "files", "uri": str(path)})
     assert list(open_rows(spec).partitions()) == ["2024-01", "2024-02"]
     ending = make_spec(
         {"kind": "files", "uri": str(path)},
-        time={"column": "at", "first_month": "2023-12", "last_month": "2024-01"},
+        time={"column": "at", "first": "2023-12", "last": "2024-01"},
     )
     assert list(open_rows(ending).partitions()) == ["2023-12", "2024-01"]
 
 
-def test_months_are_those_of_the_columns_wall_clock(make_spec, path, open_rows, trips):
+def test_periods_are_those_of_the_columns_wall_clock(make_spec, path, open_rows, trips):
     path.write_text(trips.replace("2024-02-06 11:00:00", "2024-02-01T04:59:00Z"))
     columns = {
         "at": {"from": "Picked Up", "type": "time", "timezone": "America/New_York"},
@@ -76,8 +76,8 @@ def test_months_are_those_of_the_columns_wall_clock(make_spec, path, open_rows, 
     assert source.read("2024-01").num_rows == 2
 
 
-def test_a_month_without_rows_is_not_published(spec, open_rows):
-    with pytest.raises(NotPublished, match="month 2024-03 has no rows in the file of source.uri"):
+def test_a_period_without_rows_is_not_published(spec, open_rows):
+    with pytest.raises(NotPublished, match="period 2024-03 has no rows in the file of source.uri"):
         open_rows(spec).read("2024-03")
 
 
@@ -87,7 +87,7 @@ def test_without_a_time_the_file_is_one_snapshot(make_spec, path, open_rows):
     assert source.read(SNAPSHOT).num_rows == 2
 
 
-def test_a_missing_file_is_an_error_and_not_an_unpublished_month(spec, path, open_rows):
+def test_a_missing_file_is_an_error_and_not_an_unpublished_period(spec, path, open_rows):
     path.unlink()
     with pytest.raises(SourceError, match="the file of source.uri is missing") as caught:
         open_rows(spec).partitions()

@@ -29,8 +29,10 @@ def test_a_failure_that_passes_is_tried_again_after_growing_waits(waits):
 
 def test_a_failure_that_stays_is_unreachable_and_says_what_to_do(waits):
     attempt = attempts(Temporary("answered 502"), Temporary("answered 503"))
-    with pytest.raises(SourceUnreachable, match=r"^month 2024-01: x.org answered 503 \(tries: 2\): check the address$"):
-        Retry(1, waits.append).call(attempt, "month 2024-01: x.org", "check the address")
+    with pytest.raises(
+        SourceUnreachable, match=r"^period 2024-01: x.org answered 503 \(tries: 2\): check the address$"
+    ):
+        Retry(1, waits.append).call(attempt, "period 2024-01: x.org", "check the address")
     assert len(waits) == 1
 
 

@@ -69,7 +69,7 @@ def execute(url: str, *statements: str) -> None:
     engine.dispose()
 
 
-def test_months_and_rows_are_the_same_from_every_database(source, make_spec, open_rows):
+def test_periods_and_rows_are_the_same_from_every_database(source, make_spec, open_rows):
     spec = make_spec(source)
     rows = open_rows(spec)
     assert rows.partitions() == {
@@ -120,7 +120,7 @@ def test_a_version_changes_when_rows_arrive(source, make_spec, open_rows):
     assert after["2024-02"] != before["2024-02"]
 
 
-def test_rows_without_a_time_belong_to_no_month(source, make_spec, open_rows):
+def test_rows_without_a_time_belong_to_no_period(source, make_spec, open_rows):
     table = ".".join(f'"{part}"' for part in source["table"].split("."))
     rows = open_rows(make_spec(source))
     before = rows.partitions()
@@ -128,10 +128,10 @@ def test_rows_without_a_time_belong_to_no_month(source, make_spec, open_rows):
     assert rows.partitions() == before
 
 
-def test_months_outside_the_specs_range_are_left_out(source, make_spec, open_rows):
-    time = {"column": "at", "first_month": "2023-01", "last_month": "2024-01"}
+def test_periods_outside_the_specs_range_are_left_out(source, make_spec, open_rows):
+    time = {"column": "at", "first": "2023-01", "last": "2024-01"}
     assert list(open_rows(make_spec(source, time=time)).partitions()) == ["2024-01"]
-    time = {"column": "at", "first_month": "2024-02"}
+    time = {"column": "at", "first": "2024-02"}
     assert list(open_rows(make_spec(source, time=time)).partitions()) == ["2024-02"]
 
 
@@ -145,12 +145,12 @@ def test_without_a_time_all_rows_are_one_snapshot(source, make_spec, open_rows):
     assert rows.partitions() != before
 
 
-def test_a_month_without_rows_is_not_published(source, make_spec, open_rows):
-    with pytest.raises(NotPublished, match="month 2024-03 has no rows in the database"):
+def test_a_period_without_rows_is_not_published(source, make_spec, open_rows):
+    with pytest.raises(NotPublished, match="period 2024-03 has no rows in the database"):
         open_rows(make_spec(source)).read("2024-03")
 
 
-def test_times_with_an_offset_belong_to_the_month_of_the_columns_wall_clock(postgres_url, make_spec, open_rows):
+def test_times_with_an_offset_belong_to_the_period_of_the_columns_wall_clock(postgres_url, make_spec, open_rows):
     source = {"kind": "sql", "url": postgres_url, "table": "Ride.Trips 1"}
     new_york = ZONED | {"at": ZONED["at"] | {"from": "moment"}}
     rows = open_rows(make_spec(source, columns=new_york))
@@ -166,20 +166,20 @@ def test_times_with_an_offset_belong_to_the_month_of_the_columns_wall_clock(post
         "miles": {"from": "Trip-Miles"},
     }
     rows = open_rows(make_spec(source, columns=utc))
-    assert {month: rows.read(month).num_rows for month in rows.partitions()} == {"2024-01": 2, "2024-02": 2}
+    assert {period: rows.read(period).num_rows for period in rows.partitions()} == {"2024-01": 2, "2024-02": 2}
 
 
-def test_texts_with_an_offset_belong_to_the_month_of_the_columns_wall_clock(sqlite_url, make_spec, open_rows):
+def test_texts_with_an_offset_belong_to_the_period_of_the_columns_wall_clock(sqlite_url, make_spec, open_rows):
     execute(
         sqlite_url,
         'DELETE FROM "Trips 1"',
         "INSERT INTO \"Trips 1\" (\"Picked Up\") VALUES ('2024-02-01T04:59:00Z'), ('2024-02-01T05:00:00+00:00')",
     )
     rows = open_rows(make_spec({"kind": "sql", "url": sqlite_url, "table": "Trips 1"}, columns=ZONED))
-    assert {month: rows.read(month).num_rows for month in rows.partitions()} == {"2024-01": 1, "2024-02": 1}
+    assert {period: rows.read(period).num_rows for period in rows.partitions()} == {"2024-01": 1, "2024-02": 1}
 
 
-def test_a_zone_with_half_hours_splits_the_month_in_its_middle_of_an_hour(postgres_url, make_spec, open_rows):
+def test_a_zone_with_half_hours_splits_the_period_in_its_middle_of_an_hour(postgres_url, make_spec, open_rows):
     execute(
         postgres_url,
         'DELETE FROM "Ride"."Trips 1"',
@@ -187,17 +187,17 @@ def test_a_zone_with_half_hours_splits_the_month_in_its_middle_of_an_hour(postgr
     )
     india = ZONED | {"at": {"from": "moment", "type": "time", "timezone": "Asia/Kolkata"}}
     rows = open_rows(make_spec({"kind": "sql", "url": postgres_url, "table": "Ride.Trips 1"}, columns=india))
-    assert {month: rows.read(month).num_rows for month in rows.partitions()} == {"2024-01": 1, "2024-02": 1}
+    assert {period: rows.read(period).num_rows for period in rows.partitions()} == {"2024-01": 1, "2024-02": 1}
 
 
 def test_missing_columns_are_named_by_their_aliases(source, make_spec, open_rows):
     columns = ZONED | {"at": {"from": "Picked Up", "type": "time"}, "tip": {}, "toll": {"type": "text"}}
-    with pytest.raises(BadTable, match="month 2024-01 has no column for tip, toll: correct"):
+    with pytest.raises(BadTable, match="period 2024-01 has no column for tip, toll: correct"):
         open_rows(make_spec(source, columns=columns)).read("2024-01")
 
 
 def test_a_missing_table_says_so(source, make_spec, open_rows):
-    with pytest.raises(BadTable, match=r"the list of months: the database cannot read source.table \(\w+\)"):
+    with pytest.raises(BadTable, match=r"the list of periods: the database cannot read source.table \(\w+\)"):
         open_rows(make_spec(source | {"table": "nowhere"})).partitions()
 
 
@@ -209,7 +209,7 @@ def test_a_time_column_that_holds_numbers_says_so(sqlite_url, make_spec, open_ro
 
 def test_values_of_mixed_types_are_counted_under_the_alias(sqlite_url, make_spec, open_rows):
     execute(sqlite_url, 'UPDATE "Trips 1" SET "Trip-Miles" = \'far\' WHERE "ZoneID" IS NULL')
-    with pytest.raises(BadTable, match="month 2024-01: column miles cannot be read as number in 1 of 3 rows"):
+    with pytest.raises(BadTable, match="period 2024-01: column miles cannot be read as number in 1 of 3 rows"):
         open_rows(make_spec({"kind": "sql", "url": sqlite_url, "table": "Trips 1"})).read("2024-01")
 
 

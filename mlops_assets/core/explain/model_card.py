@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.explain.importance import Explanation
 from mlops_assets.core.explain.plots import importance_bars
-from mlops_assets.core.prepare.splitting import Months
+from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.core.report.document import Block, Code, Document, Paragraph, Picture, Points, Section, Table, table
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec
 
@@ -24,11 +24,11 @@ CALENDAR = "January February March April May June July August September October 
 
 @dataclass(frozen=True)
 class Judged:
-    """How good the model that won was on rows that it had not learnt from; `months` are those of the rows."""
+    """How good the model that won was on rows that it had not learnt from; `periods` are those of the rows."""
 
     by_version: int
     split: str
-    months: tuple[str, ...]
+    periods: tuple[str, ...]
     overall: Realised
     segments: tuple[Segment, ...]
     leaderboard: Sequence[Mapping[str, Any]]
@@ -52,8 +52,8 @@ class CardFacts:
     version: int
     model_type: str
     verdict: str
-    months: Months
-    rows_by_month: Mapping[str, int]
+    periods: Periods
+    rows_by_period: Mapping[str, int]
     inputs: Sequence[Input]
     judged: Judged
     explanation: Explanation
@@ -88,16 +88,16 @@ def _purpose(spec: DatasetSpec) -> Iterator[Block]:
 
 
 def _data(facts: CardFacts) -> Iterator[Block]:
-    months, judged = facts.months, facts.judged
-    rows = sum(facts.rows_by_month.values())
-    window = "one snapshot" if months.all == (SNAPSHOT,) else f"{months.all[0]} to {months.all[-1]}"
+    periods, judged = facts.periods, facts.judged
+    rows = sum(facts.rows_by_period.values())
+    window = "one snapshot" if periods.all == (SNAPSHOT,) else f"{periods.all[0]} to {periods.all[-1]}"
     yield Paragraph(
         f"The champion has learnt from {rows:,} clean rows: {window}. Version {judged.by_version}, which won for it, "
         f"has learnt from the train split alone; its parameters were chosen on validation."
     )
-    used = [(name, ", ".join(getattr(months, name)) or "none") for name in ("train", "validation", "test")]
-    yield table(("split", "months"), used)
-    yield table(("month", "clean rows"), [(month, f"{count:,}") for month, count in facts.rows_by_month.items()])
+    used = [(name, ", ".join(getattr(periods, name)) or "none") for name in ("train", "validation", "test")]
+    yield table(("split", "periods"), used)
+    yield table(("period", "clean rows"), [(period, f"{count:,}") for period, count in facts.rows_by_period.items()])
 
 
 def _inputs(inputs: Sequence[Input]) -> Table:
@@ -112,7 +112,7 @@ def _inputs(inputs: Sequence[Input]) -> Table:
 
 def _quality(facts: CardFacts) -> Iterator[Block]:
     judged, unit = facts.judged, facts.spec.target.unit
-    where = judged.split if judged.months == (SNAPSHOT,) else f"{judged.split}, {', '.join(judged.months)}"
+    where = judged.split if judged.periods == (SNAPSHOT,) else f"{judged.split}, {', '.join(judged.periods)}"
     yield Paragraph(f"Version {judged.by_version} on rows that it has not learnt from ({where}):")
     rows = [_score_row("all rows", judged.overall)]
     rows += [_score_row(segment.name, segment.realised) for segment in judged.segments]
@@ -135,7 +135,7 @@ def _score_row(name: str, realised: Realised) -> tuple[str, ...]:
 
 def _explanation(facts: CardFacts, pictures: bool) -> Iterator[Block]:
     explanation, unit = facts.explanation, facts.spec.target.unit
-    yield Paragraph(f"Over {explanation.rows:,} rows of the newest month.")
+    yield Paragraph(f"Over {explanation.rows:,} rows of the newest period.")
     rows = [(weight.name, f"{weight.value:.4g}") for weight in explanation.importance[:TOP]]
     yield table(("feature", f"{explanation.method}{f' ({unit})' if unit else ''}"), rows)
     if pictures:
@@ -146,7 +146,7 @@ def _limits(facts: CardFacts) -> Iterator[str]:
     spec, judged = facts.spec, facts.judged
     yield (
         f"All figures above are of version {judged.by_version}. The champion is its recipe fitted once more, on the "
-        "judged rows too, so that no rows are left to judge it by until the next month."
+        "judged rows too, so that no rows are left to judge it by until the next period."
     )
     worst = max(judged.segments, key=lambda segment: segment.realised.rmse, default=None)
     if worst:
@@ -157,10 +157,10 @@ def _limits(facts: CardFacts) -> Iterator[str]:
         if coverage is not None and aim is not None and coverage < aim - COVERAGE_SLACK:
             yield f"Intervals hold {coverage:.1%} of the truth for {segment.name}, not {aim:.0%}."
     if spec.time:
-        numbers = {int(month[5:]) for month in facts.months.all}
+        numbers = {int(period[5:]) for period in facts.periods.all}
         if unseen := [name for number, name in enumerate(CALENDAR, start=1) if number not in numbers]:
             yield f"It has seen none of these months of a year: {', '.join(unseen)}."
-        yield f"It knows nothing of what has changed since {facts.months.all[-1]}."
+        yield f"It knows nothing of what has changed since {facts.periods.all[-1]}."
     if needed := [item.name for item in facts.inputs if item.was_missing is False]:
         yield f"It has learnt from no row without {', '.join(needed)}: one is refused, or answered without an interval."
     yield (

@@ -1,7 +1,7 @@
-"""Backtest: how good, and how dear, a policy of retraining would have been, month by month.
+"""Backtest: how good, and how dear, a policy of retraining would have been, period by period.
 
-Each policy starts with a model of the first months. Before every later month it may fit anew, on nothing but the
-months that were known by then; then the month comes, and shows how good the model is. Who fits and judges is a `Lab`,
+Each policy starts with a model of the first periods. Before every later period it may fit anew, on nothing but the
+periods that were known by then; then the period comes, and shows how good the model is. Who fits and judges is a `Lab`,
 handed in. The steps of all policies can be kept as JSON, summed up, and shown as a table or a picture.
 """
 
@@ -17,15 +17,16 @@ from mlops_assets.core.report.document import table as document_table
 from mlops_assets.core.report.drawing import Panel, picture
 from mlops_assets.errors import DataError, InputError
 
-Months = tuple[str, ...]
-Kind = Literal["never", "monthly", "drift", "gate"]
+Periods = tuple[str, ...]
+_OLD_NAMES = {"month": "period", "months_learnt": "periods_learnt"}  # until 0.1
+Kind = Literal["never", "always", "drift", "gate"]
 COLOURS = ("#3b6ea5", "#d9822b", "#4f9d69", "#b0495d", "#7a5ea8", "#8a8f98", "#2f9da3")
-HEADER = ("policy", "fits anew", "mean RMSE", "worst month", "fitted anew", "fits", "CPU s")
+HEADER = ("policy", "fits anew", "mean RMSE", "worst period", "fitted anew", "fits", "CPU s")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """When to fit anew, and on how many of the newest months at most."""
+    """When to fit anew, and on how many of the newest periods at most."""
 
     name: str
     kind: Kind
@@ -36,8 +37,8 @@ class Policy:
 POLICIES = {
     policy.name: policy
     for policy in (
-        Policy("never", "never", 12, "one fit on the first months"),
-        *(Policy(f"window-{n}", "monthly", n, f"every month, on the last {n}") for n in (1, 3, 6, 12)),
+        Policy("never", "never", 12, "one fit on the first periods"),
+        *(Policy(f"window-{n}", "always", n, f"every period, on the last {n}") for n in (1, 3, 6, 12)),
         Policy("drift", "drift", 12, "on the last 12 when a drift raised the error beyond the promise"),
         Policy("gate", "gate", 12, "on the last 12 when a challenger was provably better on the newest"),
     )
@@ -46,7 +47,7 @@ POLICIES = {
 
 @dataclass(frozen=True)
 class Score:
-    """How good a model was in a month, in the target's unit."""
+    """How good a model was in a period, in the target's unit."""
 
     rmse: float
     mae: float
@@ -54,27 +55,27 @@ class Score:
 
 
 class Lab(Protocol):
-    """Where models are fitted and judged; `learnt` names a model by the months it was fitted on."""
+    """Where models are fitted and judged; `learnt` names a model by the periods it was fitted on."""
 
-    def score(self, learnt: Months, month: str) -> Score: ...
+    def score(self, learnt: Periods, period: str) -> Score: ...
 
-    def cpu_seconds(self, learnt: Months) -> float:
+    def cpu_seconds(self, learnt: Periods) -> float:
         """What the fit has cost."""
 
-    def has_drifted(self, learnt: Months, month: str) -> bool:
-        """Whether the drift report of the month names anything."""
+    def has_drifted(self, learnt: Periods, period: str) -> bool:
+        """Whether the drift report of the period names anything."""
 
-    def is_better(self, challenger: Months, champion: Months, month: str) -> bool:
-        """Whether the gate would promote the challenger, judged on the month."""
+    def is_better(self, challenger: Periods, champion: Periods, period: str) -> bool:
+        """Whether the gate would promote the challenger, judged on the period."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One month under one policy: the model that answered, and how many fits were made, for how much, before it."""
+    """One period under one policy: the model that answered, and how many fits were made, for how much, before it."""
 
     policy: str
-    month: str
-    learnt: Months
+    period: str
+    learnt: Periods
     retrained: bool
     fits: int
     cpu_seconds: float
@@ -88,23 +89,23 @@ def choose_policies(names: Sequence[str]) -> tuple[Policy, ...]:
     return tuple(policy for policy in POLICIES.values() if not names or policy.name in names)
 
 
-def check_months(months: Sequence[str], start: int) -> None:
-    """Raises DataError where `start` months to begin with leave no month to be judged by."""
-    if len(months) <= start:
+def check_periods(periods: Sequence[str], start: int) -> None:
+    """Raises DataError where `start` periods to begin with leave no period to be judged by."""
+    if len(periods) <= start:
         raise DataError(
-            f"{len(months)} month(s) are not enough for a backtest that begins with {start}: at least "
+            f"{len(periods)} period(s) are not enough for a backtest that begins with {start}: at least "
             f"{start + 1} have to be cleaned (mlops-assets run), or fewer to begin with"
         )
 
 
-def walk(policy: Policy, months: Sequence[str], start: int, lab: Lab, margin: float) -> Iterator[Step]:
-    """The steps of one policy from the month after the first `start`.
+def walk(policy: Policy, periods: Sequence[str], start: int, lab: Lab, margin: float) -> Iterator[Step]:
+    """The steps of one policy from the period after the first `start`.
 
     `margin`: the share of the promised RMSE by which a realised one may be above it.
     """
     walker = _Walker(policy, lab, margin)
-    for place in range(start, len(months)):
-        yield walker.step(tuple(months[:place]), months[place])
+    for place in range(start, len(periods)):
+        yield walker.step(tuple(periods[:place]), periods[place])
 
 
 class _Walker:
@@ -112,30 +113,30 @@ class _Walker:
 
     def __init__(self, policy: Policy, lab: Lab, margin: float) -> None:
         self._policy, self._lab, self._margin = policy, lab, margin
-        self._champion: Months = ()
-        self._fitted: list[Months] = []
+        self._champion: Periods = ()
+        self._fitted: list[Periods] = []
 
-    def step(self, past: Months, month: str) -> Step:
+    def step(self, past: Periods, period: str) -> Step:
         before = len(self._fitted)
         retrained = not self._champion or self._has_reason(past)
         if retrained:
             self._champion = self._fit(self._window(past))
-        score = self._lab.score(self._champion, month)
+        score = self._lab.score(self._champion, period)
         fits = self._fitted[before:]
         spent = sum(self._lab.cpu_seconds(fit) for fit in fits)
-        return Step(self._policy.name, month, self._champion, retrained, len(fits), spent, score)
+        return Step(self._policy.name, period, self._champion, retrained, len(fits), spent, score)
 
-    def _window(self, past: Months) -> Months:
+    def _window(self, past: Periods) -> Periods:
         return past[-self._policy.window :]
 
-    def _fit(self, learnt: Months) -> Months:
-        """The model of these months; the same one is not paid for twice."""
+    def _fit(self, learnt: Periods) -> Periods:
+        """The model of these periods; the same one is not paid for twice."""
         if learnt not in self._fitted:
             self._fitted.append(learnt)
         return learnt
 
-    def _has_reason(self, past: Months) -> bool:
-        if self._policy.kind == "monthly":
+    def _has_reason(self, past: Periods) -> bool:
+        if self._policy.kind == "always":
             return True
         if self._policy.kind == "gate":
             challenger = self._fit(self._window(past[:-1]))
@@ -144,20 +145,20 @@ class _Walker:
             return self._lab.has_drifted(self._champion, past[-1]) and self._breaks_promise(past[-1])
         return False
 
-    def _breaks_promise(self, month: str) -> bool:
-        """Whether errors are above those of the same recipe on the newest month that it had not learnt from."""
+    def _breaks_promise(self, period: str) -> bool:
+        """Whether errors are above those of the same recipe on the newest period that it had not learnt from."""
         promised = self._lab.score(self._fit(self._champion[:-1]), self._champion[-1]).rmse
-        return self._lab.score(self._champion, month).rmse > promised * (1 + self._margin)
+        return self._lab.score(self._champion, period).rmse > promised * (1 + self._margin)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A policy over all months: the mean and the worst of their RMSEs, and what it cost."""
+    """A policy over all periods: the mean and the worst of their RMSEs, and what it cost."""
 
     policy: Policy
     rmse: float
     worst: float
-    worst_month: str
+    worst_period: str
     retrained: int
     fits: int
     cpu_seconds: float
@@ -174,7 +175,7 @@ def summarise(steps: Sequence[Step]) -> tuple[Summary, ...]:
                 policy=POLICIES[name],
                 rmse=float(np.mean([step.score.rmse for step in own])),
                 worst=worst.score.rmse,
-                worst_month=worst.month,
+                worst_period=worst.period,
                 retrained=sum(step.retrained for step in own[1:]),
                 fits=sum(step.fits for step in own),
                 cpu_seconds=sum(step.cpu_seconds for step in own),
@@ -188,10 +189,10 @@ def rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
     return [
         {
             "policy": step.policy,
-            "month": step.month,
+            "period": step.period,
             "learnt_from": step.learnt[0],
             "learnt_until": step.learnt[-1],
-            "months_learnt": len(step.learnt),
+            "periods_learnt": len(step.learnt),
             "retrained": step.retrained,
             "fits": step.fits,
             "cpu_seconds": round(step.cpu_seconds, 3),
@@ -204,19 +205,24 @@ def rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
 
 
 def steps_of(rows: Sequence[Mapping[str, Any]]) -> list[Step]:
-    """The steps of such rows; of what a model learnt from, the first and the last month alone."""
+    """The steps of such rows; of what a model learnt from, the first and the last period alone."""
     return [
         Step(
             policy=row["policy"],
-            month=row["month"],
+            period=row["period"],
             learnt=(row["learnt_from"], row["learnt_until"]),
             retrained=row["retrained"],
             fits=row["fits"],
             cpu_seconds=row["cpu_seconds"],
             score=Score(row["rmse"], row["mae"], row["rows"]),
         )
-        for row in rows
+        for row in map(renewed, rows)
     ]
+
+
+def renewed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with the names of now: until 0.1 periods were called periods."""
+    return {_OLD_NAMES.get(name, name): value for name, value in row.items()}
 
 
 def table(steps: Sequence[Step]) -> str:
@@ -226,22 +232,22 @@ def table(steps: Sequence[Step]) -> str:
 
 def cells(summary: Summary) -> tuple[str, ...]:
     """A policy as the cells of a table."""
-    policy, worst = summary.policy, f"{summary.worst:.4g} ({summary.worst_month})"
+    policy, worst = summary.policy, f"{summary.worst:.4g} ({summary.worst_period})"
     counts = str(summary.retrained), str(summary.fits), f"{summary.cpu_seconds:.0f}"
     return policy.name, policy.description, f"{summary.rmse:.4g}", worst, *counts
 
 
-def by_month(steps: Sequence[Step], unit: str) -> bytes:
-    """RMSE of each month, and CPU seconds up to it, a line a policy; a dot where it was fitted anew."""
-    months = sorted({step.month for step in steps})
-    places = {month: place for place, month in enumerate(months)}
+def by_period(steps: Sequence[Step], unit: str) -> bytes:
+    """RMSE of each period, and CPU seconds up to it, a line a policy; a dot where it was fitted anew."""
+    periods = sorted({step.period for step in steps})
+    places = {period: place for place, period in enumerate(periods)}
     error, cost = (
-        Panel(f"RMSE{f' ({unit})' if unit else ''}", columns=months),
-        Panel("CPU seconds up to the month", columns=months),
+        Panel(f"RMSE{f' ({unit})' if unit else ''}", columns=periods),
+        Panel("CPU seconds up to the period", columns=periods),
     )
     for number, summary in enumerate(summarise(steps)):
-        own = sorted((step for step in steps if step.policy == summary.policy.name), key=lambda step: step.month)
-        x = np.array([places[step.month] for step in own])
+        own = sorted((step for step in steps if step.policy == summary.policy.name), key=lambda step: step.period)
+        x = np.array([places[step.period] for step in own])
         fresh, colour = np.array([step.retrained for step in own]), COLOURS[number % len(COLOURS)]
         spent = np.cumsum([step.cpu_seconds for step in own])
         for panel, y in ((error, np.array([step.score.rmse for step in own])), (cost, spent)):

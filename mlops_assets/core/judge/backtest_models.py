@@ -1,4 +1,4 @@
-"""The lab of a backtest: fits models on months, judges them, and writes down what it finds.
+"""The lab of a backtest: fits models on periods, judges them, and writes down what it finds.
 
 All fits share one recipe. A fit or a judgement that is written down is not made again; a model itself is kept in
 memory only, and fitted once more where a later judgement needs it.
@@ -17,7 +17,7 @@ import numpy as np
 
 from mlops_assets.core.columns import Columns, concatenate, take
 from mlops_assets.core.features.encoder import fit_encoder, masked
-from mlops_assets.core.judge.backtest import Months, Score
+from mlops_assets.core.judge.backtest import Periods, Score
 from mlops_assets.core.judge.promotion import judge
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.metrics import Clusters
@@ -68,8 +68,8 @@ class Journal:
 
 
 @dataclass(frozen=True, eq=False)
-class Month:
-    """Clean rows of one month, how they move together, and how many others cleaning dropped."""
+class Period:
+    """Clean rows of one period, how they move together, and how many others cleaning dropped."""
 
     columns: Columns
     y: FloatArray
@@ -99,72 +99,72 @@ class LabRules:
 
 
 class ModelLab:
-    """Fits and judges real models. `read` gives a month's clean rows; `journal` is of these rules and rows alone."""
+    """Fits and judges real models. `read` gives a period's clean rows; `journal` is of these rules and rows alone."""
 
-    def __init__(self, rules: LabRules, read: Callable[[str], Month], start: Months, journal: Journal) -> None:
+    def __init__(self, rules: LabRules, read: Callable[[str], Period], start: Periods, journal: Journal) -> None:
         self._rules, self._read, self._start, self._journal = rules, read, start, journal
-        self._months: dict[str, Month] = {}
-        self._models: dict[Months, Model] = {}
+        self._periods: dict[str, Period] = {}
+        self._models: dict[Periods, Model] = {}
 
     def recipe(self) -> FitRecipe:
-        """The best of the tried points, fitted on the first months but one and judged on that one."""
+        """The best of the tried points, fitted on the first periods but one and judged on that one."""
         noted = self._journal.get("recipe") or self._journal.note("recipe", asdict(self._find_recipe()))
         return FitRecipe(**noted)
 
-    def score(self, learnt: Months, month: str) -> Score:
-        key = _key("score", learnt, month)
+    def score(self, learnt: Periods, period: str) -> Score:
+        key = _key("score", learnt, period)
         if (noted := self._journal.get(key)) is None:
-            error = self._errors(learnt, month)
+            error = self._errors(learnt, period)
             scores = Score(float(np.sqrt((error**2).mean())), float(np.abs(error).mean()), len(error))
             noted = self._journal.note(key, asdict(scores))
         return Score(**noted)
 
-    def cpu_seconds(self, learnt: Months) -> float:
+    def cpu_seconds(self, learnt: Periods) -> float:
         if self._journal.get(_key("fit", learnt)) is None:
             self._model(learnt)
         return float(self._journal.get(_key("fit", learnt)))
 
-    def has_drifted(self, learnt: Months, month: str) -> bool:
-        key = _key("drift", learnt, month)
+    def has_drifted(self, learnt: Periods, period: str) -> bool:
+        key = _key("drift", learnt, period)
         if (noted := self._journal.get(key)) is None:
             model = self._model(learnt)
-            report = compare(self._sample((month,), model), self._sample(learnt, model), held_out=True)
+            report = compare(self._sample((period,), model), self._sample(learnt, model), held_out=True)
             noted = self._journal.note(key, [shift.name for shift in report.drifted])
         return bool(noted)
 
-    def is_better(self, challenger: Months, champion: Months, month: str) -> bool:
-        key = _key("gate", challenger, champion, month)
+    def is_better(self, challenger: Periods, champion: Periods, period: str) -> bool:
+        key = _key("gate", challenger, champion, period)
         if (noted := self._journal.get(key)) is None:
             rules = self._rules
             verdict = judge(
-                self._errors(challenger, month) ** 2,
-                self._errors(champion, month) ** 2,
+                self._errors(challenger, period) ** 2,
+                self._errors(champion, period) ** 2,
                 {},
-                clusterings=self._month(month).clusterings,
+                clusterings=self._period(period).clusterings,
                 confidence=rules.confidence,
                 minimum_gain=rules.minimum_gain,
             )
             noted = self._journal.note(key, verdict.promote)
         return bool(noted)
 
-    def _month(self, name: str) -> Month:
-        if name not in self._months:
-            self._months[name] = self._read(name)
-        return self._months[name]
+    def _period(self, name: str) -> Period:
+        if name not in self._periods:
+            self._periods[name] = self._read(name)
+        return self._periods[name]
 
-    def _errors(self, learnt: Months, month: str) -> FloatArray:
-        rows = self._month(month)
+    def _errors(self, learnt: Periods, period: str) -> FloatArray:
+        rows = self._period(period)
         return self._model(learnt).predict_columns(rows.columns) - rows.y
 
-    def _model(self, learnt: Months) -> Model:
-        """The model of these months; the least recently used ones are forgotten."""
+    def _model(self, learnt: Periods) -> Model:
+        """The model of these periods; the least recently used ones are forgotten."""
         model = self._models.pop(learnt, None) or self._fit(learnt)
         self._models[learnt] = model
         while len(self._models) > MODELS:
             del self._models[next(iter(self._models))]
         return model
 
-    def _fit(self, learnt: Months) -> Model:
+    def _fit(self, learnt: Periods) -> Model:
         from mlops_assets.core.learners.estimators import FitData, fit
         from mlops_assets.core.model.model import Model
 
@@ -185,7 +185,7 @@ class ModelLab:
         from mlops_assets.core.learners.estimators import FitData, fit, predict
 
         rules, kind = self._rules, self._rules.model_type.matrix
-        (columns, y), held = self._rows(self._start[:-1]), self._month(self._start[-1])
+        (columns, y), held = self._rows(self._start[:-1]), self._period(self._start[-1])
         learnt_from = masked(rules.spec, columns, rules.seed)
         encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
         X = encoded.matrix(kind)
@@ -204,17 +204,17 @@ class ModelLab:
             tried.append((loss, number, FitRecipe(params, fitted.rounds)))
         return min(tried)[2]
 
-    def _rows(self, months: Months) -> tuple[Columns, FloatArray]:
-        parts = [self._month(name) for name in months]
+    def _rows(self, periods: Periods) -> tuple[Columns, FloatArray]:
+        parts = [self._period(name) for name in periods]
         return concatenate([part.columns for part in parts]), np.concatenate([part.y for part in parts])
 
-    def _sample(self, months: Months, model: Model) -> Sample:
-        columns, y = self._rows(months)
+    def _sample(self, periods: Periods, model: Model) -> Sample:
+        columns, y = self._rows(periods)
         step = -(-len(y) // SAMPLE)
         columns, y = take(columns, slice(None, None, step)), y[::step]
-        dropped = add_up(self._month(name).dropped for name in months)
+        dropped = add_up(self._period(name).dropped for name in periods)
         return Sample(variables(self._rules.spec, columns, y, model.predict_columns(columns)), dropped)
 
 
-def _key(what: str, *names: Months | str) -> str:
+def _key(what: str, *names: Periods | str) -> str:
     return " ".join([what, *(name if isinstance(name, str) else ",".join(name) for name in names)])

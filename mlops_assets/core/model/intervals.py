@@ -7,8 +7,8 @@ A category of enough rows, such as an airport, is calibrated by itself ("equaliz
 and Candès, 2020): by where its residuals lie within the intervals of all. One bin a category and predicted value would
 need far more rows.
 
-What is calibrated on the rows of some months holds less often in later ones. So two things are learnt beforehand, by
-walking through the months: whether the newest is calmer than most, which makes its residuals no measure of the next,
+What is calibrated on the rows of some periods holds less often in later ones. So two things are learnt beforehand, by
+walking through the periods: whether the newest is calmer than most, which makes its residuals no measure of the next,
 and at which level an interval has to be made to hold as often as is asked for in the next.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MOST_BINS = 20
 BEYOND = 5  # residuals beyond each end of a bin's interval, at least
 HIGHEST = 0.99
-ROWS_A_MONTH = 20_000
+ROWS_A_PERIOD = 20_000
 CATEGORY_ROWS = 300  # of a category that is calibrated by itself
 FEWEST_ROWS = 500  # of a bin: levels come in steps of 2 in as many
 ITERATIONS = 30  # of a ridge regression; more change no level by a percent
@@ -205,11 +205,11 @@ def _by_category(column: str, categories: Array, within: FloatArray, levels: Flo
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """What walking through the months has shown.
+    """What walking through the periods has shown.
 
-    `levels`: quantiles (3, 1001) of the level at which a month's truths entered intervals made from the month before,
-    one row a third of the predicted value, low ones first; without a row where there are no three months.
-    `stretch`: how much further apart the residuals of a month usually are than those of the newest, at least 1.
+    `levels`: quantiles (3, 1001) of the level at which a period's truths entered intervals made from the period before,
+    one row a third of the predicted value, low ones first; without a row where there are no three periods.
+    `stretch`: how much further apart the residuals of a period usually are than those of the newest, at least 1.
     """
 
     levels: FloatArray
@@ -224,9 +224,9 @@ class Looked:
 
 
 def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, TimeArray]]) -> Looked:
-    """For each month a ridge regression learns from all earlier ones, and intervals are made as `calibrate` makes them.
+    """For each period a ridge regression learns from all before it, and intervals are made as `calibrate` makes them.
 
-    Each part is a matrix (n, width), the target (n,) and the months (n,) of its rows.
+    Each part is a matrix (n, width), the target (n,) and the periods (n,) of its rows.
     """
     from scipy.sparse import vstack
 
@@ -235,14 +235,14 @@ def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, TimeArray]]) -> Lo
         return nothing
     thinned = [_thinned(*part) for part in parts]
     X = vstack([part[0] for part in thinned])
-    y, months = np.concatenate([part[1] for part in thinned]), np.concatenate([part[2] for part in thinned])
-    present = np.unique(months)
+    y, periods = np.concatenate([part[1] for part in thinned]), np.concatenate([part[2] for part in thinned])
+    present = np.unique(periods)
     levels: list[FloatArray] = []
     thirds: list[IntArray] = []
     spreads: list[float] = []
     for before, after in pairwise(present[1:]):
-        predict = _fit_ridge(X, y, np.flatnonzero(months < before))
-        earlier, later = np.flatnonzero(months == before), np.flatnonzero(months == after)
+        predict = _fit_ridge(X, y, np.flatnonzero(periods < before))
+        earlier, later = np.flatnonzero(periods == before), np.flatnonzero(periods == after)
         predicted, predicted_later = predict(X[earlier]), predict(X[later])
         residuals = y[earlier] - predicted
         spreads.append(_spread(residuals))
@@ -251,7 +251,7 @@ def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, TimeArray]]) -> Lo
         thirds.append(np.quantile(predicted, _THIRDS).searchsorted(predicted_later))
     if not levels:
         return nothing
-    newest = months == present[-1]
+    newest = periods == present[-1]
     predict = _fit_ridge(X, y, np.flatnonzero(~newest))
     rows = np.flatnonzero(newest)
     spreads.append(_spread(y[rows] - predict(X[rows])))
@@ -266,7 +266,7 @@ def _spread(residuals: FloatArray) -> float:
 
 
 def _stretch(spreads: Sequence[float]) -> float:
-    """By what the spread of the newest month falls short of the usual one."""
+    """By what the spread of the newest period falls short of the usual one."""
     return max(1.0, float(np.median(spreads)) / spreads[-1]) if spreads[-1] else 1.0
 
 
@@ -277,7 +277,7 @@ def _stretched(residuals: FloatArray, stretch: float) -> FloatArray:
 
 
 def needed_levels(levels: FloatArray, coverage: float) -> tuple[float, ...]:
-    """The level for each third at which intervals held in later months as often as `coverage` says, never below it.
+    """The level for each third at which intervals held in later periods as often as `coverage` says, never below it.
 
     Only `coverage` where nothing was learnt.
     """
@@ -285,14 +285,14 @@ def needed_levels(levels: FloatArray, coverage: float) -> tuple[float, ...]:
     return tuple(min(max(coverage, level), HIGHEST) for level in by_third) or (coverage,)
 
 
-def _thinned(X: SparseMatrix, y: FloatArray, months: TimeArray) -> tuple[SparseMatrix, FloatArray, TimeArray]:
-    """At most so many rows of each month, evenly spread."""
+def _thinned(X: SparseMatrix, y: FloatArray, periods: TimeArray) -> tuple[SparseMatrix, FloatArray, TimeArray]:
+    """At most so many rows of each period, evenly spread."""
     chosen = []
-    for month in np.unique(months):
-        rows = np.flatnonzero(months == month)
-        chosen.append(rows[evenly_spread(len(rows), ROWS_A_MONTH)])
+    for period in np.unique(periods):
+        rows = np.flatnonzero(periods == period)
+        chosen.append(rows[evenly_spread(len(rows), ROWS_A_PERIOD)])
     places = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
-    return X[places], y[places], months[places]
+    return X[places], y[places], periods[places]
 
 
 def _fit_ridge(X: SparseMatrix, y: FloatArray, rows: IntArray) -> Callable[[SparseMatrix], FloatArray]:

@@ -1,7 +1,7 @@
-"""Drift: which variables of a month are no longer like those that a model has learnt from.
+"""Drift: which variables of a period are no longer like those that a model has learnt from.
 
 Features are compared as the model sees them, beside the predictions, the target, and the rows that cleaning dropped.
-Where the same month a year before is known, a change counts only if it is one against that month too: the rest is
+Where the same period a year before is known, a change counts only if it is one against that period too: the rest is
 the season's.
 """
 
@@ -29,7 +29,7 @@ from mlops_assets.dataset import DatasetSpec
 Role = Literal["feature", "prediction", "target", "rows"]
 Kind = Literal["number", "category", "hour"]
 BEYOND = "target beyond the prediction"
-# Of a month's rows the calendar alone says which month it is, and how many holidays it has.
+# Of a period's rows the calendar alone says which period it is, and how many holidays it has.
 _FIXED = ("month", "holiday")
 _CYCLES: Mapping[str, Kind] = {"hour": "hour", "weekday": "category"}
 HOURS = 24
@@ -47,7 +47,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Dropped:
-    """How many of a month's raw rows each rule of cleaning dropped."""
+    """How many of a period's raw rows each rule of cleaning dropped."""
 
     rows: int
     by_rule: Mapping[str, int]
@@ -63,7 +63,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Shift:
-    """A variable's effects against the reference and, where there is one, against the same month a year before."""
+    """A variable's effects against the reference and, where there is one, against the same period a year before."""
 
     name: str
     role: Role
@@ -86,7 +86,7 @@ class Shift:
         return max(candidates, key=lambda effect: effect.strength)
 
     def before(self, effect: Effect) -> Effect | None:
-        """The same measure against the month a year before."""
+        """The same measure against the period a year before."""
         return next((old for old in self.last_year or () if old.measure == effect.measure), None)
 
     def _seasonal(self, effect: Effect) -> bool:
@@ -96,7 +96,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """All shifts of one month: drifted ones first, then the strongest."""
+    """All shifts of one period: drifted ones first, then the strongest."""
 
     shifts: tuple[Shift, ...]
 
@@ -129,9 +129,9 @@ def variables(
 
 
 def compare(current: Sample, reference: Sample, last_year: Sample | None = None, *, held_out: bool) -> DriftReport:
-    """Compare a month with the reference, and with the same month a year before where that is given.
+    """Compare a period with the reference, and with the same period a year before where that is given.
 
-    `held_out`: the predictions are by a model that has not learnt from the month, so that their errors tell of it.
+    `held_out`: the predictions are by a model that has not learnt from the period, so that their errors tell of it.
     """
     shifts = [*_variables(current, reference, last_year), *_dropped(current, reference, last_year)]
     if held_out:
@@ -187,7 +187,7 @@ def _share(before: Dropped, rule: str, after: tuple[int, int]) -> Effect:
 
 
 def add_up(parts: Iterable[Dropped]) -> Dropped:
-    """What was dropped of several months together."""
+    """What was dropped of several periods together."""
     rows = 0
     by_rule: dict[str, int] = {}
     for part in parts:

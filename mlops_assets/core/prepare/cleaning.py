@@ -30,7 +30,7 @@ class Cleaned:
 
 
 def clean(spec: DatasetSpec, raw: pa.Table, partition: str) -> Cleaned:
-    """Apply the rules in order: month, target, then the spec's rows; each counts what the earlier ones left.
+    """Apply the rules in order: period, target, then the spec's rows; each counts what the earlier ones left.
 
     Raises DataError for an empty table, one without a single target, or one of which no row is left.
     """
@@ -88,9 +88,9 @@ def passes_all(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: st
     return keep
 
 
-def in_month(times: TimeArray, month: str) -> BoolArray:
-    """Whether each time (n,) lies in the month; a missing one does not."""
-    start = np.datetime64(month, "M")
+def in_period(times: TimeArray, period: str) -> BoolArray:
+    """Whether each time (n,) lies in the period; a missing one does not."""
+    start = np.datetime64(period, "M")
     is_within: BoolArray = (times >= start.astype(times.dtype)) & (times < (start + 1).astype(times.dtype))
     return is_within
 
@@ -124,8 +124,8 @@ def _rules(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: str) -
     if spec.time:
         times = columns[spec.time.column]
         yield "time is known", ~np.isnat(times)
-        if not spec.time.keep_other_months:
-            yield "time lies in this month", in_month(times, partition)
+        if not spec.time.keep_other_periods:
+            yield "time lies in this period", in_period(times, partition)
     yield "target is known", ~np.isnan(y)
     if spec.target.keep:
         low, high = spec.target.keep

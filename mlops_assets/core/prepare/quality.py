@@ -1,7 +1,7 @@
-"""Judgements of one month's table: what an asset check says, and whether the month may go on.
+"""Judgements of one period's table: what an asset check says, and whether the period may go on.
 
-A failure that blocks means that the month cannot be used; any other is a warning for people. No check knows
-how many rows a month has: a new month is held against the months before it and against shares.
+A failure that blocks means that the period cannot be used; any other is a warning for people. No check knows
+how many rows a period has: a new period is held against the periods before it and against shares.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from mlops_assets.dataset import DatasetSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HISTORY = 12  # earlier months compared with: one turn of the seasons, and old growth is forgotten
-FEWEST_ROWS = 0.5  # of their median: seasons move a month by less, a file cut short by more
-MOST_ROWS = 2.0  # of their median: a file that holds two months has as many
+HISTORY = 12  # earlier periods compared with: one turn of the seasons, and old growth is forgotten
+FEWEST_ROWS = 0.5  # of their median: seasons move a period by less, a file cut short by more
+MOST_ROWS = 2.0  # of their median: a file that holds two periods has as many
 MOST_EMPTY = 0.5  # share of a column: beyond it a model sees a missing value more often than a value
 MOST_OUTSIDE = 0.5  # share of targets: where most are odd, the unit or the column has changed
 MOST_DUPLICATES = 0.01  # share of rows: a few equal events are real, a file that holds a part twice has more
 MOST_ELSEWHERE = 0.01  # share of rows: clocks set wrong give a few in ten thousand
-WRONG_MONTH = 0.5  # share of rows: where most lie elsewhere, it is the file of another month
-FEWEST_KEPT = 0.5  # share of raw rows: what is left would no longer speak for the month
+WRONG_PERIOD = 0.5  # share of rows: where most lie elsewhere, it is the file of another period
+FEWEST_KEPT = 0.5  # share of raw rows: what is left would no longer speak for the period
 PROBLEMS_TOLD = 5
 
 
 @dataclass(frozen=True)
 class QualityCheck:
-    """A check as an asset declares it, before any table is there; only a `blocking` one can stop a month."""
+    """A check as an asset declares it, before any table is there; only a `blocking` one can stop a period."""
 
     name: str
     description: str
@@ -56,11 +56,11 @@ class CheckOutcome:
 RAW_CHECKS = (
     QualityCheck("schema", "Columns and types are those of the dataset.", True),
     QualityCheck("rows_present", "There are rows.", True),
-    QualityCheck("row_count", "About as many rows as the median of the months before.", False),
+    QualityCheck("row_count", "About as many rows as the median of the periods before.", False),
     QualityCheck("empty_values", "Columns are mostly filled; time, target and required ones hold values.", True),
     QualityCheck("target_range", "Most targets lie in the range that is kept.", False),
     QualityCheck("duplicates", "Hardly any row is equal to another.", False),
-    QualityCheck("month", "Hardly any row's time lies in another month.", True),
+    QualityCheck("period", "Hardly any row's time lies in another period.", True),
 )
 CLEAN_CHECKS = (
     QualityCheck("schema", "Columns, types, rules and target are those of the dataset.", True),
@@ -80,7 +80,7 @@ def check_raw(spec: DatasetSpec, table: pa.Table, partition: str, rows_before: M
 def judge_raw(spec: DatasetSpec, raw: RawRows, partition: str, rows_before: Mapping[str, int]) -> list[CheckOutcome]:
     """Outcomes of RAW_CHECKS, in their order, for rows that were counted.
 
-    `rows_before`: rows by partition, as far as known; only months before `partition` count.
+    `rows_before`: rows by partition, as far as known; only periods before `partition` count.
     """
     outcomes = [
         _schema(spec, raw.problems),
@@ -94,7 +94,7 @@ def judge_raw(spec: DatasetSpec, raw: RawRows, partition: str, rows_before: Mapp
         _empty_values(spec, raw),
         _target_range(spec, raw.y),
         _duplicates(raw),
-        _month(spec, raw, partition),
+        _period(spec, raw, partition),
     ]
 
 
@@ -152,13 +152,13 @@ def _rows_present(rows: int, partition: str) -> CheckOutcome:
 
 
 def _row_count(rows: int, partition: str, rows_before: Mapping[str, int]) -> CheckOutcome:
-    months = [month for month in sorted(rows_before) if month < partition and rows_before[month]][-HISTORY:]
-    if not months:
-        return _outcome("row_count", "no month before it to compare with", {"rows": rows, "months_compared": 0})
-    median = float(np.median([rows_before[month] for month in months]))
+    periods = [period for period in sorted(rows_before) if period < partition and rows_before[period]][-HISTORY:]
+    if not periods:
+        return _outcome("row_count", "no period before it to compare with", {"rows": rows, "periods_compared": 0})
+    median = float(np.median([rows_before[period] for period in periods]))
     ratio = rows / median
-    numbers = {"rows": rows, "median_before": median, "ratio": ratio, "months_compared": len(months)}
-    description = f"{ratio:.2f} times the median of {len(months)} month(s) before: {rows:,} and {median:,.0f} rows"
+    numbers = {"rows": rows, "median_before": median, "ratio": ratio, "periods_compared": len(periods)}
+    description = f"{ratio:.2f} times the median of {len(periods)} period(s) before: {rows:,} and {median:,.0f} rows"
     return _outcome("row_count", description, numbers, warns=not FEWEST_ROWS <= ratio <= MOST_ROWS)
 
 
@@ -200,14 +200,14 @@ def _duplicates(raw: RawRows) -> CheckOutcome:
     return _outcome("duplicates", description, {"rows": repeated, "share": share}, warns=share > MOST_DUPLICATES)
 
 
-def _month(spec: DatasetSpec, raw: RawRows, partition: str) -> CheckOutcome:
-    if spec.time is None or spec.time.keep_other_months:
-        reason = "keeps rows of other months" if spec.time else "has no time column"
-        return _outcome("month", f"not judged: the dataset {reason}")
+def _period(spec: DatasetSpec, raw: RawRows, partition: str) -> CheckOutcome:
+    if spec.time is None or spec.time.keep_other_periods:
+        reason = "keeps rows of other periods" if spec.time else "has no time column"
+        return _outcome("period", f"not judged: the dataset {reason}")
     elsewhere, share = raw.elsewhere, raw.elsewhere / raw.rows
     description = f"{elsewhere:,} row(s) ({share:.2%}) lie outside {partition}"
     numbers = {"rows": elsewhere, "share": share}
-    return _outcome("month", description, numbers, warns=share > MOST_ELSEWHERE, stops=share > WRONG_MONTH)
+    return _outcome("period", description, numbers, warns=share > MOST_ELSEWHERE, stops=share > WRONG_PERIOD)
 
 
 def _rows_kept(spec: DatasetSpec, rows: int, partition: str, dropped: Mapping[str, int], raw_rows: int) -> CheckOutcome:

@@ -1,4 +1,4 @@
-"""What one pass over a month's rows finds, a batch at a time, so that no month has to fit into memory.
+"""What one pass over a period's rows finds, a batch at a time, so that no period has to fit into memory.
 
 It counts raw and clean rows for the judgements of `quality`. Rows that are equal are found by a key of 64 bits each.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops_assets.core.columns import from_table
-from mlops_assets.core.prepare.cleaning import TARGET, in_month, target
+from mlops_assets.core.prepare.cleaning import TARGET, in_period, target
 from mlops_assets.core.prepare.schemas import clean_schema, raw_schema, surely_fits, validate
 from mlops_assets.core.types import FloatArray, KeyArray
 from mlops_assets.dataset import DatasetSpec
@@ -46,7 +46,7 @@ def row_keys(table: pa.Table) -> KeyArray:
 
 
 def repeated(keys: KeyArray) -> int:
-    """How many keys are equal to an earlier one; they are put in order, since a month's are many."""
+    """How many keys are equal to an earlier one; they are put in order, since a period's are many."""
     keys.sort()
     return int(np.count_nonzero(keys[1:] == keys[:-1]))
 
@@ -80,7 +80,7 @@ class _Growing(Generic[Number]):
 
 
 class RawRows:
-    """Rows as they came. `empty`: rows without a value by alias. `elsewhere`: rows whose time is of other months.
+    """Rows as they came. `empty`: rows without a value by alias. `elsewhere`: rows whose time is of other periods.
 
     `problems`: what does not fit the schema; where there is some, or no row, nothing else is counted.
     """
@@ -107,10 +107,10 @@ class RawRows:
         self._keys.add(row_keys(table))
         for alias, column in zip(table.column_names, table.columns, strict=True):
             self.empty[alias] += _missing(column)
-        if spec.time and not spec.time.keep_other_months:
+        if spec.time and not spec.time.keep_other_periods:
             times = columns[spec.time.column]
             with_time = table.num_rows - table.column(spec.time.column).null_count
-            self.elsewhere += with_time - int(np.count_nonzero(in_month(times, self._partition)))
+            self.elsewhere += with_time - int(np.count_nonzero(in_period(times, self._partition)))
 
     @property
     def y(self) -> FloatArray:

@@ -18,8 +18,8 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Months:
-    """Months of each split, oldest first; for a snapshot all three are the snapshot."""
+class Periods:
+    """Periods of each split, oldest first; for a snapshot all three are the snapshot."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -30,24 +30,24 @@ class Months:
         return tuple(dict.fromkeys(self.train + self.validation + self.test))
 
 
-def choose_months(available: Sequence[str], window: Window) -> Months:
-    """The newest months for test, those before for validation, up to `train_months` before for training.
+def choose_periods(available: Sequence[str], window: Window) -> Periods:
+    """The newest periods for test, those before for validation, up to `train_periods` before for training.
 
-    Raises DataError where not even one month is left to train on.
+    Raises DataError where not even one period is left to train on.
     """
     if SNAPSHOT in available:
-        return Months((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,) if window.test_share else ())
-    months = sorted(available)
-    held = window.validation_months + window.test_months
-    if len(months) <= held:
+        return Periods((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,) if window.test_share else ())
+    periods = sorted(available)
+    held = window.validation_periods + window.test_periods
+    if len(periods) <= held:
         raise DataError(
-            f"{len(months)} month(s) are not enough: {window.validation_months} for validation, "
-            f"{window.test_months} for test and at least 1 for training are needed"
+            f"{len(periods)} period(s) are not enough: {window.validation_periods} for validation, "
+            f"{window.test_periods} for test and at least 1 for training are needed"
         )
-    months = months[-(held + window.train_months) :]
-    train, held_months = months[:-held], months[-held:]
-    validation = held_months[: window.validation_months]
-    return Months(tuple(train), tuple(validation), tuple(held_months[window.validation_months :]))
+    periods = periods[-(held + window.train_periods) :]
+    train, held_periods = periods[:-held], periods[-held:]
+    validation = held_periods[: window.validation_periods]
+    return Periods(tuple(train), tuple(validation), tuple(held_periods[window.validation_periods :]))
 
 
 def split_by_time(times: TimeArray, validation_from: np.datetime64, test_from: np.datetime64 | None) -> IntArray:

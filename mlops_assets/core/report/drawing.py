@@ -1,6 +1,6 @@
 """Small pictures as SVG text: panels of bars, lines and dots between axes; the same input gives the same bytes.
 
-    panel = Panel("Rows by month", rows=["2024-01", "2024-02"])
+    panel = Panel("Rows by period", rows=["2024-01", "2024-02"])
     panel.bars([100, 120])
     svg = picture([panel])
 

@@ -95,7 +95,7 @@ def gain_histogram(differences: FloatArray, rival: str = "the champion") -> byte
 
 
 def bars(labels: Sequence[str], values: Sequence[float], title: str) -> bytes:
-    """One horizontal bar a label, in the given order from the top, such as rows by month."""
+    """One horizontal bar a label, in the given order from the top, such as rows by period."""
     panel = Panel(title, rows=labels, room=0.2)
     panel.bars(values)
     panel.notes = [(float(np.fmax(value, 0)), row, f"{value:,.6g}") for row, value in enumerate(values)]

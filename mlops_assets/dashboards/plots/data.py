@@ -1,4 +1,4 @@
-"""Plots of the data: how the values of each column are spread, in the newest month and before."""
+"""Plots of the data: how the values of each column are spread, in the newest period and before."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def columns_to_choose(request: PlotRequest) -> list[str]:
     return sorted(names, key=lambda name: (name != TARGET, names.index(name)))
 
 
-class Months(Options):
+class Periods(Options):
     """What `distributions` takes."""
 
-    before: int = Field(3, ge=1, le=12, description="Months before the newest one that it is compared with.")
+    before: int = Field(3, ge=1, le=12, description="Periods before the newest one that it is compared with.")
 
 
 @plot(
     "distributions",
-    "How a column is spread in the newest month and in those before.",
-    options=Months,
+    "How a column is spread in the newest period and in those before.",
+    options=Periods,
     choices=columns_to_choose,
 )
 def distributions(request: PlotRequest) -> Figure:
     name = request.chosen
-    months = sorted(set(request.rows["month"]))
-    newest, before = months[-1], months[-1 - request.options.before : -1]
+    periods = sorted(set(request.rows["period"]))
+    newest, before = periods[-1], periods[-1 - request.options.before : -1]
     now = _values(request, name, [newest])
     then = _values(request, name, before)
     label = "rows" if newest == SNAPSHOT else newest
@@ -45,7 +45,7 @@ def distributions(request: PlotRequest) -> Figure:
     parts = [(label, now, palette[0])] + ([(f"{before[0]} to {before[-1]}", then, palette[1])] if before else [])
     parts = [part for part in parts if len(part[1])]
     if not parts:
-        raise Empty(f"`{name}` has no value in these months.")
+        raise Empty(f"`{name}` has no value in these periods.")
     whole = np.concatenate([values for _, values, _ in parts])
     if whole.dtype == object:
         _categories(figure, parts, whole)
@@ -55,11 +55,11 @@ def distributions(request: PlotRequest) -> Figure:
     return figure
 
 
-def _values(request: PlotRequest, name: str, months: list[str]) -> np.ndarray:
-    """The column's known values in the months; of a time the hour."""
+def _values(request: PlotRequest, name: str, periods: list[str]) -> np.ndarray:
+    """The column's known values in the periods; of a time the hour."""
     arrays = []
-    for month in months:
-        table = request.evidence.clean_table(month)
+    for period in periods:
+        table = request.evidence.clean_table(period)
         if table is None:
             raise Empty(WHERE_IT_IS)
         if name in table.column_names and name != ROW_ID:

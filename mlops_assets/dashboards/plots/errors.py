@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mlops_assets.core.monitor.performance import MOST_CATEGORIES, THIRDS, main_category
 from mlops_assets.dashboards.evidence import JudgedRows
-from mlops_assets.dashboards.format import GREY, are_months, base_figure, listed, shortened
+from mlops_assets.dashboards.format import GREY, are_periods, base_figure, listed, shortened
 from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
 
 NOT_JUDGED = "There is no champion yet, or the rows that it was judged by are gone: `mlops-assets run`."
@@ -65,15 +65,15 @@ def interval_calibration(request: PlotRequest) -> Figure:
     return figure
 
 
-@plot("realised_and_promised", "Realised RMSE by month, beside what the gate had promised.")
+@plot("realised_and_promised", "Realised RMSE by period, beside what the gate had promised.")
 def realised_and_promised(request: PlotRequest) -> Figure:
-    """Months that the version had learnt from are hollow: their error says nothing."""
-    rows = request.rows[request.rows["latest"]].sort_values("month")
+    """Periods that the version had learnt from are hollow: their error says nothing."""
+    rows = request.rows[request.rows["latest"]].sort_values("period")
     if rows["rmse"].notna().sum() == 0:
-        raise Empty("No month was measured yet: `model_performance` compares predictions with what came true.")
+        raise Empty("No period was measured yet: `model_performance` compares predictions with what came true.")
     figure = base_figure(request.view, y_title=f"RMSE ({request.view.unit or 'target'})")
-    palette, months = request.view.palette, list(rows["month"])
-    band = {"type": "scatter", "mode": "lines", "x": months, "line": {"width": 0, "shape": "hvh"}, "hoverinfo": "skip"}
+    palette, periods = request.view.palette, list(rows["period"])
+    band = {"type": "scatter", "mode": "lines", "x": periods, "line": {"width": 0, "shape": "hvh"}, "hoverinfo": "skip"}
     figure["data"] = [
         band | {"y": listed(rows["promised_low"]), "showlegend": False},
         band | {"y": listed(rows["promised_high"]), "fill": "tonexty", "name": "promised interval", "opacity": 0.4},
@@ -81,25 +81,25 @@ def realised_and_promised(request: PlotRequest) -> Figure:
             "type": "scatter",
             "mode": "lines",
             "name": "promised",
-            "x": months,
+            "x": periods,
             "y": listed(rows["promised_rmse"]),
             "line": {"color": palette[1], "dash": "dash", "shape": "hvh"},
         },
     ]
     symbols = ["circle-open" if learnt else "circle" for learnt in rows["learnt"]]
     marker = {"size": 9, "symbol": symbols, "color": palette[0]}
-    realised = {"x": months, "y": listed(rows["rmse"]), "name": "realised", "marker": marker}
+    realised = {"x": periods, "y": listed(rows["rmse"]), "name": "realised", "marker": marker}
     figure["data"].append({"type": "scatter", "mode": "lines+markers", "line": {"color": palette[0]}} | realised)
     if rows["online_rmse"].notna().any():
         online = {
-            "x": months,
+            "x": periods,
             "y": listed(rows["online_rmse"]),
             "name": "online",
             "marker": {"color": palette[2], "size": 8},
         }
         figure["data"].append({"type": "scatter", "mode": "markers"} | online)
     figure["layout"]["xaxis"] = (
-        {"type": "date", "tickformat": "%b<br>%Y"} if are_months(months) else {"type": "category"}
+        {"type": "date", "tickformat": "%b<br>%Y"} if are_periods(periods) else {"type": "category"}
     )
     figure["layout"]["showlegend"] = True
     return figure

@@ -23,7 +23,7 @@ LONGEST_TEXT = 2_000
 _IDENTITY = {
     "time": "time: When it was made.",
     "asset": "text: Name of the asset.",
-    "partition": "text: Month or model type.",
+    "partition": "text: Period or model type.",
     "model_type": "text: Model type, where it is of one.",
     "latest": "flag: The newest of its asset and partition.",
 }
@@ -42,7 +42,7 @@ CHECKS = columns(
     time="time: When it was evaluated.",
     asset="text: Name of the asset.",
     check="text: Name of the check.",
-    partition="text: Month or model type.",
+    partition="text: Period or model type.",
     passed="flag: Whether it passed.",
     outcome="text: passed, warned or failed.",
     run="text: Id of the run that evaluated it.",

@@ -1,4 +1,4 @@
-"""Sources of the data itself, by month: rows, what the rules dropped, and what each column looks like."""
+"""Sources of the data itself, by period: rows, what the rules dropped, and what each column looks like."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
 
 
-MOST_MONTHS = 36  # whose rows are looked at
-MONTHS = columns(
-    month="text: The month.",
+MOST_PERIODS = 36  # whose rows are looked at
+PERIODS = columns(
+    period="text: The period.",
     raw_rows="number: Rows as the source gave them.",
     rows="number: Clean rows.",
     dropped="number: Rows that the rules dropped.",
@@ -29,13 +29,13 @@ MONTHS = columns(
     target_mean="number: Mean of the target.",
     made="time: When the clean rows were made.",
 )
-DROPPED = columns(month="text: The month.", rule="text: The rule.", rows="number: Rows that it dropped.")
+DROPPED = columns(period="text: The period.", rule="text: The rule.", rows="number: Rows that it dropped.")
 PROFILES = columns(
     id="text: Table and column.",
-    month="text: The month.",
+    period="text: The period.",
     table="text: raw_data or clean_data.",
     column="text: Alias of the column.",
-    rows="number: Rows of the month.",
+    rows="number: Rows of the period.",
     missing="number: Share of rows without a value.",
     distinct="number: Different values.",
     mean="number: Mean, of numbers.",
@@ -44,26 +44,26 @@ PROFILES = columns(
     high="number: The value that a tenth of the rows lies above.",
 )
 _PATH = columns(path="text: Where the table is stored.")
-EMPTY = "No month was ingested yet: `mlops-assets run` starts with `raw_data` and `clean_data`."
+EMPTY = "No period was ingested yet: `mlops-assets run` starts with `raw_data` and `clean_data`."
 
 
 def data_sources(project: Project, materialisations: Callable[[], Reading]) -> list[Source]:
-    """`months`, `dropped` and `profiles`."""
+    """`periods`, `dropped` and `profiles`."""
     profiles = Feed(
-        "profiles", _Profiles(project, materialisations).read, PROFILES + _PATH, most=100_000, order="month"
+        "profiles", _Profiles(project, materialisations).read, PROFILES + _PATH, most=100_000, order="period"
     )
     return [
         Source(
-            "months",
-            "Months of data, one row each.",
-            MONTHS,
-            Derived(_months, materialisations).reading,
+            "periods",
+            "Periods of data, one row each.",
+            PERIODS,
+            Derived(_periods, materialisations).reading,
             EMPTY,
             time=None,
         ),
         Source(
             "dropped",
-            "Rows that cleaning dropped, by month and rule.",
+            "Rows that cleaning dropped, by period and rule.",
             DROPPED,
             Derived(_dropped, materialisations).reading,
             EMPTY,
@@ -71,7 +71,7 @@ def data_sources(project: Project, materialisations: Callable[[], Reading]) -> l
         ),
         Source(
             "profiles",
-            f"What each column looks like, one row a month, table and column; the newest {MOST_MONTHS} months.",
+            f"What each column looks like, one row a period, table and column; the newest {MOST_PERIODS} periods.",
             PROFILES,
             profiles.reading,
             EMPTY,
@@ -81,7 +81,7 @@ def data_sources(project: Project, materialisations: Callable[[], Reading]) -> l
     ]
 
 
-def _months(frame: pd.DataFrame) -> pd.DataFrame:
+def _periods(frame: pd.DataFrame) -> pd.DataFrame:
     raw = {row.partition: row for row in _latest(frame, "raw_data")}
     rows = []
     for clean in _latest(frame, "clean_data"):
@@ -90,7 +90,7 @@ def _months(frame: pd.DataFrame) -> pd.DataFrame:
         dropped = details.get("rows_dropped")
         rows.append(
             {
-                "month": clean.partition,
+                "period": clean.partition,
                 "raw_rows": before,
                 "rows": details.get("dagster/row_count"),
                 "dropped": dropped,
@@ -99,16 +99,16 @@ def _months(frame: pd.DataFrame) -> pd.DataFrame:
                 "made": clean.time,
             }
         )
-    return as_frame(sorted(rows, key=lambda row: row["month"]), MONTHS)
+    return as_frame(sorted(rows, key=lambda row: row["period"]), PERIODS)
 
 
 def _dropped(frame: pd.DataFrame) -> pd.DataFrame:
     rows = [
-        {"month": clean.partition, "rule": rule, "rows": rows}
+        {"period": clean.partition, "rule": rule, "rows": rows}
         for clean in _latest(frame, "clean_data")
         for rule, rows in clean.details.get("dropped_by_rule", {}).items()
     ]
-    return as_frame(sorted(rows, key=lambda row: row["month"]), DROPPED)
+    return as_frame(sorted(rows, key=lambda row: row["period"]), DROPPED)
 
 
 def _latest(frame: pd.DataFrame, asset: str) -> Iterator[Any]:
@@ -117,7 +117,7 @@ def _latest(frame: pd.DataFrame, asset: str) -> Iterator[Any]:
 
 
 class _Profiles:
-    """Reads each stored table of the newest months once; a month that is made again replaces its rows."""
+    """Reads each stored table of the newest periods once; a period that is made again replaces its rows."""
 
     def __init__(self, project: Project, materialisations: Callable[[], Reading]) -> None:
         self._project, self._materialisations = project, materialisations
@@ -126,16 +126,16 @@ class _Profiles:
         paths = set(known_rows["path"])
         frame = self._materialisations().frame
         for asset in ("clean_data", "raw_data"):
-            months = sorted(_latest(frame, asset), key=lambda row: row.partition)[-MOST_MONTHS:]
-            for row in reversed(months):
+            periods = sorted(_latest(frame, asset), key=lambda row: row.partition)[-MOST_PERIODS:]
+            for row in reversed(periods):
                 path = row.details.get("path")
                 if path not in paths and self._project.storage.exists(path):
                     yield list(self._rows(asset, row.partition, path))
 
-    def _rows(self, asset: str, month: str, path: str) -> Iterator[dict]:
-        identity = {"month": month, "table": asset, "path": path}
+    def _rows(self, asset: str, period: str, path: str) -> Iterator[dict]:
+        identity = {"period": period, "table": asset, "path": path}
         for row in profile(self._project.storage.read_table(path)):
-            yield {"id": f"{asset}/{month}/{row['column']}"} | identity | row
+            yield {"id": f"{asset}/{period}/{row['column']}"} | identity | row
 
 
 def profile(table: pa.Table) -> Iterator[dict[str, Any]]:

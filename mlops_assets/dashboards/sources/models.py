@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.core.judge.backtest import renewed
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
 from mlops_assets.dashboards.sources.source import Column, Reading, Source, as_frame, columns, records
 
@@ -26,7 +27,7 @@ LEADERBOARD = columns(
     model="text: Model type or baseline.",
     version="text: Version of the registered model.",
     trials="number: Trials of its search.",
-    validation_rmse="number: RMSE on the validation months.",
+    validation_rmse="number: RMSE on the validation periods.",
     rmse="number: RMSE on the judged rows.",
     low="number: Low end of its confidence interval.",
     high="number: High end of its confidence interval.",
@@ -51,7 +52,7 @@ DECISIONS = columns(
 )
 PERFORMANCE = columns(
     time="time: When it was measured.",
-    month="text: Month of the rows.",
+    period="text: Period of the rows.",
     model_type="text: Model type of the version that answered.",
     version="text: Version that answered.",
     rows="number: Rows whose truth is known.",
@@ -66,11 +67,11 @@ PERFORMANCE = columns(
     online_coverage="number: Share of truths within their interval, of what was asked online.",
     learnt="flag: The version had learnt from these rows.",
     kept="flag: The promise was kept.",
-    latest="flag: The newest measurement of its month.",
+    latest="flag: The newest measurement of its period.",
 )
 DRIFT = columns(
     time="time: When it was measured.",
-    month="text: Month of the rows.",
+    period="text: Period of the rows.",
     variable="text: A feature, the prediction, the target, or what a rule drops.",
     role="text: feature, prediction, target or rows.",
     verdict="text: drifted, as each year or as before.",
@@ -78,21 +79,21 @@ DRIFT = columns(
     value="number: The effect.",
     limit="number: From where on it counts.",
     strength="number: The effect in units of its limit: 1 and more counts.",
-    last_year="number: The effect against the same month a year before.",
+    last_year="number: The effect against the same period a year before.",
     told="text: What moved.",
-    latest="flag: The newest report of its month.",
+    latest="flag: The newest report of its period.",
 )
 BACKTEST = columns(
     time="time: When the backtest was made.",
     policy="text: Policy of retraining.",
-    month="text: Month that was predicted.",
-    months_learnt="number: Months that the model had learnt from.",
-    retrained="flag: The model was fitted anew for this month.",
-    fits="number: Fits for this month.",
-    cpu_seconds="number: CPU seconds for this month.",
-    rmse="number: RMSE of the month.",
-    mae="number: Mean absolute error of the month.",
-    rows="number: Rows of the month.",
+    period="text: Period that was predicted.",
+    periods_learnt="number: Periods that the model had learnt from.",
+    retrained="flag: The model was fitted anew for this period.",
+    fits="number: Fits for this period.",
+    cpu_seconds="number: CPU seconds for this period.",
+    rmse="number: RMSE of the period.",
+    mae="number: Mean absolute error of the period.",
+    rows="number: Rows of the period.",
     latest="flag: Of the newest backtest.",
 )
 PROMOTIONS = columns(
@@ -140,26 +141,26 @@ def model_sources(materialisations: Callable[[], Reading]) -> list[Source]:
         ),
         Source(
             "performance",
-            "How good predictions were once the truth was known, one row a month.",
+            "How good predictions were once the truth was known, one row a period.",
             PERFORMANCE,
             derived(_performance, PERFORMANCE).reading,
-            "No month was measured yet: `model_performance` compares predictions with what came true.",
+            "No period was measured yet: `model_performance` compares predictions with what came true.",
             time=None,
         ),
         Source(
             "drift",
-            "What is no longer like the months that the champion learnt from, one row a month, variable and measure.",
+            "What is no longer like the periods that the champion learnt from, one row a period, variable and measure.",
             DRIFT,
             derived(_drift, DRIFT).reading,
-            "No month was compared yet: `drift_report` compares it with those that the champion learnt from.",
+            "No period was compared yet: `drift_report` compares it with those that the champion learnt from.",
             time=None,
         ),
         Source(
             "backtest",
-            "Policies of retraining walked over the months, one row a policy and month.",
+            "Policies of retraining walked over the periods, one row a policy and period.",
             BACKTEST,
             derived(_backtest, BACKTEST).reading,
-            "There was no backtest yet: `mlops-assets backtest` walks policies of retraining over the months.",
+            "There was no backtest yet: `mlops-assets backtest` walks policies of retraining over the periods.",
             time=None,
         ),
     ]
@@ -201,13 +202,13 @@ def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
 def _performance(frame: pd.DataFrame) -> Iterator[dict]:
     for report in _of(frame, "model_performance"):
         numbers = report.details | {name: report.details.get(key) for name, key in _PERFORMANCE_NAMES.items()}
-        identity = {"time": report.time, "month": report.partition, "version": _text(numbers["version"])}
+        identity = {"time": report.time, "period": report.partition, "version": _text(numbers["version"])}
         yield numbers | identity | {"latest": report.latest}
 
 
 def _drift(frame: pd.DataFrame) -> Iterator[dict]:
     for report in _of(frame, "drift_report"):
-        shared = {"time": report.time, "month": report.partition, "latest": report.latest}
+        shared = {"time": report.time, "period": report.partition, "latest": report.latest}
         for row in report.details.get("drift_rows", ()):
             yield row | shared | {"strength": row["value"] / row["limit"]}
 
@@ -217,7 +218,7 @@ def _backtest(frame: pd.DataFrame) -> Iterator[dict]:
         if report.computed:
             shared = {"time": report.time, "latest": report.latest_computed}
             for row in report.details.get("backtest_rows", ()):
-                yield row | shared
+                yield renewed(row) | shared
 
 
 def _of(frame: pd.DataFrame, asset: str) -> Iterator[Any]:

@@ -33,13 +33,13 @@ STATUS = {
     "QUEUED": "queued",
     "MANAGED": "running",
 }
-_MONTH = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+_PERIOD = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 COLUMNS = columns(
     time="time: When it was asked for.",
     id="text: Run id in Dagster.",
     job="text: Name of the job; `assets` where assets were chosen by hand.",
     asset="text: The assets that it makes.",
-    partition="text: Month or model type.",
+    partition="text: Period or model type.",
     model_type="text: Model type, where it is of one.",
     status="text: queued, running, succeeded, failed or cancelled.",
     started_by="text: cli, schedule, sensor, freshness, retry, api, backfill or manual.",
@@ -69,7 +69,7 @@ def model_type_of(partition: str | None, asset: str, xgboost: str) -> str | None
     """The model type that a partition stands for; `xgboost_model` has one without a partition."""
     if asset == "xgboost_model":
         return xgboost
-    return None if partition is None or partition == SNAPSHOT or _MONTH.match(partition) else partition
+    return None if partition is None or partition == SNAPSHOT or _PERIOD.match(partition) else partition
 
 
 def started_by(tags: Mapping[str, str]) -> str:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 RECIPE_TAG = "recipe"
-LEARNT_TAG = "learnt_months"  # what a version has learnt from; `months` is its whole window
+LEARNT_TAG = "learnt_periods"  # what a version has learnt from; `periods` is its whole window
+_OLD_TAGS = {"months": "periods", "learnt_months": LEARNT_TAG}  # as they were called until 0.1
 PROMOTED, ROLLED_BACK, PENDING = "promoted/", "rolled_back/", "pending/"
 PROPOSED = "proposed"  # the alias of a version that has passed the gate and waits for a person
 SEAL = "seal/"  # before the key of a change: a digest of it and of the seal before, so that none is altered unnoticed
@@ -429,7 +430,7 @@ class Registry:
             number=number,
             run_id=registered.run_id or "",
             model_type=registered.tags.get("model_type", "unknown"),
-            tags=dict(registered.tags),
+            tags={_OLD_TAGS.get(name, name): value for name, value in registered.tags.items()},
             url=self.tracking.model_version_url(self.model_name, number),
             created=datetime.fromtimestamp(registered.creation_timestamp / 1000, UTC),
         )

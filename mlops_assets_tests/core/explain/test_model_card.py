@@ -8,7 +8,7 @@ from mlops_assets.core.explain.importance import Explanation, Weight
 from mlops_assets.core.explain.model_card import CardFacts, Judged, Origin, model_card
 from mlops_assets.core.features.signature import Input
 from mlops_assets.core.monitor.performance import Realised, Segment
-from mlops_assets.core.prepare.splitting import Months
+from mlops_assets.core.prepare.splitting import Periods
 
 OVERALL = Realised(rows=900, rmse=5.0, mae=3.0, bias=-0.25, coverage=0.9)
 NARROW = Segment("high third of predictions", Realised(rows=300, rmse=8.0, mae=6.0, bias=-2.0, coverage=0.8))
@@ -23,8 +23,8 @@ def facts(make_spec):
         version=5,
         model_type="Ridge",
         verdict="Promoted: RMSE 5 is 10% below the 5.6 of the champion.",
-        months=Months(("2024-01", "2024-02"), ("2024-03",), ("2024-04",)),
-        rows_by_month={"2024-01": 1000, "2024-02": 1100, "2024-03": 1200, "2024-04": 900},
+        periods=Periods(("2024-01", "2024-02"), ("2024-03",), ("2024-04",)),
+        rows_by_period={"2024-01": 1000, "2024-02": 1100, "2024-03": 1200, "2024-04": 900},
         inputs=[
             Input("town", "text", ("Ay", "Bree"), None, None, None),
             Input("size", "number", None, 0.5, 100.0, None),
@@ -72,17 +72,17 @@ def test_limits_are_those_that_the_figures_show(facts):
     assert "It knows nothing of what has changed since 2024-04." in card
 
 
-def test_a_model_that_has_seen_every_month_and_has_no_intervals_has_fewer_limits(facts):
+def test_a_model_that_has_seen_every_period_and_has_no_intervals_has_fewer_limits(facts):
     year = tuple(f"2024-{number:02}" for number in range(1, 13))
-    months = Months(year[:10], year[10:11], year[11:])
+    periods = Periods(year[:10], year[10:11], year[11:])
     segments = tuple(replace(one, realised=replace(one.realised, coverage=None)) for one in (FINE, NARROW))
     judged = replace(facts.judged, overall=replace(OVERALL, coverage=None), segments=segments, coverage=None)
-    card = model_card(replace(facts, months=months, judged=judged), pictures=False).markdown()
-    assert "none of these months" not in card and "Intervals" not in card
+    card = model_card(replace(facts, periods=periods, judged=judged), pictures=False).markdown()
+    assert "none of these periods" not in card and "Intervals" not in card
 
 
-def test_a_snapshot_has_no_months_to_tell(facts, make_spec):
-    months = Months(("snapshot",), ("snapshot",), ("snapshot",))
+def test_a_snapshot_has_no_periods_to_tell(facts, make_spec):
+    periods = Periods(("snapshot",), ("snapshot",), ("snapshot",))
     facts = replace(
         facts,
         spec=make_spec(
@@ -90,9 +90,9 @@ def test_a_snapshot_has_no_months_to_tell(facts, make_spec):
             source={"kind": "files", "uri": "tiny.csv"},
             features={"categorical": ["town"], "numeric": {"size": {}}},
         ),
-        months=months,
-        rows_by_month={"snapshot": 1000},
-        judged=replace(facts.judged, months=("snapshot",)),
+        periods=periods,
+        rows_by_period={"snapshot": 1000},
+        judged=replace(facts.judged, periods=("snapshot",)),
     )
     card = model_card(facts, pictures=False).markdown()
     assert "1,000 clean rows: one snapshot." in card

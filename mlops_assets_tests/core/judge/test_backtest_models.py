@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from mlops_assets.core.judge.backtest import POLICIES, walk
-from mlops_assets.core.judge.backtest_models import Journal, LabRules, ModelLab, Month
+from mlops_assets.core.judge.backtest_models import Journal, LabRules, ModelLab, Period
 from mlops_assets.core.learners.model_types import resolve_model_type
 from mlops_assets.core.metrics import Clusters
 from mlops_assets.core.monitor.drift import Dropped
 
-MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
-START = MONTHS[:2]
-APRIL = MONTHS[3]
+PERIODS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
+START = PERIODS[:2]
+APRIL = PERIODS[3]
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def make_lab(make_spec, make_columns, tmp_path):
     """A function that gives a lab on the tiny dataset, with its journal; in April all sizes are thrice as large."""
     spec = make_spec(features={"categorical": ["town", "zone"], "numeric": {"size": {}}})
 
-    def read(month):
-        columns = make_columns(800, seed=MONTHS.index(month))
+    def read(period):
+        columns = make_columns(800, seed=PERIODS.index(period))
         y = columns.pop("price")
-        if month == APRIL:
+        if period == APRIL:
             columns["size"], y = columns["size"] * 3, y * 3
         together = (Clusters.of_rows(len(y)),)
-        return Month({alias: columns[alias] for alias in spec.inputs()}, y.clip(1, 1000), together, Dropped(800, {}))
+        return Period({alias: columns[alias] for alias in spec.inputs()}, y.clip(1, 1000), together, Dropped(800, {}))
 
     def make(model_type="Ridge", trials=1):
         rules = LabRules(
@@ -49,29 +49,29 @@ def make_lab(make_spec, make_columns, tmp_path):
 
 
 def walk_all(lab):
-    return [step for policy in POLICIES.values() for step in walk(policy, MONTHS, len(START), lab, margin=0.1)]
+    return [step for policy in POLICIES.values() for step in walk(policy, PERIODS, len(START), lab, margin=0.1)]
 
 
-def test_a_score_is_that_of_a_model_of_those_months_on_the_other(make_lab):
+def test_a_score_is_that_of_a_model_of_those_periods_on_the_other(make_lab):
     lab = make_lab()
-    score = lab.score(MONTHS[:2], MONTHS[2])
-    month = lab._month(MONTHS[2])
-    error = lab._model(MONTHS[:2]).predict_columns(month.columns) - month.y
+    score = lab.score(PERIODS[:2], PERIODS[2])
+    period = lab._period(PERIODS[2])
+    error = lab._model(PERIODS[:2]).predict_columns(period.columns) - period.y
     assert score.rmse == pytest.approx(np.sqrt((error**2).mean()))
     assert (score.mae, score.rows) == (pytest.approx(np.abs(error).mean()), 800)
-    assert lab.cpu_seconds(MONTHS[:2]) > 0
+    assert lab.cpu_seconds(PERIODS[:2]) > 0
 
 
-def test_a_month_unlike_the_others_has_drifted(make_lab):
+def test_a_period_unlike_the_others_has_drifted(make_lab):
     lab = make_lab()
-    assert not lab.has_drifted(MONTHS[:2], MONTHS[2])
-    assert lab.has_drifted(MONTHS[:3], APRIL)
+    assert not lab.has_drifted(PERIODS[:2], PERIODS[2])
+    assert lab.has_drifted(PERIODS[:3], APRIL)
 
 
 def test_the_gate_asks_for_proof(make_lab):
     lab = make_lab()
-    assert not lab.is_better(MONTHS[:2], MONTHS[:2], MONTHS[4])
-    assert lab.is_better((*MONTHS[:3], APRIL), (APRIL,), MONTHS[4])
+    assert not lab.is_better(PERIODS[:2], PERIODS[:2], PERIODS[4])
+    assert lab.is_better((*PERIODS[:3], APRIL), (APRIL,), PERIODS[4])
 
 
 def test_what_is_written_down_is_not_done_again(make_lab):
@@ -89,16 +89,16 @@ def test_a_walk_that_was_killed_ends_as_if_it_had_not_been(make_lab, tmp_path):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[: len(lines) // 2]) + lines[-1][:7])  # and a torn last line
     resumed = make_lab()
-    without_cost = [(step.policy, step.month, step.learnt, step.retrained, step.score) for step in walk_all(resumed)]
-    assert without_cost == [(step.policy, step.month, step.learnt, step.retrained, step.score) for step in steps]
+    without_cost = [(step.policy, step.period, step.learnt, step.retrained, step.score) for step in walk_all(resumed)]
+    assert without_cost == [(step.policy, step.period, step.learnt, step.retrained, step.score) for step in steps]
     assert len(set(resumed.fitted)) > 0
 
 
-def test_xgboost_grows_as_many_trees_in_every_fit_as_were_best_in_the_first_months(make_lab):
+def test_xgboost_grows_as_many_trees_in_every_fit_as_were_best_in_the_first_periods(make_lab):
     lab = make_lab("XGBoost")
     rounds = lab.recipe().rounds
     assert 0 < rounds < 800
-    for learnt in (MONTHS[:2], MONTHS[:4]):
+    for learnt in (PERIODS[:2], PERIODS[:4]):
         assert lab._model(learnt).estimator.num_boosted_rounds() == rounds
 
 

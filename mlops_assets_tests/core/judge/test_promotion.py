@@ -157,8 +157,8 @@ def test_a_further_look_at_the_same_rows_asks_for_more():
 
 def test_ten_looks_with_equal_models_promote_no_more_often_than_one_may():
     promoted = 0
-    for month in range(150):
-        rng = np.random.default_rng(month)
+    for period in range(150):
+        rng = np.random.default_rng(period)
         event, champion = rng.standard_t(4, size=900), rng.normal(scale=0.5, size=900)
         for look in range(1, 11):
             challenger = (event + rng.normal(scale=0.5, size=900)) ** 2

@@ -156,7 +156,7 @@ def test_saved_intervals_know_their_categories(tmp_path):
         np.testing.assert_array_equal(end, expected)
 
 
-def test_residuals_of_a_calm_month_are_stretched():
+def test_residuals_of_a_calm_period_are_stretched():
     prediction, y = sample(5_000, 0)
     plain, wider = calibrate(prediction, y, 0.9), calibrate(prediction, y, 0.9, stretch=1.5)
     width, wide = (np.subtract(*i.around(prediction, {})[::-1]).mean() for i in (plain, wider))

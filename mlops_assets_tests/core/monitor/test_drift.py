@@ -106,7 +106,7 @@ def test_a_target_that_moved_beside_the_prediction_is_named_only_where_the_model
     assert not compare(moved, before, held_out=False).drifted
 
 
-def test_what_the_same_month_last_year_had_too_is_no_drift_but_the_seasons(sample):
+def test_what_the_same_period_last_year_had_too_is_no_drift_but_the_seasons(sample):
     def summer(columns):
         return columns | {"size": columns["size"] * 1.6}
 
@@ -118,9 +118,9 @@ def test_what_the_same_month_last_year_had_too_is_no_drift_but_the_seasons(sampl
     assert [shift.name for shift in winter.drifted] == ["size"]
 
 
-def test_what_cleaning_dropped_of_several_months_adds_up():
-    both = add_up([KEPT, Dropped(4_000, {"target is known": 80, "month": 5})])
-    assert both == Dropped(10_000, {"target is known": 200, "size": 30, "month": 5})
+def test_what_cleaning_dropped_of_several_periods_adds_up():
+    both = add_up([KEPT, Dropped(4_000, {"target is known": 80, "period": 5})])
+    assert both == Dropped(10_000, {"target is known": 200, "size": 30, "period": 5})
 
 
 def test_a_report_puts_what_drifted_first_and_says_it_in_words_numbers_and_pictures(sample):
@@ -135,6 +135,6 @@ def test_a_report_puts_what_drifted_first_and_says_it_in_words_numbers_and_pictu
         assert picture.startswith(b"<svg")
 
 
-def test_twenty_shuffled_months_raise_one_false_alarm_at_most(sample):
+def test_twenty_shuffled_periods_raise_one_false_alarm_at_most(sample):
     alarms = sum(bool(compare(sample(seed), sample(seed + 100), held_out=False).drifted) for seed in range(20))
     assert alarms <= 1

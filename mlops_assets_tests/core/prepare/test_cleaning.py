@@ -1,4 +1,4 @@
-"""Clean rows: what each rule drops, what is kept, and months that cannot be used."""
+"""Clean rows: what each rule drops, what is kept, and periods that cannot be used."""
 
 import datetime as dt
 
@@ -36,7 +36,7 @@ def test_rows_keep_their_place_and_what_each_rule_dropped_is_counted(make_spec):
     assert cleaned.table[TARGET].to_pylist() == [10, 1000, 1]
     assert cleaned.dropped == {
         "time is known": 1,
-        "time lies in this month": 1,
+        "time lies in this period": 1,
         "target is known": 2,
         "target is in 1..1000": 1,
     }
@@ -64,11 +64,11 @@ def test_the_key_of_a_snapshot_is_kept(make_spec):
     assert clean(spec, table(), "snapshot").table.num_rows == 5
 
 
-def test_rows_of_other_months_stay_where_the_spec_says_so(make_spec):
-    time = {"column": "at", "first_month": "2024-01", "keep_other_months": True}
+def test_rows_of_other_periods_stay_where_the_spec_says_so(make_spec):
+    time = {"column": "at", "first": "2024-01", "keep_other_periods": True}
     cleaned = clean(make_spec(time=time), table(), "2024-01")
     assert cleaned.table[ROW_ID].to_pylist() == [0, 3, 4, 7]
-    assert "time lies in this month" not in cleaned.dropped
+    assert "time lies in this period" not in cleaned.dropped
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_the_minutes_between_two_times_are_the_target(make_spec, tiny):
 
 def test_clean_rows_of_real_flights_are_those_that_flew(flights):
     spec = load_dataset("nyc_flights", {})
-    month = flights["departure_at"].to_numpy().astype("datetime64[M]").astype(str)
+    period = flights["departure_at"].to_numpy().astype("datetime64[M]").astype(str)
     cleaned = clean(spec, flights, "2013-02")
     air_time = np.nan_to_num(flights["air_time"].to_numpy())
-    np.testing.assert_array_equal(cleaned.table[ROW_ID], np.flatnonzero((month == "2013-02") & (air_time >= 10)))
+    np.testing.assert_array_equal(cleaned.table[ROW_ID], np.flatnonzero((period == "2013-02") & (air_time >= 10)))
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_clean_rows_of_real_flights_are_those_that_flew(flights):
     [
         ([], "2024-01 has no rows: check the source"),
         ([ROWS[5]], r"2024-01 has no row with a target \(price all empty\)"),
-        ([ROWS[1], ROWS[3]], r"2024-01 has no row that passes the rules \(dropped: time lies in this month 1, target"),
+        ([ROWS[1], ROWS[3]], r"2024-01 has no row that passes the rules \(dropped: time lies in this period 1, target"),
     ],
 )
-def test_a_month_that_cannot_be_used_says_why(make_spec, rows, message):
+def test_a_period_that_cannot_be_used_says_why(make_spec, rows, message):
     with pytest.raises(DataError, match=message):
         clean(make_spec(), table(rows), "2024-01")

@@ -12,8 +12,8 @@ from mlops_assets.core.prepare.quality import CLEAN_CHECKS, HISTORY, RAW_CHECKS,
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, load_dataset
 from mlops_assets.sources import open_source
 
-MONTH = "2024-02"
-TAXI_MONTHS = ("2023-07", "2023-08", "2023-09", "2023-10", "2023-11", "2023-12", "2024-01", "2024-02")
+PERIOD = "2024-02"
+TAXI_PERIODS = ("2023-07", "2023-08", "2023-09", "2023-10", "2023-11", "2023-12", "2024-01", "2024-02")
 TAXI = next(
     (found for up in Path(__file__).resolve().parents if (found := up.parent / "shared" / "data").is_dir()),
     None,
@@ -31,7 +31,7 @@ def spec_of(**changes) -> DatasetSpec:
             "weight": {"type": "number"},
             "hours": {"type": "number"},
         },
-        "time": {"column": "sent_at", "first_month": "2024-01"},
+        "time": {"column": "sent_at", "first": "2024-01"},
         "target": {"column": "hours", "keep": [1, 100], "unit": "hours"},
         "rows": [{"name": "a known depot", "column": "depot", "not_null": True}],
         "features": {"categorical": ["depot", "size"], "numeric": {"weight": {}}},
@@ -43,10 +43,10 @@ SPEC = spec_of()
 
 
 def rows(n: int = 1000, **changes) -> pa.Table:
-    """`n` good rows of MONTH, no two of them equal; `changes` replace whole columns."""
+    """`n` good rows of PERIOD, no two of them equal; `changes` replace whole columns."""
     number = np.arange(n)
     columns = {
-        "sent_at": np.datetime64(MONTH, "us") + number * np.timedelta64(1, "s"),
+        "sent_at": np.datetime64(PERIOD, "us") + number * np.timedelta64(1, "s"),
         "depot": number % 7,
         "size": pa.array(np.array(["small", "large"], object)[number % 2], pa.string()),
         "weight": number % 30 + 0.5,
@@ -60,11 +60,11 @@ def part(n: int, share: float, bad, good) -> np.ndarray:
     return np.where(np.arange(n) < share * n, bad, good)
 
 
-def raw(table: pa.Table, spec: DatasetSpec = SPEC, partition: str = MONTH, before=None) -> dict[str, CheckOutcome]:
+def raw(table: pa.Table, spec: DatasetSpec = SPEC, partition: str = PERIOD, before=None) -> dict[str, CheckOutcome]:
     return {outcome.name: outcome for outcome in check_raw(spec, table, partition, before or {})}
 
 
-def cleaned(table: pa.Table, spec: DatasetSpec = SPEC, partition: str = MONTH) -> dict[str, CheckOutcome]:
+def cleaned(table: pa.Table, spec: DatasetSpec = SPEC, partition: str = PERIOD) -> dict[str, CheckOutcome]:
     result = clean(spec, table, partition)
     outcomes = check_clean(spec, result.table, partition, result.dropped, table.num_rows)
     return {outcome.name: outcome for outcome in outcomes}
@@ -85,8 +85,8 @@ def test_good_rows_pass_every_check():
 
 @pytest.mark.parametrize("table", [rows(), rows(0), rows().drop_columns("depot")], ids=["good", "empty", "broken"])
 def test_every_declared_check_has_an_outcome_in_the_declared_order(table):
-    assert [outcome.name for outcome in check_raw(SPEC, table, MONTH, {})] == [c.name for c in RAW_CHECKS]
-    outcomes = check_clean(SPEC, table, MONTH, {}, 10)
+    assert [outcome.name for outcome in check_raw(SPEC, table, PERIOD, {})] == [c.name for c in RAW_CHECKS]
+    outcomes = check_clean(SPEC, table, PERIOD, {}, 10)
     assert [outcome.name for outcome in outcomes] == [check.name for check in CLEAN_CHECKS]
     assert {outcome.name for outcome in outcomes if outcome.blocking} <= {c.name for c in CLEAN_CHECKS if c.blocking}
 
@@ -105,15 +105,15 @@ def test_many_problems_are_told_in_part_and_counted():
     assert outcome.description.endswith("; and 1 more")
 
 
-def test_an_empty_month_stops():
+def test_an_empty_period_stops():
     outcomes = raw(rows(0), before={"2024-01": 1000})
     assert stopped(outcomes) == {"rows_present"}
     assert failed(outcomes) == {"rows_present", "row_count"}
 
 
 @pytest.mark.parametrize("n", [1, 10, 5_000, 250_000])
-def test_no_check_expects_the_row_count_of_a_month_it_has_seen(n):
-    """Checks that assert one exact count break on the first new month."""
+def test_no_check_expects_the_row_count_of_a_period_it_has_seen(n):
+    """Checks that assert one exact count break on the first new period."""
     table = rows(n)
     before = {"2023-12": int(n * 0.9), "2024-01": int(n * 1.2)}
     assert not failed(raw(table, before=before))
@@ -127,23 +127,23 @@ def test_far_fewer_or_more_rows_than_before_is_a_warning(n, passes):
     assert outcome.numbers["ratio"] == n / 1000
 
 
-def test_one_odd_month_before_does_not_move_the_band():
+def test_one_odd_period_before_does_not_move_the_band():
     before = {"2023-10": 1000, "2023-11": 1000, "2023-12": 1000, "2024-01": 20_000}
     assert raw(rows(1000), before=before)["row_count"].passed
 
 
-def test_only_the_newest_months_before_a_month_are_its_history():
-    old = {f"2022-{month:02}": 100_000 for month in range(1, 13)}
-    recent = {f"2023-{month:02}": 1000 for month in range(1, HISTORY + 1)}
-    itself_and_later = {MONTH: 90_000, "2024-03": 90_000}
+def test_only_the_newest_periods_before_a_period_are_its_history():
+    old = {f"2022-{period:02}": 100_000 for period in range(1, 13)}
+    recent = {f"2023-{period:02}": 1000 for period in range(1, HISTORY + 1)}
+    itself_and_later = {PERIOD: 90_000, "2024-03": 90_000}
     outcome = raw(rows(1000), before=old | recent | itself_and_later)["row_count"]
-    assert (outcome.numbers["median_before"], outcome.numbers["months_compared"]) == (1000, HISTORY)
+    assert (outcome.numbers["median_before"], outcome.numbers["periods_compared"]) == (1000, HISTORY)
 
 
 @pytest.mark.parametrize("before", [{}, {"2024-03": 50_000}, {"2024-01": 0}])
-def test_without_months_before_it_the_row_count_passes_with_a_note(before):
+def test_without_periods_before_it_the_row_count_passes_with_a_note(before):
     outcome = raw(rows(), before=before)["row_count"]
-    assert outcome.passed and outcome.description == "no month before it to compare with"
+    assert outcome.passed and outcome.description == "no period before it to compare with"
 
 
 def test_an_input_that_is_mostly_empty_is_a_warning():
@@ -213,31 +213,31 @@ def test_rows_that_are_equal_but_for_an_empty_value_are_not_equal():
 @pytest.mark.parametrize(
     ("share", "passes", "blocks"), [(0.01, True, False), (0.02, False, False), (0.51, False, True)]
 )
-def test_rows_of_another_month_warn_and_a_file_of_another_month_stops(share, passes, blocks):
+def test_rows_of_another_period_warn_and_a_file_of_another_period_stops(share, passes, blocks):
     elsewhere = part(1000, share, np.datetime64("2008-12-31T23:00", "us"), rows()["sent_at"].to_numpy())
-    outcome = raw(rows(sent_at=elsewhere))["month"]
+    outcome = raw(rows(sent_at=elsewhere))["period"]
     assert (outcome.passed, outcome.blocking) == (passes, blocks)
     assert outcome.numbers["share"] == share
 
 
-def test_rows_without_a_time_are_empty_and_not_of_another_month():
+def test_rows_without_a_time_are_empty_and_not_of_another_period():
     sent = part(1000, 0.6, np.datetime64("NaT", "us"), rows()["sent_at"].to_numpy())
     outcomes = raw(rows(sent_at=sent))
     assert failed(outcomes) == {"empty_values"}
-    assert outcomes["month"].numbers["rows"] == 0
+    assert outcomes["period"].numbers["rows"] == 0
 
 
-def test_rows_of_other_months_pass_where_the_dataset_keeps_them():
-    spec = spec_of(time={"column": "sent_at", "first_month": "2024-01", "keep_other_months": True})
-    outcome = raw(rows(), spec, "2024-01")["month"]
-    assert outcome.passed and outcome.description == "not judged: the dataset keeps rows of other months"
+def test_rows_of_other_periods_pass_where_the_dataset_keeps_them():
+    spec = spec_of(time={"column": "sent_at", "first": "2024-01", "keep_other_periods": True})
+    outcome = raw(rows(), spec, "2024-01")["period"]
+    assert outcome.passed and outcome.description == "not judged: the dataset keeps rows of other periods"
 
 
-def test_a_snapshot_is_judged_without_a_month():
+def test_a_snapshot_is_judged_without_a_period():
     spec = spec_of(time=None, key=["sent_at"])
     outcomes = raw(rows(), spec, SNAPSHOT)
     assert not failed(outcomes)
-    assert outcomes["month"].description == "not judged: the dataset has no time column"
+    assert outcomes["period"].description == "not judged: the dataset has no time column"
     assert not failed(cleaned(rows(), spec, SNAPSHOT))
 
 
@@ -251,24 +251,24 @@ def test_cleaning_away_most_rows_is_a_warning_that_names_the_rule(share, passes)
 
 
 def test_no_row_left_stops():
-    empty = clean(SPEC, rows(), MONTH).table.slice(0, 0)
-    (_, kept, values) = check_clean(SPEC, empty, MONTH, {"target is in 1..100": 1000}, 1000)
+    empty = clean(SPEC, rows(), PERIOD).table.slice(0, 0)
+    (_, kept, values) = check_clean(SPEC, empty, PERIOD, {"target is in 1..100": 1000}, 1000)
     assert kept.blocking and not kept.passed
     assert values.description.startswith("not judged")
 
 
 def test_a_clean_row_outside_the_rules_stops():
-    table = clean(SPEC, rows(), MONTH).table
+    table = clean(SPEC, rows(), PERIOD).table
     broken = table.set_column(table.num_columns - 1, TARGET, pa.array(np.full(1000, 100.5)))
-    schema = check_clean(SPEC, broken, MONTH, {}, 1000)[0]
+    schema = check_clean(SPEC, broken, PERIOD, {}, 1000)[0]
     assert schema.blocking and schema.description == "target: 1,000 row(s) break 'in 1..100' (such as 100.5)"
 
 
 def test_a_target_that_is_not_finite_stops():
     spec = spec_of(target={"column": "hours"})
-    table = clean(spec, rows(), MONTH).table
+    table = clean(spec, rows(), PERIOD).table
     broken = table.set_column(table.num_columns - 1, TARGET, pa.array(part(1000, 0.002, np.inf, 5.0)))
-    outcome = check_clean(spec, broken, MONTH, {}, 1000)[-1]
+    outcome = check_clean(spec, broken, PERIOD, {}, 1000)[-1]
     assert outcome.blocking and outcome.description == "2 target(s) are not finite"
 
 
@@ -285,8 +285,8 @@ def test_no_outcome_tells_a_real_column_name():
         rows().rename_columns(["SECRET_TS", "SECRET_DEPOT", "size", "weight", "hours"]),
     ]
     for table in tables:
-        assert "SECRET" not in str(check_raw(SPEC, table, MONTH, {}))
-        assert "SECRET" not in str(check_clean(SPEC, table, MONTH, {}, 10))
+        assert "SECRET" not in str(check_raw(SPEC, table, PERIOD, {}))
+        assert "SECRET" not in str(check_clean(SPEC, table, PERIOD, {}, 10))
 
 
 def test_a_value_from_the_environment_shows_as_its_variable(tmp_path):
@@ -326,28 +326,28 @@ def test_checks_are_declared_without_a_heavy_import():
     assert answer.stdout.strip() == "[]", answer.stderr
 
 
-def judge_months(spec: DatasetSpec, source, months) -> set[str]:
-    """What fails in real months, each judged against those before it."""
+def judge_periods(spec: DatasetSpec, source, periods) -> set[str]:
+    """What fails in real periods, each judged against those before it."""
     before: dict[str, int] = {}
     problems = set()
-    for month in months:
-        table = source.read(month)
-        outcomes = [*raw(table, spec, month, before).values(), *cleaned(table, spec, month).values()]
-        problems |= {f"{month}: {outcome.name}: {outcome.description}" for outcome in outcomes if not outcome.passed}
-        before[month] = table.num_rows
+    for period in periods:
+        table = source.read(period)
+        outcomes = [*raw(table, spec, period, before).values(), *cleaned(table, spec, period).values()]
+        problems |= {f"{period}: {outcome.name}: {outcome.description}" for outcome in outcomes if not outcome.passed}
+        before[period] = table.num_rows
     return problems
 
 
-def test_every_month_of_flights_passes(tmp_path):
+def test_every_period_of_flights_passes(tmp_path):
     spec = load_dataset("nyc_flights", {})
     source = open_source(spec, tmp_path, timeout=1, retries=0)
-    months = list(source.partitions())
-    assert len(months) == 12
-    assert judge_months(spec, source, months) == set()
+    periods = list(source.partitions())
+    assert len(periods) == 12
+    assert judge_periods(spec, source, periods) == set()
 
 
 @pytest.mark.skipif(TAXI is None, reason="the real taxi files are not in ../shared/data")
-def test_every_real_month_of_taxi_trips_passes(tmp_path):
-    spec = load_dataset("nyc_green_taxi", {}, f"{TAXI}/green_tripdata_{{month}}.parquet")
+def test_every_real_period_of_taxi_trips_passes(tmp_path):
+    spec = load_dataset("nyc_green_taxi", {}, f"{TAXI}/green_tripdata_{{period}}.parquet")
     source = open_source(spec, tmp_path, timeout=1, retries=0)
-    assert judge_months(spec, source, TAXI_MONTHS) == set()
+    assert judge_periods(spec, source, TAXI_PERIODS) == set()

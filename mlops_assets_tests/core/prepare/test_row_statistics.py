@@ -9,7 +9,7 @@ from mlops_assets.core.prepare.quality import check_clean, check_raw, judge_clea
 from mlops_assets.core.prepare.row_statistics import CleanRows, RawRows
 from mlops_assets.errors import DataError
 
-MONTH = "2024-01"
+PERIOD = "2024-01"
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def spec(make_spec):
 
 @pytest.fixture
 def table(make_columns) -> pa.Table:
-    """600 rows of two months, some values missing, some rows twice."""
+    """600 rows of two periods, some values missing, some rows twice."""
     columns = make_columns(500)
     rows = pa.table({alias: pa.array(values, from_pandas=True) for alias, values in columns.items()})
     rows = rows.set_column(2, "zone", rows["zone"].cast(pa.int64()))
@@ -27,30 +27,30 @@ def table(make_columns) -> pa.Table:
 
 
 def test_raw_rows_in_batches_are_judged_as_at_once(spec, table):
-    seen = RawRows(spec, MONTH)
+    seen = RawRows(spec, PERIOD)
     for part in slices(table, 70):
         seen.add(part)
-    assert judge_raw(spec, seen, MONTH, {}) == check_raw(spec, table, MONTH, {})
+    assert judge_raw(spec, seen, PERIOD, {}) == check_raw(spec, table, PERIOD, {})
     assert (seen.rows, seen.repeated) == (600, 100)
 
 
 def test_rows_cleaned_in_batches_are_those_cleaned_at_once(spec, table):
-    cleaner, seen, parts = Cleaner(spec, MONTH), CleanRows(spec), []
+    cleaner, seen, parts = Cleaner(spec, PERIOD), CleanRows(spec), []
     for part in slices(table, 70):
         parts.append(cleaner.clean(part))
         seen.add(parts[-1])
     cleaner.finish()
-    whole = clean(spec, table, MONTH)
+    whole = clean(spec, table, PERIOD)
     assert pa.concat_tables(parts).combine_chunks().equals(whole.table)
     assert cleaner.dropped == whole.dropped
     assert cleaner.kept == whole.table.num_rows < 600
-    outcomes = check_clean(spec, whole.table, MONTH, whole.dropped, 600)
-    assert judge_clean(spec, seen, MONTH, cleaner.dropped, 600) == outcomes
+    outcomes = check_clean(spec, whole.table, PERIOD, whole.dropped, 600)
+    assert judge_clean(spec, seen, PERIOD, cleaner.dropped, 600) == outcomes
 
 
 def test_what_breaks_a_rule_is_counted_over_all_batches(spec, table):
     seen = CleanRows(spec)
-    broken = clean(spec, table, MONTH).table
+    broken = clean(spec, table, PERIOD).table
     zone = broken.column_names.index("zone")
     broken = broken.set_column(zone, "zone", pa.array([9] * broken.num_rows))
     for part in slices(broken, 70):
@@ -58,7 +58,7 @@ def test_what_breaks_a_rule_is_counted_over_all_batches(spec, table):
     assert seen.problems[0].startswith(f"zone: {broken.num_rows:,} row(s) break")
 
 
-def test_a_month_of_which_no_batch_has_a_row_left_is_an_error(spec, table):
+def test_a_period_of_which_no_batch_has_a_row_left_is_an_error(spec, table):
     cleaner = Cleaner(spec, "2030-01")
     for part in slices(table, 70):
         assert cleaner.clean(part).num_rows == 0

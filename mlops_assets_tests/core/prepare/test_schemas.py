@@ -19,7 +19,7 @@ SPEC = DatasetSpec.model_validate(
             "weight": {"type": "number"},
             "hours": {"type": "number"},
         },
-        "time": {"column": "sent_at", "first_month": "2024-01"},
+        "time": {"column": "sent_at", "first": "2024-01"},
         "target": {"column": "hours", "keep": [1, 100], "unit": "hours"},
         "rows": [
             {"name": "a real weight", "column": "weight", "min": 0.1, "max": 30},

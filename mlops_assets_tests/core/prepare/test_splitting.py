@@ -1,51 +1,51 @@
-"""Which rows are trained on: months by age, rows by time, and snapshots by a hash."""
+"""Which rows are trained on: periods by age, rows by time, and snapshots by a hash."""
 
 import numpy as np
 import pytest
 
-from mlops_assets.core.prepare.splitting import Evenly, Months, choose_months, split_by_hash, split_by_time
+from mlops_assets.core.prepare.splitting import Evenly, Periods, choose_periods, split_by_hash, split_by_time
 from mlops_assets.dataset import Window
 from mlops_assets.errors import DataError
 
-YEAR = [f"2023-{month:02}" for month in range(1, 13)]
+YEAR = [f"2023-{period:02}" for period in range(1, 13)]
 
 
-def test_the_newest_month_is_for_the_test_and_the_one_before_for_validation():
-    months = choose_months(YEAR, Window(train_months=3, validation_months=1, test_months=1))
-    assert months == Months(("2023-08", "2023-09", "2023-10"), ("2023-11",), ("2023-12",))
-    assert months.all == ("2023-08", "2023-09", "2023-10", "2023-11", "2023-12")
+def test_the_newest_period_is_for_the_test_and_the_one_before_for_validation():
+    periods = choose_periods(YEAR, Window(train_periods=3, validation_periods=1, test_periods=1))
+    assert periods == Periods(("2023-08", "2023-09", "2023-10"), ("2023-11",), ("2023-12",))
+    assert periods.all == ("2023-08", "2023-09", "2023-10", "2023-11", "2023-12")
 
 
-def test_the_order_in_which_months_are_listed_does_not_matter():
+def test_the_order_in_which_periods_are_listed_does_not_matter():
     shuffled = list(np.random.default_rng(0).permutation(YEAR))
-    assert choose_months(shuffled, Window()) == choose_months(YEAR, Window())
+    assert choose_periods(shuffled, Window()) == choose_periods(YEAR, Window())
 
 
-def test_fewer_months_than_wanted_are_all_used():
-    assert choose_months(YEAR[:3], Window()) == Months(("2023-01",), ("2023-02",), ("2023-03",))
-    longer = Window(train_months=2, validation_months=2, test_months=3)
-    assert choose_months(YEAR[:6], longer) == Months(("2023-01",), ("2023-02", "2023-03"), tuple(YEAR[3:6]))
+def test_fewer_periods_than_wanted_are_all_used():
+    assert choose_periods(YEAR[:3], Window()) == Periods(("2023-01",), ("2023-02",), ("2023-03",))
+    longer = Window(train_periods=2, validation_periods=2, test_periods=3)
+    assert choose_periods(YEAR[:6], longer) == Periods(("2023-01",), ("2023-02", "2023-03"), tuple(YEAR[3:6]))
 
 
-def test_without_test_months_there_are_two_parts():
-    assert choose_months(YEAR[:2], Window(test_months=0)) == Months(("2023-01",), ("2023-02",), ())
+def test_without_test_periods_there_are_two_parts():
+    assert choose_periods(YEAR[:2], Window(test_periods=0)) == Periods(("2023-01",), ("2023-02",), ())
 
 
-def test_months_that_are_absent_are_passed_over():
-    assert choose_months(["2023-01", "2023-05", "2024-02"], Window()).train == ("2023-01",)
+def test_periods_that_are_absent_are_passed_over():
+    assert choose_periods(["2023-01", "2023-05", "2024-02"], Window()).train == ("2023-01",)
 
 
-@pytest.mark.parametrize(("count", "test_months"), [(0, 1), (1, 1), (2, 1), (1, 0)])
-def test_too_few_months_are_told_with_what_is_needed(count, test_months):
-    needed = f"{count} month.s. are not enough: 1 for validation, {test_months} for test and at least 1 for training"
+@pytest.mark.parametrize(("count", "test_periods"), [(0, 1), (1, 1), (2, 1), (1, 0)])
+def test_too_few_periods_are_told_with_what_is_needed(count, test_periods):
+    needed = f"{count} period.s. are not enough: 1 for validation, {test_periods} for test and at least 1 for training"
     with pytest.raises(DataError, match=needed):
-        choose_months(YEAR[:count], Window(test_months=test_months))
+        choose_periods(YEAR[:count], Window(test_periods=test_periods))
 
 
 def test_a_snapshot_is_each_of_its_parts():
-    assert choose_months(["snapshot"], Window()) == Months(("snapshot",), ("snapshot",), ("snapshot",))
-    assert choose_months(["snapshot"], Window(test_share=0)).test == ()
-    assert choose_months(["snapshot"], Window()).all == ("snapshot",)
+    assert choose_periods(["snapshot"], Window()) == Periods(("snapshot",), ("snapshot",), ("snapshot",))
+    assert choose_periods(["snapshot"], Window(test_share=0)).test == ()
+    assert choose_periods(["snapshot"], Window()).all == ("snapshot",)
 
 
 def test_a_row_on_the_first_microsecond_of_a_part_belongs_to_it():

@@ -24,7 +24,7 @@ PLOTS = {
         "minutes",
     ),
     "bootstrap": lambda: plots.gain_histogram(PREDICTED - TRUE),
-    "bars": lambda: plots.bars([f"2023-{month:02}" for month in range(1, 13)], range(50_000, 62_000, 1_000), "Rows"),
+    "bars": lambda: plots.bars([f"2023-{period:02}" for period in range(1, 13)], range(50_000, 62_000, 1_000), "Rows"),
     "histogram": lambda: plots.histogram(TRUE, "Target", "minutes"),
 }
 EMPTY = {

@@ -117,7 +117,7 @@ def test_too_few_trials_say_what_to_set(draw):
         draw("parallel_coordinates", rows=trials(3))
 
 
-def test_a_column_is_compared_with_the_months_before(draw, shop_dashboards):
+def test_a_column_is_compared_with_the_periods_before(draw, shop_dashboards):
     rows = shop_dashboards.sources["profiles"].read().frame
     now, before = draw("distributions", rows=rows[rows["table"] == "clean_data"], choice="size")["data"]
     assert (now["name"], before["name"]) == ("2024-03", "2024-01 to 2024-02")

@@ -84,15 +84,15 @@ def test_the_champion_reigns(rows):
     assert (reign.model_type, reign.current) == ("Ridge", True)
 
 
-def test_months_tell_what_was_dropped(rows):
-    months = rows("months")
-    assert list(months["month"]) == ["2024-01", "2024-02", "2024-03"]
-    assert (months["raw_rows"] - months["dropped"] == months["rows"]).all()
-    assert rows("dropped")["rows"].sum() == months["dropped"].sum()
+def test_periods_tell_what_was_dropped(rows):
+    periods = rows("periods")
+    assert list(periods["period"]) == ["2024-01", "2024-02", "2024-03"]
+    assert (periods["raw_rows"] - periods["dropped"] == periods["rows"]).all()
+    assert rows("dropped")["rows"].sum() == periods["dropped"].sum()
 
 
-def test_columns_are_profiled_by_month(rows):
-    profiles = rows("profiles").set_index(["table", "month", "column"])
+def test_columns_are_profiled_by_period(rows):
+    profiles = rows("profiles").set_index(["table", "period", "column"])
     size = profiles.loc[("clean_data", "2024-01", "size")]
     assert size["low"] < size["median"] < size["high"]
     assert size["missing"] == 0

@@ -45,7 +45,7 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def folder(tmp_path, make_spec, make_columns):
     """A training set on disk, with a column of which all values differ."""
-    return write_rows(tmp_path / "rows", make_spec(window={"test_months": 0}), make_columns(ROWS))
+    return write_rows(tmp_path / "rows", make_spec(window={"test_periods": 0}), make_columns(ROWS))
 
 
 @pytest.fixture

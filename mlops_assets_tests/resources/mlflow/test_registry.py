@@ -74,6 +74,12 @@ def test_a_logged_model_predicts_as_before(registry, log_version, model, rows):
     assert (run.data.params, run.data.metrics) == ({"alpha": "1.0"}, {"rmse": 4.0})
 
 
+def test_tags_have_the_names_of_now(registry, log_version):
+    log_version({"months": "2024-01,2024-02", "learnt_months": "2024-01"})  # until 0.1
+    tags = registry.version(1).tags
+    assert (tags["periods"], tags["learnt_periods"]) == ("2024-01,2024-02", "2024-01")
+
+
 def test_mlflow_s_own_loader_gives_the_same_predictions(registry, log_version, model, rows):
     import mlflow
 
