@@ -54,6 +54,7 @@ __all__ = [
     "WorkerStatus",
     "delete_logged_model_rows",
     "delete_run_rows",
+    "execute_here",
     "has_run",
     "instance_of",
     "logged_runs",
@@ -124,6 +125,35 @@ def has_run(server: DagsterGrpcClient, run_id: str) -> bool:
 
     answer = server.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id))
     return dg.deserialize_value(answer, CanCancelExecutionResult).can_cancel
+
+
+def execute_here(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    location: str,
+    repository: str,
+    module: str,
+    tags: Mapping[str, str],
+    run_config: Mapping[str, object],
+) -> dg.JobExecutionResult:
+    """Execute a job in this process as a run of a code location, as the webserver and the daemon launch them.
+
+    A run of `JobDefinition.execute_in_process` names no location: it stands neither on the timeline nor with its job.
+    """
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.execution.api import execute_run
+    from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+    from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+    from dagster._core.workspace.load import location_origin_from_module_name
+
+    origin = RemoteRepositoryOrigin(location_origin_from_module_name(module, "defs", None, location), repository)
+    run = instance.create_run_for_job(
+        job,
+        run_config=run_config,
+        tags={**job.run_tags, REPOSITORY_LABEL_TAG: origin.get_label(), **tags},
+        remote_job_origin=RemoteJobOrigin(origin, job.name),
+    )
+    return execute_run(InMemoryJob(job), run, instance)
 
 
 def set_run_logger(logger: dg.LoggerDefinition) -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 STARTED_BY = "mlops/started_by"
+USER = "user"  # who launched a run, as Dagster's pages show it where neither a schedule nor a sensor did
 RETRAINING = "mlops/retraining"  # on every run of a retraining: the run id of the job `retrain` that it belongs to
 TASK = "mlops/task"
 PARTITION = "dagster/partition"
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 TO = "..."  # between the first and the last of partitions in a row, as Dagster's own commands write it
+
+
+def launched_by(who: str) -> dict[str, str]:
+    """The tags of a run that neither a schedule nor a sensor launches."""
+    return {STARTED_BY: who, USER: who}
 
 
 def partitions_of(tags: Mapping[str, str]) -> str | None:

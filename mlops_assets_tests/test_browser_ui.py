@@ -3,7 +3,9 @@
 import re
 
 import pytest
+import requests
 
+from mlops_assets.resources.dagster_client import LOCATION, REPOSITORY
 from mlops_assets_tests.browser import CHROMIUM, open_browser, open_uis
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
@@ -63,6 +65,29 @@ def test_the_graph_shows_every_asset_as_made_and_its_checks_as_passed(uis, brows
         for checks in ("7 / 7 Passed", "3 / 3 Passed"):
             page.get_by_text(checks).wait_for(state="attached")
         assert page.get_by_role("dialog").count() == 0
+
+
+def test_runs_of_the_terminal_stand_on_the_timeline_and_with_their_job_and_say_who_launched_them(uis, page):
+    asked = """query Timeline($since: Float!) {
+      repositoriesOrError { ... on RepositoryConnection { nodes { pipelines { name runs(limit: 5) { runId } } } } }
+      runsOrError(filter: {updatedAfter: $since}) {
+        ... on Runs { results { jobName repositoryOrigin { repositoryName repositoryLocationName } } }
+      }
+    }"""
+    body = {"query": asked, "variables": {"since": 0.0}}
+    answer = requests.post(f"{uis.dagster}/graphql", json=body, timeout=60).json()["data"]
+    runs = answer["runsOrError"]["results"]
+    assert {run["jobName"] for run in runs} >= {"ingest", "tune", "promote"}
+    origin = {"repositoryName": REPOSITORY, "repositoryLocationName": LOCATION}
+    assert all(run["repositoryOrigin"] == origin for run in runs)
+    (repository,) = answer["repositoriesOrError"]["nodes"]
+    assert {job["name"] for job in repository["pipelines"] if job["runs"]} >= {"ingest", "tune", "promote"}
+    page.goto(f"{uis.dagster}/overview/activity/timeline")
+    page.get_by_role("link", name="build_training_set").wait_for()
+    page.goto(f"{uis.dagster}/runs")
+    page.get_by_text("Success").first.wait_for()
+    assert page.get_by_text("Manually launched").count() == 0
+    assert page.get_by_text("cli", exact=True).count() > 3
 
 
 def test_an_asset_is_materialised_by_its_button_and_says_that_nothing_changed(uis, page):

@@ -178,6 +178,26 @@ def test_a_storage_of_dagster_yaml_is_chosen_by_its_class(tmp_path):
     assert list(tmp_path.iterdir())
 
 
+def test_a_job_that_is_executed_here_is_a_run_of_its_code_location():
+    @dg.op
+    def speak(context):
+        return context.run.tags["mood"]
+
+    @dg.job(executor_def=dg.in_process_executor)
+    def speaking():
+        speak()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = compat.execute_here(
+            speaking, instance, "place", "repository", "somewhere.definitions", {"mood": "fine"}, {}
+        )
+        run = instance.get_run_by_id(result.run_id)
+    assert (result.success, run.job_name, run.tags["mood"]) == (True, "speaking", "fine")
+    selector = run.remote_job_origin.repository_origin.get_selector()
+    assert (selector.location_name, selector.repository_name) == ("place", "repository")
+    assert run.tags[".dagster/repository"] == "repository@place"
+
+
 def test_runs_without_a_logger_in_their_config_use_the_one_that_was_set(monkeypatch):
     from dagster._core.execution import context_creation_job
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_assets.errors import InputError
 from mlops_assets.resources.dagster_client import LaunchClient, Run
-from mlops_assets.run_tags import STARTED_BY, tags_of
+from mlops_assets.run_tags import launched_by, tags_of
 from mlops_assets.settings import read_settings
 
 _TOLD = ("validation_rmse", "trials", "reason")
@@ -34,7 +34,7 @@ class Request:
         return {"ops": {"answer": {"config": named | {"version": self.version}}}}
 
     def tags(self) -> dict[str, str]:
-        return {STARTED_BY: "api"} | tags_of(self.model_type, self.model_type)
+        return launched_by("api") | tags_of(self.model_type, self.model_type)
 
     def check(self) -> None:
         """Raises InputError where options are missing, or are for something else."""

@@ -13,12 +13,14 @@ from filelock import FileLock, Timeout
 from mlops_assets.assets.by_period import failed_periods
 from mlops_assets.assets.memo import INTERRUPTED, why_failed
 from mlops_assets.assets.plan import Part, Plan, Task
+from mlops_assets.compat import execute_here
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import StorageError
 from mlops_assets.project import Project
+from mlops_assets.resources.dagster_client import LOCATION, MODULE, REPOSITORY
 from mlops_assets.resources.mlflow.tracking import is_active
 from mlops_assets.resources.progress import Progress
-from mlops_assets.run_tags import STARTED_BY
+from mlops_assets.run_tags import STARTED_BY, launched_by
 
 _ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -53,11 +55,15 @@ class Runner:
         and the source or MLflow does not answer: nothing that needs them could be made either.
         """
         job = self._definitions.resolve_job_def(self.plan.graph.entries[part.asset].job)
-        result = job.execute_in_process(
-            instance=self._instance,
-            tags={STARTED_BY: "cli"} | part.tags,
+        result = execute_here(
+            job,
+            self._instance,
+            LOCATION,
+            REPOSITORY,
+            module=MODULE,
+            # The next `run` makes what was not made; a retry by the daemon would be a second one.
+            tags=launched_by("cli") | part.tags | {"dagster/max_retries": "0"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
         )
         if result.success:
             return [Outcome(task, result.run_id) for task in part.tasks]
@@ -75,7 +81,7 @@ class Runner:
             self._project.tracking.check()
 
 
-def _failed_periods(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+def _failed_periods(result: dg.JobExecutionResult) -> dict[str, str]:
     """The reason by period of those that failed; empty where the run failed otherwise."""
     for event in result.all_events:
         if event.is_step_failure and (failure := event.step_failure_data.user_failure_data):

@@ -19,7 +19,8 @@ from mlops_assets.errors import LaunchError
 
 # A heartbeat comes every 30 s; a daemon that is busy may miss a few.
 SILENT_SECONDS = 300
-LOCATION, REPOSITORY = "mlops", "__repository__"  # as workspace.yaml names them
+# As workspace.yaml names them.
+LOCATION, REPOSITORY, MODULE = "mlops", "__repository__", "mlops_assets.definitions"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds between looks at a run
 MOST_FAILURES = 5  # looks in a row: a webserver may be started anew while a run goes on

@@ -7,8 +7,9 @@ from mlops_assets.assets.plan import Part
 from mlops_assets.assets.records import Records
 from mlops_assets.cli.runner import Runner, close_dead_runs, exclusive
 from mlops_assets.errors import SourceError, StorageError, TrackingError
+from mlops_assets.resources.dagster_client import LOCATION, REPOSITORY
 from mlops_assets.resources.progress import LogProgress
-from mlops_assets.run_tags import STARTED_BY
+from mlops_assets.run_tags import STARTED_BY, USER
 from mlops_assets_tests.servers import free_port
 
 
@@ -30,7 +31,9 @@ def test_periods_are_made_in_one_run_and_one_that_fails_says_why_and_stops_no_ot
     assert (first.error, last.error) == (None, None)
     assert bad.error.startswith("2024-02 is not used: rows_present (")
     (run,) = instance.get_runs()
-    assert (run.run_id, run.tags[STARTED_BY]) == (bad.run_id, "cli")
+    assert (run.run_id, run.tags[STARTED_BY], run.tags[USER]) == (bad.run_id, "cli", "cli")
+    assert run.tags["dagster/max_retries"] == "0"  # the daemon leaves it alone
+    assert run.remote_job_origin.repository_origin.get_label() == f"{REPOSITORY}@{LOCATION}"
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert list(Records(instance).all_latest("raw_data")) == ["2024-01", "2024-03"]
 
