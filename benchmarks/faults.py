@@ -5,10 +5,12 @@
 What a run writes, renames, flushes and removes below its home is counted by a library that is compiled here (faults.c,
 Linux). Then, for every n-th of these changes and each kind of fault, a new home gets a run in which that change fails:
 `kill` ends the process there, `full` is a disk that has no room from there on, `broken` is one I/O error. The run that
-follows has no fault; its result is held against that of a run that was never disturbed.
+follows has no fault; its result is held against that of a run that was never disturbed. Both are forks of a process
+that has everything imported, and they begin with a copy of the home as it was before the asset whose changes are
+counted. A TMPDIR in memory spares the disk.
 
-There are some 27,300 changes, most of them Dagster's SQLite, again and again: all with every kind are weeks.
---places takes the first change of each sort, such as the rename of a clean month, which are some 200; --turns gives
+There are some 27,000 changes, most of them Dagster's SQLite, again and again: all with every kind are days.
+--places takes the first change of each sort while an asset is made, such as the rename of a clean month; --turns gives
 each change one kind, in turn. --every 1 takes all of these.
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -24,17 +27,31 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from benchmarks.forked import Forked
 from mlops_assets_tests.homes import SHOP, write_period
 
 KINDS = {"none": 0, "kill": 1, "full": 2, "broken": 3}
 MONTHS = ("2024-01", "2024-02", "2024-03")
 SECONDS = 600  # for a run, on a machine that has other things to do
+RESULT = "result"
+ASSETS = (
+    "raw_data",
+    "clean_data",
+    "training_set",
+    "hyperparameters",
+    "sklearn_model",
+    "champion_model",
+    "predictions",
+    "model_performance",
+    "drift_report",
+)
 SHARED = ("raw_data", "clean_data", "training_set", "hyperparameters", "predictions")
 
 
@@ -51,12 +68,23 @@ class _State(ctypes.Structure):
 
 
 @dataclass(frozen=True)
+class Change:
+    """The `number`-th change of a run that begins where `asset` is to be made next, such as `rename mlflow.db`."""
+
+    asset: str
+    number: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.asset} {self.number} ({self.what})"
+
+
+@dataclass(frozen=True)
 class Ended:
-    """How a run ended: its exit code, negative for a signal, what it printed, changes made, and the one that failed."""
+    """How a run ended: its exit code, negative for a signal, what it printed, and the change that failed, or 0."""
 
     code: int
     text: str
-    changes: int
     hit: int
 
 
@@ -85,111 +113,112 @@ def main() -> int:
     parser.add_argument("--kinds", default="kill,full,broken")
     parser.add_argument("--list", action="store_true", help="only list the changes")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
-        undisturbed, changes = bench.undisturbed()
-        print(
-            f"{len(changes)} changes: " + ", ".join(f"{n} {kind}" for kind, n in kinds_of(changes).items()), flush=True
-        )
-        numbers = places_of(changes) if options.places else list(range(1, len(changes) + 1))
-        numbers = numbers[options.first - 1 :: options.every]
+    with tempfile.TemporaryDirectory() as folder, closing(Bench(Path(folder))) as bench:
+        print(", ".join(f"{count} {kind}" for kind, count in kinds_of(bench.changes).items()), flush=True)
+        chosen = places_of(bench.changes) if options.places else bench.changes
+        chosen = chosen[options.first - 1 :: options.every]
         if options.list:
-            print("\n".join(f"{at} {changes[at - 1]}" for at in numbers))
+            print("\n".join(map(str, chosen)))
             return 0
-        print(f"{len(numbers)} of them get a fault", flush=True)
+        print(f"{len(chosen)} of {len(bench.changes)} changes get a fault", flush=True)
         tally, all_kinds = Tally(), options.kinds.split(",")
-        for turn, at in enumerate(numbers):
+        for turn, change in enumerate(chosen):
             for kind in [all_kinds[turn % len(all_kinds)]] if options.turns else all_kinds:
-                complaint = bench.complaint(kind, at, undisturbed)
+                complaint = bench.complaint(kind, change)
                 tally.faults[kind] += 1
                 if complaint:
-                    tally.complaints.append(f"{kind} at {at} ({changes[at - 1]}): {complaint}")
-                print(tally.complaints[-1] if complaint else f"{kind} at {at} ({changes[at - 1]}): well", flush=True)
+                    tally.complaints.append(f"{kind} at {change}: {complaint}")
+                print(tally.complaints[-1] if complaint else f"{kind} at {change}: well", flush=True)
         print(f"{dict(tally.faults)} faults, {len(tally.complaints)} complaints")
         print("\n".join(tally.complaints))
         return int(bool(tally.complaints))
 
 
-def kinds_of(changes: list[str]) -> Counter[str]:
-    return Counter(change.split()[0] for change in changes)
+def kinds_of(changes: list[Change]) -> Counter[str]:
+    return Counter(change.what.split()[0] for change in changes)
 
 
-def places_of(changes: list[str]) -> list[int]:
-    """The number of the first change of each sort: the same call, for files of one kind in the same folder."""
-    first: dict[tuple[str, ...], int] = {}
-    for number, change in enumerate(changes, start=1):
-        call, _, path = re.sub(r"[0-9a-f-]{16,}|[0-9a-f]*[0-9][0-9a-f]*", "#", change).partition(" ")
-        folder, _, name = path.rpartition("/")
-        first.setdefault((call, folder, name.rpartition(".")[2] if "training_set" in folder else name), number)
+def places_of(changes: list[Change]) -> list[Change]:
+    """The first change of each sort while an asset is made: the same call, for a file of the same kind."""
+    first: dict[tuple[str, str], Change] = {}
+    for change in changes:
+        sort = re.sub(r"(?<=[/.]run\.)\w{8}(?=/|$)|(?<=/)\w{8}(?=\.(out|err)$)", "#", change.what)
+        sort = re.sub(r"[0-9a-f-]{16,}|[0-9a-f]*[0-9][0-9a-f]*", "#", sort)
+        sort = re.sub(r"(training_set/\S+/)\w+", r"\1#", sort)
+        first.setdefault((change.asset, sort), change)
     return list(first.values())
 
 
 class Bench:
-    """Homes below one folder, each with a run that a fault may hit."""
+    """A home below a folder, as it was before each asset, and runs in it that a fault may hit."""
+
+    changes: list[Change]
+    undisturbed: Result
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._library = folder / "faults.so"
-        source = Path(__file__).with_name("faults.c")
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", self._library, source, "-ldl"], check=True)
-        self._sales = folder / "sales"
-        self._sales.mkdir()
-        for month in MONTHS:
-            write_period(self._sales, month)
-        self._homes = 0
+        self._home, self._homes = folder / "home", folder / "homes"
+        self._state, self._trace = folder / "state", folder / "trace"
+        library, source = folder / "faults.so", Path(__file__).with_name("faults.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        self._state.write_bytes(bytes(_State()))
+        self._runs = Forked({"LD_PRELOAD": str(library), "FAULTS": str(self._state), "FAULTS_TRACE": str(self._trace)})
+        self._make_home(folder / "sales")
+        self._make_assets()
 
-    def undisturbed(self) -> tuple[Result, list[str]]:
-        """What a run without a fault gives, and the changes that it makes."""
-        home = self._new_home()
-        ended = self._run(home, "none", 0)
-        if ended.code:
-            raise SystemExit(f"the undisturbed run ended with {ended.code}: {ended.text}")
-        lines = (home / "trace").read_text(encoding="utf-8").splitlines()
-        result = self._result(home)
-        shutil.rmtree(home)
-        return result, [line.partition(" ")[2] for line in lines]
+    def close(self) -> None:
+        self._runs.close()
 
-    def complaint(self, kind: str, at: int, undisturbed: Result) -> str:
+    def complaint(self, kind: str, change: Change) -> str:
         """What is not as it should be after a fault, and the run that follows; empty where all is well."""
-        home = self._new_home()
-        try:
-            first = self._run(home, kind, at)
-            if not first.hit and kind != "none":
-                return ""  # this run made fewer changes
-            if complaint := _of_first(kind, first):
-                return complaint
-            second = self._run(home, "none", 0)
-            if second.code:
-                return f"the next run ended with {second.code}: {second.text[-1500:]}"
-            return _difference(self._result(home), undisturbed)
-        finally:
-            shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(self._home)
+        shutil.copytree(self._homes / change.asset, self._home, symlinks=True)
+        first = self._run(kind, change.number, "mlops_assets.cli:main", "mlops-assets", "run")
+        if not first.hit:
+            return ""  # this run made fewer changes
+        if complaint := _of_first(kind, first):
+            return complaint
+        second = self._run("none", 0, "benchmarks.faults:run_and_read", "mlops-assets", "run")
+        if second.code:
+            return f"the next run ended with {second.code}: {second.text[-1500:]}"
+        return _difference(self._result(), self.undisturbed)
 
-    def _new_home(self) -> Path:
-        self._homes += 1
-        home = self._folder / f"home{self._homes}"
-        home.mkdir()
-        source = {"kind": "files", "uri": f"{self._sales}/sales_{{month}}.csv"}
-        (home / "shop.yaml").write_text(yaml.safe_dump(SHOP | {"source": source}, sort_keys=False), encoding="utf-8")
-        return home
+    def _make_home(self, sales: Path) -> None:
+        sales.mkdir()
+        for month in MONTHS:
+            write_period(sales, month)
+        self._home.mkdir()
+        spec = SHOP | {"source": {"kind": "files", "uri": f"{sales}/sales_{{period}}.csv"}}
+        (self._home / "shop.yaml").write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
 
-    def _run(self, home: Path, kind: str, at: int) -> Ended:
-        """`mlops-assets run` in a home, with a fault at a change below `var` in it."""
-        state = _State(0, at, KINDS[kind], 0, f"{home / 'var'}/".encode())
-        (home / "state").write_bytes(bytes(state))
-        env = _environment(home) | {
-            "LD_PRELOAD": str(self._library),
-            "FAULTS": str(home / "state"),
-            "FAULTS_TRACE": str(home / "trace"),
-        }
-        with (home / "log").open("w+b") as log:
-            command = [sys.executable, "-c", "from mlops_assets.cli import main; main()", "run"]
-            ended = subprocess.run(command, env=env, stdout=log, stderr=log, timeout=SECONDS, check=False)
-        after = _State.from_buffer_copy((home / "state").read_bytes())
-        return Ended(ended.returncode, (home / "log").read_text("utf-8", "replace"), after.count, after.hit)
+    def _make_assets(self) -> None:
+        """One after the other: the home before each, the changes that it makes, and what comes of all."""
+        self.changes = []
+        for asset in ASSETS:
+            shutil.copytree(self._home, self._homes / asset, symlinks=True)
+            self._undisturbed("benchmarks.faults:make_next", asset)
+            lines = self._trace.read_text(encoding="utf-8").splitlines()
+            for number, line in enumerate(lines, start=1):
+                self.changes.append(Change(asset, number, line.partition(" ")[2]))
+        self._undisturbed("benchmarks.faults:run_and_read", "mlops-assets", "run")
+        self.undisturbed = self._result()
 
-    def _result(self, home: Path) -> Result:
-        return _in_process(home, _read_result)
+    def _undisturbed(self, function: str, *words: str) -> None:
+        ended = self._run("none", 0, function, *words)
+        if ended.code:
+            raise SystemExit(f"an undisturbed run ended with {ended.code}: {ended.text}")
+
+    def _run(self, kind: str, at: int, function: str, *words: str) -> Ended:
+        """A call in the home, with a fault at a change below `var` in it."""
+        self._trace.write_bytes(b"")
+        with self._state.open("r+b") as shared:  # the process has mapped it
+            shared.write(bytes(_State(0, at, KINDS[kind], 0, f"{self._home / 'var'}/".encode())))
+        code = self._runs.call(function, self._home / "log", SECONDS, _environment(self._home), *words)
+        after = _State.from_buffer_copy(self._state.read_bytes())
+        return Ended(code, (self._home / "log").read_text("utf-8", "replace"), after.hit)
+
+    def _result(self) -> Result:
+        # Our own process has written it, a moment ago.
+        return pickle.loads((self._home / RESULT).read_bytes())
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -204,24 +233,38 @@ def _environment(home: Path) -> dict[str, str]:
         "DAGSTER_HOME": "",
         "COLUMNS": "400",
     }
-    return os.environ | unset | chosen
+    return unset | chosen
 
 
-def _in_process(home: Path, read: Callable[[], Result]) -> Result:
-    """Call a function in a process of its own, which sees the home's settings; MLflow keeps databases open."""
-    import pickle
+def make_next() -> None:
+    """Make an asset, the first word, as `mlops-assets run` does; all upstream of it is made."""
+    from mlops_assets.cli.run import make_asset
+    from mlops_assets.cli.runner import Runner, exclusive
+    from mlops_assets.cli.terminal import TerminalProgress, open_console
+    from mlops_assets.instance import open_instance
+    from mlops_assets.project import open_project
 
-    code = f"import pickle, sys; from benchmarks.faults import {read.__name__} as read; "
-    code += "sys.stdout.buffer.write(pickle.dumps(read()))"
-    root = Path(__file__).resolve().parents[1]
-    env = _environment(home)
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd=root, capture_output=True, timeout=SECONDS, check=False
-    )
-    if done.returncode:
-        return Result({}, {f"unreadable: {done.stderr.decode()[-1500:]}": 1})
-    # Our own process has written it, a moment ago.
-    return pickle.loads(done.stdout)
+    project, made = open_project(), sys.argv[0]
+    with exclusive(project), open_instance(project) as instance, TerminalProgress(open_console()) as progress:
+        runner = Runner(instance, project, progress)
+        if runner.plan.assets != ASSETS:
+            raise SystemExit(f"the assets are not {', '.join(ASSETS)}, but {', '.join(runner.plan.assets)}")
+        for asset in ASSETS[: ASSETS.index(made) + 1]:
+            if any(outcome.error for outcome in make_asset(runner, asset, progress)):
+                raise SystemExit(f"{asset} could not be made")
+
+
+def run_and_read() -> int:
+    """`mlops-assets run`, and what came of it into the file RESULT beside the home folder."""
+    from mlops_assets.cli import main as command
+
+    try:
+        command()
+    except SystemExit as end:
+        if end.code:
+            return int(end.code)
+    (Path(os.environ["MLOPS_HOME"]).parent / RESULT).write_bytes(pickle.dumps(_read_result()))
+    return 0
 
 
 def _read_result() -> Result:
