@@ -116,7 +116,11 @@ def search_space_keys() -> str:
 
 def commands() -> str:
     """A section for each command of `mlops-assets`."""
-    return "\n\n".join(_command(name, command) for name, command in get_command(_app()).commands.items())
+    listed: list[tuple[str, Any]] = []
+    for name, command in get_command(_app()).commands.items():
+        inner = getattr(command, "commands", None) or {"": command}
+        listed += [(f"{name} {part}".strip(), one) for part, one in inner.items()]
+    return "\n\n".join(_command(name, command) for name, command in listed)
 
 
 def checks() -> str:

@@ -14,9 +14,9 @@ MlopsError
 ├── TuningError            a search cannot give a result
 │   └── ClusterUnreachable the machines that run trials or a final fit do not answer: worth a retry
 ├── TrackingError          MLflow does not answer or lacks what was asked for
-├── MailError              the mail server cannot be used: no mail goes out for now
-│   ├── MailRefused        the server answers, but does not take this mail or its recipient
-│   └── MailUnconfirmed    the mail was handed over, but the server did not confirm it
+├── DeliveryError          a mail server or a webhook cannot be used: nothing goes out over it for now
+│   ├── DeliveryRefused    it answers, but does not take this message or its recipient
+│   └── DeliveryUnconfirmed the message was handed over, but that was not confirmed
 ├── LaunchError            Dagster does not answer, or does not launch what was asked for
 ├── ServiceError           a service that others need does not run, or not as it should
 ├── InputError             a row to predict is not usable
@@ -82,16 +82,16 @@ class TrackingError(MlopsError):
     """MLflow does not answer, or does not hold what was asked for."""
 
 
-class MailError(MlopsError):
-    """The mail server cannot be used; a later try may succeed."""
+class DeliveryError(MlopsError):
+    """A mail server or a webhook cannot be used; a later try may succeed."""
 
 
-class MailRefused(MailError):
-    """The mail server does not take this mail, or does not know its recipient; others may pass."""
+class DeliveryRefused(DeliveryError):
+    """This message is not taken, or its recipient is not known; others may pass."""
 
 
-class MailUnconfirmed(MailError):
-    """A mail was handed over, but the server fell silent: it may be sent, or may not."""
+class DeliveryUnconfirmed(DeliveryError):
+    """A message was handed over, but the other side fell silent: it may be sent, or may not."""
 
 
 class LaunchError(MlopsError):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = tuple(f"mlops_assets_tests.fixtures.{name}" for name in ("rows", "stores", "mail", "homes"))
+pytest_plugins = tuple(
+    f"mlops_assets_tests.fixtures.{name}" for name in ("rows", "stores", "mail", "webhooks", "homes")
+)
 HERE = Path(__file__).parent
 
 

@@ -19,7 +19,11 @@ from mlops_assets_tests.documents import PAGES, ROOT, blocks, commands, dead_lin
 
 DOCS = ROOT / "docs"
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
-OURS = get_command(app).commands
+OURS = {
+    f"{name} {part}".strip(): one
+    for name, command in get_command(app).commands.items()
+    for part, one in getattr(command, "commands", {"": command}).items()
+}
 LARGEST_IMAGE = 300_000
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+import sysconfig
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
@@ -13,8 +14,7 @@ from pydantic import TypeAdapter
 
 from mlops_assets.database_urls import redact
 from mlops_assets.project import Project
-from mlops_assets.run_tags import TO
-from mlops_assets.settings import Settings
+from mlops_assets.settings import Settings, project_root
 
 Kind = Literal["failure", "champion", "drift", "freshness", "success"]
 KINDS: tuple[Kind, ...] = ("failure", "champion", "drift", "freshness", "success")
@@ -38,10 +38,53 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A quantity before and after, with its unit; no `before`: there was none."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of what was and what is, or of what else stands beside each other by the headings."""
+
+    rows: tuple[Change, ...]
+    before: str = "was"
+    after: str = "is"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of a chart: its length is the share of `value` in the longest; `text` is what is written beside it."""
+
+    name: str
+    value: float
+    text: str
+    stands_out: bool = False
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A small chart."""
+
+    title: str
+    bars: tuple[Bar, ...]
+
+    def share(self, bar: Bar) -> float:
+        """The length of a bar, from 0 to 1."""
+        longest = max(bar.value for bar in self.bars)
+        return max(bar.value / longest, 0) if longest > 0 else 0
+
+
+@dataclass(frozen=True)
 class Alert:
     """One event that people want to hear of. The same event always has the same `key`.
 
-    `happened_at` is in UTC. Every text is one line, free of secrets and of real column names.
+    `title` is its subject, `summary` one sentence for whoever decides, `advice` the next step, `button` the page to
+    open; `cause`, `facts`, `details` and `links` are for whoever repairs. `happened_at` is in UTC. Every text is one
+    line, free of secrets and of real column names.
     """
 
     key: str
@@ -49,9 +92,14 @@ class Alert:
     happened_at: datetime
     title: str
     cause: str
+    summary: str = ""
+    comparison: Comparison | None = None
+    chart: Bars | None = None
+    advice: str = ""
+    command: str | None = None
+    button: Link | None = None
     facts: tuple[Fact, ...] = ()
     details: tuple[str, ...] = ()
-    command: str | None = None
     links: tuple[Link, ...] = ()
 
     def to_json(self) -> str:
@@ -65,13 +113,10 @@ def alert_from_json(text: str) -> Alert:
     return _ADAPTER.validate_json(text)
 
 
-def recipients(settings: Settings, kinds: Iterable[Kind]) -> tuple[str, ...]:
-    """Who hears of these kinds, each once. Successes are told only to those who asked for them."""
-    people: dict[str, None] = {}
-    for kind in kinds:
-        own = getattr(settings, f"mail_to_{kind}")
-        people |= dict.fromkeys(own or (settings.mail_to if kind != "success" else ()))
-    return tuple(people)
+def chosen(settings: Settings, way: Literal["mail_to", "webhooks"], kind: Kind) -> tuple[str, ...]:
+    """What the settings name for a kind, else for all; successes have to be asked for."""
+    own = getattr(settings, f"{way}_{kind}")
+    return own or (getattr(settings, way) if kind != "success" else ())
 
 
 def one_line(project: Project, text: str) -> str:
@@ -80,8 +125,8 @@ def one_line(project: Project, text: str) -> str:
     settings = project.settings
     for uri in (settings.tracking_uri, settings.source_uri):
         text = redact(uri.get_secret_value(), text) if uri else text
-    if settings.smtp_password:
-        text = text.replace(settings.smtp_password.get_secret_value(), "***")
+    for secret in settings.alert_secrets:
+        text = text.replace(secret.get_secret_value(), "***")
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE - 2]} …"
 
@@ -90,11 +135,16 @@ def named(asset: str, partition: str | None) -> str:
     return f"{asset}[{partition}]" if partition else asset
 
 
-def materialize_command(asset: str, partitions: str | None) -> str:
-    """What makes an asset, one partition of it, or those from the first to the last."""
-    words = ["dagster", "asset", "materialize", "-m", "mlops_assets.definitions", "--select", asset]
-    option = "--partition-range" if partitions and TO in partitions else "--partition"
-    return shlex.join([*words, option, partitions] if partitions else words)
+def run_command(settings: Settings) -> str:
+    """What makes all that is missing, to be pasted on the machine that this runs on."""
+    home = settings.home_path
+    words = [f"MLOPS_HOME={shlex.quote(str(home))}"] if home != project_root() / "var" else []
+    program = Path(sysconfig.get_path("scripts")) / "mlops-assets"
+    return f"cd {shlex.quote(str(project_root()))} && {' '.join([*words, shlex.quote(str(program)), 'run'])}"
+
+
+def board_link(settings: Settings, board: str) -> Link:
+    return Link("Open the dashboard", f"{settings.pages_url}/dashboards/?board={board}")
 
 
 def run_link(settings: Settings, run_id: str) -> Link:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from mlops_assets.alerts.alert import Alert, Fact, Link, asset_link, one_line
+from mlops_assets.alerts.alert import Alert, Change, Comparison, Fact, Link, asset_link, board_link, one_line
 from mlops_assets.alerts.run_summary import CHAMPION, plain
+from mlops_assets.assets.entry import OVERVIEW
 from mlops_assets.compat import FreshnessState, FreshnessStateRecord
 from mlops_assets.project import Project
 
@@ -28,20 +29,28 @@ def stale_records(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> 
 
 
 def freshness_alert(instance: dg.DagsterInstance, project: Project, record: FreshnessStateRecord) -> Alert:
-    asset = record.entity_key.to_user_string()
     event = instance.get_latest_materialization_event(record.entity_key)
     made_at = datetime.fromtimestamp(event.timestamp, UTC) if event else None
-    age = f"{(record.updated_at - made_at).total_seconds() / 86_400:.1f} days before" if made_at else "never"
-    facts = (Fact("Asset", asset), Fact("Last made", f"{made_at:%Y-%m-%d %H:%M} UTC")) if made_at else ()
+    state, asset = _STALE[record.freshness_state], record.entity_key.to_user_string()
+    return stale_alert(project, asset, state, record.updated_at, made_at, key=freshness_key(record))
+
+
+def stale_alert(
+    project: Project, asset: str, state: str, since: datetime, made_at: datetime | None, *, key: str = "freshness"
+) -> Alert:
+    """What to tell of an asset that is stale, or will soon be, `since` a time; it was last made at another."""
+    age = f"{(since - made_at).total_seconds() / 86_400:.1f} days before" if made_at else "never"
     return Alert(
-        key=freshness_key(record),
+        key=key,
         kinds=("freshness",),
-        happened_at=record.updated_at,
-        title=f"{asset} {_STALE[record.freshness_state]}",
-        cause=f"its freshness became {record.freshness_state.value} at {record.updated_at:%Y-%m-%d %H:%M} UTC; "
-        f"it was last made {age}",
-        facts=facts,
+        happened_at=since,
+        title=f"{asset} {state}",
+        summary="No retraining has renewed it in time; predictions go on with what is there.",
+        cause=f"at {since:%Y-%m-%d %H:%M} UTC it was found that it {state}; it was last made {age}",
+        advice="See what holds it up (`mlops-assets launch retrain` renews it):",
         command=f"mlops-assets why {asset}",
+        button=board_link(project.settings, OVERVIEW),
+        facts=(Fact("Asset", asset), *([Fact("Last made", f"{made_at:%Y-%m-%d %H:%M} UTC")] if made_at else [])),
         links=(asset_link(project.settings, asset),),
     )
 
@@ -53,13 +62,18 @@ def rollback_alert(project: Project, record: dg.EventLogRecord) -> Alert | None:
     if record.run_id or "verdict" not in values:
         return None
     settings, again = project.settings, "" if values.get("decision") == "approved" else " again"
+    now = f"{values.get('champion_type')} (version {values.get('champion_version')})"
     return Alert(
         key=f"champion:{record.storage_id}",
         kinds=("champion",),
         happened_at=datetime.fromtimestamp(record.timestamp, UTC),
         title=f"the champion is {values.get('champion_type')}{again}, version {values.get('champion_version')}",
         cause=one_line(project, values["verdict"]),
-        facts=(Fact("Asset", CHAMPION), Fact("Started by", "manual")),
+        summary=f"{values.get('champion_type')} answers from now on, because a person said so.",
+        comparison=Comparison((Change("Champion", "", now),)),
+        advice="Nothing to do. Who was champion when, and why:",
         command="mlops-assets history",
+        button=board_link(settings, "model"),
+        facts=(Fact("Asset", CHAMPION), Fact("Started by", "manual")),
         links=(asset_link(settings, CHAMPION), Link("MLflow", values.get("registered_model", settings.mlflow_url))),
     )

@@ -24,7 +24,7 @@ _C = MAIL_OUTBOX.c
 
 
 @dataclass(frozen=True)
-class QueuedMail:
+class Letter:
     """What goes to one person in one mail: an alert, or several as a digest."""
 
     id: str
@@ -71,7 +71,7 @@ class Outbox:
         with self._database.transaction() as connection:
             connection.execute(MAIL_OUTBOX.delete().where(ended))
 
-    def claim(self, now: datetime, *, digest_from: int, most: int) -> list[QueuedMail]:
+    def claim(self, now: datetime, *, digest_from: int, most: int) -> list[Letter]:
         """Mails that are due, at most so many, marked as being sent: no other process gets them for now.
 
         `digest_from` or more alerts for one recipient become one mail. One whose fate is unknown comes
@@ -94,14 +94,14 @@ class Outbox:
         claimed = (self._claim(name, ids, now, name in uncertain) for name, ids in list(mails.items())[:most])
         return [mail for mail in claimed if mail]
 
-    def mark_sent(self, mail: QueuedMail, now: datetime) -> None:
+    def mark_sent(self, mail: Letter, now: datetime) -> None:
         sent = {"state": SENT, "sent_at": now, "last_error": None}
         with self._database.transaction() as connection:
             connection.execute(MAIL_OUTBOX.update().where(_held(mail)).values(**sent))
             expired = _C.id.in_(mail.expired) & (_C.state == EXPIRED)
             connection.execute(MAIL_OUTBOX.update().where(expired).values(letter=mail.id))
 
-    def put_back(self, mails: Sequence[QueuedMail], error: str, now: datetime) -> datetime:
+    def put_back(self, mails: Sequence[Letter], error: str, now: datetime) -> datetime:
         """Note that these were not sent; they are due again, in whatever mails, at the time given back."""
         attempts = max(mail.attempts for mail in mails) + 1
         next_try = now + min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
@@ -109,11 +109,11 @@ class Outbox:
         self._return(mails, changes)
         return next_try
 
-    def keep(self, mail: QueuedMail, error: str, now: datetime) -> datetime:
+    def keep(self, mail: Letter, error: str, now: datetime) -> datetime:
         """Note that this may be sent or not; it is due again, as it is, at the time given back."""
         return self.put_back([replace(mail, uncertain=True)], error, now)
 
-    def release(self, mails: Sequence[QueuedMail], now: datetime) -> None:
+    def release(self, mails: Sequence[Letter], now: datetime) -> None:
         """Give back mails that were not tried: they are due at once."""
         self._return(mails, {"next_try": now})
 
@@ -123,7 +123,7 @@ class Outbox:
         with self._database.transaction() as connection:
             return dict(connection.execute(query).tuples().all())
 
-    def _claim(self, name: str, ids: list[int], now: datetime, uncertain: bool) -> QueuedMail | None:
+    def _claim(self, name: str, ids: list[int], now: datetime, uncertain: bool) -> Letter | None:
         """Take what is still due of these rows; None where another process was faster."""
         held: dict[str, Any] = {"state": SENDING, "letter": name, "next_try": now + LEASE}
         mine = sa.select(MAIL_OUTBOX).where(_C.letter == name, _C.state == SENDING).order_by(_C.happened_at, _C.id)
@@ -133,7 +133,7 @@ class Outbox:
             rows = connection.execute(mine).all()
             recipient = rows[0].recipient
             untold = sa.select(_C.id).where(_C.recipient == recipient, _C.state == EXPIRED, _C.letter.is_(None))
-            return QueuedMail(
+            return Letter(
                 id=name,
                 recipient=recipient,
                 alerts=tuple(alert_from_json(row.alert) for row in rows),
@@ -142,7 +142,7 @@ class Outbox:
                 expired=tuple(connection.scalars(untold)),
             )
 
-    def _return(self, mails: Sequence[QueuedMail], changes: dict[str, Any]) -> None:
+    def _return(self, mails: Sequence[Letter], changes: dict[str, Any]) -> None:
         with self._database.transaction() as connection:
             for mail in mails:
                 values = changes if mail.uncertain else changes | {"state": WAITING, "letter": None}
@@ -158,7 +158,7 @@ def _due(now: datetime) -> sa.ColumnElement[bool]:
     return _C.state.in_([WAITING, SENDING]) & come
 
 
-def _held(mail: QueuedMail) -> sa.ColumnElement[bool]:
+def _held(mail: Letter) -> sa.ColumnElement[bool]:
     return (_C.letter == mail.id) & (_C.state == SENDING)
 
 

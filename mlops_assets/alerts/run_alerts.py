@@ -11,19 +11,19 @@ import dagster as dg
 from mlops_assets.alerts.alert import (
     Alert,
     Fact,
-    Kind,
     Link,
     asset_link,
-    materialize_command,
+    board_link,
     named,
     one_line,
     run_link,
 )
+from mlops_assets.alerts.news import FailedCheck, News, champion_news, check_news, drift_news, failure_news
 from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, SCORE, Materialised, RunSummary, read_run_summary
 from mlops_assets.assets.requested_predictions import JOB as ON_REQUEST
 from mlops_assets.automation.retraining import FINISHED, RETRAIN, retraining_id
 from mlops_assets.project import Project
-from mlops_assets.run_tags import RETRAINING, STARTED_BY, partitions_of
+from mlops_assets.run_tags import RETRAINING, STARTED_BY
 
 
 def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunRecord) -> Alert | None:
@@ -39,7 +39,7 @@ def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunReco
     try:
         whole = read_run_summary(instance, record)
         parts = _last_attempts(instance, run) if is_retraining else [whole]
-        return _Report(project, whole, parts, is_retraining=is_retraining).alert()
+        return Report(project, whole, parts, is_retraining=is_retraining).alert()
     except (KeyError, TypeError, ValueError) as error:
         # Metadata that nobody foresaw must not hold back this mail, and all later ones with it.
         return _bare_alert(project, record, error)
@@ -71,7 +71,7 @@ def _last_attempts(instance: dg.DagsterInstance, umbrella: dg.DagsterRun) -> lis
     return last[::-1]
 
 
-class _Report:
+class Report:
     """A finished run in words. `parts`: the runs that did the work, of which it may be the only one itself."""
 
     def __init__(
@@ -81,96 +81,99 @@ class _Report:
         self._whole, self._parts, self._is_retraining = whole, parts, is_retraining
         self._failed = [part for part in parts if not part.succeeded]
         self._blocked = json.loads(whole.run.tags.get(FINISHED, "{}")).get("blocked", [])
-        failed_checks = [(part, check) for part in parts for check in part.failed_checks]
-        self._drifts = [one for one in failed_checks if _is_of(DRIFT, one)]
-        self._checks = [one for one in failed_checks if one not in self._drifts]
+        failed = [FailedCheck(part, check) for part in parts for check in part.failed_checks]
+        self._drifts = [one for one in failed if one.asset in (DRIFT, PERFORMANCE)]
+        self._checks = [one for one in failed if one not in self._drifts]
         self._verdict = next((part.verdict for part in parts if part.verdict), None)
 
     def alert(self) -> Alert:
-        run = self._whole.run
+        news = list(self._news())
+        foremost = news[0]
         return Alert(
-            key=f"run:{run.run_id}",
-            kinds=tuple(self._kinds()),
+            key=f"run:{self._whole.run.run_id}",
+            kinds=tuple(one.kind for one in news),
             happened_at=datetime.fromtimestamp(self._whole.ended_at, UTC),
-            title=one_line(self._project, self._title()),
-            cause=one_line(self._project, self._cause()),
+            title=one_line(self._project, self._title(news)),
+            summary=one_line(self._project, " ".join(one.sentence for one in news)),
+            cause=one_line(self._project, foremost.cause),
+            comparison=next((one.comparison for one in news if one.comparison), None),
+            chart=next((one.chart for one in news if one.chart), None),
+            advice=foremost.advice,
+            command=foremost.command,
+            button=board_link(self._settings, foremost.board),
             facts=tuple(self._facts()),
-            details=tuple(one_line(self._project, line) for line in self._details()),
-            command=self._command(),
+            details=tuple(one_line(self._project, line) for line in self._details(news[1:]) if line != foremost.cause),
             links=tuple(self._links()),
         )
 
-    def _kinds(self) -> Iterator[Kind]:
-        if self._failed or self._blocked or self._checks or not self._whole.succeeded:
-            yield "failure"
+    def _news(self) -> Iterator[News]:
+        """By what is to be done about it, most pressing first."""
+        unit = self._project.spec.target.unit
+        failure = self._failure()
+        if failure:
+            yield failure
+        elif self._checks:
+            count = _checks_failed(len(self._checks))
+            yield check_news(count if self._is_retraining else f"{self._whole.name}: {count}", self._checks[0])
         if self._verdict:
-            yield "champion"
-        if self._drifts or any(_is_of(PERFORMANCE, one) for one in self._checks):
-            yield "drift"
-        if self._whole.succeeded:
-            yield "success"
+            yield champion_news(self._verdict, unit)
+        if self._drifts:
+            yield drift_news(self._drifts, unit)
+        if not (failure or self._checks or self._verdict or self._drifts):
+            yield self._success()
 
-    def _title(self) -> str:
-        canceled = self._whole.run.status == dg.DagsterRunStatus.CANCELED
-        end = "done" if self._whole.succeeded else "was canceled" if canceled else "failed"
-        news = [_decision(self._verdict)] if self._verdict else []
-        if self._is_retraining:
-            news += [f"{len(self._failed)} of {len(self._parts)} parts failed"] if self._failed else []
-            news += [f"{len(self._blocked)} not tried"] if self._blocked else []
-            news += [_checks_failed(len(self._checks))] if self._checks else []
-            news += [self._drift()] if self._drifts else []
-            return f"retraining {end}: {'; '.join(news) or 'the champion stays as it was'}"
-        if not self._whole.succeeded:
-            return f"{self._whole.name} {end}"
-        news += [f"{self._whole.name}: {_checks_failed(len(self._checks))}"] if self._checks else []
-        news += [self._drift()] if self._drifts else []
-        return "; ".join(news) or f"{self._whole.name} succeeded"
+    def _failure(self) -> News | None:
+        """What failed, if anything."""
+        broken, whole = self._failed[0] if self._failed else self._whole, self._whole
+        headlines = [f"{len(self._failed)} of {len(self._parts)} parts failed"] if self._failed else []
+        headlines += [f"{len(self._blocked)} not tried"] if self._blocked else []
+        if whole.succeeded and not headlines:
+            return None
+        headlines += [_checks_failed(len(self._checks))] if self._checks else []
+        headline, cause, missing = "; ".join(headlines) or "the champion stays as it was", broken.cause, broken.name
+        if not self._is_retraining:
+            headline = f"{whole.name} {_end(whole)}"
+        elif not whole.succeeded:
+            cause, missing = whole.cause, "A new model"
+        elif self._failed:
+            cause = f"{broken.name} failed: {broken.cause}"
+        else:
+            cause, missing = _not_tried(self._blocked[0]), self._blocked[0]
+        return failure_news(self._settings, headline, cause, missing, broken.asset)
 
-    def _cause(self) -> str:
-        if not self._whole.succeeded:
-            return self._whole.cause
-        if self._verdict:
-            return self._verdict.metadata["verdict"]
-        if self._failed:
-            return f"{self._failed[0].name}: {self._failed[0].cause}"
-        if self._checks or self._drifts:
-            return _check_line(*[*self._checks, *self._drifts][0])
+    def _success(self) -> News:
         reasons = [one.metadata["reason"] for one in self._materialised() if "reason" in one.metadata]
-        return f"made because: {reasons[-1]}" if reasons else "it went well"
+        return News(
+            kind="success",
+            headline="the champion stays as it was" if self._is_retraining else f"{self._whole.name} succeeded",
+            sentence="All went well.",
+            cause=f"made because: {reasons[-1]}" if reasons else "it was asked for",
+            advice="Nothing to do.",
+        )
+
+    def _title(self, news: Sequence[News]) -> str:
+        told = "; ".join(one.headline for one in news)
+        return f"retraining {_end(self._whole)}: {told}" if self._is_retraining else told
 
     def _facts(self) -> Iterator[Fact]:
         if not self._is_retraining:
             yield Fact("Asset" if self._whole.asset else "Run", self._whole.name)
-        if self._verdict:
-            yield from _champion_facts(self._verdict, self._project.spec.target.unit)
         yield Fact("Started by", self._whole.run.tags.get(STARTED_BY, "manual"))
         yield Fact("Took", _duration(self._whole.seconds))
         yield Fact("Ended", f"{datetime.fromtimestamp(self._whole.ended_at, UTC):%Y-%m-%d %H:%M:%S} UTC")
 
-    def _details(self) -> Iterator[str]:
+    def _details(self, others: Sequence[News]) -> Iterator[str]:
+        """What failed, the causes of news that are not the foremost, and scores."""
         if self._is_retraining:
             yield from (f"{part.name} failed: {part.cause}" for part in self._failed)
-            yield from (f"{name} was not tried: what it needs is not there" for name in self._blocked)
-        yield from (_check_line(*failed) for failed in [*self._checks, *self._drifts])
+            yield from (_not_tried(name) for name in self._blocked)
+        yield from (failed.line for failed in [*self._checks, *self._drifts])
+        yield from (one.cause for one in others if one.kind == "champion")
         for one in self._materialised():
             # In a retraining every model type is tuned, then fitted: the fit is what counts.
             is_fit = not self._is_retraining or "model_type" in one.metadata
             if one.computed and SCORE in one.metadata and is_fit:
                 yield _score_line(one, self._project.spec.target.unit)
-
-    def _command(self) -> str | None:
-        broken = self._failed[0] if self._failed else self._whole
-        if broken.asset and not broken.succeeded:
-            return materialize_command(broken.asset, broken.partition or partitions_of(broken.run.tags))
-        if not self._whole.succeeded:
-            return f"dagster job launch -m mlops_assets.definitions -j {self._whole.run.job_name}"
-        if self._checks:
-            return f"mlops-assets why {self._checks[0][1].asset_key.to_user_string()}"
-        return "mlops-assets history" if self._verdict else None
-
-    def _drift(self) -> str:
-        periods = sorted({check.partition or part.partition or "" for part, check in self._drifts})
-        return f"drift in {', '.join(periods)}"
 
     def _links(self) -> Iterator[Link]:
         yield run_link(self._settings, self._whole.run.run_id)
@@ -198,51 +201,19 @@ class _Report:
             yield from part.materialised
 
 
-def _is_of(asset: str, failed: tuple[RunSummary, dg.AssetCheckEvaluation]) -> bool:
-    return failed[1].asset_key.to_user_string() == asset
+def _end(run: RunSummary) -> str:
+    canceled = run.run.status == dg.DagsterRunStatus.CANCELED
+    return "done" if run.succeeded else "was canceled" if canceled else "failed"
 
 
-def _decision(verdict: Materialised) -> str:
-    values = verdict.metadata
-    challenger, champion = values.get("challenger"), values.get("champion_type")
-    if values.get("decision") == "promoted":
-        return f"{challenger} is the new champion"
-    if values.get("decision") == "proposed":
-        return f"{challenger} waits for your approval as champion"
-    return f"{challenger} does not become champion" + (f" in place of {champion}" if champion != "none" else "")
-
-
-def _champion_facts(verdict: Materialised, unit: str) -> Iterator[Fact]:
-    values, before = verdict.metadata, verdict.before
-    now = f"{values.get('champion_type')} (version {values.get('champion_version')})"
-    if values.get("decision") == "promoted":
-        former = f"{before.get('champion_type')} (version {before.get('champion_version')})" if before else "none"
-        yield Fact("Champion", f"{former} -> {now}")
-    else:
-        yield Fact("Champion", f"{now} stays")
-    if number := values.get("proposed_version"):
-        yield Fact("Approve", f"mlops-assets approve {number} --why ...")
-    judged_on = values.get("judged_on", "test")
-    if "champion_rmse" in values:
-        rmse = f"{_rmse(values['champion_rmse'], unit)} -> {_rmse(values['challenger_rmse'], unit)}"
-        yield Fact(f"RMSE ({judged_on})", f"{rmse} of the challenger {values['challenger']}")
-        yield Fact(
-            "Gain", f"{values['gain']:.2%}, interval of the RMSE {values['gain_low']:.4g} to {values['gain_high']:.4g}"
-        )
-    elif "challenger_rmse" in values:
-        yield Fact(f"RMSE ({judged_on})", f"{_rmse(values['challenger_rmse'], unit)} of {values['challenger']}")
+def _not_tried(name: str) -> str:
+    return f"{name} was not tried: what it needs is not there"
 
 
 def _score_line(one: Materialised, unit: str) -> str:
     now, before = one.metadata[SCORE], one.before.get(SCORE)
     change = f"{_rmse(before, unit)} -> {_rmse(now, unit)}" if before is not None else _rmse(now, unit)
     return f"{named(one.metadata.get('model_type') or one.name, None)}: validation RMSE {change}"
-
-
-def _check_line(part: RunSummary, check: dg.AssetCheckEvaluation) -> str:
-    where = named(check.asset_key.to_user_string(), check.partition or part.partition)
-    about = f": {check.description}" if check.description else ""
-    return f"check {check.check_name} of {where} failed ({check.severity.value}){about}"
 
 
 def _checks_failed(count: int) -> str:

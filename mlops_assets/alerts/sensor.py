@@ -1,9 +1,9 @@
-"""The sensor `alerts`: looks for what people should hear of, puts it into the outbox, and sends what is due."""
+"""The sensor `alerts`: looks for what people should hear of, puts it into the outbox, and delivers what is due."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Literal
 import dagster as dg
 from pydantic import TypeAdapter
 
-from mlops_assets.alerts.alert import KINDS, Alert, recipients
+from mlops_assets.alerts.alert import KINDS, Alert
 from mlops_assets.alerts.asset_alerts import freshness_alert, freshness_key, rollback_alert, stale_records
+from mlops_assets.alerts.channels import Channel, open_channels, recipients
 from mlops_assets.alerts.run_alerts import run_alert
 from mlops_assets.alerts.run_summary import CHAMPION
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
-from mlops_assets.errors import MailError, MailRefused, MailUnconfirmed
+from mlops_assets.errors import DeliveryError, DeliveryRefused, DeliveryUnconfirmed
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from mlops_assets.alerts.outbox import Outbox
-    from mlops_assets.alerts.smtp import Mailer
 
 # Dagster gives a tick 60 s.
 COLLECTING_SECONDS, TICK_SECONDS = 12, 36
-MOST_MAILS = 20
+MOST_LETTERS = 20
 KEPT = timedelta(days=90)  # mail that was sent stays this long in the outbox, for whoever asks what was told
 MOST_EVENTS = 50
 # An event has its number before others can see it, and its run's tags follow: younger ones are left for later.
@@ -57,29 +57,29 @@ _POSITION = TypeAdapter(Position)
 def build_alert_sensor(
     project: Project, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> dg.SensorDefinition | None:
-    """The sensor that mails people, where the settings name a mail server; off where nobody is to be told."""
-    settings = project.settings
-    if not settings.smtp_host:
+    """The sensor that tells people, where the settings name a way to do so; off where nobody is to be told."""
+    channels = open_channels(project.settings, project.spec.name)
+    if not channels:
         return None
-    someone = bool(recipients(settings, KINDS))
 
     @dg.sensor(
         name="alerts",
         minimum_interval_seconds=30,
-        default_status=dg.DefaultSensorStatus.RUNNING if someone else dg.DefaultSensorStatus.STOPPED,
-        description="Mails people what failed, which checks failed, what became of the champion and what grows stale. "
-        "Mail that the server does not take waits for later ticks.",
+        default_status=dg.DefaultSensorStatus.RUNNING
+        if recipients(channels, KINDS)
+        else dg.DefaultSensorStatus.STOPPED,
+        description="Tells people what failed, which checks failed, what became of the champion and what grows stale. "
+        "What a mail server or a webhook does not take waits for later ticks.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         from mlops_assets.alerts.outbox import Outbox
-        from mlops_assets.alerts.smtp import Mailer
 
         began = time.monotonic()
         instance, now, outbox = context.instance, clock(), Outbox(project.database)
         position = _POSITION.validate_json(context.cursor) if context.cursor else first_position(instance)
-        collector = Collector(instance, project, outbox, now, _location(context))
+        collector = Collector(instance, project, channels, outbox, now, _location(context))
         position = collector.collect(position, _fresh_assets(context), until=began + COLLECTING_SECONDS)
-        sending = flush(outbox, Mailer(settings), project, now, until=began + TICK_SECONDS)
+        sending = flush(outbox, channels, project, now, until=began + TICK_SECONDS)
         return dg.SensorResult(skip_reason=f"{collector.added} new; {sending}", cursor=position.to_json())
 
     return alerts
@@ -99,11 +99,13 @@ class Collector:
         self,
         instance: dg.DagsterInstance,
         project: Project,
+        channels: Sequence[Channel],
         outbox: Outbox,
         now: datetime,
         location: str | None = None,
     ) -> None:
         self._instance, self._project, self._outbox, self._now = instance, project, outbox, now
+        self._channels = channels
         self._location = location
         self._oldest = now - timedelta(hours=project.settings.mail_max_age_hours)
         self.added = 0
@@ -123,7 +125,7 @@ class Collector:
         for record in self._champions(seen.get(CHAMPION, 0)):
             self._add(rollback_alert(self._project, record))
             seen[CHAMPION] = record.storage_id
-        if recipients(self._project.settings, ["freshness"]):
+        if recipients(self._channels, ["freshness"]):
             for state in stale_records(self._instance, fresh_assets):
                 if state.updated_at >= self._oldest and not self._outbox.knows(freshness_key(state)):
                     self._add(freshness_alert(self._instance, self._project, state))
@@ -170,39 +172,45 @@ class Collector:
 
     def _add(self, alert: Alert | None) -> None:
         if alert:
-            self.added += self._outbox.add(alert, recipients(self._project.settings, alert.kinds), self._now)
+            self.added += self._outbox.add(alert, recipients(self._channels, alert.kinds), self._now)
 
 
-def flush(outbox: Outbox, mailer: Mailer, project: Project, now: datetime, until: float) -> str:
-    """Send what is due, and say how that went; ends about `until`, by time.monotonic(). Raises no MailError."""
-    from mlops_assets.alerts.mail import compose
-
-    settings = project.settings
-    age = timedelta(hours=settings.mail_max_age_hours)
+def flush(outbox: Outbox, channels: Sequence[Channel], project: Project, now: datetime, until: float) -> str:
+    """Deliver what is due, and say how that went; ends about `until`, by time.monotonic(). Raises no DeliveryError."""
+    age = timedelta(hours=project.settings.mail_max_age_hours)
     expired = outbox.expire(now, age)
     outbox.forget(now - age - KEPT)
-    mails = outbox.claim(now, digest_from=settings.mail_digest_from, most=MOST_MAILS)
+    letters = outbox.claim(now, digest_from=project.settings.mail_digest_from, most=MOST_LETTERS)
     problems = [f"{expired} too old to be sent"] if expired else []
     sent = 0
-    for number, mail in enumerate(mails):
-        seconds = min(settings.smtp_timeout, until - time.monotonic())
-        if seconds <= 1:
-            outbox.release(mails[number:], now)
+    down: dict[Channel | None, DeliveryError] = {}  # they answer nobody for now, and each try would wait for that
+    for number, letter in enumerate(letters):
+        if until - time.monotonic() <= 1:
+            outbox.release(letters[number:], now)
             break
+        channel = next((one for one in channels if one.serves(letter.recipient)), None)
+        if channel in down:
+            outbox.put_back([letter], str(down[channel]), now)
+            continue
         try:
-            mailer.send(compose(mail, project.spec.name), seconds)
-        except MailRefused as error:
-            problems.append(f"{error} (next try {outbox.put_back([mail], str(error), now):%H:%M:%S} UTC)")
-        except MailUnconfirmed as error:
-            problems.append(f"{error} (next try {outbox.keep(mail, str(error), now):%H:%M:%S} UTC)")
-        except MailError as error:
-            # It would fail the others as well, and each would wait for an answer.
-            problems.append(f"{error} (next try {outbox.put_back(mails[number:], str(error), now):%H:%M:%S} UTC)")
-            break
+            if channel is None:
+                raise DeliveryRefused(f"{letter.recipient} is no longer in the settings")
+            channel.deliver(letter, until - time.monotonic())
+        except DeliveryRefused as error:
+            problems.append(_retried(error, outbox.put_back([letter], str(error), now)))
+        except DeliveryUnconfirmed as error:
+            problems.append(_retried(error, outbox.keep(letter, str(error), now)))
+        except DeliveryError as error:
+            problems.append(_retried(error, outbox.put_back([letter], str(error), now)))
+            down[channel] = error
         else:
-            outbox.mark_sent(mail, now)
+            outbox.mark_sent(letter, now)
             sent += 1
     return "; ".join([f"{sent} sent", *problems])
+
+
+def _retried(error: DeliveryError, next_try: datetime) -> str:
+    return f"{error} (next try {next_try:%H:%M:%S} UTC)"
 
 
 def _fresh_assets(context: dg.SensorEvaluationContext) -> list[dg.AssetKey]:

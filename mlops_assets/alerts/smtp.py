@@ -15,7 +15,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TypeVar
 
-from mlops_assets.errors import MailError, MailRefused, MailUnconfirmed
+from mlops_assets.errors import DeliveryError, DeliveryRefused, DeliveryUnconfirmed
 from mlops_assets.settings import Settings
 
 # Any server takes a message of plain ASCII lines, however old it is.
@@ -43,9 +43,9 @@ class Mailer:
 
     def __init__(self, settings: Settings) -> None:
         if not settings.smtp_host:
-            raise MailError("no mail server is set: set MLOPS_SMTP_HOST")
+            raise DeliveryError("no mail server is set: set MLOPS_SMTP_HOST")
         if settings.smtp_user and not settings.smtp_password:
-            raise MailError("MLOPS_SMTP_USER is set without MLOPS_SMTP_PASSWORD")
+            raise DeliveryError("MLOPS_SMTP_USER is set without MLOPS_SMTP_PASSWORD")
         self._settings = settings
         self._address = settings.smtp_host, settings.smtp_port
         user, password = settings.smtp_user, settings.smtp_password
@@ -53,7 +53,7 @@ class Mailer:
         self.server = f"{settings.smtp_host}:{settings.smtp_port}"
 
     def check(self) -> str:
-        """Connect and log in, without sending anything; one line for people. Raises MailError."""
+        """Connect and log in, without sending anything; one line for people. Raises DeliveryError."""
         with self._session(self._settings.smtp_timeout) as session:
             session.ask(lambda smtp: smtp.noop())
         user = self._settings.smtp_user
@@ -63,20 +63,22 @@ class Mailer:
     def send(self, mail: Mail, seconds: float | None = None) -> None:
         """Send a mail, within `seconds` from connection to confirmation, by default those of the settings.
 
-        Raises MailRefused where the server does not take this very mail, MailUnconfirmed where it may have taken
-        it, and any other MailError where it took nothing.
+        Raises DeliveryRefused where the server does not take this very mail, DeliveryUnconfirmed where it may have
+        taken it, and any other DeliveryError where it took nothing.
         """
         message = self._message(mail).as_bytes(policy=_SEVEN_BIT)
         with self._session(seconds or self._settings.smtp_timeout) as session:
-            self._expect(session.ask(lambda smtp: smtp.mail(self._settings.mail_sender)), "the sender", MailError)
-            self._expect(session.ask(lambda smtp: smtp.rcpt(mail.to)), f"the recipient {mail.to}", MailRefused)
+            self._expect(session.ask(lambda smtp: smtp.mail(self._settings.mail_sender)), "the sender", DeliveryError)
+            self._expect(session.ask(lambda smtp: smtp.rcpt(mail.to)), f"the recipient {mail.to}", DeliveryRefused)
             try:
                 reply: tuple[int, bytes | str] = session.ask(lambda smtp: smtp.data(message))
             except smtplib.SMTPDataError as error:
                 reply = error.smtp_code, error.smtp_error
             except OSError:
-                raise MailUnconfirmed(f"{self.server} did not confirm the mail to {mail.to}: it may be sent") from None
-            self._expect(reply, f"the mail to {mail.to}", MailRefused)
+                raise DeliveryUnconfirmed(
+                    f"{self.server} did not confirm the mail to {mail.to}: it may be sent"
+                ) from None
+            self._expect(reply, f"the mail to {mail.to}", DeliveryRefused)
 
     def _message(self, mail: Mail) -> EmailMessage:
         sender = self._settings.mail_sender
@@ -101,17 +103,19 @@ class Mailer:
             if settings.smtp_security == "starttls":
                 if not session.offers("starttls"):
                     advice = "set MLOPS_SMTP_SECURITY to ssl or plain, or another MLOPS_SMTP_PORT"
-                    raise MailError(f"{self.server} does not offer STARTTLS: {advice}")
+                    raise DeliveryError(f"{self.server} does not offer STARTTLS: {advice}")
                 session.ask(lambda smtp: smtp.starttls(context=ssl.create_default_context()))
                 session.ask(lambda smtp: smtp.ehlo())
             if self._login:
                 user, password = self._login
                 if not session.offers("auth"):
-                    raise MailError(f"{self.server} takes no login: unset MLOPS_SMTP_USER, or correct MLOPS_SMTP_PORT")
+                    raise DeliveryError(
+                        f"{self.server} takes no login: unset MLOPS_SMTP_USER, or correct MLOPS_SMTP_PORT"
+                    )
                 session.ask(lambda smtp: smtp.login(user, password.get_secret_value()))
             yield session
         except (OSError, UnicodeError) as error:  # those of smtplib, of ssl, and of host names that are none
-            raise MailError(f"{self.server} {self._what(error, seconds)}") from None
+            raise DeliveryError(f"{self.server} {self._what(error, seconds)}") from None
         finally:
             if session is not None:
                 session.close()
@@ -137,7 +141,7 @@ class Mailer:
         reason = getattr(error, "strerror", None) or error
         return f"cannot be reached ({reason}): check MLOPS_SMTP_HOST and MLOPS_SMTP_PORT"
 
-    def _expect(self, reply: tuple[int, bytes | str], what: str, kind: type[MailError]) -> None:
+    def _expect(self, reply: tuple[int, bytes | str], what: str, kind: type[DeliveryError]) -> None:
         if reply[0] // 100 != 2:
             raise kind(f"{self.server} refuses {what}: {self._reply(*reply)}")
 

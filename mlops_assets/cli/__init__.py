@@ -19,6 +19,8 @@ from mlops_assets.settings import read_settings
 app = typer.Typer(
     help="The command line: `mlops-assets`.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
+mail = typer.Typer(help="Mail and webhooks: whether they arrive, and what they look like.", no_args_is_help=True)
+app.add_typer(mail, name="mail")
 
 
 class Launchable(StrEnum):
@@ -163,12 +165,22 @@ def clean(
     clean_up(dry_run=dry_run)
 
 
-@app.command()
+@mail.command("test")
 def mail_test() -> None:
-    """Send a test mail to every recipient that the settings name."""
-    from mlops_assets.cli.doctor import send_test
+    """Send a test message to every recipient and webhook that the settings name."""
+    from mlops_assets.cli.mail import send_test
 
     send_test()
+
+
+@mail.command("preview")
+def mail_preview(
+    folder: Annotated[Path, typer.Argument(help="Folder that the pages are written to.")] = Path("mail-preview"),
+) -> None:
+    """Write every kind of mail as an HTML page, of made-up numbers."""
+    from mlops_assets.cli.mail import write_previews
+
+    write_previews(folder)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`doctor`: is everything reachable that the settings name, and what of it runs? `mail-test`: does mail arrive?"""
+"""`doctor`: is everything reachable that the settings name, and what of it runs?"""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tempfile import NamedTemporaryFile
 import dagster as dg
 from rich.console import Console
 
-from mlops_assets.alerts.alert import KINDS, Alert, Fact, recipients
-from mlops_assets.alerts.mail import compose
-from mlops_assets.alerts.outbox import QueuedMail
+from mlops_assets.alerts.alert import KINDS
+from mlops_assets.alerts.channels import recipients
+from mlops_assets.alerts.mail import MailChannel
 from mlops_assets.alerts.smtp import Mailer
 from mlops_assets.assets.records import BYTES, Record, Records
 from mlops_assets.disks import damaged_database, damaged_databases, disk_of, disk_trouble, free_space
-from mlops_assets.errors import MlopsError, ServiceError, SettingsError, StorageError
+from mlops_assets.errors import MlopsError, ServiceError, StorageError
 from mlops_assets.instance import dagster_databases, dagster_home, damaged_record, open_instance
 from mlops_assets.project import Project, open_project
 from mlops_assets.resources.databases.database import LOST as LOST_WITH_OWN
@@ -52,27 +52,6 @@ def _passes(
         console.print(f"{mark} {name}: {error}")
         return False
     return True
-
-
-def send_test() -> None:
-    """Send one mail to each recipient, printing who got it. Raises SettingsError or MailError."""
-    project = open_project()
-    mailer, now = Mailer(project.settings), datetime.now(UTC)
-    people = recipients(project.settings, KINDS)
-    if not people:
-        raise SettingsError("no recipient is set: set MLOPS_MAIL_TO")
-    for person in people:
-        hears_of = ", ".join(kind for kind in KINDS if person in recipients(project.settings, [kind]))
-        alert = Alert(
-            key=f"test:{now.isoformat()}",
-            kinds=("success",),
-            happened_at=now,
-            title="test mail",
-            cause="mail from this project arrives",
-            facts=(Fact("Server", mailer.server), Fact("You hear of", hears_of)),
-        )
-        mailer.send(compose(QueuedMail(alert.key, person, (alert,), attempts=0), project.spec.name))
-        print(f"sent to {person} ({hears_of})")
 
 
 def _model_types(project: Project) -> str:
@@ -165,10 +144,11 @@ def _workers(project: Project) -> str:
 
 
 def _mail(project: Project) -> str:
-    if not project.settings.smtp_host:
+    settings = project.settings
+    if not settings.smtp_host:
         return "not set up (MLOPS_SMTP_HOST)"
-    count = len(recipients(project.settings, KINDS))
-    return f"{Mailer(project.settings).check()}; {count or 'no'} recipient(s)"
+    count = len(recipients([MailChannel(settings, project.spec.name)], KINDS))
+    return f"{Mailer(settings).check()}; {count or 'no'} recipient(s)"
 
 
 def _webserver(project: Project) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 _KEY_BYTES = 32  # Ed25519, private and public
+_WEBHOOK = re.compile(r"(slack|teams|json)\+https?://[^\s/@]+(/\S*)?")
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -32,6 +33,16 @@ def _check_addresses(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_address(value: str) -> str:
     return _check_addresses((value,))[0]
+
+
+def _check_webhooks(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for number, value in enumerate(values, start=1):
+        if not _WEBHOOK.fullmatch(value.get_secret_value()):
+            raise ValueError(
+                f"entry {number} is not a webhook such as slack+https://hooks.slack.com/...: "
+                "slack+, teams+ or json+, then its address"
+            )
+    return values
 
 
 def _check_key(key: str) -> str:
@@ -61,6 +72,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]  # separated b
 Addresses = Annotated[Names, AfterValidator(_check_addresses)]
 Address = Annotated[str, AfterValidator(_check_address)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_names)]
+Webhooks = Annotated[Secrets, AfterValidator(_check_webhooks)]
 Key = Annotated[str, AfterValidator(_check_key)]
 Keys = Annotated[tuple[Key, ...], BeforeValidator(_split_names)]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]

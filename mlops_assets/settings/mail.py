@@ -1,16 +1,16 @@
-"""How mail is sent, and who gets it."""
+"""How people are told of what happened: by mail and by webhooks, and who hears of what."""
 
 from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from mlops_assets.settings.fields import Address, Addresses, Group
+from mlops_assets.settings.fields import Address, Addresses, Group, Webhooks
 
 
 class MailSettings(Group):
-    """The mail server, and the recipients of each kind of mail."""
+    """The mail server, webhooks of chats and programs, and who hears of which kind."""
 
-    title = "Mail"
+    title = "Mail and chat"
 
     smtp_host: str | None = Field(None, description="Mail server; without it no mail is sent.")
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of the mail server.")
@@ -25,5 +25,27 @@ class MailSettings(Group):
     mail_to_drift: Addresses = Field((), description="Recipients of drift, and of errors beyond the promise.")
     mail_to_freshness: Addresses = Field((), description="Recipients of freshness warnings and failures.")
     mail_to_success: Addresses = Field((), description="Recipients of successes; without any, none are sent.")
-    mail_max_age_hours: float = Field(24, gt=0, description="No mail for what happened longer ago.")
-    mail_digest_from: int = Field(5, ge=2, description="So many mails due at once become one digest.")
+    webhooks: Webhooks = Field(
+        (),
+        description="Webhooks for all kinds that have none of their own, separated by commas: slack+https://..., "
+        "teams+https://... or json+https://...",
+    )
+    webhooks_failure: Webhooks = Field((), description="Webhooks for failures and failed checks.")
+    webhooks_champion: Webhooks = Field((), description="Webhooks for promotions and refusals.")
+    webhooks_drift: Webhooks = Field((), description="Webhooks for drift, and for errors beyond the promise.")
+    webhooks_freshness: Webhooks = Field((), description="Webhooks for freshness warnings and failures.")
+    webhooks_success: Webhooks = Field((), description="Webhooks for successes; without any, none are sent.")
+    webhook_timeout: float = Field(10, gt=0, le=60, description="Seconds to wait for a webhook.")
+    mail_max_age_hours: float = Field(24, gt=0, description="No mail and no webhook for what happened longer ago.")
+    mail_digest_from: int = Field(5, ge=2, description="So many alerts due at once for a recipient become one digest.")
+
+    @property
+    def all_webhooks(self) -> tuple[SecretStr, ...]:
+        """Each webhook once, whatever it hears of."""
+        groups = [getattr(self, name) for name in MailSettings.model_fields if name.startswith("webhooks")]
+        return tuple(dict.fromkeys(url for group in groups for url in group))
+
+    @property
+    def alert_secrets(self) -> tuple[SecretStr, ...]:
+        """What must not appear in any text."""
+        return (*self.all_webhooks, *([self.smtp_password] if self.smtp_password else []))

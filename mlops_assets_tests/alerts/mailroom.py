@@ -91,7 +91,7 @@ def open_project(tmp_path, tiny, port, changes=None):
     given = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port), "SMTP_SECURITY": "plain", "MAIL_TO": ANN}
     given |= {"HOME": str(tmp_path / "home"), "DAGSTER_URL": "http://dagster/", "MLFLOW_URL": "http://mlflow"}
     env = {f"MLOPS_{name}": value for name, value in (given | (changes or {})).items()}
-    return Project(read_settings(env), DatasetSpec.model_validate(tiny))
+    return Project(read_settings(env), DatasetSpec.model_validate(tiny | {"target": tiny["target"] | {"unit": "min"}}))
 
 
 class Office:

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState
 
+from mlops_assets.alerts.channels import open_channels
 from mlops_assets.alerts.outbox import LEASE, Outbox
 from mlops_assets.alerts.sensor import Collector, first_position, flush
-from mlops_assets.alerts.smtp import Mailer
 from mlops_assets_tests.alerts.mailroom import (
     ANN,
     BOB,
@@ -124,8 +124,9 @@ def test_the_password_appears_nowhere(make_smtp_server, tmp_path, tiny, caplog, 
 def test_a_tick_without_time_left_loses_nothing(office, instance, smtp_server):
     outbox, position = Outbox(office.project.database), first_position(instance)
     office.materialize(crashes)
-    collector = Collector(instance, office.project, outbox, office.now)
+    channels = open_channels(office.project.settings, "tiny")
+    collector = Collector(instance, office.project, channels, outbox, office.now)
     assert collector.collect(position, [], until=0) == position
     collector.collect(position, [], until=time.monotonic() + 60)
-    assert flush(outbox, Mailer(office.project.settings), office.project, office.now, until=0) == "0 sent"
+    assert flush(outbox, channels, office.project, office.now, until=0) == "0 sent"
     assert (collector.added, outbox.counts(), smtp_server.received) == (1, {"waiting": 1}, [])

@@ -6,9 +6,10 @@ from html import unescape
 
 import pytest
 
-from mlops_assets.alerts.alert import Alert, Fact, Link
-from mlops_assets.alerts.mail import LONGEST_DIGEST, compose
-from mlops_assets.alerts.outbox import QueuedMail
+from mlops_assets.alerts.alert import Alert, Bar, Bars, Change, Comparison, Fact, Link
+from mlops_assets.alerts.mail import compose
+from mlops_assets.alerts.outbox import Letter
+from mlops_assets.alerts.wording import LONGEST_DIGEST
 
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 RUN = Link("run", "http://dagster/runs/1?a=1&b=2")
@@ -17,7 +18,12 @@ RUN = Link("run", "http://dagster/runs/1?a=1&b=2")
 def alert(number=1, kinds=("failure",), **changes):
     given = {
         "title": f"hyperparameters[Type{number}] failed",
+        "summary": "What failed is <missing>.",
         "cause": "no rows where x < 1 & y > 2",
+        "comparison": Comparison((Change("Champion", "Lasso", "Ridge"), Change("Gain", "", "2 %"))),
+        "chart": Bars("RMSE", (Bar("Ridge", 5.1, "5.1 min", stands_out=True), Bar("Lasso", 10.2, "10.2 min"))),
+        "advice": "Repair it & make it again:",
+        "button": Link("Open the dashboard", "http://boards/?board=overview"),
         "facts": (Fact("Started by", "schedule"), Fact("RMSE (test)", "5.41 min -> 5.32 min")),
         "details": ("Lasso failed: it is <singular>", "Ridge: fine"),
         "command": "dagster asset materialize --select 'a b'",
@@ -27,19 +33,20 @@ def alert(number=1, kinds=("failure",), **changes):
 
 
 def mail(*alerts, **changes):
-    return compose(QueuedMail("id", "ann@example.com", alerts, 0, **changes), "trips")
+    return compose(Letter("id", "ann@example.com", alerts, 0, **changes), "trips")
 
 
 def as_text(html):
     """What a reader of the HTML sees, links included."""
-    shown = re.sub(r'<a href="([^"]*)">([^<]*)</a>', r"\2 \1", html.split("<body", 1)[1])
+    shown = re.sub(r'<a [^>]*href="([^"]*)">([^<]*)</a>', r"\2 \1", html.split("<body", 1)[1])
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", shown)).split())
 
 
 def test_a_mail_of_one_alert_says_everything_in_text_and_in_html():
     one = mail(alert())
     assert (one.to, one.subject, one.key) == ("ann@example.com", "[mlops trips] hyperparameters[Type1] failed", "id")
-    expected = [alert().title, alert().cause, alert().command, *alert().details]
+    expected = [alert().title, alert().summary, alert().cause, alert().advice, alert().command, *alert().details]
+    expected += ["Lasso", "2 %", "10.2 min", alert().button.url]
     expected += [part for fact in alert().facts for part in (fact.name, fact.value)]
     expected += [part for link in alert().links for part in (link.name, link.url)]
     for said in expected:
@@ -49,19 +56,21 @@ def test_a_mail_of_one_alert_says_everything_in_text_and_in_html():
 
 def test_html_is_escaped():
     one = mail(alert(cause="<script>x</script>", links=(Link("run", 'http://x/"><b>'),)))
-    assert "<script>" not in one.html and "<b>" not in one.html
+    assert "<script>" not in one.html and "<b>" not in one.html and "<missing>" not in one.html
 
 
-def test_html_leaves_colours_to_the_readers_theme():
-    page = mail(alert()).html
+def test_html_leaves_the_colours_of_text_and_page_to_the_readers_theme():
+    page = mail(alert(button=None)).html
     assert 'content="light dark"' in page
-    assert not re.search(r"(?<!-)\b(color|background(-color)?):", page)
+    assert not re.search(r"(?<!-)\bcolor:", page)
+    assert len(re.findall("background:", page)) == 2  # the bars
 
 
 def test_what_an_alert_does_not_have_leaves_no_empty_heading():
-    one = mail(alert(facts=(), details=(), command=None, links=()))
-    assert one.text == f"{alert().title}\n{'=' * len(alert().title)}\n{alert().cause}\n"
-    assert not re.search("To try|<table|<ul|<pre", one.html)
+    left = {"summary": "", "comparison": None, "chart": None, "advice": "", "button": None}
+    one = mail(alert(facts=(), details=(), command=None, links=(), **left))
+    assert one.text == f"{alert().title}\n{'=' * len(alert().title)}\n\nCause: {alert().cause}\n"
+    assert not re.search("<table|<ul|<pre|<a ", one.html)
 
 
 def test_a_digest_lists_each_alert_with_its_cause_its_command_and_its_links():

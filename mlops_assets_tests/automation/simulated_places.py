@@ -19,11 +19,12 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
-from mlops_assets.alerts.outbox import QueuedMail
+from mlops_assets.alerts.alert import Kind
+from mlops_assets.alerts.outbox import Letter
 from mlops_assets.errors import (
-    MailError,
-    MailRefused,
-    MailUnconfirmed,
+    DeliveryError,
+    DeliveryRefused,
+    DeliveryUnconfirmed,
     SourceUnreachable,
     StorageError,
     StorageUnreachable,
@@ -450,9 +451,12 @@ class Tables:
             self.fuse.step()  # before the commit: it is undone
 
 
-@dataclass
+ANN = "ann@example.com"
+
+
+@dataclass(eq=False)
 class Post:
-    """A mail server. `mood`: what it does with the next mails; `delivered`: ids of mails by recipient and alert."""
+    """A channel of mail. `mood`: what it does with the next mails; `delivered`: ids of mails by recipient and alert."""
 
     clock: Clock
     fuse: Fuse
@@ -463,17 +467,23 @@ class Post:
     broken: list[str] = field(default_factory=list)
     handed: list[str] = field(default_factory=list)
 
-    def send(self, mail: QueuedMail, seconds: float) -> None:
+    def recipients(self, kind: Kind) -> tuple[str, ...]:
+        return (ANN,)
+
+    def serves(self, recipient: str) -> bool:
+        return recipient == ANN
+
+    def deliver(self, mail: Letter, seconds: float) -> None:
         if self.busy:
             busy, self.busy = self.busy, None
             busy()
         match self.mood:
             case "refuses":
-                raise MailRefused("no such mailbox")
+                raise DeliveryRefused("no such mailbox")
             case "down":
-                raise MailError("the mail server does not answer")
+                raise DeliveryError("the mail server does not answer")
             case "loses":
-                raise MailUnconfirmed("the server fell silent")
+                raise DeliveryUnconfirmed("the server fell silent")
         for alert in mail.alerts:
             before = self.delivered[mail.recipient, alert.key]
             if before and (set(before) != {mail.id} or mail.id not in self.unsure):
@@ -481,7 +491,7 @@ class Post:
             before.append(mail.id)
         self.unsure.add(mail.id)
         if self.mood == "falls silent":
-            raise MailUnconfirmed("the server fell silent")
+            raise DeliveryUnconfirmed("the server fell silent")
         self.handed.append(mail.id)
         self.fuse.step()
 

@@ -19,7 +19,6 @@ from unittest.mock import patch
 
 import dagster as dg
 
-from mlops_assets.alerts import mail as mails
 from mlops_assets.alerts import sensor as alerts
 from mlops_assets.alerts.outbox import Outbox
 from mlops_assets.assets import champion_model, entry, memo, plan
@@ -39,6 +38,7 @@ from mlops_assets.resources.mlflow.registry import CHAMPION, RECIPE_TAG, Registr
 from mlops_assets.run_tags import FIRST, LAST, PARTITION, RETRAINING, STARTED_BY, TASK
 from mlops_assets.settings import read_settings
 from mlops_assets_tests.automation.simulated_places import (
+    ANN,
     Asked,
     Clock,
     DatabaseAway,
@@ -54,7 +54,6 @@ from mlops_assets_tests.automation.simulated_places import (
 )
 
 S = dg.DagsterRunStatus
-ANN = "ann@example.com"
 CALENDAR = tuple(f"2024-{period:02}" for period in range(1, 13))
 SETTINGS = read_settings(
     {
@@ -106,7 +105,6 @@ def quick(remember: bool = True) -> Iterator[None]:
         stack.enter_context(patch.object(plan, "period_partitions", lambda project: periods))
         stack.enter_context(patch.object(Recipe, "from_json", functools.lru_cache(50_000)(Recipe.from_json)))
         stack.enter_context(patch.object(memo, "changes", functools.lru_cache(50_000)(memo.changes)))
-        stack.enter_context(patch.object(mails, "compose", lambda mail, name: mail))
         if remember:
             stack.enter_context(patch.object(Plan, "_task", _remembering(Plan._task)))
         yield
@@ -564,7 +562,7 @@ class World:
         self.fuse.left, self.daemon_dies_after = self.daemon_dies_after, None
         try:
             position = alerts._POSITION.validate_json(self.cursor)
-            collector = alerts.Collector(self.records, self.project, self.outbox, self.clock.now)
+            collector = alerts.Collector(self.records, self.project, [self.post], self.outbox, self.clock.now)
             position = collector.collect(position, (), until=float("inf"))
             self._flush()
             self.cursor = position.to_json()
@@ -578,7 +576,7 @@ class World:
             self.fuse.left = None
 
     def _flush(self) -> None:
-        alerts.flush(self.outbox, self.post, self.project, self.clock.now, until=float("inf"))
+        alerts.flush(self.outbox, [self.post], self.project, self.clock.now, until=float("inf"))
 
     def two_mail(self) -> None:
         """A second sender has its tick while the first one hands over a mail."""

@@ -1,9 +1,10 @@
-"""`mail-test` and the mail check of `doctor`, against a real mail server."""
+"""`mail test` and the mail check of `doctor`, against a real mail server."""
 
 import pytest
 
-from mlops_assets.cli.doctor import _mail, send_test
-from mlops_assets.errors import MailError, SettingsError
+from mlops_assets.cli.doctor import _mail
+from mlops_assets.cli.mail import send_test
+from mlops_assets.errors import DeliveryError, SettingsError
 from mlops_assets.project import open_project
 
 
@@ -33,6 +34,12 @@ def test_a_test_mail_without_recipients_is_an_error(server, monkeypatch):
         send_test()
 
 
+def test_where_nobody_can_be_told_the_settings_are_named(server, monkeypatch):
+    monkeypatch.setenv("MLOPS_SMTP_HOST", "")
+    with pytest.raises(SettingsError, match="set MLOPS_SMTP_HOST and MLOPS_MAIL_TO, or MLOPS_WEBHOOKS"):
+        send_test()
+
+
 def test_doctor_logs_in_and_sends_nothing(server):
     assert _mail(open_project()) == f"127.0.0.1:{server.port}, plain, logged in as ops; 2 recipient(s)"
     assert not server.received
@@ -40,7 +47,7 @@ def test_doctor_logs_in_and_sends_nothing(server):
 
 def test_doctor_tells_a_wrong_password(server, monkeypatch):
     monkeypatch.setenv("MLOPS_SMTP_PASSWORD", "hunter2")
-    with pytest.raises(MailError, match="refuses the login of ops"):
+    with pytest.raises(DeliveryError, match="refuses the login of ops"):
         _mail(open_project())
 
 
