@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+from zoneinfo import ZoneInfo
 
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets.errors import SettingsError
@@ -45,7 +47,19 @@ class Project:
         from mlops_assets.sources import open_source
 
         cache = self.home / "downloads"
-        return open_source(self.spec, cache, timeout=self.settings.http_timeout, retries=self.settings.http_retries)
+        return open_source(
+            self.spec,
+            cache,
+            timeout=self.settings.http_timeout,
+            retries=self.settings.http_retries,
+            now=lambda: datetime.now(ZoneInfo(self.zone)).replace(tzinfo=None),
+        )
+
+    @property
+    def zone(self) -> str:
+        """The time zone whose clock says when a period is over: that of the time column, else that of the schedules."""
+        time = self.spec.time
+        return (time and self.spec.columns[time.column].timezone) or self.settings.timezone
 
     @cached_property
     def objects(self) -> ObjectFolder | None:

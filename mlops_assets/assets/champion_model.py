@@ -139,7 +139,8 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         decision, reason = "promoted", champion.tags["verdict"]
     elif champion and contest.champion and contest.champion.version == contest.challenger.version:
         decision = "none"
-        reason = f"Nothing to decide: the best candidate, version {contest.challenger.version}, is the champion's own."
+        own = f"the best candidate, version {contest.challenger.version}, is the champion's own"
+        reason = f"Nothing to decide: {own}.{periods.gap_note}"
     elif contest.verdict.promote:
         decision = "promoted"
         champion = project.registry.made_from(making.recipe.digest)  # by a run that was killed before it could say so

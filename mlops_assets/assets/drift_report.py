@@ -71,12 +71,12 @@ def find_basis(records: Records, project: Project, period: str) -> Basis:
     alike = {name: _alike(records, cleaned, name) for name in known if name <= learnt_until}
     reference = {name: record for name, record in alike.items() if record}
     newest_first = sorted(reference, reverse=True)[: project.spec.window.train_periods]
-    season = None if period == SNAPSHOT else f"{int(period[:4]) - 1}{period[4:]}"
+    season = project.spec.time.cadence.year_before(period) if project.spec.time else None
     return Basis(
         cleaned=cleaned,
         version=version,
         reference={name: reference[name] for name in reversed(newest_first)},
-        last_year=_alike(records, cleaned, season) if season in known else None,
+        last_year=_alike(records, cleaned, season) if season and season in known else None,
     )
 
 

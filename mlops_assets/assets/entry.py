@@ -70,15 +70,23 @@ class AssetEntry:
 
 
 def period_partitions(project: Project) -> dg.PartitionsDefinition:
-    """Complete periods from the spec's first to its last, or up to now; one `snapshot` where there is no time."""
+    """Complete periods from the spec's first to its last, or up to now; one `snapshot` where there is no time.
+
+    A period is over when the clock of the dataset says so.
+    """
     from mlops_assets.dataset import SNAPSHOT
-    from mlops_assets.dataset.periods import period_after
 
     time = project.spec.time
     if time is None:
         return dg.StaticPartitionsDefinition([SNAPSHOT])
-    end = period_after(time.last) if time.last else None
-    return dg.MonthlyPartitionsDefinition(start_date=time.first, end_date=end, fmt="%Y-%m")
+    cadence = time.cadence
+    return dg.TimeWindowPartitionsDefinition(
+        start=time.first,
+        end=cadence.after(time.last) if time.last else None,
+        fmt=cadence.form,
+        cron_schedule=cadence.cron,
+        timezone=project.zone,
+    )
 
 
 def freshness_policy(settings: Settings) -> dg.FreshnessPolicy:

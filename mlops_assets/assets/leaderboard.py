@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,6 +101,7 @@ def hold_contest(
         slices=slices(project.spec, columns),
         look=look,
     )
+    verdict = replace(verdict, reason=f"{verdict.reason}{periods.gap_note}")
     return Contest(judged_on, candidates, reigning, champion, note, baselines, verdict)
 
 

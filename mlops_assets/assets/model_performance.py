@@ -40,7 +40,7 @@ def recipe(project: Project, period: str, cleaned: Record, champion: Record, pre
     stand_in = champion.value("champion_version")
     if previous and is_tracked_here(project, previous.recipe):
         stand_in = before["upstream"]["version"]
-    log = project.prediction_log.extent(*event_limits(period))
+    log = project.prediction_log.extent(*event_limits(project.spec, period))
     recorded = before["data"].get("newest online row", ""), before["data"].get("online rows", 0)
     newest_row, rows = max((log.newest, log.rows), recorded)
     return Recipe(

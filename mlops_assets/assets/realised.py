@@ -22,8 +22,7 @@ from mlops_assets.core.model.answers import NUMBERS, Answers
 from mlops_assets.core.monitor.coverage import judge_coverage
 from mlops_assets.core.monitor.performance import Judgement, Outcomes, Promise, Realised, identity, join, judge, realise
 from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET, kept_columns
-from mlops_assets.dataset import SNAPSHOT
-from mlops_assets.dataset.periods import period_end, period_start
+from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import InputError, ModelError
 from mlops_assets.project import Project
 
@@ -170,9 +169,9 @@ def _is_of(project: Project, made: Record, version: Version, cleaned: Record) ->
     )
 
 
-def event_limits(period: str) -> tuple[datetime | None, datetime | None]:
+def event_limits(spec: DatasetSpec, period: str) -> tuple[datetime | None, datetime | None]:
     """The start of a period and of the next; none for a snapshot."""
-    return (None, None) if period == SNAPSHOT else (period_start(period), period_end(period))
+    return (spec.time.cadence.start(period), spec.time.cadence.end(period)) if spec.time else (None, None)
 
 
 def _asked_online(project: Project, period: str) -> tuple[dict[int, tuple[Columns, Answers]], int]:
@@ -180,7 +179,7 @@ def _asked_online(project: Project, period: str) -> tuple[dict[int, tuple[Column
     columns: dict[int, list[Columns]] = defaultdict(list)
     numbers: dict[int, list[np.ndarray]] = defaultdict(list)
     unfit = 0
-    for chunk in project.prediction_log.read_events(*event_limits(period)):
+    for chunk in project.prediction_log.read_events(*event_limits(project.spec, period)):
         for version in {row.model_version for row in chunk}:
             rows = [row for row in chunk if row.model_version == version]
             usable = _usable(project, rows)

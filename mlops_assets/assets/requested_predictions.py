@@ -91,7 +91,8 @@ def example_row(spec: DatasetSpec) -> dict[str, Any]:
 def _example(spec: DatasetSpec, alias: str) -> Any:
     kind = spec.columns[alias].type
     if kind == "time":
-        return f"{spec.time.first if spec.time else '2024-01'}-15T08:00:00"
+        start = spec.time.cadence.start(spec.time.first) if spec.time else datetime(2024, 1, 1)
+        return start.replace(hour=8).isoformat()
     if kind == "text":
         return next(
             (spec.redact(str(rule.one_of[0])) for rule in spec.rows if rule.column == alias and rule.one_of), "?"

@@ -15,6 +15,7 @@ from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.splitting import SPLITS, Periods, choose_periods
+from mlops_assets.dataset.periods import MONTHS
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
@@ -39,7 +40,8 @@ def chosen_periods(records: Records, project: Project) -> tuple[Periods, dict[st
         and same_settings(raw[period].recipe, raw_data.recipe(project, source_version=""))
         and same_settings(record.recipe, clean_data.recipe(project, raw[period]))
     ]
-    periods = choose_periods(counting, project.spec.window)
+    cadence = project.spec.time.cadence if project.spec.time else MONTHS
+    periods = choose_periods(counting, project.spec.window, cadence)
     return periods, {period: cleaned[period] for period in periods.all}
 
 
@@ -119,6 +121,7 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         "dagster/row_count": sum(written.rows.values()),
         **{f"{name}_rows": written.rows[name] for name in SPLITS},
         **{f"{name}_periods": ", ".join(getattr(periods, name)) or "none" for name in SPLITS},
+        "gaps": ", ".join(periods.gaps) or "none",
         "rows_in_memory": min(window.rows, project.settings.memory_rows),
         "one_hot_columns": len(written.one_hot_names),
         "dense_columns": len(written.dense_names),

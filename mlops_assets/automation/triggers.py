@@ -23,6 +23,8 @@ from mlops_assets.automation.retraining import (
     why_not_now,
 )
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG, FreshnessState
+from mlops_assets.dataset.parts import Time
+from mlops_assets.dataset.periods import Every
 from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.project import Project
 from mlops_assets.run_tags import STARTED_BY, TASK
@@ -32,13 +34,23 @@ if TYPE_CHECKING:
 
 CAUSE = "mlops/cause"
 CRON = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 2 * *"}
+EACH_PERIOD = "each period"
+# Some time after a period has ended, when its rows may be there.
+_AFTER_A_PERIOD: dict[Every, str] = {
+    "hour": "20 * * * *",
+    "day": "0 3 * * *",
+    "week": "0 3 * * 1",
+    "month": "0 3 2 * *",
+    "quarter": "0 3 2 1,4,7,10 *",
+    "year": "0 3 2 1 *",
+}
 
 
 def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:
     """Retraining by cron, where the settings give one."""
     if project.settings.schedule == "off":
         return None
-    cron = cron_of("MLOPS_SCHEDULE", project.settings.schedule)
+    cron = cron_of("MLOPS_SCHEDULE", project.settings.schedule, project.spec.time)
 
     @dg.schedule(
         name="retrain_by_schedule",
@@ -61,7 +73,7 @@ def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.Sch
     """Scoring of the source's newest period by cron, where the settings give one."""
     if project.settings.scoring_schedule == "off":
         return None
-    cron = cron_of("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule)
+    cron = cron_of("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule, project.spec.time)
 
     @dg.schedule(
         name="score_by_schedule",
@@ -267,13 +279,14 @@ def request_for(
     return dg.RunRequest(run_key=f"{cause}/{len(tried)}", partition_key=partition, tags=tags | {CAUSE: cause})
 
 
-def cron_of(setting: str, value: str) -> str:
-    """The cron that a setting gives, by name or as it is; raises SettingsError."""
-    cron = CRON.get(value, value)
+def cron_of(setting: str, value: str, time: Time | None = None) -> str:
+    """The cron that a setting gives, by name or as it is; raises SettingsError. `time`: whose periods there are."""
+    crons = CRON | ({EACH_PERIOD: _AFTER_A_PERIOD[time.every]} if time else {})
+    cron = crons.get(value, value)
     try:
         dg.ScheduleDefinition(name="any", job_name="any", cron_schedule=cron)
     except dg.DagsterInvalidDefinitionError:
-        names = ", ".join(["off", *CRON])
+        names = ", ".join(["off", *crons])
         raise SettingsError(f"{setting}: '{value}' is neither a cron such as '0 6 * * 1' nor one of {names}") from None
     return cron
 

@@ -21,7 +21,15 @@ from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encod
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.intervals import Looked, look_back
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
-from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Periods, SplitName, split_by_hash, split_by_time
+from mlops_assets.core.prepare.splitting import (
+    SPLITS,
+    Evenly,
+    Periods,
+    SplitName,
+    split_by_hash,
+    split_by_time,
+    walking_steps,
+)
 from mlops_assets.core.state import DAMAGE
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, MatrixKind, SingleArray, TimeArray
 from mlops_assets.dataset import DatasetSpec
@@ -107,10 +115,6 @@ class Rows:
     times: TimeArray | None = None
     for_gate: Columns = field(default_factory=dict)
 
-    @property
-    def periods(self) -> TimeArray | None:
-        return None if self.times is None else self.times.astype("datetime64[M]")
-
     def __len__(self) -> int:
         return len(self.y)
 
@@ -195,7 +199,9 @@ def write_training_set(
     if learnt_from is not train.columns:  # what was masked is no error that later periods will make
         whole = encoder.transform(spec.features, train.columns, "one_hot")
     matrices = [(whole, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
-    look_back([(X, rows.y, rows.periods) for X, rows in matrices if rows.periods is not None]).save(folder)
+    parts = [(X, rows.y, rows.times) for X, rows in matrices if rows.times is not None]
+    steps = walking_steps([times for *_, times in parts], spec.time.every) if spec.time else []
+    look_back([(X, y, step) for (X, y, _), step in zip(parts, steps, strict=True)]).save(folder)
     with ExitStack() as opened:
         width = len(encoder.dense_names)
         files = {name: opened.enter_context(SplitFiles(folder, name, width)) for name in SPLITS}

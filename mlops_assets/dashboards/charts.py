@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops_assets.dashboards.chart_data import ChartData
-from mlops_assets.dashboards.format import GREEN, IN_LEGEND, RED, View, are_periods, base_figure, listed, shortened
+from mlops_assets.dashboards.format import GREEN, IN_LEGEND, RED, View, base_figure, listed, period_axis, shortened
 from mlops_assets.dashboards.spec import Chart
 from mlops_assets.dashboards.theme import template
 
@@ -178,8 +178,8 @@ def _plain_axis(figure: Figure, data: ChartData) -> None:
         axis |= {"tickmode": "array", "tickvals": names, "tickformat": "%H:%M<br>%b %d, %Y"}
     if kind in "Mf":
         return
-    if are_periods(names):
-        axis |= {"type": "date", "tickformat": "%b<br>%Y", "hoverformat": "%B %Y"}
+    if periods := period_axis(names):
+        axis |= periods
         if len(names) <= FEW_PERIODS:  # of which Plotly would name the weeks
             axis |= {"tickmode": "array", "tickvals": names}
         return

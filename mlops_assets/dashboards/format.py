@@ -33,7 +33,12 @@ MANTINE = {GREEN: "green", RED: "red", ORANGE: "orange", BLUE: "blue", GREY: "gr
 TRUNCATED, IN_LEGEND = 28, 16  # characters of a name on an axis, and in a legend
 LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 30}
 LEGEND |= {"font": {"size": 11}}
-_PERIOD = re.compile(r"\d{4}-\d{2}")
+# How hours, days or weeks, and months or quarters are written on an axis of time, and where the pointer is.
+_PERIODS = (
+    (re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}"), "%H:%M<br>%b %d", "%b %d, %Y, %H:%M"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}"), "%b %d<br>%Y", "%b %d, %Y"),
+    (re.compile(r"\d{4}-\d{2}"), "%b<br>%Y", "%B %Y"),
+)
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,12 @@ def decimals_of(values: Iterable[float]) -> int:
     return max(0, min(3, 3 - int(math.log10(max(*sizes, 1)))))
 
 
-def are_periods(names: Iterable[str]) -> bool:
-    return all(_PERIOD.fullmatch(name) for name in names)
+def period_axis(names: Sequence[str]) -> dict[str, Any] | None:
+    """An axis of time for names of periods; None where they are other names, or years."""
+    for pattern, written, pointed in _PERIODS:
+        if all(pattern.fullmatch(name) for name in names):
+            return {"type": "date", "tickformat": written, "hoverformat": pointed}
+    return None
 
 
 def number_text(value: Any, unit: str = "") -> str:

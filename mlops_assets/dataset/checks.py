@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, Range, name_and_width
+from mlops_assets.dataset.periods import fields_in
 
 if TYPE_CHECKING:
     from mlops_assets.dataset.spec import DatasetSpec
@@ -39,8 +41,18 @@ def _columns(spec: DatasetSpec) -> Iterator[str]:
             yield f"columns.{alias}: the project uses this name itself; choose another alias"
         if column.timezone and column.type != "time":
             yield f"columns.{alias}: timezone is for type time"
+        if column.timezone and not _is_zone(column.timezone):
+            yield f"columns.{alias}: '{column.timezone}' is no time zone (expected one such as Europe/Berlin)"
         if column.missing == "allow" and alias not in spec.inputs():
             yield f"columns.{alias}: missing is for inputs, and no feature is made of it"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _time(spec: DatasetSpec) -> Iterator[str]:
@@ -49,8 +61,12 @@ def _time(spec: DatasetSpec) -> Iterator[str]:
         yield from _aliases(spec, "time.column", [time.column], "time")
         if time.last and time.last < time.first:
             yield "time: last lies before first"
-    elif isinstance(spec.source, FilesSource) and "{period}" in spec.source.uri:
-        yield "source.uri holds {period}, so time must be given"
+    if not isinstance(spec.source, FilesSource) or not (named := fields_in(spec.source.uri)):
+        return
+    if time is None:
+        yield f"source.uri holds {{{named[0]}}}, so time must be given"
+    elif lacking := time.cadence.lacks(spec.source.uri):
+        yield f"source.uri: every {time.every} is a file of its own, and {lacking} is not in the name"
 
 
 def _target(spec: DatasetSpec) -> Iterator[str]:

@@ -12,6 +12,7 @@ RENAMED = {
         "test_months": "test_periods",
     },
 }
+_SINCE: dict[str, dict[str, Any]] = {"time": {"every": "month"}, "window": {"gaps": "allow"}}  # keys that came later
 _IN_URI = "{month}", "{period}"
 
 
@@ -34,9 +35,9 @@ def renewed(document: Any) -> tuple[Any, tuple[str, ...]]:
 def renewed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a recipe that was recorded then, as they are called now: what has not changed stays made."""
     return dict(settings) | {
-        part: {names.get(key, key): value for key, value in settings[part].items()}
+        part: _SINCE[part] | {names.get(key, key): value for key, value in settings[part].items()}
         for part, names in RENAMED.items()
-        if part in settings
+        if isinstance(settings.get(part), dict)
     }
 
 

@@ -2,13 +2,23 @@
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from mlops_assets.dataset.periods import Cadence, Every
 
 Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Period = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+def _as_text(value: object) -> object:
+    """YAML reads `2024-01-31` as a date and `2024` as a number."""
+    return value.isoformat() if isinstance(value, date) else str(value) if type(value) is int else value
+
+
+Period = Annotated[str, BeforeValidator(_as_text)]
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
 CalendarPart = Literal["hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday"]
 CALENDAR_PARTS: tuple[CalendarPart, ...] = get_args(CalendarPart)
@@ -32,10 +42,14 @@ class Part(BaseModel):
 
 
 class FilesSource(Part):
-    """Parquet or CSV files: one a period where the URI holds `{period}`, else one with all rows."""
+    """Parquet or CSV files: one a period where the URI names the period, else one with all rows."""
 
     kind: Literal["files"] = Field(description="`files`.")
-    uri: str = Field(description="Path or fsspec URL; `{period}` stands for YYYY-MM.", min_length=1)
+    uri: str = Field(
+        description="Path or fsspec URL. `{period}` stands for the name of a period, `{yyyy}`, `{mm}`, `{dd}`, `{hh}`, "
+        "`{q}` (1 to 4), `{ww}` (the ISO week, 01 to 53, with its year `{iso_yyyy}`) for parts of its start.",
+        min_length=1,
+    )
     format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
     delimiter: str = Field(",", min_length=1, max_length=1, description="Of CSV files.")
 
@@ -86,11 +100,25 @@ class Time(Part):
     """The column that says to which period a row belongs."""
 
     column: Alias = Field(description="Alias of a time column.")
-    first: Period = Field(description="First period of the data.")
+    every: Every = Field("month", description="How long a period is.")
+    first: Period = Field(
+        description="First period of the data: `2024-01-31T05` is an hour, `2024-01-31` a day, `2024-W05` a week, "
+        "`2024-01` a month, `2024-Q1` a quarter, `2024` a year."
+    )
     last: Period | None = Field(None, description="Last period, where the data ends; left out, it grows.")
     keep_other_periods: bool = Field(
         False, description="Keep rows of a period's file whose time lies in another period."
     )
+
+    @field_validator("first", "last")
+    @classmethod
+    def _named(cls, text: str | None, so_far: ValidationInfo) -> str | None:
+        """Weeks and quarters by the names that partitions have."""
+        return Cadence(so_far.data.get("every", "month")).read(text) if text else None
+
+    @property
+    def cadence(self) -> Cadence:
+        return Cadence(self.every)
 
 
 class Target(Part):
@@ -240,6 +268,10 @@ class Window(Part):
     train_periods: int = Field(12, ge=1, description="Periods to learn from, at most.")
     validation_periods: int = Field(1, ge=1, description="Periods after them, for tuning.")
     test_periods: int = Field(1, ge=0, description="Newest periods, for the gate; 0 lets the gate use validation.")
+    gaps: Literal["allow", "refuse"] = Field(
+        "allow",
+        description="Whether a period may be missing between others; where it may, verdict, mail and card say so.",
+    )
     validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows, without a time column.")
     test_share: float = Field(0.15, ge=0, lt=0.5, description="Share of rows, without a time column.")
 

@@ -11,10 +11,14 @@ class AutomationSettings(Group):
     title = "Automation"
 
     schedule: str = Field(
-        "off", description="Cron of the scheduled retraining, or `hourly`, `daily`, `weekly`, `monthly`, `off`."
+        "off",
+        description="Cron of the scheduled retraining, or `hourly`, `daily`, `weekly`, `monthly`, `each period` "
+        "(after one of the dataset has ended), `off`.",
     )
     scoring_schedule: str = Field("off", description="Cron, or one of these words, of scoring the newest period.")
-    timezone: Zone = Field("UTC", description="Time zone of the schedules.")
+    timezone: Zone = Field(
+        "UTC", description="Time zone of the schedules, and of times without one of their own: by it a period is over."
+    )
     run_at_start: bool = Field(False, description="Retrain once when the daemon first sees the project.")
     watch_source: bool = Field(True, description="Retrain when the source has a new or changed period.")
     watch_seconds: int = Field(300, ge=5, description="Seconds between looks at the source.")

@@ -5,14 +5,14 @@ In: a dataset's spec. Out: typed tables under the spec's aliases, a period at a 
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
+from mlops_assets.dataset.periods import fields_in
 from mlops_assets.sources.files import OneFile, PeriodFiles, package_file
 from mlops_assets.sources.formats import format_of
-from mlops_assets.sources.normalise import check_zones
 from mlops_assets.sources.places import File, LocalPlace
 from mlops_assets.sources.remote import open_place
 from mlops_assets.sources.retries import Retry, stepwise_without_chain, without_chain
@@ -25,7 +25,7 @@ __all__ = ["Source", "open_source", "stream_rows"]
 
 
 class Source(Protocol):
-    """Rows by partition: a period `YYYY-MM`, or `dataset.SNAPSHOT` where the spec has no time."""
+    """Rows by partition: a period, or `dataset.SNAPSHOT` where the spec has no time."""
 
     def partitions(self) -> dict[str, str]:
         """What exists now, in order, each with a version that changes when its rows do."""
@@ -51,25 +51,24 @@ def open_source(
     *,
     timeout: float,
     retries: int,
-    today: Callable[[], date] = date.today,
+    now: Callable[[], datetime] = datetime.now,
     wait: Callable[[float], None] = time.sleep,
 ) -> Source:
     """The source that `spec` names; nothing is read before it is asked for something.
 
     `cache`: folder for copies of remote files. `timeout`: seconds to wait for a server. `retries`: tries
-    after the first. Keep the source while it is used: it parses a file with all periods once. Raises SpecError
-    or SourceError.
+    after the first. `now`: what the clock shows by whose times rows belong to periods. Keep the source while it is
+    used: it parses a file with all periods once. Raises SpecError or SourceError.
     """
-    check_zones(spec)
     retry = Retry(retries, wait)
     match spec.source:
         case SqlSource():
             return SqlRows(spec, spec.source, timeout, retry)
         case PackageSource() as source:
             file = File(str(package_file(spec, source)), "the file of source.path")
-            return OneFile(spec, file, LocalPlace(), format_of(source, source.path), today)
+            return OneFile(spec, file, LocalPlace(), format_of(source, source.path), now)
         case FilesSource(uri=uri) as source:
             place = open_place(uri, spec, cache, timeout, retry)
-            if "{period}" in uri and spec.time:
-                return PeriodFiles(spec, spec.time, uri, place, format_of(source, uri), today)
-            return OneFile(spec, File(uri, "the file of source.uri"), place, format_of(source, uri), today)
+            if fields_in(uri) and spec.time:
+                return PeriodFiles(spec, spec.time, uri, place, format_of(source, uri), now)
+            return OneFile(spec, File(uri, "the file of source.uri"), place, format_of(source, uri), now)

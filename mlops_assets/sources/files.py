@@ -1,15 +1,15 @@
 """Sources made of files: one a period, or one with all rows."""
 
+import hashlib
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, PackageSource
 from mlops_assets.dataset.parts import Time
-from mlops_assets.dataset.periods import period_end, period_of, period_start, periods_between
 from mlops_assets.errors import NotPublished, SourceError
 from mlops_assets.sources.formats import Format, read_rows, stream_rows
 from mlops_assets.sources.places import PARALLEL, Absent, File, Place
@@ -39,25 +39,26 @@ def package_file(spec: DatasetSpec, source: PackageSource) -> Path:
 
 
 class PeriodFiles:
-    """One file a period, from the spec's first period to its last or to the period of `today`.
+    """One file a period, from the spec's first period to its last or to the one that it is `now`.
 
     A period is its whole file, with the few rows of other periods that real files hold.
     """
 
     def __init__(
-        self, spec: DatasetSpec, time: Time, uri: str, place: Place, form: Format, today: Callable[[], date]
+        self, spec: DatasetSpec, time: Time, uri: str, place: Place, form: Format, now: Callable[[], datetime]
     ) -> None:
-        """`time`: that of `spec`, which periods need. `uri` holds `{period}`."""
+        """`time`: that of `spec`, which periods need. `uri` has fields of a period."""
         self._spec = spec
         self._time = time
         self._uri = uri
         self._place = place
         self._form = form
-        self._today = today
+        self._now = now
 
     @without_chain
     def partitions(self) -> dict[str, str]:
-        periods = periods_between(self._time.first, self._time.last or period_of(self._today()))
+        cadence = self._time.cadence
+        periods = cadence.between(self._time.first, self._time.last or cadence.of(self._now()))
         with ThreadPoolExecutor(PARALLEL) as threads:
             versions = list(threads.map(self._place.version, map(self._file, periods)))
         published = {
@@ -89,62 +90,85 @@ class PeriodFiles:
             yield from stream_rows(stream, self._form, self._spec, file.label)
 
     def _file(self, period: str) -> File:
-        return File(self._uri.replace("{period}", period), f"period {period}")
+        return File(self._time.cadence.filled(self._uri, period), f"period {period}")
 
 
 class OneFile:
     """One file with all rows, split by the time column, or not at all where the spec has none.
 
     The rows are held in memory until the file changes, so that twelve periods cost one parse. Rows without a
-    time belong to no period.
+    time belong to no period. A period's version is a digest of its rows: what the others have does not change it.
     """
 
-    def __init__(self, spec: DatasetSpec, file: File, place: Place, form: Format, today: Callable[[], date]) -> None:
+    def __init__(self, spec: DatasetSpec, file: File, place: Place, form: Format, now: Callable[[], datetime]) -> None:
         self._spec = spec
         self._file = file
         self._place = place
         self._form = form
-        self._today = today
-        self._held: tuple[str, pa.Table] | None = None
+        self._now = now
+        self._held: tuple[str, dict[str, pa.Table], dict[str, str]] | None = None
 
     @without_chain
     def partitions(self) -> dict[str, str]:
-        version, rows = self._rows()
-        periods = self._periods(rows, self._spec.time) if self._spec.time else [SNAPSHOT]
-        return dict.fromkeys(periods, version)
+        _, versions = self._rows()
+        time = self._spec.time
+        if time is None:
+            return versions
+        last = time.last or time.cadence.of(self._now())
+        return {period: versions[period] for period in sorted(versions) if time.first <= period <= last}
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
-        _, rows = self._rows()
-        if self._spec.time is None:
-            return rows
-        rows = period_rows(rows, self._spec.time.column, partition)
-        if not rows.num_rows:
-            raise NotPublished(f"period {partition} has no rows in {self._file.label}")
-        return rows
+        rows, _ = self._rows()
+        if partition not in rows:
+            raise NotPublished(f"{label_of(self._spec, partition)} has no rows in {self._file.label}")
+        return rows[partition]
 
-    def _rows(self) -> tuple[str, "pa.Table"]:
+    def _rows(self) -> "tuple[dict[str, pa.Table], dict[str, str]]":
+        """The rows of each partition, and their version."""
         version = self._place.version(self._file)
         if isinstance(version, Absent):
             raise SourceError(f"{self._file.label} is {version.value}: check its address and access to it")
         if self._held is None or self._held[0] != version:
             with self._place.open(self._file, version) as stream:
-                self._held = version, read_rows(stream, self._form, self._spec, self._file.label)
-        return self._held
-
-    def _periods(self, rows: "pa.Table", time: Time) -> list[str]:
-        import pyarrow.compute as pc
-
-        starts = pc.unique(pc.floor_temporal(rows[time.column], unit="month")).drop_null().to_pylist()
-        last = time.last or period_of(self._today())
-        return sorted(period for period in map(period_of, starts) if time.first <= period <= last)
+                rows = read_rows(stream, self._form, self._spec, self._file.label)
+            if self._spec.time is None:
+                self._held = version, {SNAPSHOT: rows}, {SNAPSHOT: version}
+            else:
+                parts = by_period(rows, self._spec.time)
+                self._held = version, parts, {period: content_digest(part) for period, part in parts.items()}
+        return self._held[1:]
 
 
-def period_rows(rows: "pa.Table", time_column: str, period: str) -> "pa.Table":
-    """The rows whose time lies in the period."""
-    import pyarrow as pa
+def by_period(rows: "pa.Table", time: Time) -> "dict[str, pa.Table]":
+    """The rows of each period, in their order; those without a time are in none."""
+    import numpy as np
     import pyarrow.compute as pc
 
-    moment = rows[time_column]
-    start, end = (pa.scalar(limit, pa.timestamp("us")) for limit in (period_start(period), period_end(period)))
-    return rows.filter(pc.and_(pc.greater_equal(moment, start), pc.less(moment, end)))
+    known = rows.filter(pc.is_valid(rows[time.column]))
+    if not known.num_rows:
+        return {}
+    starts = pc.floor_temporal(known[time.column], unit=time.every).to_numpy()
+    order = np.argsort(starts, kind="stable")
+    ordered, (found, places) = known.take(order), np.unique(starts[order], return_index=True)
+    names = [time.cadence.of(start) for start in found.astype("datetime64[us]").tolist()]
+    ends = [*places[1:], known.num_rows]
+    return {
+        name: ordered.slice(int(place), int(end) - int(place)).combine_chunks()
+        for name, place, end in zip(names, places, ends, strict=True)
+    }
+
+
+def label_of(spec: DatasetSpec, partition: str) -> str:
+    """What messages call a partition, such as `period 2024-02`."""
+    return f"period {partition}" if spec.time else partition
+
+
+def content_digest(rows: "pa.Table") -> str:
+    """A digest of rows, which are not many."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text = pa.BufferOutputStream()
+    csv.write_csv(rows, text)
+    return f"{rows.num_rows}-{hashlib.sha256(text.getvalue()).hexdigest()[:16]}"

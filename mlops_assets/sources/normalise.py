@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from mlops_assets.dataset import Column, DatasetSpec
-from mlops_assets.errors import BadTable, SpecError
+from mlops_assets.errors import BadTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,19 +42,6 @@ def check_names(present: list[str], spec: DatasetSpec, label: str) -> None:
     missing = [alias for alias in spec.used_columns() if spec.source_name(alias) not in present]
     if missing:
         raise BadTable(f"{label} has no column for {', '.join(missing)}: correct columns.<alias>.from in the YAML")
-
-
-def check_zones(spec: DatasetSpec) -> None:
-    """Raise SpecError where a column's time zone does not exist."""
-    for alias, column in spec.columns.items():
-        if column.timezone:
-            try:
-                ZoneInfo(column.timezone)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                name = spec.redact(column.timezone)
-                raise SpecError(
-                    f"columns.{alias}: '{name}' is no time zone (expected one such as Europe/Berlin)"
-                ) from None
 
 
 def normalise(columns: Mapping[str, "pa.ChunkedArray"], spec: DatasetSpec, label: str) -> "pa.Table":

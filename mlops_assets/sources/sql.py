@@ -1,6 +1,5 @@
 """A table or query behind a SQLAlchemy URL, read a period at a time."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, SqlSource
 from mlops_assets.dataset.parts import Time
-from mlops_assets.dataset.periods import period_end, period_of, period_start, periods_between
+from mlops_assets.dataset.periods import Every
 from mlops_assets.errors import BadTable, NotPublished
 from mlops_assets.sources.database import Database, Refused
-from mlops_assets.sources.files import period_rows
+from mlops_assets.sources.files import by_period, content_digest, label_of
 from mlops_assets.sources.normalise import check_names, normalise, schema
 from mlops_assets.sources.retries import Retry, without_chain
 
@@ -22,6 +21,16 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 T = TypeVar("T")
+_PARTS = ("year", "month", "day", "hour")
+# The finest of these by which rows are grouped so that each group lies in one period.
+_GROUPED_BY: dict[Every, str] = {
+    "hour": "hour",
+    "day": "day",
+    "week": "day",
+    "month": "month",
+    "quarter": "month",
+    "year": "year",
+}
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,11 @@ class SqlRows:
         time = self._spec.time
         if time is None:
             rows = self._read(SNAPSHOT)
-            return {SNAPSHOT: f"{rows.num_rows}-{_content_hash(rows)}"}
+            return {SNAPSHOT: content_digest(rows)}
         periods: dict[str, _Span] = {}
+        cadence = time.cadence
         for span in self._spans(time):
-            for period in periods_between(period_of(span.oldest), period_of(span.newest)):
+            for period in cadence.between(cadence.of(span.oldest), cadence.of(span.newest)):
                 periods[period] = periods[period] + span if period in periods else span
         last = time.last or max(periods, default="")
         return {period: str(periods[period]) for period in sorted(periods) if time.first <= period <= last}
@@ -69,17 +79,17 @@ class SqlRows:
         time = self._spec.time
         if time is None:
             return self._read(SNAPSHOT)
-        start, end = period_start(partition), period_end(partition)
+        start, end = time.cadence.start(partition), time.cadence.end(partition)
         if self._zone_matters(time):
             # The database compares in its own zone. A day more on both sides covers every zone; the exact
             # period is cut out once the times are wall clock.
             start, end = start - timedelta(days=1), end + timedelta(days=1)
         moment = self._column(time.column)
-        rows = self._read(f"period {partition}", moment >= self._bound(start), moment < self._bound(end))
-        rows = period_rows(rows, time.column, partition)
-        if not rows.num_rows:
-            raise NotPublished(f"period {partition} has no rows in the database")
-        return rows
+        label = label_of(self._spec, partition)
+        rows = by_period(self._read(label, moment >= self._bound(start), moment < self._bound(end)), time)
+        if partition not in rows:
+            raise NotPublished(f"{label} has no rows in the database")
+        return rows[partition]
 
     def _read(self, label: str, *conditions: "sa.ColumnElement[bool]") -> "pa.Table":
         """The rows in the order of all their columns.
@@ -117,8 +127,8 @@ class SqlRows:
         if self._database.dialect == "sqlite":  # times are texts there
             keys = [sa.func.substr(moment, 1, len("2024-02-01 10"))]
         else:
-            parts = ("year", "month", "day", "hour") if self._zone_matters(time) else ("year", "month")
-            keys = [sa.extract(part, moment) for part in parts]
+            finest = "hour" if self._zone_matters(time) else _GROUPED_BY[time.every]
+            keys = [sa.extract(part, moment) for part in _PARTS[: _PARTS.index(finest) + 1]]
         statement = sa.select(sa.func.count(moment), sa.func.min(moment), sa.func.max(moment)).group_by(*keys)
 
         def fetch(connection: "sa.Connection") -> list["sa.Row[Any]"]:
@@ -193,12 +203,3 @@ def arrow_array(values: Sequence[Any]) -> "pa.ChunkedArray":
         return pa.chunked_array([pa.array(values)])
     except (TypeError, ValueError, OverflowError):
         return pa.chunked_array([pa.array([None if value is None else str(value) for value in values])])
-
-
-def _content_hash(rows: "pa.Table") -> str:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    text = pa.BufferOutputStream()
-    csv.write_csv(rows, text)
-    return hashlib.sha256(text.getvalue()).hexdigest()[:16]

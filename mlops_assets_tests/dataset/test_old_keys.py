@@ -64,5 +64,5 @@ def test_what_is_no_dataset_is_left_to_its_checks(document):
 def test_settings_that_were_recorded_are_those_of_now():
     recorded = {"time": OLD["time"], "window": OLD["window"], "seed": 7}
     now = renewed_settings(recorded)
-    assert now["time"] == {"column": "at", "first": "2024-01", "last": "2024-06", "keep_other_periods": True}
+    assert (now["time"]["every"], now["time"]["first"], now["time"]["last"]) == ("month", "2024-01", "2024-06")
     assert (now["window"]["train_periods"], now["window"]["test_share"], now["seed"]) == (6, 0.1, 7)

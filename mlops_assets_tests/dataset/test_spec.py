@@ -227,7 +227,7 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
         ("source", {"kind": "sql", "url": "sqlite://"}, "source.sql: give either table or query"),
         ("time", None, "source.uri holds {period}, so time must be given"),
         ("time.column", "size", "time.column: 'size' has type number, which must be time"),
-        ("time.first", "2024-13", "time.first: String should match pattern"),
+        ("time.first", "2024-13", "time.first: '2024-13' is no month: write one as 2024-01"),
         ("time.last", "2023-12", "time: last lies before first"),
         ("key", ["id"], "key: 'id' is not a column (columns: at, town, zone, size, price)"),
         ("target", {}, "target: give either column or minutes_between"),
@@ -363,3 +363,21 @@ def test_several_mistakes_are_told_at_once(problem):
 
     message = problem(change)
     assert all(name in message for name in ("key: 'nobody'", "categorical: 'size'", "categorical: 'nothing'"))
+
+
+@pytest.mark.parametrize(
+    ("every", "first", "name"),
+    [("day", "2024-01-31", "2024-01-31"), ("year", "2024", "2024"), ("week", "2024-W05", "2024-01-29")],
+)
+def test_periods_may_be_dates_and_numbers_of_yaml(tmp_path, tiny, every, first, name):
+    text = yaml.safe_dump(tiny).replace("first: 2024-01", f"every: {every}\n  first: {first}")
+    (tmp_path / "shop.yaml").write_text(text.replace("first: '2024-01'", f"every: {every}\n  first: {first}"))
+    assert load_dataset(str(tmp_path / "shop.yaml"), {}).time.first == name
+
+
+def test_a_file_of_several_periods_is_refused_with_what_its_name_lacks(problem):
+    def change(document):
+        document["time"] |= {"every": "day", "first": "2024-01-31"}
+        document["source"]["uri"] = "s3://sales/{yyyy}/{mm}.csv"
+
+    assert "source.uri: every day is a file of its own, and {dd} is not in the name" in problem(change)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -64,7 +64,7 @@ def open_rows(tmp_path, waits) -> Callable[..., Source]:
         cache=tmp_path / "cache",
         timeout=5,
         retries=2,
-        today=lambda: date(2024, 3, 15),
+        now=lambda: datetime(2024, 3, 15),
         wait=waits.append,
     )
 

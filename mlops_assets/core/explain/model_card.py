@@ -157,10 +157,11 @@ def _limits(facts: CardFacts) -> Iterator[str]:
         if coverage is not None and aim is not None and coverage < aim - COVERAGE_SLACK:
             yield f"Intervals hold {coverage:.1%} of the truth for {segment.name}, not {aim:.0%}."
     if spec.time:
-        numbers = {int(period[5:]) for period in facts.periods.all}
+        cadence = spec.time.cadence
+        numbers = {month for period in facts.periods.all for month in cadence.months_in(period)}
         if unseen := [name for number, name in enumerate(CALENDAR, start=1) if number not in numbers]:
             yield f"It has seen none of these months of a year: {', '.join(unseen)}."
-        yield f"It knows nothing of what has changed since {facts.periods.all[-1]}."
+        yield f"It knows nothing of what has changed since {facts.periods.all[-1]}.{facts.periods.gap_note}"
     if needed := [item.name for item in facts.inputs if item.was_missing is False]:
         yield f"It has learnt from no row without {', '.join(needed)}: one is refused, or answered without an interval."
     yield (

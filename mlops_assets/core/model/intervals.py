@@ -28,7 +28,7 @@ import numpy as np
 from mlops_assets.core.columns import Row, evenly_spread
 from mlops_assets.core.features.categories import UNKNOWN, Vocabulary
 from mlops_assets.core.state import load_state, save_state
-from mlops_assets.core.types import Array, FloatArray, IntArray, TimeArray
+from mlops_assets.core.types import Array, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from mlops_assets.core.types import SparseMatrix
@@ -223,10 +223,10 @@ class Looked:
         return load_state(folder, "looked", (cls,))
 
 
-def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, TimeArray]]) -> Looked:
+def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, IntArray]]) -> Looked:
     """For each period a ridge regression learns from all before it, and intervals are made as `calibrate` makes them.
 
-    Each part is a matrix (n, width), the target (n,) and the periods (n,) of its rows.
+    Each part is a matrix (n, width), the target (n,) and the periods (n,) of its rows, as numbers that grow with time.
     """
     from scipy.sparse import vstack
 
@@ -285,7 +285,7 @@ def needed_levels(levels: FloatArray, coverage: float) -> tuple[float, ...]:
     return tuple(min(max(coverage, level), HIGHEST) for level in by_third) or (coverage,)
 
 
-def _thinned(X: SparseMatrix, y: FloatArray, periods: TimeArray) -> tuple[SparseMatrix, FloatArray, TimeArray]:
+def _thinned(X: SparseMatrix, y: FloatArray, periods: IntArray) -> tuple[SparseMatrix, FloatArray, IntArray]:
     """At most so many rows of each period, evenly spread."""
     chosen = []
     for period in np.unique(periods):

@@ -12,6 +12,7 @@ from mlops_assets.core.columns import Columns, from_table, is_missing, slices
 from mlops_assets.core.features.derive import minutes_between
 from mlops_assets.core.types import Array, BoolArray, FloatArray, TimeArray
 from mlops_assets.dataset import DatasetSpec, RowRule
+from mlops_assets.dataset.periods import Cadence
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:
@@ -88,10 +89,10 @@ def passes_all(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: st
     return keep
 
 
-def in_period(times: TimeArray, period: str) -> BoolArray:
+def in_period(times: TimeArray, cadence: Cadence, period: str) -> BoolArray:
     """Whether each time (n,) lies in the period; a missing one does not."""
-    start = np.datetime64(period, "M")
-    is_within: BoolArray = (times >= start.astype(times.dtype)) & (times < (start + 1).astype(times.dtype))
+    start, end = np.datetime64(cadence.start(period)), np.datetime64(cadence.end(period))
+    is_within: BoolArray = (times >= start) & (times < end)
     return is_within
 
 
@@ -125,7 +126,7 @@ def _rules(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: str) -
         times = columns[spec.time.column]
         yield "time is known", ~np.isnat(times)
         if not spec.time.keep_other_periods:
-            yield "time lies in this period", in_period(times, partition)
+            yield "time lies in this period", in_period(times, spec.time.cadence, partition)
     yield "target is known", ~np.isnan(y)
     if spec.target.keep:
         low, high = spec.target.keep

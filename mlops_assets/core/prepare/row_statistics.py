@@ -110,7 +110,7 @@ class RawRows:
         if spec.time and not spec.time.keep_other_periods:
             times = columns[spec.time.column]
             with_time = table.num_rows - table.column(spec.time.column).null_count
-            self.elsewhere += with_time - int(np.count_nonzero(in_period(times, self._partition)))
+            self.elsewhere += with_time - int(np.count_nonzero(in_period(times, spec.time.cadence, self._partition)))
 
     @property
     def y(self) -> FloatArray:

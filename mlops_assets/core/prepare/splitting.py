@@ -11,29 +11,53 @@ import numpy as np
 from mlops_assets.core.columns import Columns, row_hash
 from mlops_assets.core.types import BoolArray, IntArray, TimeArray
 from mlops_assets.dataset import SNAPSHOT, Window
+from mlops_assets.dataset.periods import MONTHS, Cadence, Every
 from mlops_assets.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
+MOST_STEPS = 60
+TOLD = 5  # gaps by their name
+# Of NumPy's times, how many make a period, and where the first one begins: 1970-01-01 was a Thursday.
+_UNITS: dict[Every, tuple[str, int, int]] = {
+    "hour": ("h", 1, 0),
+    "day": ("D", 1, 0),
+    "week": ("D", 7, 3),
+    "month": ("M", 1, 0),
+    "quarter": ("M", 3, 0),
+    "year": ("Y", 1, 0),
+}
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Periods:
-    """Periods of each split, oldest first; for a snapshot all three are the snapshot."""
+    """Periods of each split, oldest first; for a snapshot all three are the snapshot.
+
+    `gaps`: those between them that are not there, or could not be used.
+    """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    gaps: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.train + self.validation + self.test))
 
+    @property
+    def gap_note(self) -> str:
+        """A sentence on the gaps, with a space before it; empty where there are none."""
+        if not self.gaps:
+            return ""
+        more = f" and {len(self.gaps) - TOLD} more" if len(self.gaps) > TOLD else ""
+        return f" Between its periods the window has a gap: {', '.join(self.gaps[:TOLD])}{more}."
 
-def choose_periods(available: Sequence[str], window: Window) -> Periods:
+
+def choose_periods(available: Sequence[str], window: Window, cadence: Cadence = MONTHS) -> Periods:
     """The newest periods for test, those before for validation, up to `train_periods` before for training.
 
-    Raises DataError where not even one period is left to train on.
+    Raises DataError where not even one period is left to train on, or where one is missing and the window refuses gaps.
     """
     if SNAPSHOT in available:
         return Periods((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,) if window.test_share else ())
@@ -46,8 +70,30 @@ def choose_periods(available: Sequence[str], window: Window) -> Periods:
         )
     periods = periods[-(held + window.train_periods) :]
     train, held_periods = periods[:-held], periods[-held:]
-    validation = held_periods[: window.validation_periods]
-    return Periods(tuple(train), tuple(validation), tuple(held_periods[window.validation_periods :]))
+    validation, test = held_periods[: window.validation_periods], held_periods[window.validation_periods :]
+    chosen = Periods(tuple(train), tuple(validation), tuple(test), tuple(cadence.missing(periods)))
+    if chosen.gaps and window.gaps == "refuse":
+        raise DataError(f"window.gaps is refuse.{chosen.gap_note} Mend the source, or set window.gaps to allow")
+    return chosen
+
+
+def period_numbers(times: TimeArray, every: Every) -> IntArray:
+    """The number of the period that each time (n,) lies in; one that follows another has the next number."""
+    unit, together, offset = _UNITS[every]
+    numbers: IntArray = (times.astype(f"datetime64[{unit}]").astype(np.int64) + offset) // together
+    return numbers
+
+
+def walking_steps(times: Sequence[TimeArray], every: Every) -> list[IntArray]:
+    """The step (n,) in which each row of some parts comes, where a window is walked through: 0 is the newest.
+
+    A step is a period; of periods shorter than a month it is so many that there are not more than `MOST_STEPS`.
+    """
+    numbers = [period_numbers(part, every) for part in times]
+    newest = max((int(part.max()) for part in numbers if len(part)), default=0)
+    oldest = min((int(part.min()) for part in numbers if len(part)), default=0)
+    together = -(-(newest - oldest + 1) // MOST_STEPS) if every in ("hour", "day", "week") else 1
+    return [-((newest - part) // together) for part in numbers]
 
 
 def split_by_time(times: TimeArray, validation_from: np.datetime64, test_from: np.datetime64 | None) -> IntArray:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mlops_assets.core.monitor.performance import MOST_CATEGORIES, THIRDS, main_category
 from mlops_assets.dashboards.evidence import JudgedRows
-from mlops_assets.dashboards.format import GREY, are_periods, base_figure, listed, shortened
+from mlops_assets.dashboards.format import GREY, base_figure, listed, period_axis, shortened
 from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
 
 NOT_JUDGED = "There is no champion yet, or the rows that it was judged by are gone: `mlops-assets run`."
@@ -98,9 +98,7 @@ def realised_and_promised(request: PlotRequest) -> Figure:
             "marker": {"color": palette[2], "size": 8},
         }
         figure["data"].append({"type": "scatter", "mode": "markers"} | online)
-    figure["layout"]["xaxis"] = (
-        {"type": "date", "tickformat": "%b<br>%Y"} if are_periods(periods) else {"type": "category"}
-    )
+    figure["layout"]["xaxis"] = period_axis(periods) or {"type": "category"}
     figure["layout"]["showlegend"] = True
     return figure
 

@@ -33,7 +33,7 @@ STATUS = {
     "QUEUED": "queued",
     "MANAGED": "running",
 }
-_PERIOD = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+_PERIOD = re.compile(r"\d{4}(-\d{2}|$)")
 COLUMNS = columns(
     time="time: When it was asked for.",
     id="text: Run id in Dagster.",

@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 
-from mlops_assets.core.prepare.splitting import Evenly, Periods, choose_periods, split_by_hash, split_by_time
+from mlops_assets.core.prepare.splitting import (
+    MOST_STEPS,
+    Evenly,
+    Periods,
+    choose_periods,
+    period_numbers,
+    split_by_hash,
+    split_by_time,
+    walking_steps,
+)
 from mlops_assets.dataset import Window
+from mlops_assets.dataset.periods import Cadence
 from mlops_assets.errors import DataError
 
 YEAR = [f"2023-{period:02}" for period in range(1, 13)]
@@ -31,8 +41,35 @@ def test_without_test_periods_there_are_two_parts():
     assert choose_periods(YEAR[:2], Window(test_periods=0)) == Periods(("2023-01",), ("2023-02",), ())
 
 
-def test_periods_that_are_absent_are_passed_over():
-    assert choose_periods(["2023-01", "2023-05", "2024-02"], Window()).train == ("2023-01",)
+def test_periods_that_are_absent_are_passed_over_and_told():
+    chosen = choose_periods(["2023-01", "2023-03", "2023-05"], Window())
+    assert (chosen.train, chosen.gaps) == (("2023-01",), ("2023-02", "2023-04"))
+    assert chosen.gap_note == " Between its periods the window has a gap: 2023-02, 2023-04."
+    assert choose_periods(YEAR, Window()).gap_note == ""
+    assert (
+        "2023-02-02, 2023-02-03, 2023-02-04, 2023-02-05, 2023-02-06 and 53 more."
+        in choose_periods(["2023-02-01", "2023-04-01", "2023-04-02"], Window(), Cadence("day")).gap_note
+    )
+
+
+def test_a_window_may_refuse_gaps():
+    with pytest.raises(DataError, match=r"window\.gaps is refuse\. .* 2023-02\. Mend the source, or set"):
+        choose_periods(["2023-01", "2023-03", "2023-04"], Window(gaps="refuse"))
+
+
+def test_periods_are_numbered_as_the_calendar_has_them():
+    times = np.array(["1969-12-28", "1969-12-29", "1970-01-04T23:59", "1970-01-05", "2024-12-30"], "datetime64[us]")
+    assert period_numbers(times, "week").tolist() == [-1, 0, 0, 1, 2870]
+    assert period_numbers(times, "quarter").tolist() == [-1, -1, 0, 0, 219]
+
+
+def test_a_walk_over_many_short_periods_takes_few_steps_and_the_newest_is_whole():
+    days = np.datetime64("2024-01-01") + np.arange(400)
+    train, held = walking_steps([days[:300].astype("datetime64[us]"), days[300:].astype("datetime64[us]")], "day")
+    steps, counts = np.unique(np.concatenate([train, held]), return_counts=True)
+    assert len(steps) == MOST_STEPS - 2
+    assert (steps[-1], set(counts[1:])) == (0, {7})
+    assert np.unique(walking_steps([days.astype("datetime64[us]")], "month")[0]).tolist() == list(range(-13, 1))
 
 
 @pytest.mark.parametrize(("count", "test_periods"), [(0, 1), (1, 1), (2, 1), (1, 0)])
