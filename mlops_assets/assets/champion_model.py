@@ -49,7 +49,7 @@ def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Rec
             "settings": gate | thinning(project, built.value("dagster/row_count")),
             "data": {name: record.content for name, record in fitted.items()},
             "upstream": {"training_set": built.content},
-            "libraries": libraries(*LIBRARIES),
+            "libraries": libraries(*LIBRARIES, *(of for name in fitted for of in project.model_types[name].packages)),
         }
     )
 

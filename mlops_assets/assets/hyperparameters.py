@@ -74,7 +74,7 @@ def recipe(
                 "code": CODE_VERSION,
                 "settings": search | {"max_trials": budget.max_trials, "tuning_seconds": budget.seconds},
                 "upstream": {"training_set": built.content},
-                "libraries": libraries(*LIBRARIES),
+                "libraries": libraries(*LIBRARIES, *kind.packages),
             }
         )
 
@@ -222,7 +222,7 @@ def _metadata(result: "SearchResult") -> dict[str, Any]:
     from mlops_assets.core.report.plots import markdown_image, search_history
 
     best = result.best
-    rounds = {"rounds": best.rounds} if best.rounds else {}  # only XGBoost counts them
+    rounds = {"rounds": best.rounds} if best.rounds else {}  # only boosting counts them
     return rounds | {
         "best_parameters": dg.MetadataValue.json(best.params),
         "validation_rmse": best.loss,

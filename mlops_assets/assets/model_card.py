@@ -113,7 +113,7 @@ def _origin(project: Project, champion: "Version") -> "Origin":
         "won as": f"version {tags.get('candidate', champion.number)}",
         "code versions": ", ".join(f"{entry.name} {entry.code_version}" for entry in _MADE_BY),
         "seed": str(settings.seed),
-        "packages": ", ".join([f"python=={python_version()}", *requirements()]),
+        "packages": ", ".join([f"python=={python_version()}", *requirements(project.registry.folder(champion.number))]),
     }
     names = {
         "MLOPS_DATASET": Path(settings.dataset).name,

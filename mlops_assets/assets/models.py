@@ -42,7 +42,7 @@ def recipe(asset: str, project: Project, built: Record, tuned: Record) -> Recipe
             "code": CODE_VERSION,
             "settings": settings,
             "upstream": {"training_set": built.content, "hyperparameters": tuned.content},
-            "libraries": libraries(*LIBRARIES),
+            "libraries": libraries(*LIBRARIES, *project.model_types[tuned.partition_key].packages),
         }
     )
 
@@ -127,7 +127,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     stored = TrainingSet.load(project.storage.local_folder(built.stored_path))
     version = project.registry.made_from(making.recipe.digest)  # by a run that was killed before it could say so
     version = version or _register(context, project, making, stored, built, tuned)
-    rounds = {"rounds": tuned.value("rounds")} if tuned.value("rounds") else {}  # only XGBoost counts them
+    rounds = {"rounds": tuned.value("rounds")} if tuned.value("rounds") else {}  # only boosting counts them
     metadata = project.tracking.metrics(version.run_id) | rounds
     metadata |= {
         "model_type": name,

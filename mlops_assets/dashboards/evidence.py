@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlops_assets.core.columns import Columns, from_table, length, take
-from mlops_assets.core.learners.estimators import is_booster, is_linear
+from mlops_assets.core.model.contributions import is_exact
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.core.training_set import split_rows
@@ -104,9 +104,8 @@ class Evidence:
         if table is None:
             return None
         model = project.registry.load(number)
-        is_exact = is_booster(model.estimator) or is_linear(model.estimator)
         rng = np.random.default_rng(project.settings.seed)
-        rows = np.sort(rng.permutation(table.num_rows)[: EXACT_ROWS if is_exact else OTHER_ROWS])
+        rows = np.sort(rng.permutation(table.num_rows)[: EXACT_ROWS if is_exact(model.estimator) else OTHER_ROWS])
         some = table.take(rows)
         columns = from_table(some, project.spec.inputs())
         return ExplainedRows(

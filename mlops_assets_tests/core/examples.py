@@ -24,6 +24,8 @@ PARAMETERS = {
     "Ridge": {},
     "Lasso": {"alpha": 0.01},
     "XGBoost": {"n_estimators": 60, "max_depth": 5},
+    "LightGBM": {"n_estimators": 60},
+    "CatBoost": {"iterations": 60, "depth": 5, "learning_rate": 0.2},
     "HistGradientBoostingRegressor": {"max_iter": 20},
     "sklearn.svm.SVR": {},
 }

@@ -27,11 +27,18 @@ def model(request, final_model):
 # The same number on every path
 
 
-OTHERS = ("LinearRegression", "Lasso", "HistGradientBoostingRegressor", "sklearn.svm.SVR")
+OTHERS = ("LightGBM", "CatBoost", "LinearRegression", "Lasso", "HistGradientBoostingRegressor", "sklearn.svm.SVR")
 
 
 @pytest.mark.parametrize(
-    ("name", "matrix"), [*((name, None) for name in KINDS + OTHERS), ("Lasso", "dense"), ("XGBoost", "one_hot")]
+    ("name", "matrix"),
+    [
+        *((name, None) for name in KINDS + OTHERS),
+        ("Lasso", "dense"),
+        ("XGBoost", "one_hot"),
+        ("LightGBM", "one_hot"),
+        ("CatBoost", "one_hot"),
+    ],
 )
 def test_training_tables_frames_json_and_a_loaded_model_agree_on_the_golden_rows(final_model, name, matrix, tmp_path):
     model = final_model(name, matrix=matrix)

@@ -1,7 +1,7 @@
 """What a model goes by: the weight of each feature over some rows, and single contributions where they are exact.
 
-XGBoost and linear models: mean absolute contribution (of TreeSHAP, or of coefficients). Any other: by how much the
-RMSE grows when an input is shuffled among the rows (Breiman, 2001).
+Boosted trees and linear models: mean absolute contribution (of TreeSHAP, or of coefficients). Any other: by how much
+the RMSE grows when an input is shuffled among the rows (Breiman, 2001).
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ class Explanation:
 
 def explain_model(model: Model, columns: Columns, y: FloatArray, seed: int) -> Explanation:
     """Explain a model by some rows of its inputs and their targets (n,), the same ones for the same seed."""
-    from mlops_assets.core.learners.estimators import is_booster, is_linear
+    from mlops_assets.core.model.contributions import is_exact
 
-    if is_booster(model.estimator) or is_linear(model.estimator):
+    if is_exact(model.estimator):
         chosen = some_rows(length(columns), ROWS, seed)
         inputs = {alias: columns[alias][chosen] for alias in model.spec.inputs()}
         contributions = model.contributions(inputs)

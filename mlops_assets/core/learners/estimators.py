@@ -5,6 +5,7 @@ The same data, parameters and seed give the same predictions bit for bit, whatev
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 import warnings
@@ -18,28 +19,26 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from mlops_assets.core.features.one_hot import Entries
+from mlops_assets.core.learners.libraries import library_of
+from mlops_assets.core.learners.libraries.xgboost import feature_kinds
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.out_of_core import external_matrix, fit_line
-from mlops_assets.core.learners.tree_arrays import TreeArrays, tree_arrays
+from mlops_assets.core.learners.tree_arrays import TreeArrays
 from mlops_assets.core.types import Estimator, FloatArray, LinearModel, MatrixKind
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
-    from xgboost import Booster, DMatrix, XGBRegressor
-    from xgboost.callback import TrainingCallback
+    from xgboost import DMatrix
 
     from mlops_assets.core.types import Matrix
 
-FEW_ROWS = 64
-ONE_THREAD_ROWS = 20_000  # of XGBoost; two threads take as long, for twice the CPU, and on fewer rows longer
-SETTLED = 2.0  # over the learning rate: so many rounds, and the first steep fall is over
-MOST_TO_COME = 3.0
+ONE_THREAD_ROWS = 20_000  # of boosting; two threads take as long, for twice the CPU, and on fewer rows longer
 _LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model.Ridge")
 
 
 @dataclass(frozen=True, eq=False)
 class FitData:
-    """Rows to learn from: X (n, m), y (n,), and for a trial the validation rows that stop XGBoost early.
+    """Rows to learn from: X (n, m), y (n,), and for a trial the validation rows that stop boosting early.
 
     `categorical`: for each column of a dense X, whether it holds category codes; a sparse X has none.
     `spill`: a folder for what a fit keeps on disk; with one, X in mapped files stays there (`learns_from_disk`).
@@ -78,7 +77,7 @@ class FitData:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted estimator; `rounds` is the number of trees XGBoost kept, None for others.
+    """A fitted estimator; `rounds` is the number of trees that boosting kept, None for others.
 
     `shares`: over how many processes its rows were divided.
     """
@@ -90,11 +89,6 @@ class Fitted:
     shares: int = 1
 
 
-def feature_kinds(categorical: Sequence[bool]) -> list[str] | None:
-    """XGBoost's feature types of dense columns: `c` for categories, `q` for quantities."""
-    return ["c" if is_category else "q" for is_category in categorical] or None
-
-
 def build(
     model_type: ModelType,
     params: Mapping[str, Any],
@@ -103,23 +97,30 @@ def build(
     threads: int,
     categorical: Sequence[bool] = (),
 ) -> Any:
-    """An unfitted estimator; `categorical` is for those of scikit-learn, XGBoost takes it with its data.
+    """An unfitted estimator; `categorical` is for those of scikit-learn, others take it with their data.
 
     Raises ModelError where the model type has no such parameter.
     """
-    cls = model_type.load_class()
-    defaults = cls().get_params(deep=False)
+    cls, library = model_type.load_class(), model_type.library
+    known = [*parameters_of(cls), *(library.more_parameters if library else ())]
     for name in params:
-        if name not in defaults:
-            close = get_close_matches(name, defaults, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(defaults)}"
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(known)}"
             raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
+    if library:
+        return cls(**library.settings(seed, threads) | dict(params))
     ours: dict[str, Any] = {"random_state": seed, "n_jobs": threads}
-    if model_type.is_xgboost:
-        ours["tree_method"] = "hist"
-    elif any(categorical):
+    if any(categorical):
         ours["categorical_features"] = list(categorical)
-    return cls(**{name: value for name, value in ours.items() if name in defaults} | dict(params))
+    return cls(**{name: value for name, value in ours.items() if name in known} | dict(params))
+
+
+def parameters_of(cls: type) -> list[str]:
+    """What an estimator's class takes: by its signature, and by scikit-learn's `get_params` where it has that."""
+    by_signature = [name for name, item in inspect.signature(cls).parameters.items() if item.kind != item.VAR_KEYWORD]
+    more: Sequence[str] = list(cls().get_params(deep=False)) if hasattr(cls, "get_params") else ()
+    return list(dict.fromkeys([*by_signature, *more]))
 
 
 def fit(
@@ -134,7 +135,7 @@ def fit(
 ) -> Fitted:
     """Fit on `data`.
 
-    XGBoost stops early on `data.validation`, sooner where it will not come below the RMSE `beat`, or grows exactly
+    Boosting stops early on `data.validation`, sooner where it will not come below the RMSE `beat`, or grows exactly
     `rounds` trees where given, as a final fit does: the rounds of its best trial, never judged on rows that it learns
     from.
     """
@@ -142,16 +143,16 @@ def fit(
     from threadpoolctl import threadpool_limits
 
     started = time.perf_counter()
-    if model_type.is_xgboost and data.X.shape[0] <= ONE_THREAD_ROWS:
+    library = model_type.library
+    if library and data.X.shape[0] <= ONE_THREAD_ROWS:
         threads = 1
     # BLAS sums in an order that depends on its threads; OpenMP here does not.
     fitted: Estimator
     with threadpool_limits({"openmp": threads, "blas": 1}), warnings.catch_warnings():
         # A fit that ran out of iterations is judged by its loss, like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if model_type.is_xgboost:
-            fitted = booster = _fit_xgboost(build(model_type, params, seed=seed, threads=threads), data, rounds, beat)
-            rounds = booster.num_boosted_rounds()
+        if library:
+            fitted, rounds = library.fit(build(model_type, params, seed=seed, threads=threads), data, rounds, beat)
         else:
             categorical = _few_values(data, params.get("max_bins", 255))
             estimator = build(model_type, params, seed=seed, threads=threads, categorical=categorical)
@@ -173,16 +174,12 @@ def predict(estimator: Estimator, X: Matrix | Entries) -> FloatArray:
         prediction = np.asarray(X @ estimator.coef_) + estimator.intercept_  # scikit-learn would check a row for longer
     else:
         rows = X.csr() if isinstance(X, Entries) else X
-        if is_booster(estimator):
-            prediction = estimator.inplace_predict(rows, validate_features=False)  # the encoder makes no other width
+        if library := library_of(estimator):
+            prediction = library.predict(estimator, rows)
         else:
             # In single precision, BLAS gives a row another sum than it has among others.
             prediction = estimator.predict(rows.astype(np.float64))
     return np.asarray(prediction, np.float64).reshape(X.shape[0])
-
-
-def is_booster(estimator: Estimator) -> TypeGuard[Booster]:
-    return hasattr(estimator, "inplace_predict")
 
 
 def is_linear(estimator: Estimator) -> TypeGuard[LinearModel]:
@@ -202,14 +199,8 @@ def for_few_rows(estimator: Estimator, categories: Mapping[int, int] | None) -> 
 
     `categories`: how many a categorical column has, by its place in the dense matrix; None for a sparse one.
     """
-    if not is_booster(estimator):
-        return estimator
-    trees = None if categories is None else tree_arrays(estimator, categories)
-    if trees is not None:
-        return trees
-    single = estimator.copy()
-    single.set_param({"nthread": 1})  # waking threads costs more than a few rows
-    return single
+    library = library_of(estimator)
+    return library.for_few_rows(estimator, categories) if library else estimator
 
 
 def for_one_row(few: Estimator, matrix: MatrixKind, width: int) -> Callable[[Any], float]:
@@ -225,57 +216,6 @@ def for_one_row(few: Estimator, matrix: MatrixKind, width: int) -> Callable[[Any
         return lambda row: float(predict(few, Entries.of_row(row, width))[0])
     weights, intercept = few.coef_.tolist(), float(few.intercept_)
     return lambda row: sum([weights[place] * value for place, value in row.items()], intercept)
-
-
-def booster_settings(regressor: XGBRegressor) -> dict[str, Any]:
-    """What `xgboost.train` takes of a regressor of XGBoost."""
-    return {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
-
-
-def _fit_xgboost(regressor: XGBRegressor, data: FitData, rounds: int | None, beat: float) -> Booster:
-    """A Booster with exactly the trees that predict: those of the best round, or `rounds`."""
-    import xgboost
-
-    train, *validation = data.binned(regressor.max_bin)
-    stops = regressor.early_stopping_rounds is not None and rounds is None
-    if stops and not validation:
-        raise ModelError("XGBoost cannot stop early without validation rows: give them, or the number of rounds")
-    booster = xgboost.train(
-        booster_settings(regressor),
-        train,
-        num_boost_round=rounds or regressor.n_estimators or 100,
-        evals=[(matrix, "validation") for matrix in validation] if stops else (),
-        early_stopping_rounds=regressor.early_stopping_rounds if stops else None,
-        verbose_eval=False,
-        callbacks=[_gives_up(beat, regressor.learning_rate or 0.3)] if stops and beat < math.inf else None,
-    )
-    return booster[: booster.best_iteration + 1] if stops else booster
-
-
-def _gives_up(beat: float, learning_rate: float) -> TrainingCallback:
-    """Ends a fit whose RMSE on validation rows will not come below `beat`, seen from its own course.
-
-    Where the error above its limit falls like one over the rounds, as much is still to come as the last half of them
-    has brought. It falls more slowly, and unevenly: MOST_TO_COME times as much is left to hope for. To compare with the
-    best trial at the same round, as successive halving does, ends those that learn slowly, which often win.
-    """
-    from xgboost.callback import TrainingCallback
-
-    first = SETTLED / learning_rate
-
-    class GivesUp(TrainingCallback):
-        def __init__(self) -> None:
-            self.lowest: list[float] = []
-
-        def after_iteration(self, model: Booster, epoch: int, evals_log: Any) -> bool:
-            losses = evals_log["validation"].get("rmse")
-            if not losses:  # another metric stops it early
-                return False
-            self.lowest.append(min([losses[-1], *self.lowest[-1:]]))
-            now, half = self.lowest[-1], self.lowest[(epoch - 1) // 2]
-            return epoch >= first and now - MOST_TO_COME * (half - now) > beat
-
-    return GivesUp()
 
 
 def _fit_sklearn(estimator: Any, data: FitData) -> Estimator:

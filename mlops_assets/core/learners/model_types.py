@@ -1,4 +1,4 @@
-"""Model types: what can be tuned and fitted, by a shipped name or a scikit-learn regressor's import path."""
+"""Model types: what can be tuned and fitted, by a shipped name or the import path of a class that fits and predicts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mlops_assets.core.learners.libraries import library_of_path, refuse_absent
 from mlops_assets.core.learners.search_spaces import ModelTypeSpec, Space, load_search_spaces
 from mlops_assets.core.types import MatrixKind
 from mlops_assets.errors import ModelError
+
+if TYPE_CHECKING:
+    from mlops_assets.core.learners.libraries.library import Library
 
 SHIPPED = Path(__file__).with_name("search_spaces.yaml")
 XGBOOST = "xgboost.XGBRegressor"
@@ -33,6 +38,16 @@ class ModelType:
     def is_xgboost(self) -> bool:
         return self.import_path == XGBOOST
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What has to be installed for it beside what every model needs."""
+        return self.library.packages if self.library else ()
+
+    @property
+    def library(self) -> Library | None:
+        """Its library, where that has files and SHAP values of its own."""
+        return library_of_path(self.import_path)
+
     def load_class(self) -> type:
         """The estimator's class; imports its library."""
         estimator_class: type = _import(self.import_path)
@@ -46,41 +61,56 @@ def shipped_model_types() -> Mapping[str, ModelTypeSpec]:
 
 
 def resolve_model_type(name: str, extra: Mapping[str, ModelTypeSpec] | None = None) -> ModelType:
-    """The model type of a shipped name, an entry of the user's YAML, or a regressor's import path.
+    """The model type of a shipped name, an entry of the user's YAML, or an estimator's import path.
 
     `sklearn.` may be left out of a path: `linear_model.Lasso`. Shipped names are resolved without importing a
-    library. Raises ModelError, with close matches, where the name leads to no scikit-learn regressor.
+    library. Raises ModelError, with close matches or what to install, where the name leads to no estimator of numbers.
     """
     shipped = shipped_model_types()
     by_path = {entry.import_path: entry for entry in shipped.values()}
     own = (extra or {}).get(name) or ModelTypeSpec()
     entry = shipped.get(name) or ModelTypeSpec()
-    path = own.import_path or entry.import_path or name
-    path = path if path in by_path or path.startswith("sklearn.") else f"sklearn.{path}"
+    path = _whole_path(own.import_path or entry.import_path or name)
+    if library := library_of_path(path):
+        refuse_absent(f"'{name}'", library)
     base = by_path.get(path) or ModelTypeSpec(matrix=_default_matrix(name, path))
     matrix = own.matrix or base.matrix or _default_matrix(name, path)
     space = own if "parameters" in own.model_fields_set else base
     return ModelType(name, path, matrix, Space(parameters=space.parameters, start=space.start))
 
 
-def _default_matrix(name: str, path: str) -> MatrixKind:
-    """One-hot for linear models and support vectors that take sparse matrices.
+def _whole_path(path: str) -> str:
+    """With `sklearn.` in front where that was left out."""
+    first, dot, _ = path.partition(".")
+    sklearn = find_spec("sklearn")
+    rooms = [Path(place) for place in (sklearn and sklearn.submodule_search_locations) or ()]
+    is_short = not dot or any((room / first).is_dir() or (room / f"{first}.py").is_file() for room in rooms)
+    return f"sklearn.{path}" if is_short else path
 
-    Raises ModelError where `path` leads to no regressor, or to one that cannot be used here.
+
+def _default_matrix(name: str, path: str) -> MatrixKind:
+    """One-hot for linear models and support vectors of scikit-learn that take sparse matrices.
+
+    Raises ModelError where `path` leads to no estimator of numbers, or to one that cannot be used here.
     """
-    from sklearn.base import RegressorMixin
+    from sklearn.base import is_regressor
     from sklearn.utils import get_tags
 
     try:
-        regressor = _import(path)
+        found = _import(path)
     except (ImportError, AttributeError):
-        regressor = None
-    if not inspect.isclass(regressor) or not issubclass(regressor, RegressorMixin):
+        found = None
+    if not inspect.isclass(found) or not (callable(getattr(found, "fit", None)) and hasattr(found, "predict")):
         raise ModelError(f"'{name}' is not a model type: {_advice(path)}")
     try:
-        tags = get_tags(regressor())
+        estimator = found()
     except TypeError as error:
         raise ModelError(f"'{name}' cannot be built without arguments ({error}): use another regressor") from None
+    if not hasattr(found, "__sklearn_tags__"):  # a class of the user's own
+        return "dense"
+    if not is_regressor(estimator):
+        raise ModelError(f"'{name}' is not a model type: {_advice(path)}")
+    tags = get_tags(estimator)
     if not tags.target_tags.single_output:
         raise ModelError(f"'{name}' only predicts several targets at once: use another regressor")
     return "one_hot" if tags.input_tags.sparse and path.startswith(_SPARSE_BY_NATURE) else "dense"
@@ -95,9 +125,21 @@ def _import(path: str) -> Any:
 def _advice(path: str) -> str:
     from sklearn.utils import all_estimators
 
-    public = (f"{cls.__module__.split('._')[0]}.{name}" for name, cls in all_estimators(type_filter="regressor"))
-    by_class = {path.rpartition(".")[2]: path for path in public} | {name: name for name in shipped_model_types()}
-    close = get_close_matches(path.rpartition(".")[2], by_class, n=3)
+    wanted = path.rpartition(".")[2]
+    public = [f"{cls.__module__.split('._')[0]}.{name}" for name, cls in all_estimators(type_filter="regressor")]
+    others = [] if path.startswith("sklearn.") else _beside(path.removesuffix(f".{wanted}"))
+    by_class = {path.rpartition(".")[2]: path for path in [*public, *others]}
+    by_class |= {name: name for name in shipped_model_types()}
+    close = get_close_matches(wanted, by_class, n=3)
     if close:
         return f"did you mean {' or '.join(by_class[match] for match in close)}?"
-    return f"use one of {', '.join(shipped_model_types())}, or the import path of a scikit-learn regressor"
+    return f"use one of {', '.join(shipped_model_types())}, or the import path of a class with fit and predict"
+
+
+def _beside(room: str) -> list[str]:
+    """Paths of the classes with fit and predict that can be imported from a module."""
+    try:
+        names = vars(importlib.import_module(room))
+    except ImportError:
+        return []
+    return [f"{room}.{name}" for name, item in names.items() if inspect.isclass(item) and hasattr(item, "predict")]

@@ -1,4 +1,4 @@
-"""Fitted estimators as bytes and files, without pickle: skops for scikit-learn, UBJSON for XGBoost.
+"""Fitted estimators as bytes and files, without pickle: skops, or what a library writes itself.
 
 skops checks the types in a file, not their content: load only files from your own store.
 """
@@ -9,14 +9,12 @@ import io
 import zipfile
 from pathlib import Path
 
-from mlops_assets.core.learners.estimators import is_booster
+from mlops_assets.core.learners.libraries import LIBRARIES, library_of, refuse_absent
 from mlops_assets.core.state import check_members
 from mlops_assets.core.types import Estimator
 from mlops_assets.errors import ModelError
 
 SKLEARN_FILE = "estimator.skops"
-XGBOOST_FILE = "estimator.ubj"
-SMALLEST_BOOSTER = 100  # bytes; one without a tree has over a thousand
 TRUSTED_TYPES = (
     # Forests and gradient boosting, also inside other ensembles.
     "sklearn.tree._tree.Tree",
@@ -48,23 +46,40 @@ TRUSTED_TYPES = (
 
 def save_estimator(estimator: Estimator, folder: Path) -> Path:
     """Write a fitted estimator into `folder`; raises ModelError where it holds a type that is not trusted."""
-    path = folder / (XGBOOST_FILE if is_booster(estimator) else SKLEARN_FILE)
+    library = library_of(estimator)
+    path = folder / (library.file if library else SKLEARN_FILE)
     path.write_bytes(dump_estimator(estimator))
     return path
 
 
 def load_estimator(folder: Path) -> Estimator:
-    """Read what `save_estimator` wrote; raises ModelError where it is missing, damaged or not trusted."""
-    for path in (folder / SKLEARN_FILE, folder / XGBOOST_FILE):
+    """Read what `save_estimator` wrote.
+
+    Raises ModelError where it is missing, damaged or not trusted, or its library is not installed.
+    """
+    packages_of(folder)
+    files = (SKLEARN_FILE, *(library.file for library in LIBRARIES.values()))
+    for path in (folder / file for file in files):
         if path.is_file():
             return parse_estimator(path.read_bytes())
-    raise ModelError(f"the saved model has neither {SKLEARN_FILE} nor {XGBOOST_FILE}: train and save it again")
+    raise ModelError(f"the saved model has none of {', '.join(files)}: train and save it again")
+
+
+def packages_of(folder: Path) -> tuple[str, ...]:
+    """The packages that a saved model needs beside those that every model needs.
+
+    Raises ModelError where one is not installed.
+    """
+    kept = [library for library in LIBRARIES.values() if (folder / library.file).is_file()]
+    for library in kept:
+        refuse_absent("the saved model", library)
+    return tuple(name for library in kept for name in library.packages)
 
 
 def dump_estimator(estimator: Estimator) -> bytes:
     """A fitted estimator as bytes; raises ModelError where it holds a type that is not trusted."""
-    if is_booster(estimator):
-        return bytes(estimator.save_raw("ubj"))
+    if library := library_of(estimator):
+        return library.dump(estimator)
     import skops.io
 
     # Level 1: a third of the size for a second of work on a large forest.
@@ -77,16 +92,10 @@ def parse_estimator(data: bytes) -> Estimator:
     """The estimator that `dump_estimator` turned into bytes; same predictions, bit for bit."""
     if data.startswith(b"PK"):  # skops writes a zip
         return _parse_skops(data)
-    if not data.startswith(b"{") or len(data) < SMALLEST_BOOSTER:  # XGBoost ends the process over an empty one
-        raise ModelError("the saved estimator is neither of skops nor of XGBoost: train and save it again")
-    import xgboost
-
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(bytearray(data))
-    except xgboost.core.XGBoostError:
-        raise ModelError("the saved estimator is damaged: train and save it again") from None
-    return booster
+    for library in LIBRARIES.values():
+        if library.is_dump(data):
+            return library.parse(data)
+    raise ModelError(f"the saved estimator is neither of skops nor of {', '.join(LIBRARIES)}: train and save it again")
 
 
 def _parse_skops(data: bytes) -> Estimator:

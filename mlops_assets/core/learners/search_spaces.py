@@ -38,6 +38,8 @@ SET_ELSEWHERE = {
     "seed": "MLOPS_SEED",
     "n_jobs": "MLOPS_THREADS",
     "nthread": "MLOPS_THREADS",
+    "random_seed": "MLOPS_SEED",
+    "thread_count": "MLOPS_THREADS",
 }
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
@@ -233,7 +235,7 @@ class Space(BaseModel):
 class ModelTypeSpec(Space):
     """One entry of a search-space YAML; what it leaves out comes from the shipped entry of that name."""
 
-    import_path: str | None = Field(None, description="Path of a regressor; the name where left out.")
+    import_path: str | None = Field(None, description="Path of a class with fit and predict; the name where left out.")
     matrix: MatrixKind | None = Field(None, description="Which matrix it learns from.")
 
 

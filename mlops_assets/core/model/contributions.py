@@ -1,6 +1,6 @@
 """What each feature adds to a prediction; base and contributions sum to it exactly.
 
-XGBoost: TreeSHAP (Lundberg et al., 2020). Linear models: coefficient times the deviation from the training mean.
+Boosted trees: TreeSHAP (Lundberg et al., 2020). Linear models: coefficient times the deviation from the training mean.
 Others: Shapley values against one typical training row, over seeded permutations (Castro et al., 2009).
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 
 from mlops_assets.core.columns import evenly_spread
 from mlops_assets.core.features.encoder import Encoder
-from mlops_assets.core.learners.estimators import feature_kinds, is_booster, is_linear, predict
+from mlops_assets.core.learners.estimators import is_linear, predict
+from mlops_assets.core.learners.libraries import library_of
+from mlops_assets.core.learners.libraries.library import Library
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.types import Array, BoolArray, Estimator, FloatArray, IntArray, LinearModel, MatrixKind
 from mlops_assets.dataset import Features
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
-    from xgboost import Booster
-
     from mlops_assets.core.types import Matrix
 
 PERMUTATIONS = 8  # and the reverse of each, which halves the error for smooth models
@@ -54,8 +54,8 @@ class Background:
 
 
 def learn_background(estimator: Estimator, X: Matrix) -> Background | None:
-    """From the training matrix (n, width); XGBoost needs none, its trees know how rows were spread over them."""
-    if is_booster(estimator):
+    """From the training matrix (n, width); boosted trees need none, they know how rows were spread over them."""
+    if library_of(estimator):
         return None
     if is_linear(estimator):
         return Background(_mean(X))
@@ -89,8 +89,8 @@ def explain(
     names = tuple(dict.fromkeys(labels))
     place = {name: number for number, name in enumerate(names)}
     groups = np.array([place[label] for label in labels], np.int64)
-    if is_booster(estimator):
-        return _of_trees(estimator, X, encoder, names, groups)
+    if library := library_of(estimator):
+        return _of_trees(library, estimator, X, encoder, names, groups)
     if background is None:
         raise ModelError("this model was saved without what explains its answers: use the version of a final model")
     if is_linear(estimator):
@@ -98,15 +98,18 @@ def explain(
     return _of_any(estimator, X, names, groups, background.row)
 
 
-def _of_trees(booster: Booster, X: Matrix, encoder: Encoder, names: tuple[str, ...], groups: IntArray) -> Contributions:
-    from xgboost import DMatrix
+def is_exact(estimator: Estimator) -> bool:
+    """Whether contributions are computed, and not sampled."""
+    return library_of(estimator) is not None or is_linear(estimator)
 
-    kinds = feature_kinds(encoder.dense_categorical) if isinstance(X, np.ndarray) else None
-    rows = DMatrix(X, feature_types=kinds, enable_categorical=True)
-    each = booster.predict(rows, pred_contribs=True)[:, :-1].astype(np.float64)
+
+def _of_trees(
+    library: Library, estimator: Estimator, X: Matrix, encoder: Encoder, names: tuple[str, ...], groups: IntArray
+) -> Contributions:
+    each = library.contributions(estimator, X, encoder.dense_categorical)
     values = each @ _membership(groups, len(names))
-    # XGBoost sums in single precision: what that loses goes to the base.
-    return Contributions(names, values, predict(booster, X) - values.sum(axis=1))
+    # Some sum in single precision: what that loses goes to the base.
+    return Contributions(names, values, predict(estimator, X) - values.sum(axis=1))
 
 
 def _of_linear(

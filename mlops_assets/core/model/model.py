@@ -28,7 +28,8 @@ from mlops_assets.core.features.signature import (
     required,
     unseen,
 )
-from mlops_assets.core.learners.estimators import FEW_ROWS, for_few_rows, predict
+from mlops_assets.core.learners.estimators import for_few_rows, predict
+from mlops_assets.core.learners.libraries.library import FEW_ROWS
 from mlops_assets.core.model.answers import Answer, Answers
 from mlops_assets.core.model.contributions import Background, Contributions, explain, learn_background
 from mlops_assets.core.model.files import ABOUT, check_files, digests, read_about

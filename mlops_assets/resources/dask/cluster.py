@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 20
 WORKERLESS_SECONDS = 120  # for which workers that died may take to come back
 _LOOK_SECONDS = 5
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost", "xgboost-cpu", "distributed")
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost", "xgboost-cpu", "lightgbm", "catboost", "distributed")
 _SAME_CODE = "install the same version on the scheduler and on all workers, and start them anew"
 
 
@@ -39,7 +39,7 @@ def code_identity() -> Mapping[str, str]:
     for name in _PACKAGES:
         try:
             versions[name.removesuffix("-cpu")] = version(name)
-        except PackageNotFoundError:  # XGBoost comes from one of two
+        except PackageNotFoundError:  # XGBoost comes from one of two, others are extras
             continue
     return versions | {"mlops_assets": _digest(Path(mlops_assets.__file__).parent)}
 

@@ -14,7 +14,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_assets.core.learners.estimators import Fitted, booster_settings, build, feature_kinds
+from mlops_assets.core.learners.estimators import Fitted, build
+from mlops_assets.core.learners.libraries.xgboost import booster_settings, feature_kinds
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.out_of_core import row_blocks
 from mlops_assets.core.learners.persistence import dump_estimator, parse_estimator

@@ -50,7 +50,7 @@ def log_model(
             data_path=f"{temporary}/model",
             signature=None if example is None else _signature(folder, example, prediction_name),
             input_example=example,
-            pip_requirements=list(requirements()),
+            pip_requirements=list(requirements(folder)),
         )
 
 
@@ -70,9 +70,11 @@ def local_folder(location: str, fetched: Path) -> Path:
     return fetched / LoggedModel.load(fetched).flavors["python_function"]["data"]
 
 
-def requirements() -> tuple[str, ...]:
-    """The installed packages that a logged model needs, each with its version."""
-    return tuple("==".join(installed(package)) for package in PACKAGES)
+def requirements(folder: Path) -> tuple[str, ...]:
+    """The installed packages that the model saved in `folder` needs, each with its version."""
+    from mlops_assets.core.learners.persistence import packages_of
+
+    return tuple("==".join(installed(package)) for package in (*PACKAGES, *packages_of(folder)))
 
 
 def _signature(folder: Path, example: pd.DataFrame, prediction_name: str) -> ModelSignature:

@@ -88,12 +88,13 @@ def _digest(folder: Path) -> str:
 def main(folder: Path, verify_keys: Sequence[str]) -> int:
     signal.alarm(SECONDS)  # whoever started it may be gone
     os.nice(10)  # answers go first
+    from mlops_assets.core.learners.persistence import packages_of
     from mlops_assets.core.model.model import load_model
 
-    for name in LIBRARIES:  # now, so that what they take is no part of what the model may take
-        import_module(name)
-    _limit_memory(folder)
     try:
+        for name in (*LIBRARIES, *packages_of(folder)):  # what they take is no part of what the model may take
+            import_module(name)
+        _limit_memory(folder)
         load_model(folder, verify_keys).self_check()
     except MlopsError as error:
         print(error, flush=True)

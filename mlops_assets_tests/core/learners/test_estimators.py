@@ -7,13 +7,15 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from mlops_assets.core.learners import estimators
-from mlops_assets.core.learners.estimators import SETTLED, FitData, build, fit, predict
+from mlops_assets.core.learners.estimators import FitData, build, fit, for_few_rows, predict
+from mlops_assets.core.learners.libraries.library import SETTLED
 from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
 from mlops_assets.core.search.suggestions import make_suggester
 from mlops_assets.core.training_set import TrainingSet
 from mlops_assets.errors import ModelError
 
-QUICK = {"n_estimators": 12, "max_iter": 12}
+QUICK = {"n_estimators": 12, "max_iter": 12, "iterations": 12}
+BOOSTED = ("XGBoost", "LightGBM", "CatBoost")
 NAMES = [*shipped_model_types(), "neighbors.KNeighborsRegressor", "tree.DecisionTreeRegressor"]
 
 
@@ -50,7 +52,7 @@ def test_the_same_seed_gives_the_same_predictions_bit_for_bit_with_one_thread_or
     assert np.array_equal(one, two)
 
 
-@pytest.mark.parametrize("name", ["ExtraTreesRegressor", "XGBoost"])
+@pytest.mark.parametrize("name", ["ExtraTreesRegressor", *BOOSTED])
 def test_the_seed_reaches_the_estimator(name, data):
     model_type = resolve_model_type(name)
     params = quick(model_type, model_type.space.adopt(model_type.space.start))
@@ -59,7 +61,7 @@ def test_the_seed_reaches_the_estimator(name, data):
     assert not np.array_equal(predict(one, X), predict(other, X))
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_model_types() if name != "XGBoost"])
+@pytest.mark.parametrize("name", [name for name in shipped_model_types() if name not in BOOSTED])
 def test_fault_1_what_is_sampled_is_what_is_fitted(name, data):
     model_type = resolve_model_type(name)
     sampled = quick(model_type, make_suggester(model_type.space, seed=7, startup=8, first=[]).next())
@@ -84,17 +86,29 @@ def test_fault_2_constants_and_the_seed_reach_xgboost(data):
     assert config["gradient_booster"]["tree_train_param"]["max_depth"] == "3"
 
 
-def test_a_trial_stops_xgboost_early_and_keeps_the_best_round_and_no_later_tree(data):
-    model_type, rows = resolve_model_type("XGBoost"), data(resolve_model_type("XGBoost"))
-    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 5, "min_child_weight": 1}
-    best = fit(model_type, params, rows, seed=7, threads=1)
-    assert 5 < best.rounds == best.estimator.num_boosted_rounds() < params["n_estimators"] - 5
+def boosting(name, data, **more):
+    """A boosting model type with rows of both splits, and parameters under which it stops early."""
+    model_type = resolve_model_type(name)
+    loose = {"min_child_weight": 1, "min_child_samples": 5}
+    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 5} | more
+    return model_type, data(model_type), params | {key: loose[key] for key in loose if key in params}
+
+
+def loss_of(fitted, rows):
     X, y = rows.validation
+    return np.sqrt(np.mean((predict(fitted.estimator, X) - y) ** 2))
+
+
+@pytest.mark.parametrize("name", BOOSTED)
+def test_a_trial_stops_boosting_early_and_keeps_the_best_round_and_no_later_tree(name, data):
+    model_type, rows, params = boosting(name, data)
+    best = fit(model_type, params, rows, seed=7, threads=1)
+    assert 5 < best.rounds < 795
     losses = {}
     for rounds in range(best.rounds - 5, best.rounds + 6):
-        estimator = fit(model_type, params, rows, seed=7, threads=1, rounds=rounds).estimator
-        losses[rounds] = np.sqrt(np.mean((predict(estimator, X) - y) ** 2))
+        losses[rounds] = loss_of(fit(model_type, params, rows, seed=7, threads=1, rounds=rounds), rows)
     assert min(losses, key=losses.get) == best.rounds
+    assert losses[best.rounds] == loss_of(best, rows)
 
 
 def test_xgboost_learns_from_few_rows_on_one_thread_whatever_is_set(data, monkeypatch):
@@ -109,30 +123,40 @@ def test_xgboost_learns_from_few_rows_on_one_thread_whatever_is_set(data, monkey
     assert threads_used() == "2"
 
 
-def test_a_trial_that_cannot_come_below_the_best_loss_is_given_up_and_any_other_is_as_it_would_be(data):
-    model_type, rows = resolve_model_type("XGBoost"), data(resolve_model_type("XGBoost"))
-    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 20, "min_child_weight": 1}
+@pytest.mark.parametrize("name", BOOSTED)
+def test_a_trial_that_cannot_come_below_the_best_loss_is_given_up_and_any_other_is_as_it_would_be(name, data):
+    model_type, rows, params = boosting(name, data, early_stopping_rounds=20)
     whole = fit(model_type, params, rows, seed=7, threads=1)
-    X, y = rows.validation
-    loss = np.sqrt(np.mean((predict(whole.estimator, X) - y) ** 2))
+    loss = loss_of(whole, rows)
     winning = fit(model_type, params, rows, seed=7, threads=1, beat=loss * 1.0001)
-    assert np.array_equal(predict(winning.estimator, X), predict(whole.estimator, X))
+    assert loss_of(winning, rows) == loss
     hopeless = fit(model_type, params, rows, seed=7, threads=1, beat=loss / 4)
     assert SETTLED / params["learning_rate"] <= hopeless.rounds < whole.rounds
-    assert np.sqrt(np.mean((predict(hopeless.estimator, X) - y) ** 2)) > loss / 4
+    assert loss_of(hopeless, rows) > loss / 4
 
 
-def test_fault_5_a_final_fit_grows_exactly_the_rounds_of_its_trial_and_never_stops_on_its_own_rows(data):
-    model_type = resolve_model_type("XGBoost")
-    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 5, "min_child_weight": 1}
+@pytest.mark.parametrize("name", BOOSTED)
+def test_fault_5_a_final_fit_grows_exactly_the_rounds_of_its_trial_and_never_stops_on_its_own_rows(name, data):
+    model_type, _, params = boosting(name, data)
     trial = fit(model_type, params, data(model_type), seed=7, threads=1)
     final_data = data(model_type, validation=False)
     final = fit(model_type, params, final_data, seed=7, threads=1, rounds=trial.rounds)
     assert final.rounds == trial.rounds
     assert np.array_equal(predict(final.estimator, final_data.X), predict(trial.estimator, final_data.X))
     assert fit(model_type, params, final_data, seed=7, threads=1, rounds=150).rounds == 150
-    with pytest.raises(ModelError, match="cannot stop early without validation rows"):
+    with pytest.raises(ModelError, match=f"{name} cannot stop early without validation rows"):
         fit(model_type, params, final_data, seed=7, threads=1)
+
+
+@pytest.mark.parametrize("name", BOOSTED)
+def test_boosting_takes_a_row_alone_as_it_takes_it_among_others(name, data):
+    model_type, rows, params = boosting(name, data)
+    estimator = fit(model_type, params, rows, seed=7, threads=1, rounds=30).estimator
+    X = np.array(rows.validation[0])
+    X[:3, 0] = (np.nan, 99, 0)  # unknown, never seen, seen
+    few = for_few_rows(estimator, {0: 200, 1: 200})
+    alone = [predict(few, X[[row]])[0] for row in range(20)]
+    np.testing.assert_allclose(alone, predict(estimator, X)[:20], rtol=1e-9, atol=0)
 
 
 def test_xgboost_predicts_from_the_array_as_from_its_own_matrix_categories_included(data):

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from mlops_assets.core.learners import libraries
+from mlops_assets.core.learners.estimators import parameters_of
 from mlops_assets.core.learners.model_types import SHIPPED, resolve_model_type, shipped_model_types
 from mlops_assets.core.learners.search_spaces import ModelTypeSpec
 from mlops_assets.errors import ModelError
@@ -34,7 +36,8 @@ def test_the_tutorials_short_paths_lead_to_the_shipped_model_types(name):
 @pytest.mark.parametrize("name", shipped_model_types())
 def test_every_shipped_name_is_an_estimator_that_has_its_parameters(name):
     model_type = resolve_model_type(name)
-    assert set(model_type.space.parameters) <= set(model_type.load_class()().get_params())
+    more = model_type.library.more_parameters if model_type.library else ()
+    assert set(model_type.space.parameters) <= {*parameters_of(model_type.load_class()), *more}
     assert model_type.is_xgboost == (name == "XGBoost")
 
 
@@ -55,8 +58,32 @@ def test_any_scikit_learn_regressor_can_be_named_and_is_tried_once_with_its_defa
 
 
 @pytest.mark.parametrize(
+    "path, name",
+    [
+        ("lightgbm.LGBMRegressor", "LightGBM"),
+        ("catboost.CatBoostRegressor", "CatBoost"),
+        ("xgboost.XGBRegressor", "XGBoost"),
+    ],
+)
+def test_a_path_of_another_library_has_the_shipped_space_of_that_class(path, name):
+    model_type = resolve_model_type(path)
+    assert model_type.space == resolve_model_type(name).space and model_type.library is not None
+
+
+@pytest.mark.parametrize("name", ["LightGBM", "catboost.CatBoostRegressor"])
+def test_an_extra_that_is_not_installed_is_named_with_the_command_that_installs_it(name, monkeypatch):
+    library = resolve_model_type(name).library.packages[0]
+    monkeypatch.setattr(libraries, "find_spec", lambda package: None)
+    message = f"'{name}' needs the package {library}, which is not installed: pip install 'mlops-assets\\[{library}\\]'"
+    with pytest.raises(ModelError, match=message):
+        resolve_model_type(name)
+
+
+@pytest.mark.parametrize(
     "name, message",
     [
+        ("lightgbm.LGBMRegresor", r"did you mean lightgbm\.LGBMRegressor"),
+        ("catboost.CatBostRegressor", r"did you mean catboost\.CatBoostRegressor"),
         ("Lassso", "did you mean Lasso"),
         ("neighbors.KNeighborRegressor", "did you mean sklearn.neighbors.KNeighborsRegressor"),
         ("ensemble.RandomForestClassifier", "did you mean RandomForestRegressor"),
@@ -100,6 +127,7 @@ def test_shipped_names_are_resolved_without_importing_a_learning_library():
     script = (
         "import sys; from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types\n"
         "for name in [*shipped_model_types(), 'linear_model.Lasso']: resolve_model_type(name)\n"
-        "sys.exit(len({'sklearn', 'xgboost', 'hyperopt', 'pandas', 'scipy'} & set(sys.modules)))"
+        "heavy = {'sklearn', 'xgboost', 'lightgbm', 'catboost', 'hyperopt', 'pandas', 'scipy'}\n"
+        "sys.exit(len(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=SHIPPED.parents[3]).returncode == 0

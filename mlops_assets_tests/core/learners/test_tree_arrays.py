@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import xgboost
 
-from mlops_assets.core.learners.estimators import feature_kinds, for_few_rows, is_booster, predict
+from mlops_assets.core.learners.estimators import for_few_rows, predict
+from mlops_assets.core.learners.libraries import library_of
+from mlops_assets.core.learners.libraries.xgboost import feature_kinds
 from mlops_assets.core.learners.tree_arrays import tree_arrays
 
 SIZES = {0: 30, 1: 3}
@@ -70,7 +72,7 @@ def test_what_is_more_than_a_sum_of_trees_stays_with_xgboost(params):
     booster = fit(rows(500), rounds=5, **params)
     assert tree_arrays(booster, SIZES) is None
     few, X = for_few_rows(booster, SIZES), rows(50, seed=2)
-    assert is_booster(few)
+    assert library_of(few)
     np.testing.assert_array_equal(predict(few, X), predict(booster, X))
 
 

@@ -7,7 +7,7 @@ import pytest
 import xgboost
 from hypothesis import strategies as st
 
-from mlops_assets.core.learners.estimators import feature_kinds
+from mlops_assets.core.learners.libraries.xgboost import feature_kinds
 from mlops_assets.core.learners.tree_arrays import TreeArrays, tree_arrays
 from mlops_assets_tests.properties import for_all
 

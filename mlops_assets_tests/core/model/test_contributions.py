@@ -10,7 +10,8 @@ from mlops_assets.core.learners.estimators import predict
 from mlops_assets.core.model.contributions import _of_any
 from mlops_assets.errors import ModelError
 
-TYPES = ("LinearRegression", "Ridge", "Lasso", "XGBoost", "HistGradientBoostingRegressor", "sklearn.svm.SVR")
+LINES, BOOSTED = ("LinearRegression", "Ridge", "Lasso"), ("XGBoost", "LightGBM", "CatBoost")
+TYPES = (*LINES, *BOOSTED, "HistGradientBoostingRegressor", "sklearn.svm.SVR")
 
 
 def raw(model, columns):
@@ -25,7 +26,8 @@ def columns(orders, order_spec):
 
 
 @pytest.mark.parametrize(
-    ("name", "matrix"), [*((name, None) for name in TYPES), ("XGBoost", "one_hot"), ("Lasso", "dense")]
+    ("name", "matrix"),
+    [*((name, None) for name in TYPES), *((name, "one_hot") for name in BOOSTED), ("Lasso", "dense")],
 )
 def test_base_and_contributions_sum_to_the_prediction(final_model, columns, name, matrix):
     model = final_model(name, matrix=matrix)
