@@ -17,7 +17,8 @@ from mlops_assets.core.learners.search_spaces import DISTRIBUTIONS, ModelTypeSpe
 from mlops_assets.dashboards.plots.registry import PLOTS
 from mlops_assets.dashboards.spec import Board
 from mlops_assets.dataset import DatasetSpec
-from mlops_assets.dataset.parts import Alias, Part, Period
+from mlops_assets.dataset.part import Part
+from mlops_assets.dataset.parts import Alias, Period
 from mlops_assets.settings import GROUPS, PREFIX
 from mlops_assets.settings.fields import Group
 

@@ -12,7 +12,8 @@ from mlops_assets.cli import app
 from mlops_assets.core.learners.model_types import resolve_model_type
 from mlops_assets.core.learners.search_spaces import load_search_spaces
 from mlops_assets.dataset import load_dataset
-from mlops_assets.dataset.parts import CALENDAR_PARTS, DERIVATIONS, Part
+from mlops_assets.dataset.part import Part
+from mlops_assets.dataset.parts import CALENDAR_PARTS, DERIVATIONS
 from mlops_assets.project import open_project
 from mlops_assets.settings import PREFIX, Settings, read_settings
 from mlops_assets_tests.documents import PAGES, ROOT, blocks, commands, dead_links, links

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -15,6 +15,7 @@ from mlops_assets.assets.records import Records
 from mlops_assets.core.columns import SLICE_ROWS, slices
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.quality import RAW_CHECKS
+from mlops_assets.dataset import Column, Dialect
 from mlops_assets.dataset.old_keys import uri_then
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
@@ -31,14 +32,27 @@ NAME, CODE_VERSION = "raw_data", "1"
 def recipe(project: Project, source_version: str) -> Recipe:
     """Real column names and places enter as a digest only."""
     spec = project.spec
-    columns = {alias: column.model_dump(mode="json", exclude={"missing"}) for alias, column in spec.columns.items()}
+    columns = {alias: _read_by(column) for alias, column in spec.columns.items()}
     place = spec.source.model_dump(mode="json")
     if "uri" in place:
         place["uri"] = uri_then(place["uri"])
-    source = {"source": place, "columns": columns}
+    plain = Dialect().model_dump(mode="json", exclude={"delimiter"})
+    source = {"source": _unlike(place, plain), "columns": columns}
     return Recipe(
         {"code": CODE_VERSION, "settings": {"source": digest(source)}, "data": {"source version": source_version}}
     )
+
+
+def _read_by(column: Column) -> dict[str, Any]:
+    """What of a column says how it is read, and not what it means to people."""
+    meaning = {"missing", "description", "range"} | (set() if column.type == "time" else {"unit"})
+    plain = Column().model_dump(mode="json", exclude={"source_name", "type", "timezone"})
+    return _unlike(column.model_dump(mode="json", exclude=meaning), plain)
+
+
+def _unlike(document: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
+    """Without the keys that say what goes without saying: a release that knows more of them reads no row anew."""
+    return {key: value for key, value in document.items() if key not in plain or value != plain[key]}
 
 
 def _recipe_now(state: State, period: str | None) -> Recipe:
@@ -108,6 +122,7 @@ def _ingest(
     missing_plot = bars(list(rows.empty), list(rows.empty.values()), f"Rows without a value in {period}")
     metadata = {
         "dagster/row_count": rows.rows,
+        **({"ragged_rows_of_file": rows.ragged} if rows.ragged else {}),
         "megabytes": round(stored.size / 1e6, 3),
         "missing_values": sum(rows.empty.values()),
         "missing_plot": dg.MetadataValue.md(markdown_image(missing_plot, "rows without a value")),
@@ -124,9 +139,10 @@ def store_raw(project: Project, period: str, rows: "RawRows") -> "Stored":
 
 
 def _from_source(project: Project, period: str, rows: "RawRows") -> "Iterator[pa.Table]":
-    from mlops_assets.sources import stream_rows
+    from mlops_assets.sources import ragged_rows, stream_rows
 
     for part in stream_rows(project.source, period):
+        rows.ragged += ragged_rows(part)
         for batch in slices(part) if part.num_rows else (part,):
             rows.add(batch)
             yield batch

@@ -61,6 +61,9 @@ def _reader(column: Column) -> Callable[[Any], Any]:
     """What makes of a caller's value that of a row; raises one of _UNUSABLE."""
     if column.type == "time":
         return partial(_microseconds, zone=ZoneInfo(column.timezone or "UTC"))
+    if column.true_words:
+        words = {word.lower(): 1.0 for word in column.true_words} | {word.lower(): 0.0 for word in column.false_words}
+        return partial(_flag, words=words)
     return _READ[column.type]
 
 
@@ -86,6 +89,10 @@ def _whole_number(value: Any) -> float:
     if number.is_integer() or not math.isfinite(number):
         return number
     raise ValueError(f"{number} is not whole")
+
+
+def _flag(value: Any, words: Mapping[str, float]) -> float:
+    return _whole_number(words.get(value.strip().lower(), value) if isinstance(value, str) else value)
 
 
 def _text(value: Any) -> str | None:

@@ -187,9 +187,12 @@ def write_training_set(
 
     `batches` are gone through twice. Of their rows, the encoder learns from an even `share`, which is in memory; the
     others pass a batch at a time. The levels for intervals come from train and validation: no test row has a say.
+    Raises DataError where there is nothing to learn.
     """
     learnt = gather(batches, periods, share)
     train, held = learnt["train"], learnt["validation"]
+    if (train.y == train.y[0]).all():
+        raise DataError(f"the target is {train.y[0]:g} in all {len(train):,} rows to learn from: no model is needed")
     learnt_from = masked(spec, train.columns, seed)
     fitted = fit_encoder(spec.features, learnt_from, train.y, seed)
     encoder = fitted.encoder

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mlops_assets.dashboards.old_names import renewed
-from mlops_assets.dataset.parts import Alias, Part
+from mlops_assets.dataset.part import Part
+from mlops_assets.dataset.parts import Alias
 
 COLUMNS = 12  # of the grid
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]

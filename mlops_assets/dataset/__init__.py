@@ -3,9 +3,9 @@
 In: the text of a YAML file and the environment that it may name. Out: a frozen `DatasetSpec`, or one SpecError.
 """
 
+from mlops_assets.dataset.dialect import Column, Dialect
 from mlops_assets.dataset.parts import (
     Calendar,
-    Column,
     Derived,
     Features,
     FilesSource,
@@ -26,6 +26,7 @@ __all__ = [
     "Column",
     "DatasetSpec",
     "Derived",
+    "Dialect",
     "Features",
     "FilesSource",
     "GroupMeans",

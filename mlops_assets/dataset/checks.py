@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, Range, name_and_width
+from mlops_assets.dataset.dialect import TimeUnit
+from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, Range, SqlSource, name_and_width
 from mlops_assets.dataset.periods import fields_in
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def _columns(spec: DatasetSpec) -> Iterator[str]:
             yield f"columns.{alias}: timezone is for type time"
         if column.timezone and not _is_zone(column.timezone):
             yield f"columns.{alias}: '{column.timezone}' is no time zone (expected one such as Europe/Berlin)"
+        yield from _writing(spec, alias)
         if column.missing == "allow" and alias not in spec.inputs():
             yield f"columns.{alias}: missing is for inputs, and no feature is made of it"
 
@@ -53,6 +55,35 @@ def _is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def _writing(spec: DatasetSpec, alias: str) -> Iterator[str]:
+    """How a column is written, and whether its type is written so."""
+    column, where = spec.columns[alias], f"columns.{alias}"
+    is_time, joins = column.type == "time", not isinstance(column.source_name, str | None)
+    if column.format and not is_time:
+        yield f"{where}: format is for type time"
+    if is_time and column.unit not in (None, *get_args(TimeUnit)):
+        yield f"{where}: the unit of a time is one of {', '.join(get_args(TimeUnit))}, not {column.unit}"
+    if is_time and column.unit and column.format:
+        yield f"{where}: give either format or unit"
+    if (column.decimal or column.thousands) and column.type not in _TYPES["number"]:
+        yield f"{where}: decimal and thousands are for numbers, and its type is {column.type}"
+    if bool(column.true_words) != bool(column.false_words) or (column.true_words and column.type != "integer"):
+        yield f"{where}: true_words and false_words are for type boolean"
+    if both := {word.lower() for word in column.true_words} & {word.lower() for word in column.false_words}:
+        yield f"{where}: '{sorted(both)[0]}' is both true and false"
+    if joins and not (is_time and column.format):
+        yield f"{where}: columns are joined to a time, and need a format such as '%Y-%m-%d %H:%M'"
+    if isinstance(spec.source, SqlSource) and joins:
+        yield f"{where}: a database joins columns itself: write it into source.query"
+    if (
+        isinstance(spec.source, SqlSource)
+        and spec.time
+        and alias == spec.time.column
+        and (column.format or column.unit)
+    ):
+        yield f"{where}: a database has to compare its times: make them timestamps in source.query"
 
 
 def _time(spec: DatasetSpec) -> Iterator[str]:

@@ -6,8 +6,10 @@ from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from mlops_assets.dataset.dialect import Dialect, Mark
+from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.periods import Cadence, Every
 
 Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -20,6 +22,7 @@ def _as_text(value: object) -> object:
 
 Period = Annotated[str, BeforeValidator(_as_text)]
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
+FileFormat = Literal["parquet", "csv", "json", "excel", "arrow", "delta"]
 CalendarPart = Literal["hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday"]
 CALENDAR_PARTS: tuple[CalendarPart, ...] = get_args(CalendarPart)
 InputKind = Literal["time", "number", "category"]  # what a place in a spec takes; columns of several types may do
@@ -35,14 +38,8 @@ DERIVATIONS: Mapping[DerivedFunction, tuple[InputKind, int]] = {
 }
 
 
-class Part(BaseModel):
-    """Base of the spec's parts: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class FilesSource(Part):
-    """Parquet or CSV files: one a period where the URI names the period, else one with all rows."""
+class FilesSource(Dialect):
+    """Files: one a period where the URI names the period, else one with all rows."""
 
     kind: Literal["files"] = Field(description="`files`.")
     uri: str = Field(
@@ -50,8 +47,7 @@ class FilesSource(Part):
         "`{q}` (1 to 4), `{ww}` (the ISO week, 01 to 53, with its year `{iso_yyyy}`) for parts of its start.",
         min_length=1,
     )
-    format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
-    delimiter: str = Field(",", min_length=1, max_length=1, description="Of CSV files.")
+    format: FileFormat | None = Field(None, description="Without it, told by the name's ending.")
 
 
 class SqlSource(Part):
@@ -62,6 +58,7 @@ class SqlSource(Part):
     table: str | None = Field(None, description="Table or view, `schema.table` where needed.")
     query: str | None = Field(None, description="SELECT statement, instead of a table.")
     chunk_rows: int = Field(100_000, ge=1, description="Rows fetched at once.")
+    missing: tuple[Mark, ...] = Field((), description="Further values that mean none: `[?, -200]`.")
 
     @model_validator(mode="after")
     def _one_of(self) -> "SqlSource":
@@ -70,30 +67,16 @@ class SqlSource(Part):
         return self
 
 
-class PackageSource(Part):
+class PackageSource(Dialect):
     """A data file inside an installed Python package, read without importing it."""
 
     kind: Literal["package"] = Field(description="`package`.")
     package: str = Field(description="Name of the installed package.", min_length=1)
     path: str = Field(description="Path of the file inside the package; a .zip holds one file.", min_length=1)
-    format: Literal["parquet", "csv"] | None = Field(None, description="Without it, told by the name's ending.")
-    delimiter: str = Field(",", min_length=1, max_length=1, description="Of CSV files.")
+    format: FileFormat | None = Field(None, description="Without it, told by the name's ending.")
 
 
 Source = Annotated[FilesSource | SqlSource | PackageSource, Field(discriminator="kind")]
-
-
-class Column(Part):
-    """One column of the source under the alias that everything after ingest uses."""
-
-    source_name: str | None = Field(None, alias="from", description="Real name; the alias where left out.")
-    type: Literal["integer", "number", "text", "time"] = Field("number", description="Type after ingest.")
-    timezone: str | None = Field(None, description="Zone whose wall clock a time with an offset is turned into.")
-    missing: Literal["refuse", "allow"] = Field(
-        "refuse",
-        description="What becomes of a row to predict that lacks it, where training rows had it always: `refuse` it, "
-        "or `allow` it, with a flag and without an interval.",
-    )
 
 
 class Time(Part):

@@ -14,13 +14,13 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mlops_assets.dataset.checks import problems
+from mlops_assets.dataset.dialect import Column, Dialect
 from mlops_assets.dataset.old_keys import renewed
+from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.parts import (
     Alias,
-    Column,
     Features,
     Gate,
-    Part,
     RowRule,
     Source,
     Target,
@@ -59,9 +59,29 @@ class DatasetSpec(Part):
         """`text` with every value that came from the environment put back as its `${NAME}`."""
         return _redact(text, self._hidden)
 
+    def hides(self, name: str) -> bool:
+        """Whether a name came from the environment, as a whole or in part."""
+        return self.redact(name) != name
+
+    def source_names(self, alias: str) -> tuple[str, ...]:
+        """The real names of the columns that it is made of; only sources may ask for them."""
+        name = self.columns[alias].source_name or alias
+        return (name,) if isinstance(name, str) else name
+
     def source_name(self, alias: str) -> str:
-        """The column's real name; only sources may ask for it."""
-        return self.columns[alias].source_name or alias
+        """The column's real name, or the alias where it is made of several; only sources may ask for it."""
+        names = self.source_names(alias)
+        return names[0] if len(names) == 1 else alias
+
+    def written(self) -> dict[str, Column]:
+        """The columns as the source writes them: what it says of all is said of each."""
+        source = self.source
+        dialect = source if isinstance(source, Dialect) else Dialect(missing=source.missing)
+        return {alias: column.written_in(dialect) for alias, column in self.columns.items()}
+
+    def as_callers_write(self) -> dict[str, Column]:
+        """The inputs as rows to predict write them."""
+        return {alias: self.columns[alias].as_callers_write() for alias in self.inputs()}
 
     def used_columns(self) -> tuple[str, ...]:
         """Aliases of all columns that are read from the source, in the YAML's order."""
@@ -122,11 +142,13 @@ def load_dataset(name_or_path: str, env: Mapping[str, str], source_uri: str | No
         hidden[source_uri] = "${MLOPS_SOURCE_URI}"
         document["source"] = _move(document.get("source"), source_uri, path.name)
     document, told = renewed(document)
+    problem = ""
     try:
         spec = DatasetSpec.model_validate(document)
     except ValidationError as error:
-        text = "; ".join(_explain(item) for item in error.errors(include_url=False, include_input=False))
-        raise SpecError(f"{path.name}: {_redact(text, hidden)}") from None
+        problem = "; ".join(_explain(item) for item in error.errors(include_url=False, include_input=False))
+    if problem:  # raised out here: the error behind it holds what is hidden
+        raise SpecError(f"{path.name}: {_redact(problem, hidden)}")
     spec._hidden.update(hidden)
     spec._old_keys = told
     if told:

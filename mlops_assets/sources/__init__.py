@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
 from mlops_assets.dataset.periods import fields_in
 from mlops_assets.sources.files import OneFile, PeriodFiles, package_file
-from mlops_assets.sources.formats import format_of
+from mlops_assets.sources.formats import format_of, ragged_rows
 from mlops_assets.sources.places import File, LocalPlace
 from mlops_assets.sources.remote import open_place
 from mlops_assets.sources.retries import Retry, stepwise_without_chain, without_chain
@@ -21,7 +21,7 @@ from mlops_assets.sources.sql import SqlRows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Source", "open_source", "stream_rows"]
+__all__ = ["Source", "open_source", "ragged_rows", "stream_rows"]
 
 
 class Source(Protocol):

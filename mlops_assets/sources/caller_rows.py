@@ -19,10 +19,10 @@ from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import BadTable, InputError, SourceError
 from mlops_assets.sources.database import Database, Refused
 from mlops_assets.sources.normalise import normalise
+from mlops_assets.sources.other_formats import array_of
 from mlops_assets.sources.places import Absent, File, Place
 from mlops_assets.sources.remote import open_place
 from mlops_assets.sources.retries import Retry, stepwise_without_chain, without_chain
-from mlops_assets.sources.sql import arrow_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +52,7 @@ class ChunkReader:
 
     def __init__(self, spec: DatasetSpec, names: dict[str, str]) -> None:
         self._spec = spec
-        self._inputs = spec.model_copy(update={"columns": {alias: spec.columns[alias] for alias in spec.inputs()}})
+        self._inputs = spec.as_callers_write()
         self._names = names
 
     def file(self, stream: BinaryIO, form: Form, label: str) -> Iterator[Chunk]:
@@ -77,11 +77,12 @@ class ChunkReader:
                 done += len(table)
 
     def _of_table(self, table: pa.Table, label: str) -> Chunk:
-        inputs, present = self._inputs.columns, set(table.column_names)
+        inputs, present = self._inputs, set(table.column_names)
         sources = {alias: next((n for n in (alias, self._names.get(alias)) if n in present), None) for alias in inputs}
         if absent := [alias for alias, name in sources.items() if name is None]:
             raise InputError(f"{label}: missing column(s): {', '.join(absent)} (needed: {', '.join(inputs)})")
-        typed = normalise({alias: table[name] for alias, name in sources.items()}, self._inputs, label)
+        values = {alias: table[name] for alias, name in sources.items()}
+        typed = normalise(values, self._spec, label, written=self._inputs)
         columns = from_table(typed, inputs)
         for name in table.column_names:
             if name not in sources.values():
@@ -93,7 +94,7 @@ class ChunkReader:
 
         columns = from_rows(_json_rows(stream, label), self._spec)
         kinds = {"integer": pa.int64(), "number": pa.float64(), "text": pa.string(), "time": pa.timestamp("us")}
-        types = {alias: kinds[column.type] for alias, column in self._inputs.columns.items()}
+        types = {alias: kinds[column.type] for alias, column in self._inputs.items()}
         arrays = {alias: _arrow(values, types[alias]) for alias, values in columns.items()}
         return Chunk(columns, pa.table(arrays))
 
@@ -193,6 +194,6 @@ def _query_chunks(database: Database, statement: sa.Executable, chunk_rows: int)
     try:
         with database.stream(statement, chunk_rows, LABEL) as chunks:
             for chunk in chunks:
-                yield pa.table(dict(zip(chunk[0]._fields, map(arrow_array, zip(*chunk, strict=True)), strict=True)))
+                yield pa.table(dict(zip(chunk[0]._fields, map(array_of, zip(*chunk, strict=True)), strict=True)))
     except Refused as refusal:
         raise BadTable(f"{LABEL}: the database cannot read it ({refusal.reason}): correct it or its rights") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, PackageSource
 from mlops_assets.dataset.parts import Time
-from mlops_assets.errors import NotPublished, SourceError
+from mlops_assets.errors import BadTable, NotPublished, SourceError
 from mlops_assets.sources.formats import Format, read_rows, stream_rows
 from mlops_assets.sources.places import PARALLEL, Absent, File, Place
 from mlops_assets.sources.retries import without_chain
@@ -115,7 +115,11 @@ class OneFile:
         if time is None:
             return versions
         last = time.last or time.cadence.of(self._now())
-        return {period: versions[period] for period in sorted(versions) if time.first <= period <= last}
+        found = {period: versions[period] for period in sorted(versions) if time.first <= period <= last}
+        if not found:
+            span = f"times from {min(versions)} to {max(versions)}" if versions else "no times"
+            raise BadTable(f"{self._file.label} has {span}, and none from {time.first} to {last}: correct time")
+        return found
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
@@ -132,6 +136,8 @@ class OneFile:
         if self._held is None or self._held[0] != version:
             with self._place.open(self._file, version) as stream:
                 rows = read_rows(stream, self._form, self._spec, self._file.label)
+            if not rows.num_rows:
+                raise BadTable(f"{self._file.label} has no rows below its header")
             if self._spec.time is None:
                 self._held = version, {SNAPSHOT: rows}, {SNAPSHOT: version}
             else:

@@ -1,67 +1,126 @@
-"""Parquet and CSV files, plain or packed, read into typed tables; only the spec's columns are read."""
+"""Files of every format, plain or packed, read into typed tables; only the spec's columns are read."""
 
-import gzip
+from __future__ import annotations
+
+import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, BinaryIO, Literal, get_args
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, get_args
 from urllib.parse import urlsplit
 
-from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource
+from mlops_assets.dataset import DatasetSpec, Dialect, FilesSource, PackageSource
+from mlops_assets.dataset.parts import FileFormat
 from mlops_assets.errors import BadTable, SpecError
-from mlops_assets.sources.normalise import MISSING, check_names, csv_types, normalise
+from mlops_assets.sources.delimited import read_csv, why_not
+from mlops_assets.sources.diagnosis import damaged
+from mlops_assets.sources.normalise import by_alias, locate, normalise
+from mlops_assets.sources.other_formats import read_arrow, read_excel, read_json, read_parquet
+from mlops_assets.sources.raw import Opened, Packing, Raw, opener
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 STREAM_ROWS = 2**16
-Kind = Literal["parquet", "csv"]
-Packing = Literal["zip", "gz"]
-_KINDS: tuple[Kind, ...] = get_args(Kind)
-_PACKINGS: tuple[Packing, ...] = get_args(Packing)
+RAGGED = b"ragged rows"  # in a table's metadata: how many rows of the file were left out
+ENDINGS: dict[str, FileFormat] = {
+    "parquet": "parquet",
+    "pq": "parquet",
+    "csv": "csv",
+    "tsv": "csv",
+    "json": "json",
+    "jsonl": "json",
+    "ndjson": "json",
+    "xlsx": "excel",
+    "xlsm": "excel",
+    "xls": "excel",
+    "xlsb": "excel",
+    "ods": "excel",
+    "arrow": "arrow",
+    "feather": "arrow",
+    "ipc": "arrow",
+}
+_NAMES: dict[FileFormat, str] = {
+    "parquet": "Parquet",
+    "json": "JSON, an object a line or a list of them",
+    "excel": "an Excel workbook",
+    "arrow": "Arrow",
+    "delta": "a Delta table",
+}
+_READ: dict[FileFormat, Callable[[Opened, Dialect, DatasetSpec, str], Raw]] = {
+    "parquet": read_parquet,
+    "csv": read_csv,
+    "json": read_json,
+    "excel": read_excel,
+    "arrow": read_arrow,
+    "delta": read_arrow,  # what a place makes of it
+}
 
 
 @dataclass(frozen=True)
 class Format:
     """How a file's bytes become rows."""
 
-    kind: Kind
-    delimiter: str = ","
+    kind: FileFormat
+    dialect: Dialect = field(default_factory=Dialect)
     packed: Packing | None = None
 
     def __str__(self) -> str:
-        kind = "Parquet" if self.kind == "parquet" else f"UTF-8 CSV with delimiter '{self.delimiter}'"
+        written = f"{self.dialect.encoding.upper()} CSV with delimiter {self.dialect.delimiter!r}"
+        kind = _NAMES.get(self.kind, written)
         return f"{kind}, packed as .{self.packed}" if self.packed else kind
 
 
 def format_of(source: FilesSource | PackageSource, name: str) -> Format:
     """The format that the source states, or that the name ends in. Raises SpecError where neither tells."""
     name = (urlsplit(name).path if "://" in name else name).lower()
-    packed = next((ending for ending in _PACKINGS if name.endswith(f".{ending}")), None)
-    inner = name.removesuffix(f".{packed}")
-    kind = source.format or next((kind for kind in _KINDS if inner.endswith(f".{kind}")), None)
+    packed = next((ending for ending in get_args(Packing) if name.endswith(f".{ending}")), None)
+    ending = name.removesuffix(f".{packed}").rpartition(".")[2]
+    kind = source.format or ENDINGS.get(ending)
     if kind is None:
-        raise SpecError("the name of the source's file tells no format: set source.format to parquet or csv")
-    return Format(kind, source.delimiter, packed)
+        kinds = ", ".join(get_args(FileFormat))
+        raise SpecError(f"the name of the source's file tells no format: set source.format to one of {kinds}")
+    dialect = Dialect.model_validate({key: getattr(source, key) for key in Dialect.model_fields})
+    if ending == "tsv" and "delimiter" not in source.model_fields_set:
+        dialect = dialect.model_copy(update={"delimiter": "\t"})
+    return Format(kind, dialect, packed)
 
 
-def read_rows(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> "pa.Table":
+def read_rows(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> pa.Table:
     """The typed rows of a file. Raises BadTable with `label` in front."""
+    opened = opener(stream, form.packed, label)
+    try:
+        raw = _READ[form.kind](opened, form.dialect, spec, label)
+    except _damage():
+        raise _why(opened, form, label) from None
+    names = locate(raw.table.column_names, spec, label)
+    rows = normalise(by_alias(raw.table, names, spec), spec, label, first_row=raw.first_row)
+    return rows.replace_schema_metadata({RAGGED: str(raw.ragged)}) if raw.ragged else rows
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What parsers raise where bytes are not what they should be."""
     import pyarrow as pa
 
-    read = _read_parquet if form.kind == "parquet" else _read_csv
-    damage = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, EOFError, RuntimeError)
+    unpacking = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+    return (pa.ArrowException, UnicodeError, *unpacking)
+
+
+def _why(opened: Opened, form: Format, label: str) -> BadTable:
     try:
-        raw = read(stream, form, spec, label)
-    except (*damage, zlib.error, zipfile.BadZipFile):
-        raise BadTable(f"{label} is damaged, or is not a file of the format {form}") from None
-    return normalise({alias: raw[spec.source_name(alias)] for alias in spec.used_columns()}, spec, label)
+        return why_not(opened, form.dialect, str(form), label) if form.kind == "csv" else damaged(str(form), label)
+    except _damage():
+        return damaged(str(form), label)
 
 
-def stream_rows(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> Iterator["pa.Table"]:
+def ragged_rows(table: pa.Table) -> int:
+    """How many rows of the file that a table comes from had too few or too many values, and were left out."""
+    return int((table.schema.metadata or {}).get(RAGGED, 0))
+
+
+def stream_rows(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> Iterator[pa.Table]:
     """The rows of `read_rows` in the parts that the file has; as one where it is no plain Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -69,68 +128,12 @@ def stream_rows(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -
     if form.kind != "parquet" or form.packed:
         yield read_rows(stream, form, spec, label)
         return
-    columns = list(csv_types(spec))
     try:
         file = pq.ParquetFile(stream)
-        check_names(file.schema_arrow.names, spec, label)
-        for raw in map(pa.table, file.iter_batches(STREAM_ROWS, columns=columns, use_threads=False)):
-            yield normalise({alias: raw[spec.source_name(alias)] for alias in spec.used_columns()}, spec, label)
+        names = locate(file.schema_arrow.names, spec, label)
+        for raw in map(pa.table, file.iter_batches(STREAM_ROWS, columns=list(names.values()), use_threads=False)):
+            yield normalise(by_alias(raw, names, spec), spec, label)
     except (BadTable, pa.ArrowException, OSError):
         stream.seek(0)
         read_rows(stream, form, spec, label)  # tells what is wrong, counted over the whole file
         raise
-
-
-def _read_parquet(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> "pa.Table":
-    import pyarrow.parquet as pq
-
-    with _unpacked(stream, form, label) as inner:
-        file = pq.ParquetFile(inner)
-        check_names(file.schema_arrow.names, spec, label)
-        return file.read(columns=list(csv_types(spec)))
-
-
-def _read_csv(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> "pa.Table":
-    import pyarrow as pa
-    from pyarrow import csv
-
-    parse = csv.ParseOptions(delimiter=form.delimiter)
-    types = csv_types(spec)
-
-    def parsed(column_types: "dict[str, pa.DataType]") -> "pa.Table":
-        stream.seek(0)
-        options = csv.ConvertOptions(include_columns=list(types), column_types=column_types, null_values=list(MISSING))
-        with _unpacked(stream, form, label) as inner:
-            return csv.read_csv(inner, parse_options=parse, convert_options=options)
-
-    try:
-        return parsed(types)
-    except pa.ArrowKeyError:
-        stream.seek(0)
-        with _unpacked(stream, form, label) as inner:
-            check_names(csv.open_csv(inner, parse_options=parse).schema.names, spec, label)
-        raise
-    except pa.ArrowInvalid:  # a value has another type: read texts, and let each column say which it cannot use
-        return parsed(dict.fromkeys(types, pa.string()))
-
-
-@contextmanager
-def _unpacked(stream: BinaryIO, form: Format, label: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
-    if form.packed == "zip":
-        with _only_member(stream, label) as member:
-            yield member
-    elif form.packed == "gz":
-        with gzip.open(stream) as inner:
-            yield inner
-    else:
-        yield stream
-
-
-@contextmanager
-def _only_member(stream: BinaryIO, label: str) -> Iterator[IO[bytes]]:
-    with zipfile.ZipFile(stream) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/")]
-        if len(names) != 1:
-            raise BadTable(f"{label} is a .zip of {len(names)} files: it must hold one")
-        with archive.open(names[0]) as member:
-            yield member

@@ -3,203 +3,180 @@
 Types drift from period to period (int32, int64, double with gaps, large_string), so every column is cast.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import UTC
-from functools import partial
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from mlops_assets.dataset import Column, DatasetSpec
 from mlops_assets.errors import BadTable
+from mlops_assets.sources.guesses import hint
+from mlops_assets.sources.values import Convert, converter, is_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What files write for "no value". In a text column only the empty text counts: NA is also Namibia.
-MISSING = ("", "#N/A", "N/A", "n/a", "NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
-_OFFSET = r":\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)$"
 _MOST_COUNTED = 1_000
-Convert = Callable[["pa.ChunkedArray"], "pa.ChunkedArray"]
+_MOST_SHOWN = 40  # characters of a value in an error
+_LOOKED_AT = 200  # values that a hint goes by
 
 
-def schema(spec: DatasetSpec) -> "pa.Schema":
+def schema(spec: DatasetSpec) -> pa.Schema:
     """Arrow schema of every table that a source returns."""
-    return _schema({alias: column.type for alias, column in spec.columns.items()})
+    return _schema(spec.columns)
 
 
-def csv_types(spec: DatasetSpec) -> dict[str, "pa.DataType"]:
-    """Types to parse a CSV file's columns as, by real name; times come as text, for their offsets."""
-    kinds: dict[str, str] = {}
-    for alias, column in spec.columns.items():
-        name, kind = spec.source_name(alias), "text" if column.type == "time" else column.type
-        kinds[name] = kind if kinds.get(name, kind) == kind else "text"
-    types = _schema(kinds)
-    return dict(zip(types.names, types.types, strict=True))
+def locate(present: Sequence[str], spec: DatasetSpec, label: str) -> dict[str, str]:
+    """The names of the columns that the spec reads, with what they are called among those `present`.
+
+    Blanks around a name do not count. Raises BadTable that lists the aliases whose columns are not there, or twice.
+    """
+    bare: dict[str, list[str]] = {}
+    for name in present:
+        bare.setdefault(name.strip(), []).append(name)
+    found, absent = {}, []
+    for alias in spec.used_columns():
+        for name in spec.source_names(alias):
+            names = [name] * Counter(present)[name] or bare.get(name.strip(), [])
+            if len(names) > 1:
+                shown = "are called so" if spec.hides(name) else f"are called '{name}'"
+                raise BadTable(f"{label}: {len(names)} columns for {alias} {shown}: rename one in the table")
+            if names:
+                found[name] = names[0]
+            elif alias not in absent:
+                absent.append(alias)
+    if absent:
+        raise BadTable(
+            f"{label} has no column for {', '.join(absent)}{alike(present, spec, absent)}: "
+            "correct columns.<alias>.from in the YAML"
+        )
+    return found
 
 
-def check_names(present: list[str], spec: DatasetSpec, label: str) -> None:
-    """Raise BadTable that lists the aliases whose columns are not `present`."""
-    missing = [alias for alias in spec.used_columns() if spec.source_name(alias) not in present]
-    if missing:
-        raise BadTable(f"{label} has no column for {', '.join(missing)}: correct columns.<alias>.from in the YAML")
+def alike(present: Sequence[str], spec: DatasetSpec, absent: Sequence[str]) -> str:
+    """Columns that are there under nearly the name that is looked for; names from the environment stay hidden."""
+    by_letters = {_letters(name): name for name in present}
+    hints = []
+    for alias in absent:
+        for name in spec.source_names(alias):
+            if name not in present and (near := by_letters.get(_letters(name))):
+                shown = "a name that differs in case or marks alone" if spec.hides(name) else f"'{near}'"
+                hints.append(f"{alias}: did you mean {shown}?")
+    return f" ({'; '.join(hints)})" if hints else ""
 
 
-def normalise(columns: Mapping[str, "pa.ChunkedArray"], spec: DatasetSpec, label: str) -> "pa.Table":
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+def by_alias(table: pa.Table, names: Mapping[str, str], spec: DatasetSpec) -> dict[str, pa.ChunkedArray]:
+    """The columns of a table by alias; `names` are what `locate` has found."""
+    return {alias: joined([table[names[name]] for name in spec.source_names(alias)]) for alias in spec.used_columns()}
+
+
+def joined(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """One column of several: their texts with a blank between, and nothing where one is missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(parts) == 1:
+        return parts[0]
+    return pc.binary_join_element_wise(*(part.cast(pa.string()) for part in parts), " ")
+
+
+def normalise(
+    columns: Mapping[str, pa.ChunkedArray],
+    spec: DatasetSpec,
+    label: str,
+    *,
+    written: Mapping[str, Column] | None = None,
+    first_row: int | None = None,
+) -> pa.Table:
     """The table of `schema(spec)` from one array an alias.
 
-    `label` is what messages call the rows, such as `period 2024-02`. NaN becomes null; infinite numbers stay.
-    Raises BadTable that names the alias and counts its unreadable rows.
+    `label` is what messages call the rows, such as `period 2024-02`. `written`: the columns as these rows have them,
+    where that is not as the spec's source does. `first_row`: number of the first row in its file. NaN becomes null;
+    infinite numbers stay. Raises BadTable that names the alias, shows a value and counts the unreadable rows.
     """
     import pyarrow as pa
 
-    typed = [_typed(columns[alias], column, alias, label) for alias, column in spec.columns.items()]
-    return pa.table(typed, schema=schema(spec))
+    written = spec.written() if written is None else written
+    typed = [
+        _typed(columns[alias], column, f"{label}: column {alias}", alias, spec, first_row)
+        for alias, column in written.items()
+    ]
+    return pa.table(typed, schema=_schema(written))
 
 
-def _schema(kinds: Mapping[str, str]) -> "pa.Schema":
+def _schema(columns: Mapping[str, Column]) -> pa.Schema:
     import pyarrow as pa
 
     types = {"integer": pa.int64(), "number": pa.float64(), "text": pa.string(), "time": pa.timestamp("us")}
-    return pa.schema([(name, types[kind]) for name, kind in kinds.items()])
+    return pa.schema([(alias, types[column.type]) for alias, column in columns.items()])
 
 
-def _typed(values: "pa.ChunkedArray", column: Column, alias: str, label: str) -> "pa.ChunkedArray":
+def _typed(
+    values: pa.ChunkedArray, column: Column, what: str, alias: str, spec: DatasetSpec, first_row: int | None
+) -> pa.ChunkedArray:
     import pyarrow as pa
 
-    converters: dict[str, Convert] = {
-        "integer": _integers,
-        "number": _numbers,
-        "text": _texts,
-        "time": partial(_times, zone=column.timezone),
-    }
-    convert = converters[column.type]
+    convert = converter(column)
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     try:
         return convert(values)
     except pa.ArrowException:
-        bad = _count_bad(values, convert)
+        bad, places = _bad(values, convert)
+        is_hidden = any(map(spec.hides, spec.source_names(alias)))
         count = f"{bad:,}" if bad < _MOST_COUNTED else f"at least {bad:,}"
+        row = "" if first_row is None else f" in row {first_row + places[0]:,}"
+        kind = "boolean" if column.true_words else column.type
         raise BadTable(
-            f"{label}: column {alias} cannot be read as {column.type} in {count} of {len(values):,} rows: "
-            f"correct the rows, or columns.{alias}.type in the YAML"
+            f"{what} cannot be read as {kind} in {count} of {len(values):,} rows, "
+            f"such as `{_shown(values[places[0]].as_py(), spec, is_hidden)}`{row}: "
+            f"{_advice(values.take(places), column, alias, is_hidden)}"
         ) from None
 
 
-def _count_bad(values: "pa.ChunkedArray", convert: Convert) -> int:
-    """How many values do not convert, by halving; stops at _MOST_COUNTED."""
+def _shown(value: object, spec: DatasetSpec, is_hidden: bool) -> str:
+    """The value, or what it looks like, where the name of its column is hidden: 99/99/9999 for a date."""
+    text = spec.redact(str(value))
+    if is_hidden:
+        text = re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", text))
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _advice(bad: pa.ChunkedArray, column: Column, alias: str, is_hidden: bool) -> str:
+    """By some of the values that do not convert."""
     import pyarrow as pa
 
-    bad, parts = 0, [values]
+    if column.format:
+        return f"correct the rows, or columns.{alias}.format, which is '{column.format}'"
+    if column.true_words:
+        return f"set columns.{alias}.true_words and false_words"
+    if not (is_text(bad) or (column.type == "time" and pa.types.is_integer(bad.type))):
+        return f"correct the rows, or columns.{alias}.type in the YAML"
+    return hint(alias, column.type, [str(value).strip() for value in bad.to_pylist()], show=not is_hidden)
+
+
+def _bad(values: pa.ChunkedArray, convert: Convert) -> tuple[int, list[int]]:
+    """How many values do not convert, by halving, and the places of the first; stops at _MOST_COUNTED."""
+    import pyarrow as pa
+
+    places: list[int] = []
+    bad, parts = 0, [(0, values)]
     while parts and bad < _MOST_COUNTED:
-        part = parts.pop()
+        start, part = parts.pop()
         try:
             convert(part)
         except pa.ArrowException:
             if len(part) == 1:
                 bad += 1
+                if len(places) < _LOOKED_AT:
+                    places.append(start)
             else:
                 half = len(part) // 2
-                parts += [part[half:], part[:half]]
-    return bad
-
-
-def _integers(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if _is_text(values):  # pandas writes whole numbers with gaps as 3.0
-        values = pc.replace_substring_regex(_without_missing(values), r"\.0*$", "")
-    return _without_nan(_no_times(values)).cast(pa.int64())
-
-
-def _numbers(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    import pyarrow as pa
-
-    if _is_text(values):
-        values = _without_missing(values)
-    # Unsafe only for integers beyond 2**53, which float64 rounds.
-    return _without_nan(_no_times(values).cast(pa.float64(), safe=_is_text(values)))
-
-
-def _texts(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_floating(values.type):  # codes that became 3.0 in a period with gaps
-        values = _without_nan(values.cast(pa.float64()))
-        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
-        codes = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.string())
-        return pc.coalesce(codes, values.cast(pa.string()))
-    texts = values.cast(pa.string())
-    return pc.if_else(pc.equal(texts, ""), None, texts)
-
-
-def _times(values: "pa.ChunkedArray", zone: str | None) -> "pa.ChunkedArray":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    naive = pa.timestamp("us")
-    if _is_text(values):
-        texts = _without_missing(values)
-        has_offset = pc.match_substring_regex(texts, _OFFSET)
-        aware = pc.if_else(has_offset, texts, None).cast(pa.timestamp("us", "UTC"))
-        return pc.coalesce(_wall_clock(aware, zone), pc.if_else(has_offset, None, texts).cast(naive))
-    if pa.types.is_timestamp(values.type) and values.type.tz:
-        return _wall_clock(values, zone)
-    if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_null(values.type):
-        return values.cast(naive, safe=False)  # nanoseconds are cut off
-    raise pa.ArrowTypeError("neither times nor texts")
-
-
-def _wall_clock(aware: "pa.ChunkedArray", zone: str | None) -> "pa.ChunkedArray":
-    """Naive times that a clock of the zone, else of UTC, showed.
-
-    Not Arrow's own conversion: that reads the system's zones alone, which slim images lack. Offsets change at
-    full quarters of an hour, so one a quarter is looked up.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    naive = pa.timestamp("us")
-    utc = aware.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64()).cast(naive)
-    if zone is None:
-        return utc
-    quarters = pc.floor_temporal(utc, multiple=15, unit="minute")
-    moments = pc.unique(quarters)
-    clock = ZoneInfo(zone)
-    offsets = [moment and moment.replace(tzinfo=UTC).astimezone(clock).utcoffset() for moment in moments.to_pylist()]
-    return pc.add(utc, pa.array(offsets, pa.duration("us")).take(pc.index_in(quarters, value_set=moments)))
-
-
-def _is_text(values: "pa.ChunkedArray") -> bool:
-    import pyarrow as pa
-
-    return pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
-
-
-def _no_times(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """The same values; Arrow would cast a time to its count of microseconds, which no one means."""
-    import pyarrow as pa
-
-    if pa.types.is_temporal(values.type):
-        raise pa.ArrowTypeError("times")
-    return values
-
-
-def _without_missing(texts: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    trimmed = pc.utf8_trim_whitespace(texts.cast(pa.string()))
-    return pc.if_else(pc.is_in(trimmed, value_set=pa.array(MISSING)), None, trimmed)
-
-
-def _without_nan(values: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not pa.types.is_floating(values.type):
-        return values
-    is_nan = pc.is_nan(values)
-    return pc.if_else(is_nan, None, values) if pc.any(is_nan).as_py() else values
+                parts += [(start + half, part[half:]), (start, part[:half])]
+    return bad, places

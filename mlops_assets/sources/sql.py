@@ -13,7 +13,8 @@ from mlops_assets.dataset.periods import Every
 from mlops_assets.errors import BadTable, NotPublished
 from mlops_assets.sources.database import Database, Refused
 from mlops_assets.sources.files import by_period, content_digest, label_of
-from mlops_assets.sources.normalise import check_names, normalise, schema
+from mlops_assets.sources.normalise import locate, normalise, schema
+from mlops_assets.sources.other_formats import array_of
 from mlops_assets.sources.retries import Retry, without_chain
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class SqlRows:
         return rows.sort_by([(alias, "ascending") for alias in aliases])
 
     def _table(self, chunk: "Sequence[sa.Row[Any]]", label: str) -> "pa.Table":
-        columns = dict(zip(self._spec.used_columns(), map(arrow_array, zip(*chunk, strict=True)), strict=True))
+        columns = dict(zip(self._spec.used_columns(), map(array_of, zip(*chunk, strict=True)), strict=True))
         return normalise(columns, self._spec, label)
 
     def _spans(self, time: Time) -> list[_Span]:
@@ -191,15 +192,5 @@ class SqlRows:
             present = self._database.ask(lambda connection: list(connection.execute(no_rows).keys()), label)
         except Refused as refusal:
             return BadTable(f"{label}: the database cannot read {place} ({refusal.reason}): correct it or its rights")
-        check_names(present, self._spec, label)
+        locate(present, self._spec, label)
         return BadTable(f"{label}: the database cannot read the columns of {place} by time ({reason})")
-
-
-def arrow_array(values: Sequence[Any]) -> "pa.ChunkedArray":
-    """A column of fetched values; what Arrow has no type for becomes text, for `normalise` to judge."""
-    import pyarrow as pa
-
-    try:
-        return pa.chunked_array([pa.array(values)])
-    except (TypeError, ValueError, OverflowError):
-        return pa.chunked_array([pa.array([None if value is None else str(value) for value in values])])

@@ -218,7 +218,11 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
         ("window.train_periods", 0, "window.train_periods: Input should be greater than or equal to 1"),
         ("columns", {}, "columns: Dictionary should have at least 1 item"),
         ("columns.Big", {}, "columns.Big.[key]: String should match pattern"),
-        ("columns.size.type", "float", "columns.size.type: Input should be 'integer', 'number', 'text' or 'time'"),
+        (
+            "columns.size.type",
+            "float",
+            "columns.size.type: Input should be 'integer', 'number', 'text', 'time' or 'boolean'",
+        ),
         ("columns.size.timezone", "UTC", "columns.size: timezone is for type time"),
         ("columns.target", {}, "columns.target: the project uses this name itself; choose another alias"),
         ("columns.row_id", {}, "columns.row_id: the project uses this name itself; choose another alias"),

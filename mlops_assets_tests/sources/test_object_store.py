@@ -50,7 +50,7 @@ def test_an_unchanged_file_is_copied_once_and_a_changed_one_anew(source, store, 
 
 def test_a_damaged_copy_is_not_kept(source, store, tmp_path):
     store.pipe("/trips/2024-01.csv", b"")
-    with pytest.raises(BadTable, match="period 2024-01 is damaged"):
+    with pytest.raises(BadTable, match="period 2024-01 cannot be read: the file is empty"):
         source.read("2024-01")
     assert list((tmp_path / "cache").iterdir()) == []
 

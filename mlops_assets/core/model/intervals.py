@@ -256,8 +256,10 @@ def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, IntArray]]) -> Loo
     rows = np.flatnonzero(newest)
     spreads.append(_spread(y[rows] - predict(X[rows])))
     level, third = np.concatenate(levels), np.concatenate(thirds)
-    by_third = np.array([np.quantile(level[third == number], _SHARES) for number in range(3)])
-    return Looked(by_third, _stretch(spreads))
+    by_third = [level[third == number] for number in range(3)]
+    # Where a target only grows, all that comes later lies in the last third: then one level is for all.
+    quantiles = np.array([np.quantile(those if len(those) else level, _SHARES) for those in by_third])
+    return Looked(quantiles, _stretch(spreads))
 
 
 def _spread(residuals: FloatArray) -> float:

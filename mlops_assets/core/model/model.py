@@ -269,7 +269,8 @@ def _input(saved: dict[str, Any]) -> Input:
 def _public(spec: DatasetSpec) -> dict[str, Any]:
     """The spec as a model carries it: no place, no real column name and nothing from the environment."""
     document = spec.model_dump(mode="json", exclude={"source", "rows"})
-    columns = {alias: column | {"source_name": None} for alias, column in document["columns"].items()}
+    plain = {alias: column.as_callers_write() for alias, column in spec.columns.items()}
+    columns = {alias: column.model_dump(mode="json") | {"source_name": None} for alias, column in plain.items()}
     source = {"kind": "files", "uri": "withheld"}
     return document | {"description": spec.redact(spec.description), "columns": columns, "source": source}
 

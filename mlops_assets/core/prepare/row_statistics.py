@@ -82,11 +82,12 @@ class _Growing(Generic[Number]):
 class RawRows:
     """Rows as they came. `empty`: rows without a value by alias. `elsewhere`: rows whose time is of other periods.
 
-    `problems`: what does not fit the schema; where there is some, or no row, nothing else is counted.
+    `ragged`: rows of the file that were left out, for they had too few or too many values. `problems`: what does not
+    fit the schema; where there is some, or no row, nothing else is counted.
     """
 
     def __init__(self, spec: DatasetSpec, partition: str) -> None:
-        self.rows = self.elsewhere = 0
+        self.rows = self.elsewhere = self.ragged = 0
         self.empty = dict.fromkeys(spec.used_columns(), 0)
         self.problems: tuple[str, ...] = ()
         self._spec, self._partition = spec, partition

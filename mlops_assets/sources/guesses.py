@@ -1,0 +1,139 @@
+"""What values look like: the keys that would read them. Errors name them, `init` writes them; nothing reads by them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import product
+
+from mlops_assets.dataset.dialect import FALSE_WORDS, TRUE_WORDS
+
+FIRST_YEAR, LAST_YEAR = 1900, 2100
+_DATES = [
+    mark.join(parts)
+    for mark in "/.- "
+    for parts in product(["%d", "%m", "%Y", "%y", "%b", "%B"], repeat=3)
+    if "".join(parts).lower() in ("%d%m%y", "%m%d%y", "%y%m%d", "%d%b%y", "%b%d%y", "%y%b%d")
+] + ["%Y%m%d", "%b %d, %Y", "%B %d, %Y", "%d%b%Y"]
+_CLOCKS = ["", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H.%M.%S", "%H.%M", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p"]
+_CLOCKS += ["%H%M", "%H%M%S", "%H"]
+_JOINS = (" ", "T", ", ", ":", "")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_UNITS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
+_WRITINGS = ((".", None), (".", ","), (",", None), (",", "."), (".", "'"), (",", " "), (".", " "))
+_GROUPED = r"[+-]?\d{1,3}(?:[%s]\d{3})+"
+
+
+def is_iso_time(text: str) -> bool:
+    return bool(_ISO.fullmatch(text))
+
+
+def is_number(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text))
+
+
+def time_unit(texts: Sequence[str]) -> str | None:
+    """The unit of counts since 1970, by their digits: of times from 2001 to 2100."""
+    if not all(re.fullmatch(r"\d{10,19}(\.\d+)?", text) for text in texts):
+        return None
+    units = {_UNITS.get(len(text.partition(".")[0])) for text in texts}
+    return units.pop() if len(units) == 1 else None
+
+
+def time_formats(texts: Sequence[str]) -> list[str]:
+    """Every format that reads all texts; more than one where day and period cannot be told apart."""
+    if not texts or not all(any(map(str.isdigit, text)) for text in texts):
+        return []
+    found: list[str] = []
+    for form in _formats():
+        if form not in found and all(_reads(form, text) for text in texts):
+            found.append(form)
+    return found
+
+
+def _formats() -> Iterator[str]:
+    for date, clock in product(_DATES, _CLOCKS):
+        for join in _JOINS if clock else ("",):
+            if not (join == "" and clock[:2] in ("%H", "%I") and not date.startswith("%Y%m%d")):
+                for zone in ("", "%z", " %z") if clock else ("",):
+                    yield f"{date}{join}{clock}{zone}"
+
+
+def _reads(form: str, text: str) -> bool:
+    try:
+        return FIRST_YEAR <= datetime.strptime(text, form).year <= LAST_YEAR
+    except ValueError:
+        return False
+
+
+def is_boolean(texts: Sequence[str]) -> bool:
+    """Whether all are words for yes and no; digits are numbers."""
+    words = {text.lower() for text in texts}
+    return bool(words) and words <= {*TRUE_WORDS, *FALSE_WORDS} and not words <= {"0", "1"}
+
+
+def number_keys(texts: Sequence[str]) -> dict[str, object] | None:
+    """The keys of a column that read all texts as numbers: empty where they are plain, None where none do."""
+    if all(map(is_number, texts)):
+        return {}
+    for strip in _affixes(texts):
+        bare = [_bare(text, strip) for text in texts]
+        keys: dict[str, object] = {"strip": list(strip)} if strip else {}
+        for decimal, thousands in _WRITINGS:
+            if all(is_number(plain) for plain in (_plain(text, decimal, thousands) for text in bare)):
+                written = {"decimal": decimal if decimal == "," else None, "thousands": thousands}
+                return keys | {key: value for key, value in written.items() if value}
+    return None
+
+
+def _affixes(texts: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """What may stand around numbers: nothing, or the same sign before or after each that has one."""
+    yield ()
+    befores = {re.match(r"[+-]?([^\d\s.,+-]{0,4})", text)[1] for text in texts} - {""}  # type: ignore[index] # matches
+    afters = {re.search(r"([^\d\s.,]{0,4})$", text)[1] for text in texts} - {""}  # type: ignore[index] # always matches
+    if len(befores) <= 1 and len(afters) <= 1 and (befores or afters):
+        yield (*befores, *afters)
+
+
+def _bare(text: str, strip: Sequence[str]) -> str:
+    for part in strip:
+        text = re.sub(rf"^([+-]?){re.escape(part)}\s*", r"\1", text)
+        text = re.sub(rf"\s*{re.escape(part)}$", "", text)
+    return text
+
+
+def _plain(text: str, decimal: str, thousands: str | None) -> str:
+    text = re.sub("[\u00a0\u2009\u202f]", " ", text)
+    if thousands and re.fullmatch(_GROUPED % re.escape(thousands) + rf"(\{decimal}\d*)?", text):
+        text = text.replace(thousands, "")
+    return text.replace(".", "_").replace(",", ".") if decimal == "," else text
+
+
+def hint(alias: str, kind: str, texts: Sequence[str], *, show: bool) -> str:
+    """What to do about texts that are no values of a column's type, in words; `show`: whether these may be told."""
+    where = f"columns.{alias}"
+    if kind == "time":
+        if unit := time_unit(texts):
+            return f"set {where}.unit to {unit}, if they count from 1970"
+        forms = " or ".join(f"'{form}'" for form in time_formats(texts)[:2])
+        return f"set {where}.format" + (f" to {forms}" if forms else ", such as '%d/%m/%Y %H:%M'")
+    if is_boolean(texts):
+        return f"set {where}.type to boolean"
+    if keys := number_keys(texts):
+        words = ", ".join(f"{key} to {_written(value)}" for key, value in keys.items())
+        return f"set in {where}: {words}"
+    marks = sorted(set(texts))
+    if show and len(marks) <= 3 and not any(map(_has_digit, marks)):
+        listed = ", ".join(f"'{mark}'" for mark in marks)
+        return f"set {where}.missing_values to [{listed}] if that means none, or correct {where}.type in the YAML"
+    return f"correct the rows, or {where}.type in the YAML"
+
+
+def _written(value: object) -> str:
+    return f"[{', '.join(map(repr, value))}]" if isinstance(value, list) else repr(value)
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
