@@ -37,6 +37,8 @@ def recipe(project: Project, raw: Record) -> Recipe:
     rules = public(spec, spec.model_dump(mode="json", include={"target", "rows", "time", "key"}))
     columns = {alias: column.type for alias, column in spec.columns.items()}
     settings = rules | {"columns": columns, "inputs": spec.inputs()}
+    if groups := [alias for alias in spec.split.groups if alias not in spec.inputs()]:
+        settings["kept for the split"] = groups
     if further := [alias for alias in kept_columns(spec) if alias in spec.gate.columns and alias not in spec.inputs()]:
         settings["kept for the gate"] = further
     return Recipe({"code": CODE_VERSION, "settings": settings, "upstream": {"raw_data": raw.content}})

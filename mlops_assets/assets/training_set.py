@@ -49,6 +49,8 @@ def recipe(project: Project, periods: Periods, cleaned: Mapping[str, Record]) ->
     """Features, window, seed, the clean rows of each period, and the libraries that encode them."""
     settings = project.spec.model_dump(mode="json", include={"features", "window", "key"})
     settings |= {"seed": project.settings.seed}
+    if groups := project.spec.split.groups:
+        settings["groups on one side"] = groups
     if allowed := [alias for alias in project.spec.inputs() if project.spec.columns[alias].missing == "allow"]:
         settings["may be missing"] = allowed
     settings |= thinning(project, sum(record.value("dagster/row_count") for record in cleaned.values()))

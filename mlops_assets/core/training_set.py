@@ -123,6 +123,7 @@ class Rows:
         return Rows(take(self.columns, rows), self.y[rows], times, take(self.for_gate, rows))
 
 
+_ON_NO_SIDE = -1  # of a row whose group is on another side than its time
 Parts = Mapping[SplitName, Rows]
 
 
@@ -141,14 +142,23 @@ def divide(spec: DatasetSpec, table: pa.Table, periods: Periods, seed: int) -> P
     if spec.time:
         test_from = np.datetime64(periods.test[0]) if periods.test else None
         split = split_by_time(columns[spec.time.column], np.datetime64(periods.validation[0]), test_from)
+        if groups := {name: columns[name] for name in spec.split.groups}:
+            side = split_by_hash(groups, spec.window if periods.test else spec.window.without_test(), seed)
+            split = np.where(split == side, split, _ON_NO_SIDE)
     else:
-        split = split_by_hash({name: columns[name] for name in spec.key or spec.inputs()}, spec.window, seed)
+        split = split_by_hash({name: columns[name] for name in _identity(spec)}, spec.window, seed)
     for_gate = {
-        alias: columns[alias] for alias in dict.fromkeys((*spec.gate.columns, *(() if spec.time else spec.key)))
+        alias: columns[alias]
+        for alias in dict.fromkeys((*spec.gate.columns, *spec.split.groups, *(() if spec.time else spec.key)))
     }
     times = columns[spec.time.column] if spec.time else None
     rows = Rows({alias: columns[alias] for alias in spec.inputs()}, y, times, for_gate)
     return {name: rows.take(np.flatnonzero(split == number)) for number, name in enumerate(SPLITS)}
+
+
+def _identity(spec: DatasetSpec) -> tuple[str, ...]:
+    """The columns by which the rows of a snapshot are divided."""
+    return spec.split.groups or spec.key or spec.inputs()
 
 
 def gather(batches: Iterable[Parts], periods: Periods, share: float = 1.0) -> Parts:

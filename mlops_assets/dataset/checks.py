@@ -33,6 +33,7 @@ def problems(spec: DatasetSpec) -> Iterator[str]:
     yield from _features(spec)
     yield from _feature_names(spec)
     yield from _group_means(spec)
+    yield from _split(spec)
     yield from _gate(spec)
 
 
@@ -117,6 +118,12 @@ def _gate(spec: DatasetSpec) -> Iterator[str]:
             yield from _aliases(spec, where, [entry.column], "number")
         else:
             yield from _aliases(spec, where, [entry], "category")
+
+
+def _split(spec: DatasetSpec) -> Iterator[str]:
+    yield from _aliases(spec, "split.groups", spec.split.groups)
+    for alias in _repeated(spec.split.groups):
+        yield f"split.groups: {alias} is given twice"
 
 
 def _rows(spec: DatasetSpec) -> Iterator[str]:

@@ -27,7 +27,7 @@ def renewed(document: Any) -> tuple[Any, tuple[str, ...]]:
             document[part] = dict(_renamed(document[part], part, names, told))
     source, (old, new) = document.get("source"), _IN_URI
     if isinstance(source, dict) and old in str(source.get("uri", "")):
-        document["source"] = source | {"uri": source["uri"].replace(old, new)}
+        document["source"] = source | {"uri": uri_now(source["uri"])}
         told.append(f"{old} in source.uri is {new} now")
     return document, tuple(told)
 
@@ -39,6 +39,11 @@ def renewed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         for part, names in RENAMED.items()
         if isinstance(settings.get(part), dict)
     }
+
+
+def uri_now(uri: str) -> str:
+    """A URI that may be written as then, as it is written now."""
+    return uri.replace(*_IN_URI)
 
 
 def uri_then(uri: str) -> str:

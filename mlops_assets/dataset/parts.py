@@ -255,8 +255,26 @@ class Window(Part):
         "allow",
         description="Whether a period may be missing between others; where it may, verdict, mail and card say so.",
     )
-    validation_share: float = Field(0.15, gt=0, lt=0.5, description="Share of rows, without a time column.")
-    test_share: float = Field(0.15, ge=0, lt=0.5, description="Share of rows, without a time column.")
+    validation_share: float = Field(
+        0.15, gt=0, lt=0.5, description="Share of rows, without a time column; of `split.groups` with one."
+    )
+    test_share: float = Field(
+        0.15, ge=0, lt=0.5, description="Share of rows, without a time column; of `split.groups` with one."
+    )
+
+    def without_test(self) -> "Window":
+        return self.model_copy(update={"test_share": 0.0})
+
+
+class Split(Part):
+    """Which rows stay on one side of the split."""
+
+    groups: tuple[Alias, ...] = Field(
+        (),
+        description="Columns, such as a customer: rows that are equal there are trained on, or tuned on, or judged by, "
+        "and never two of these. With a time, shares of the groups are held out as `window` has them for a table "
+        "without one; rows of a group that lie in periods of another side are left out.",
+    )
 
 
 class Range(Part):

@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mlops_assets.dataset.checks import problems
 from mlops_assets.dataset.dialect import Column, Dialect
-from mlops_assets.dataset.old_keys import renewed
+from mlops_assets.dataset.old_keys import renewed, uri_now
 from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.parts import (
     Alias,
@@ -23,6 +23,7 @@ from mlops_assets.dataset.parts import (
     Gate,
     RowRule,
     Source,
+    Split,
     Target,
     Time,
     Window,
@@ -50,6 +51,7 @@ class DatasetSpec(Part):
     rows: tuple[RowRule, ...] = Field((), description="Rules that clean data keeps.")
     features: Features = Field(description="What a caller knows before the event.")
     window: Window = Field(default_factory=Window)
+    split: Split = Field(default_factory=Split)
     gate: Gate = Field(default_factory=Gate)
 
     _hidden: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -142,6 +144,7 @@ def load_dataset(name_or_path: str, env: Mapping[str, str], source_uri: str | No
         hidden[source_uri] = "${MLOPS_SOURCE_URI}"
         document["source"] = _move(document.get("source"), source_uri, path.name)
     document, told = renewed(document)
+    hidden |= {uri_now(value): name for value, name in hidden.items()}
     problem = ""
     try:
         spec = DatasetSpec.model_validate(document)

@@ -17,8 +17,9 @@ from mlops_assets.core.features.encoder import fit_encoder
 from mlops_assets.core.prepare.cleaning import TARGET, clean
 from mlops_assets.core.prepare.splitting import SPLITS, Evenly, Periods, choose_periods
 from mlops_assets.core.training_set import Rows, TrainingSet, divide, join, split_rows, write_training_set
-from mlops_assets.dataset import DatasetSpec, load_dataset
+from mlops_assets.dataset import DatasetSpec, Window, load_dataset
 from mlops_assets.errors import DataError, ModelError, StorageError
+from mlops_assets_tests.tiny import TINY, random_columns
 
 TAXI = load_dataset("nyc_green_taxi", {})
 TUTORIAL = DatasetSpec.model_validate(
@@ -251,6 +252,29 @@ def test_every_damaged_file_is_told_as_such(written, damage):
             for name in ("train", "validation", "test"):
                 training_set.target(name), training_set.matrix("dense", name), training_set.matrix("one_hot", name)
         path.write_bytes(content)
+
+
+def test_rows_of_a_group_are_on_one_side_whatever_their_time():
+    spec = DatasetSpec.model_validate(TINY | {"split": {"groups": ["zone"]}})
+    periods = choose_periods(["2024-01", "2024-02"], Window(train_periods=1, validation_periods=1, test_periods=0))
+    rng = np.random.default_rng(3)
+    columns = random_columns(4_000) | {"zone": rng.integers(0, 200, 4_000).astype(float)}
+    columns["at"] = np.datetime64("2024-01-01", "us") + rng.integers(0, 59 * 86_400, 4_000).astype("timedelta64[s]")
+    parts = split_rows(spec, tables_of(columns), periods, seed=7)
+    sides = [set(parts[name].columns["zone"]) for name in ("train", "validation")]
+    assert not sides[0] & sides[1] and min(map(len, sides)) > 15
+    assert parts["train"].times.max() < np.datetime64("2024-02-01") <= parts["validation"].times.min()
+    assert not len(parts["test"])
+
+
+def test_a_snapshot_may_be_split_by_its_groups():
+    source = {"kind": "files", "uri": "a.csv"}
+    spec = DatasetSpec.model_validate(TINY | {"time": None, "source": source, "split": {"groups": ["zone"]}})
+    columns = random_columns(4_000) | {"zone": np.random.default_rng(3).integers(0, 200, 4_000).astype(float)}
+    parts = split_rows(spec, tables_of(columns), choose_periods(["snapshot"], spec.window), seed=7)
+    sides = [set(rows.columns["zone"]) for rows in parts.values()]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 200
+    assert min(map(len, sides)) > 10
 
 
 def test_one_that_was_written_by_an_earlier_release_is_read(written):

@@ -18,17 +18,18 @@ MOST_VALUES = 8  # of a category, as slices; the others count together
 def clusterings(spec: DatasetSpec, columns: Columns, times: TimeArray | None) -> tuple[Clusters, ...]:
     """Each way in which rows (n,) move together: by calendar day, and by the groups that the YAML names.
 
-    A snapshot has its key for days. Rows that are all of one day, and those of a snapshot without a key, are taken one
-    by one where no group is named: nothing else is known of them.
+    Rows that are all of one day go by its hours. A snapshot has its key for days. Rows of one hour, and those of a
+    snapshot without a key, are taken one by one where no group is named: nothing else is known of them.
     """
     found = []
     if times is not None:
-        found.append(Clusters("days", _ids(times.astype("datetime64[D]"))))
+        days = Clusters("days", _ids(times.astype("datetime64[D]")))
+        found.append(days if len(days) > 1 else Clusters("hours", _ids(times.astype("datetime64[h]"))))
     elif spec.key:
         found.append(Clusters("keys", _ids(*(columns[name] for name in spec.key))))
     found += [
         Clusters(f"groups of {' and '.join(names)}", _ids(*(columns[name] for name in names)))
-        for names in spec.gate.groups
+        for names in dict.fromkeys((*spec.gate.groups, *([spec.split.groups] if spec.split.groups else [])))
     ]
     several = tuple(clusters for clusters in found if len(clusters) > 1)
     count = len(next(iter(columns.values())))

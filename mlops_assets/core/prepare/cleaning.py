@@ -97,11 +97,12 @@ def in_period(times: TimeArray, cadence: Cadence, period: str) -> BoolArray:
 
 
 def kept_columns(spec: DatasetSpec) -> list[str]:
-    """Aliases in clean data: a model's inputs, the time column, the key, and what the gate asks for.
+    """Aliases in clean data: a model's inputs, the time column, the key, and what the split and the gate ask for.
 
-    None of the last two is learnt from: only inputs are known before the event.
+    None of the last three is learnt from: only inputs are known before the event.
     """
-    kept = {*spec.inputs(), *spec.key, *spec.gate.columns} | ({spec.time.column} if spec.time else set())
+    kept = {*spec.inputs(), *spec.key, *spec.split.groups, *spec.gate.columns}
+    kept |= {spec.time.column} if spec.time else set()
     return [alias for alias in spec.used_columns() if alias in kept]
 
 

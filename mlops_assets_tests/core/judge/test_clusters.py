@@ -40,6 +40,16 @@ def test_rows_of_one_day_are_taken_by_group_or_one_by_one(make_spec):
     assert list(names_and_ids(clusterings(gate(make_spec, groups=["town"]), COLUMNS, one_day))) == ["groups of town"]
 
 
+def test_rows_of_one_day_move_together_by_its_hours(make_spec):
+    hours = np.array(["2024-01-01T05:10", "2024-01-01T05:50", "2024-01-01T06:00", "2024-01-01T07:00"], "datetime64[us]")
+    assert names_and_ids(clusterings(make_spec(), COLUMNS, hours)) == {"hours": [0, 0, 1, 2]}
+
+
+def test_groups_that_stay_on_one_side_move_together(make_spec):
+    spec = make_spec(split={"groups": ["town"]}, gate={"groups": ["town"]})
+    assert list(names_and_ids(clusterings(spec, COLUMNS, DAYS))) == ["days", "groups of town"]
+
+
 def test_a_snapshot_has_its_key_for_days(make_spec):
     features = {"categorical": ["town"], "numeric": {"size": {}}}
     spec = make_spec(time=None, key=["zone"], features=features, source={"kind": "files", "uri": "tiny.csv"})
