@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 STARTED_BY = "mlops/started_by"
 USER = "user"  # who launched a run, as Dagster's pages show it where neither a schedule nor a sensor did
+RETRAIN = "retrain"  # the job of a retraining
 RETRAINING = "mlops/retraining"  # on every run of a retraining: the run id of the job `retrain` that it belongs to
 TASK = "mlops/task"
 PARTITION = "dagster/partition"

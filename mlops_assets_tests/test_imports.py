@@ -39,7 +39,8 @@ CORE = (
     {"judge"},
 )
 RESOURCES = (
-    {"databases", "dagster_client", "progress"},
+    {"databases", "progress"},
+    {"dagster_client"},
     {"mlflow", "artefacts", "dask"},
 )
 LAYERS = {"": HOUSE, "core": CORE, "resources": RESOURCES}

@@ -21,9 +21,9 @@ from mlops_assets.alerts.alert import (
 from mlops_assets.alerts.news import FailedCheck, News, champion_news, check_news, drift_news, failure_news
 from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, SCORE, Materialised, RunSummary, read_run_summary
 from mlops_assets.assets.requested_predictions import JOB as ON_REQUEST
-from mlops_assets.automation.retraining import FINISHED, RETRAIN, retraining_id
+from mlops_assets.automation.retraining import FINISHED, retraining_id
 from mlops_assets.project import Project
-from mlops_assets.run_tags import RETRAINING, STARTED_BY
+from mlops_assets.run_tags import RETRAIN, RETRAINING, STARTED_BY
 
 
 def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunRecord) -> Alert | None:

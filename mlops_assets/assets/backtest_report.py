@@ -104,7 +104,7 @@ def _backtest(
         for step in walk(policy, periods, config.start, lab, settings.performance_margin):
             steps.append(step)
             line = f"{step.policy}, {step.period}: RMSE {step.score.rmse:.4g}"
-            progress.step(context.log, len(steps), total, line)
+            progress.step(context, len(steps), total, line)
     return making.done(_made(project, steps, model_type.name, lab.recipe().params))
 
 

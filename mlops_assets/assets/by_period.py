@@ -88,7 +88,7 @@ def make_periods(
                 raise
             failures[period] = failure
             context.log.error(f"{asset}[{period}]: {failure.description}")
-        progress.period(context.log, period, number, len(periods))
+        progress.period(context, period, number, len(periods))
     if failures:
         raise _together(failures, len(periods))
     for output in context.assets_def.check_specs_by_output_name:

@@ -190,7 +190,7 @@ def _search(
                 logger.log(trial)
                 trials.append(trial)
                 losses = [t.loss for t in trials if t.loss is not None]
-                progress.trial(context.log, name, trial, min(losses, default=None), plan.max_trials)
+                progress.trial(context, name, trial, min(losses, default=None), plan.max_trials)
 
             result = search(
                 objective,

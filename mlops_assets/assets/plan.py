@@ -120,6 +120,12 @@ class Plan:
                 grouped.append([task])
         return [Part(tuple(tasks)) for tasks in grouped]
 
+    def position(self, part: Part) -> tuple[int, int]:
+        """How many tasks there are before those of a part, in the order of making, and how many in all."""
+        names = [(entry.name, key) for entry in self.graph.entries.values() for key in self._partitions(entry)]
+        first = part.tasks[0]
+        return names.index((first.asset, first.partition)), len(names)
+
     @cached_property
     def _next_period(self) -> Mapping[str | None, str]:
         return dict(pairwise(period_partitions(self._project).get_partition_keys()))

@@ -17,14 +17,14 @@ from mlops_assets.assets.plan import Part, Plan, Task
 from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
 from mlops_assets.resources.dagster_client import is_stopped, last_heartbeat
-from mlops_assets.run_tags import RETRAINING, STARTED_BY, TASK
+from mlops_assets.resources.progress import PARTS
+from mlops_assets.run_tags import RETRAIN, RETRAINING, STARTED_BY, TASK
 
 if TYPE_CHECKING:
     from mlops_assets.compat import AssetJob
 
 # A plan on what the source has, where that is known, or that will ask the source.
 OpenPlan: TypeAlias = Callable[[Mapping[str, str] | None], Plan]
-RETRAIN = "retrain"
 SENSOR = "retraining"
 FINISHED = "mlops/finished"
 # What is tried again, after some time, where a retraining gave it up and went on without: else a period would be lost.
@@ -84,6 +84,7 @@ class Outlook:
     running: tuple[str, ...]
     given_up: tuple[str, ...]
     blocked: tuple[str, ...]
+    parts: str  # how many are done with, of how many
 
     @property
     def finished(self) -> bool:
@@ -114,12 +115,13 @@ def _made_at(instance: dg.DagsterInstance, asset: str) -> float:
 
 
 def _outlook(plan: Plan, runs: Sequence[dg.DagsterRun], renewed: Collection[str]) -> Outlook:
-    steps, running, given_up, blocked = [], [], [], []
+    steps, running, given_up, blocked, count = [], [], [], [], 0
     unsettled: dict[str, list[Task]] = {}  # tasks by asset that something downstream has to wait for
     hopeless: dict[str, list[Task]] = {}
     for asset, entry in plan.graph.entries.items():
         unsettled[asset], hopeless[asset] = [], []
         for task in plan.tasks(asset):
+            count += 1
             above = [parent for name in plan.graph.upstream[asset] for parent in unsettled[name]]
             lost = [parent for name in plan.graph.upstream[asset] for parent in hopeless[name]]
             tried = [run for run in runs if task.is_in(run.tags[TASK])]
@@ -141,7 +143,8 @@ def _outlook(plan: Plan, runs: Sequence[dg.DagsterRun], renewed: Collection[str]
             else:
                 steps.append(Step(task, len(tried)))
                 unsettled[asset].append(task)
-    return Outlook(tuple(steps), tuple(running), tuple(given_up), tuple(blocked))
+    parts = f"{count - sum(map(len, unsettled.values()))} of {count}"
+    return Outlook(tuple(steps), tuple(running), tuple(given_up), tuple(blocked), parts)
 
 
 class _Launching:
@@ -309,6 +312,8 @@ def next_move(
         return dg.SkipReason("the first run of the retraining was deleted")
     plan = open_plan(versions)
     outlook = outlook_of(instance, plan, root, record.create_timestamp.replace(tzinfo=UTC))
+    if run.tags.get(PARTS) != outlook.parts:
+        instance.add_run_tags(run.run_id, {PARTS: outlook.parts})
     if outlook.finished:
         left = {"given_up": list(outlook.given_up), "blocked": list(outlook.blocked)}
         instance.add_run_tags(run.run_id, {FINISHED: json.dumps(left)})

@@ -16,7 +16,6 @@ from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import Records
 from mlops_assets.automation.retraining import (
     FINISHED,
-    RETRAIN,
     OpenPlan,
     at_work,
     periods_lost,
@@ -27,7 +26,7 @@ from mlops_assets.dataset.parts import Time
 from mlops_assets.dataset.periods import Every
 from mlops_assets.errors import MlopsError, SettingsError
 from mlops_assets.project import Project
-from mlops_assets.run_tags import STARTED_BY, TASK
+from mlops_assets.run_tags import RETRAIN, STARTED_BY, TASK
 
 if TYPE_CHECKING:
     from mlops_assets.compat import AssetJob

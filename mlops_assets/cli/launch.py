@@ -7,9 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
+
 from mlops_assets.errors import InputError
 from mlops_assets.resources.dagster_client import LaunchClient, Run
-from mlops_assets.run_tags import launched_by, tags_of
+from mlops_assets.run_tags import RETRAIN, launched_by, tags_of
 from mlops_assets.settings import read_settings
 
 _TOLD = ("validation_rmse", "trials", "reason")
@@ -58,12 +60,28 @@ def launch_run(request: Request, url: str | None, *, wait: bool) -> int:
     print(f"launched: {link}", file=sys.stderr if wait else sys.stdout)
     if not wait:
         return 0
-    run = client.wait(run_id)
+    run = _wait(client, run_id, tells=request.what == RETRAIN)
     if not run.succeeded:
         print(f"{request.what} ended with {run.status.lower()}: {client.failure(run_id)}", file=sys.stderr)
         return 1
     _show(run)
     return 0
+
+
+def _wait(client: LaunchClient, run_id: str, *, tells: bool) -> Run:
+    """The run once it has ended; of a retraining, how far it is: a line that moves, or one for each change."""
+    if not tells:
+        return client.wait(run_id)
+    console = Console(stderr=True)
+    with console.status("waiting for Dagster to start it") as status:
+
+        def look() -> None:
+            if status.status != (text := client.progress(run_id)):
+                status.update(text)
+                if not console.is_terminal:
+                    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        return client.wait(run_id, look=look)
 
 
 def _show(run: Run) -> None:

@@ -19,8 +19,8 @@ from mlops_assets.errors import StorageError
 from mlops_assets.project import Project
 from mlops_assets.resources.dagster_client import LOCATION, MODULE, REPOSITORY
 from mlops_assets.resources.mlflow.tracking import is_active
-from mlops_assets.resources.progress import Progress
-from mlops_assets.run_tags import STARTED_BY, launched_by
+from mlops_assets.resources.progress import PARTS, Progress
+from mlops_assets.run_tags import STARTED_BY, TASK, launched_by
 
 _ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -28,6 +28,10 @@ _ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+# The next `run` makes what was not made; a retry by the daemon would be a second one.
+NO_RETRY = {"dagster/max_retries": "0"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Runner:
         Raises KeyboardInterrupt where that was interrupted, and SourceUnreachable or TrackingError where it failed
         and the source or MLflow does not answer: nothing that needs them could be made either.
         """
+        done, of = self.plan.position(part)
         job = self._definitions.resolve_job_def(self.plan.graph.entries[part.asset].job)
         result = execute_here(
             job,
@@ -62,7 +67,9 @@ class Runner:
             REPOSITORY,
             module=MODULE,
             # The next `run` makes what was not made; a retry by the daemon would be a second one.
-            tags=launched_by("cli") | part.tags | {"dagster/max_retries": "0"},
+            tags=launched_by("cli")
+            | part.tags
+            | {TASK: part.name, PARTS: f"{done} of {of}", "dagster/max_retries": "0"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         if result.success:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,9 +19,12 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 
+from mlops_assets.resources.progress import RunNotes
 from mlops_assets.run_tags import partitions_of
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from mlops_assets.assets.plan import Part, Task
     from mlops_assets.cli.runner import Outcome
     from mlops_assets.core.search.trials import Trial
@@ -49,7 +51,7 @@ class TerminalProgress:
             console=console,
             transient=not console.is_terminal,
         )
-        self._console = console
+        self._console, self._notes = console, RunNotes()
         self._stage: Any = None
         self._done = 0
         self._name = ""
@@ -78,23 +80,26 @@ class TerminalProgress:
         self._done += count
         self.bars.update(self._stage, completed=self._done, note=note)
 
-    def period(self, log: logging.Logger, period: str, number: int, of: int) -> None:
+    def period(self, context: dg.AssetExecutionContext, period: str, number: int, of: int) -> None:
         self.bars.update(self._stage, completed=self._done + number, note=escape(period))
+        if of > 1:
+            self._notes.tell(context, f"{number} of {of}")
 
-    def trial(self, log: logging.Logger, model_type: str, trial: Trial, best: float | None, of: int) -> None:
+    def trial(
+        self, context: dg.AssetExecutionContext, model_type: str, trial: Trial, best: float | None, of: int
+    ) -> None:
         so_far = f"best RMSE {best:.4g}" if best is not None else "no trial has succeeded yet"
         note = escape(f"{model_type}: trial {trial.number + 1} of {of}, {so_far}")
         self.bars.update(self._stage, note=note)
+        self._notes.tell(context, f"trial {trial.number + 1} of {of}")
         if not self._console.is_terminal:
             self._console.print(f"  {note}")
 
-    def step(self, log: logging.Logger, number: int, of: int, text: str) -> None:
+    def step(self, context: dg.AssetExecutionContext, number: int, of: int, text: str) -> None:
         self.bars.update(self._stage, completed=number, total=of, note=escape(text))
+        self._notes.tell(context, f"step {number} of {of}")
         if not self._console.is_terminal:
             self._console.print(f"  {number} of {of}: {escape(text)}")
-
-    def note(self, log: logging.Logger, text: str) -> None:
-        self.bars.update(self._stage, note=escape(text))
 
 
 def outcomes_table(outcomes: Sequence[Outcome]) -> Table:

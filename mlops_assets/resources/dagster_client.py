@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import dagster as dg
 
 from mlops_assets.errors import LaunchError
+from mlops_assets.resources.progress import progress_in_words
+from mlops_assets.run_tags import RETRAINING
 
 # A heartbeat comes every 30 s; a daemon that is busy may miss a few.
 SILENT_SECONDS = 300
@@ -54,6 +56,12 @@ query Run($id: ID!) {
     }
     ... on Error { message }
   }
+}
+"""
+_PROGRESS = """
+query Progress($id: ID!, $parts: RunsFilter!) {
+  runOrError(runId: $id) { ... on Run { tags { key value } } ... on Error { message } }
+  runsOrError(filter: $parts) { ... on Runs { results { tags { key value } } } ... on Error { message } }
 }
 """
 _EVENTS = """
@@ -172,12 +180,19 @@ class LaunchClient:
         }
         return Run(answer["runId"], answer["status"], answer["jobName"], metadata)
 
-    def wait(self, run_id: str, wait: Callable[[float], None] = time.sleep) -> Run:
-        """The run once it has ended, looked at after waits that grow; a few looks in a row may fail."""
+    def wait(
+        self, run_id: str, wait: Callable[[float], None] = time.sleep, look: Callable[[], None] = lambda: None
+    ) -> Run:
+        """The run once it has ended, looked at after waits that grow; a few looks in a row may fail.
+
+        `look` is called at each look at a run that goes on.
+        """
         pause, failures = FIRST_WAIT, 0
         while True:
             try:
                 run = self.find(run_id)
+                if run and not run.ended:
+                    look()
                 failures = 0
             except LaunchError:
                 failures += 1
@@ -190,6 +205,19 @@ class LaunchClient:
                     return run
             wait(pause)
             pause = min(pause * 1.5, LONGEST_WAIT)
+
+    def progress(self, run_id: str) -> str:
+        """How far a retraining has come, in words."""
+        at_work = {"tags": [{"key": RETRAINING, "value": run_id}], "statuses": ["STARTING", "STARTED", "CANCELING"]}
+        answer = self._ask(_PROGRESS, id=run_id, parts=at_work)
+        for part in answer.values():
+            if "message" in part:
+                raise LaunchError(f"{self._name} cannot tell of run {run_id}: {_one_line(part['message'])}")
+        run, *parts = (
+            {tag["key"]: tag["value"] for tag in it["tags"]}
+            for it in (answer["runOrError"], *answer["runsOrError"]["results"])
+        )
+        return progress_in_words(run, parts)
 
     def failure(self, run_id: str) -> str:
         """Why a run ended early, in one line: its first failed step by its own message."""

@@ -1,9 +1,9 @@
 """What a terminal shows, with texts that hold brackets as they are."""
 
-import logging
 import os
 import re
 from io import StringIO
+from unittest.mock import MagicMock
 
 import pytest
 from rich.console import Console
@@ -14,7 +14,7 @@ from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outco
 from mlops_assets.core.search.trials import Trial
 from mlops_assets_tests.screens import run_in_terminal, screen_of
 
-LOG = logging.getLogger("shown")
+CONTEXT = MagicMock()
 
 
 @pytest.fixture
@@ -85,9 +85,8 @@ def test_progress_is_a_line_a_trial_where_there_is_no_terminal(console):
     with TerminalProgress(console) as progress:
         progress.stage("hyperparameters", 2)
         progress.part(Part((Task("hyperparameters", "Ridge", ("settings: [x] gained",)),)))
-        progress.trial(LOG, "linear_model.Ridge", trial(0, None), None, 3)
-        progress.trial(LOG, "linear_model.Ridge", trial(1, 4.5678), 4.5678, 3)
-        progress.note(LOG, "a [note]")
+        progress.trial(CONTEXT, "linear_model.Ridge", trial(0, None), None, 3)
+        progress.trial(CONTEXT, "linear_model.Ridge", trial(1, 4.5678), 4.5678, 3)
         progress.done("computed")
     assert console.file.getvalue().splitlines()[:3] == [
         "hyperparameters …",
@@ -100,7 +99,7 @@ def test_progress_is_bars_with_the_best_so_far_in_a_terminal():
     console = Console(file=StringIO(), width=200, force_terminal=True, color_system=None)
     with TerminalProgress(console) as progress:
         progress.stage("hyperparameters", 2)
-        progress.trial(LOG, "Ridge", trial(1, 4.5678), 4.5678, 3)
+        progress.trial(CONTEXT, "Ridge", trial(1, 4.5678), 4.5678, 3)
         progress.bars.refresh()
         progress.done("computed")
     shown = console.file.getvalue()
@@ -109,11 +108,13 @@ def test_progress_is_bars_with_the_best_so_far_in_a_terminal():
 
 
 BARS = """
-import logging, os, time
+import os, time
+from unittest.mock import MagicMock
 from mlops_assets.assets.plan import Part, Task
 from mlops_assets.cli.terminal import TerminalProgress, open_console
 from mlops_assets.core.search.trials import Trial
 
+CONTEXT = MagicMock()
 console = open_console()
 time.sleep(0.5)  # until the terminal has its size
 with TerminalProgress(console) as progress:
@@ -123,8 +124,8 @@ with TerminalProgress(console) as progress:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # as Dagster does while a step is at work
         progress.part(Part((Task(asset, "2024-01", ("never made, and for many other reasons " * 9,)),)))
         for number in range(1, 15):
-            progress.period(logging.getLogger(), f"2024-{number}", number, 14)
-            progress.trial(logging.getLogger(), "Ridge", Trial(number, {}, "ok", 1.0, {}, 1.0, None, None), 1.0, 14)
+            progress.period(CONTEXT, f"2024-{number}", number, 14)
+            progress.trial(CONTEXT, "Ridge", Trial(number, {}, "ok", 1.0, {}, 1.0, None, None), 1.0, 14)
         os.dup2(kept, 1)
         progress.done("computed", 14)
 console.print("the end")

@@ -124,3 +124,22 @@ def test_the_first_failed_step_of_many_pages_says_why():
         assert LaunchClient(address).failure("r") == "row 0: no zone"
     with server(page(end)) as address:
         assert LaunchClient(address).failure("r") == "Steps failed"
+
+
+def test_how_far_a_retraining_is_comes_from_the_tags_of_its_runs():
+    def tags(**values):
+        return {"tags": [{"key": f"mlops/{name}", "value": value} for name, value in values.items()]}
+
+    answer = {"runOrError": tags(parts="18 of 27"), "runsOrError": {"results": [tags(task="hyperparameters[XGBoost]")]}}
+    with server((200, {"data": answer})) as address:
+        assert LaunchClient(address).progress("r") == "18 of 27 parts, hyperparameters of XGBoost"
+    unknown = {"runOrError": {"message": "no such run"}, "runsOrError": {"results": []}}
+    with server((200, {"data": unknown})) as address, pytest.raises(LaunchError, match="cannot tell of run r: no such"):
+        LaunchClient(address).progress("r")
+
+
+def test_a_run_that_goes_on_is_looked_at_each_time():
+    looks = []
+    with server(run("STARTED"), run("STARTED"), run("SUCCESS")) as address:
+        LaunchClient(address).wait("r", lambda _: None, look=lambda: looks.append(1))
+    assert len(looks) == 2
