@@ -21,7 +21,7 @@ def build_definitions(project: Project, progress: Progress | None = None) -> dg.
     stages, retrain, clean = build_jobs(graph), build_retrain_job(), build_clean_job()
     alerts = build_alert_sensor(project)
     return dg.Definitions(
-        assets=[*graph.definitions, backtest_asset(), requested_predictions()],
+        assets=[*graph.definitions, backtest_asset(project), requested_predictions(project)],
         jobs=[*stages, retrain, build_predict_job(project), backtest_job(), clean],
         schedules=build_schedules(project, stages, retrain, clean),
         sensors=[*build_sensors(project, stages, retrain), *([alerts] if alerts else [])],

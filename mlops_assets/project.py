@@ -121,6 +121,7 @@ class Project:
             ui_url=settings.mlflow_url,
             dagster_url=settings.dagster_url,
             artifact_url=settings.artefacts_url,
+            about=self.spec.redact(f"{self.spec.name}: {self.spec.description}".strip(": \n")),
         )
 
     @cached_property

@@ -130,11 +130,11 @@ def test_every_mlflow_run_has_ended_and_is_linked_with_its_dagster_run(home, run
             dagster_run = instance.get_run_by_id(run.data.tags["dagster_run_id"])
             assert dagster_run.is_finished
             if "trial" not in run.data.tags:
-                assert run.data.tags["dagster_url"].endswith(dagster_run.run_id)
+                assert run.data.tags["dagster_run_id"] == dagster_run.run_id
                 told = [entry.user_message for entry in instance.all_logs(dagster_run.run_id)]
                 assert any(message.endswith(run.info.run_id) for message in told)
     record = home.record("sklearn_model", "Ridge")
-    assert runs[record.value("mlflow").rpartition("/")[2]].data.tags["dagster_run_id"] == record.run_id
+    assert runs[record.value("mlflow_run").rpartition("/")[2]].data.tags["dagster_run_id"] == record.run_id
 
 
 def test_fault_3_each_trial_is_a_child_of_its_search_with_typed_parameters(home, runs):
@@ -142,8 +142,8 @@ def test_fault_3_each_trial_is_a_child_of_its_search_with_typed_parameters(home,
     assert sorted(run.data.tags["trial"] for run in trials) == ["1", "2"]
     assert {runs[run.data.tags["mlflow.parentRunId"]].info.run_name for run in trials} == {"tune Ridge"}
     record = home.record("hyperparameters", "Ridge")
-    best = min(trials, key=lambda run: run.data.metrics["loss"])
-    assert best.data.metrics["loss"] == record.value("validation_rmse")
+    best = min(trials, key=lambda run: run.data.metrics["validation_rmse"])
+    assert best.data.metrics["validation_rmse"] == record.value("validation_rmse")
     assert json.loads(best.data.params["alpha"]) == record.value("best_parameters")["alpha"]
 
 

@@ -131,7 +131,7 @@ def test_a_search_starts_from_the_best_parameters_of_the_period_before(home, sec
     )
     before, after = trials[:2], trials[2:]
     assert len(before) == len(after) == 2
-    best = min(before, key=lambda trial: trial.data.metrics["loss"])
+    best = min(before, key=lambda trial: trial.data.metrics["validation_rmse"])
     assert after[0].data.params == best.data.params
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from mlops_assets.addresses import mlflow_page
 from mlops_assets.alerts.alert import Alert, Change, Comparison, Fact, Link, asset_link, board_link, one_line
 from mlops_assets.alerts.run_summary import CHAMPION, plain
 from mlops_assets.assets.entry import OVERVIEW
@@ -61,6 +62,7 @@ def rollback_alert(project: Project, record: dg.EventLogRecord) -> Alert | None:
     values = plain(materialisation.metadata) if materialisation else {}
     if record.run_id or "verdict" not in values:
         return None
+    page = mlflow_page(project.settings.mlflow_url, values["registered_model"])
     settings, again = project.settings, "" if values.get("decision") == "approved" else " again"
     now = f"{values.get('champion_type')} (version {values.get('champion_version')})"
     return Alert(
@@ -75,5 +77,5 @@ def rollback_alert(project: Project, record: dg.EventLogRecord) -> Alert | None:
         command="mlops-assets history",
         button=board_link(settings, "model"),
         facts=(Fact("Asset", CHAMPION), Fact("Started by", "manual")),
-        links=(asset_link(settings, CHAMPION), Link("MLflow", values.get("registered_model", settings.mlflow_url))),
+        links=(asset_link(settings, CHAMPION), Link("MLflow", page)),
     )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from mlops_assets.addresses import MLFLOW_RUN, mlflow_page
 from mlops_assets.alerts.alert import (
     Alert,
     Fact,
@@ -190,10 +191,10 @@ class Report:
     def _mlflow_url(self) -> str:
         """The champion in MLflow, else the run of what was made, else where MLflow starts."""
         for one in [self._verdict] if self._verdict else self._materialised():
-            for name in ("registered_model", "mlflow"):
+            for name in ("registered_model", MLFLOW_RUN):
                 if name in one.metadata:
-                    return one.metadata[name]
-        return self._settings.mlflow_url
+                    return mlflow_page(self._settings.mlflow_url, one.metadata[name])
+        return mlflow_page(self._settings.mlflow_url)
 
     def _materialised(self) -> Iterator[Materialised]:
         """What the run and its parts have made."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets.entry import OWNERS
+from mlops_assets.assets.entry import OWNERS, pages
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.recipes import same_settings
 from mlops_assets.assets.records import Record, Records
@@ -39,7 +39,7 @@ class BacktestConfig(dg.Config):
     )
 
 
-def backtest_asset() -> dg.AssetsDefinition:
+def backtest_asset(project: Project) -> dg.AssetsDefinition:
     """`backtest_report`."""
 
     @dg.asset(
@@ -49,6 +49,7 @@ def backtest_asset() -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"python"},
         code_version=CODE_VERSION,
+        metadata=pages(project, DASHBOARD, in_mlflow=False),
     )
     def backtest_report(
         context: dg.AssetExecutionContext,
@@ -83,7 +84,7 @@ def _backtest(
     shared = _shared_recipe(project, config, model_type.name, cleaned)
     parts = {name: dict(shared.parts[name]) for name in ("settings", "data")}
     parts["settings"] |= {"policies": [policy.name for policy in policies], "margin": settings.performance_margin}
-    making = begin(context, project, records, Recipe({"code": CODE_VERSION} | parts), DASHBOARD)
+    making = begin(context, project, records, Recipe({"code": CODE_VERSION} | parts))
     if making.unchanged:
         return making.again()
     rules = LabRules(

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from mlops_assets.assets.model_card import carded
 from mlops_assets.assets.models import example_rows
 from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning
 from mlops_assets.assets.records import REIGNS, Record, Records, reigns
-from mlops_assets.assets.training_set import WindowRows, window_of
+from mlops_assets.assets.training_set import WindowRows, training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
@@ -123,7 +124,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     records = Records(context.instance)
     built = records.newest("training_set")
     fitted = candidates(records, project, built)
-    making = begin(context, project, records, recipe(project, built, fitted), ENTRY.dashboard)
+    making = begin(context, project, records, recipe(project, built, fitted))
     if making.unchanged:
         return making.again()
     window = window_of(records, project, built)
@@ -133,6 +134,9 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     judged_rows = _judged_rows(built, periods)
     look = _look(making.record, judged_rows)
     contest = hold_contest(project, parts, periods, encoder.vocabularies, fitted, look)
+    for candidate in contest.candidates:
+        run_id = project.registry.version(candidate.version).run_id
+        project.tracking.add_metrics(run_id, {f"{contest.judged_on}_rmse": candidate.rmse})
     champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
     proposed: Version | None = None
     if champion and _was_cut_off(making, champion):
@@ -193,7 +197,7 @@ def _go_live(
 ) -> "tuple[Version, str]":
     """The version to promote: a refit on the whole window, or the judged one where that is not as good; and a note."""
     challenger, verdict = contest.challenger, contest.verdict
-    twin = project.registry.load(challenger.version)
+    twin, began = project.registry.load(challenger.version), time.time()
     record = fitted[challenger.name]
     model, final = refit(project, window, parts, challenger.name, record, twin.intervals)
     promise = {
@@ -213,7 +217,7 @@ def _go_live(
         promise["verdict"] += note
         project.registry.tag(challenger.version, promise | {"role": "champion"})
         return project.registry.version(challenger.version), note
-    return _register_refit(context, project, making, contest, window, model, final.fitted.params, promise), ""
+    return _register_refit(context, project, making, contest, window, model, final.fitted.params, promise, began), ""
 
 
 def _rmse_of_both(
@@ -237,6 +241,7 @@ def _register_refit(
     model: "Model",
     params: Mapping[str, Any],
     promise: Mapping[str, str],
+    began: float,
 ) -> "Version":
     challenger, periods = contest.challenger, window.periods
     metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
@@ -250,11 +255,14 @@ def _register_refit(
         LEARNT_TAG: ",".join(periods.all),
         **promise,
     }
+    judged = f"Fitted on the whole window; its scores are those of its candidate, version {challenger.version}."
+    about = f"{promise['verdict']}\n\n{judged}"
     with (
-        project.tracking.run(context, f"champion {challenger.name}", tags) as run,
+        project.tracking.run(context, f"champion {challenger.name}", tags, since=began, about=about) as run,
         tempfile.TemporaryDirectory() as folder,
     ):
         model.save(Path(folder))
+        run.learn_from(training_data(project, Records(context.instance).newest("training_set")))
         return project.registry.log(
             run,
             Path(folder),
@@ -263,6 +271,7 @@ def _register_refit(
             params=params,
             metrics=metrics,
             tags=tags,
+            about=about,
         )
 
 
@@ -311,5 +320,5 @@ def _metadata(project: Project, contest: "Contest", champion: "Version | None", 
         plot = gain_histogram(rival.distribution, rival.rival)
         metadata["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "what the gain could be"))
     if champion:
-        metadata["registered_model"] = dg.MetadataValue.url(champion.url)
+        metadata["registered_model"] = champion.page
     return metadata

@@ -89,7 +89,7 @@ def _clean(context: dg.AssetExecutionContext, project: Project, records: Records
 
     spec = project.spec
     raw = records.newest("raw_data", period)
-    making = begin(context, project, records, recipe(project, raw), ENTRY.dashboard, period)
+    making = begin(context, project, records, recipe(project, raw), period)
     raw_rows = raw.value("dagster/row_count")
     cleaner, rows = Cleaner(spec, period), CleanRows(spec)
     stored = None

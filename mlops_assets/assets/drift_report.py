@@ -205,7 +205,7 @@ ENTRY = AssetEntry(
 
 def _report(context: dg.AssetExecutionContext, project: Project, records: Records, period: str) -> Iterator[Result]:
     basis = find_basis(records, project, period)
-    making = begin(context, project, records, basis.recipe(project), ENTRY.dashboard, period)
+    making = begin(context, project, records, basis.recipe(project), period)
     if making.unchanged:
         yield _check(making.newest.value("drifted_count"), making.newest.value("judgement"))
         yield making.again()

@@ -9,6 +9,7 @@ from typing import Literal
 
 import dagster as dg
 
+from mlops_assets.addresses import mlflow_model_path, mlflow_page
 from mlops_assets.assets.records import Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.project import Project
@@ -67,6 +68,19 @@ class AssetEntry:
         if self.partitioned_by == "model type":
             return tuple(project.model_types)
         return project.sklearn_types if self.partitioned_by == "scikit-learn type" else (None,)
+
+
+def pages(project: Project, dashboard: str, *, in_mlflow: bool) -> dict[str, dg.MetadataValue]:
+    """Links of an asset's definition, which is built when it is shown: its board, and the model in MLflow.
+
+    What is recorded of a materialisation has the paths of its own pages there, without the address.
+    """
+    board = f"{project.settings.pages_url}/dashboards/?board={dashboard}"
+    links: dict[str, dg.MetadataValue] = {"dashboard": dg.MetadataValue.url(board)}
+    if in_mlflow:
+        page = mlflow_page(project.settings.mlflow_url, mlflow_model_path(project.spec.name))
+        links["mlflow"] = dg.MetadataValue.url(page)
+    return links
 
 
 def period_partitions(project: Project) -> dg.PartitionsDefinition:

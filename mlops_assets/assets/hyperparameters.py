@@ -1,17 +1,22 @@
 """`hyperparameters`: one hyperopt search a model type, each trial a run in MLflow, resumed where it was stopped."""
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.explanations import write_artefacts
 from mlops_assets.assets.memo import Made, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, libraries
 from mlops_assets.assets.records import Record, Records
+from mlops_assets.assets.training_set import training_data
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import ModelError, SettingsError
 from mlops_assets.project import Project
@@ -124,13 +129,13 @@ def build(project: Project) -> dg.AssetsDefinition:
             records = Records(context.instance)
             built, previous = records.newest("training_set"), records.latest(NAME, name)
             search = recipe(project, name, built, previous, config.budget(project.settings))
-            making = begin(context, project, records, search, ENTRY.dashboard, name)
+            making = begin(context, project, records, search, name)
             if making.unchanged:
                 return making.again()
-            result, url = _search(context, project, progress, built, search, previous)
+            result, path = _search(context, project, progress, built, search, previous)
             best = result.best
             content = Recipe({"params": best.params, "rounds": best.rounds, "upstream": built.content}).digest
-            return making.done(Made(content, None, _metadata(result) | {"mlflow": dg.MetadataValue.url(url)}))
+            return making.done(Made(content, None, _metadata(result) | {MLFLOW_RUN: path}))
 
     return hyperparameters
 
@@ -155,7 +160,7 @@ def _search(
     recipe: Recipe,
     previous: Record | None,
 ) -> "tuple[SearchResult, str]":
-    """Run the search, or what is left of it, and log each trial; gives the result and the MLflow run's address."""
+    """Run the search, or what is left of it, and log each trial; gives the result and the MLflow run's page."""
     from mlops_assets.core.search.trials import FitTrial
     from mlops_assets.core.search.tuning import SearchPlan, search
     from mlops_assets.resources.dask.cluster import open_executor, threads_of_a_trial
@@ -182,7 +187,9 @@ def _search(
     store = project.trial_store(name, identity)
     warm_start = [previous.value("best_parameters")] if previous else []
     about = {"model_type": name, "training_set": built.content, "search": identity}
-    with executor, project.tracking.run(context, f"tune {name}", about) as run:
+    note = f"The search for the hyperparameters of {name}; its trials stand below it."
+    with executor, project.tracking.run(context, f"tune {name}", about, about=note) as run:
+        run.learn_from(training_data(project, built))
         trials: list[Trial] = []
         with run.start_trials(identity, name) as logger:
 
@@ -201,9 +208,10 @@ def _search(
                 warm_start=warm_start,
                 on_trial=on_trial,
             )
-        run.log(params=result.best.params, metrics={"loss": result.best.loss, "trials": len(result.trials)})
+        run.log(params=result.best.params, metrics={"validation_rmse": result.best.loss, "trials": len(result.trials)})
+        write_artefacts(project, run.run_id, "search", _history(result))
         project.registry.attach(run, logger.run_id(result.best.number), _best_model(project, built, name, result))
-        return result, run.url
+        return result, project.tracking.run_path(run.run_id)
 
 
 def _best_model(project: Project, built: Record, name: str, result: "SearchResult") -> "Model":
@@ -236,6 +244,20 @@ def _metadata(result: "SearchResult") -> dict[str, Any]:
             markdown_image(search_history([trial.loss for trial in result.trials]), "loss by trial")
         ),
     }
+
+
+def _history(result: "SearchResult") -> dict[str, bytes]:
+    """All trials of a search as CSV, and the course of their losses."""
+    from mlops_assets.core.report.plots import search_history
+
+    names = sorted({name for trial in result.trials for name in trial.params})
+    text = StringIO()
+    lines = csv.writer(text)
+    lines.writerow(["trial", "status", "validation_rmse", "seconds", *names])
+    for it in result.trials:
+        lines.writerow([it.number + 1, it.status, it.loss, it.seconds, *(it.params.get(name) for name in names)])
+    plot = search_history([trial.loss for trial in result.trials])
+    return {"trials.csv": text.getvalue().encode(), "history.svg": plot}
 
 
 def _table(trials: "Sequence[Trial]", rows: int = 10) -> str:

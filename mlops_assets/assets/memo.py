@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from mlops_assets.resources.artefacts.local import Stored
 
 
-def dashboard_link(project: Project, board: str) -> dict[str, dg.MetadataValue]:
-    """The dashboard that shows an asset over time."""
-    address = f"{project.settings.pages_url}/dashboards/?board={board}"
-    return {"dashboard": dg.MetadataValue.url(address)}
-
-
 def column_lineage(upstream: str, lineage: Lineage) -> dict[str, dg.MetadataValue]:
     """Which columns of one asset upstream each column is made from."""
     key = dg.AssetKey(upstream)
@@ -128,7 +122,6 @@ class Making:
     recipe: Recipe
     record: Record | None
     reasons: tuple[str, ...]
-    dashboard: str
 
     @property
     def unchanged(self) -> bool:
@@ -162,7 +155,6 @@ class Making:
         """The result to record; artefacts that no record can ask for any more are removed."""
         metadata = dict(made.metadata) | {"recomputed": True, "reason": "; ".join(self.reasons)}
         metadata |= {RECIPE: self.recipe.to_json(), CONTENT: made.content}
-        metadata |= dashboard_link(self.project, self.dashboard)
         if made.path:
             metadata[PATH] = made.path
             metadata[BYTES] = self.project.storage.size(made.path)
@@ -177,16 +169,12 @@ def begin(
     project: Project,
     records: Records,
     recipe: Recipe,
-    dashboard: str,
     partition: str | None = None,
 ) -> Making:
-    """Compare the recipe with that of the newest materialisation, and log what has changed.
-
-    `dashboard`: the one that shows the asset.
-    """
+    """Compare the recipe with that of the newest materialisation, and log what has changed."""
     asset = context.asset_key.to_user_string()
     record = records.latest(asset, partition)
-    making = Making(context, project, partition, recipe, record, why_stale(project, record, recipe), dashboard)
+    making = Making(context, project, partition, recipe, record, why_stale(project, record, recipe))
     if not making.unchanged:
         context.log.info(f"{f'{asset}[{partition}]' if partition else asset}: {'; '.join(making.reasons)}")
     return making

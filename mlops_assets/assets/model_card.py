@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.assets import clean_data, hyperparameters, models, raw_data, training_set
 from mlops_assets.assets.explanations import explained, explanation_of, read_artefact, write_artefacts
 from mlops_assets.assets.records import Records
@@ -40,8 +41,7 @@ def carded(
     metadata = explained(records, project, champion, periods.all[-1])
     if card is None:
         card = _make_card(records, project, champion, contest, parts, periods)
-    page = f"{project.tracking.run_url(champion.run_id)}/artifacts"
-    return metadata | {"model_card": dg.MetadataValue.md(card), "model_card_page": dg.MetadataValue.url(page)}
+    return metadata | {"model_card": dg.MetadataValue.md(card), MLFLOW_RUN: project.tracking.run_path(champion.run_id)}
 
 
 def _make_card(
@@ -72,6 +72,7 @@ def _make_card(
     card = redact(model_card(facts, pictures=False).markdown())
     page = redact(model_card(facts, pictures=True).html())
     write_artefacts(project, champion.run_id, FOLDER, {MARKDOWN: card.encode(), PAGE: page.encode()})
+    project.registry.describe(champion.number, card.partition("\n")[2].strip())  # from the verdict on
     return card
 
 

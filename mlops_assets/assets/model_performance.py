@@ -104,7 +104,7 @@ def _measure(context: dg.AssetExecutionContext, project: Project, records: Recor
     cleaned, champion = records.newest("clean_data", period), records.newest("champion_model")
     previous = records.latest(NAME, period)
     now = recipe(project, period, cleaned, champion, previous)
-    making = begin(context, project, records, now, ENTRY.dashboard, period)
+    making = begin(context, project, records, now, period)
     if making.unchanged:
         yield _check(*(making.newest.value(name) for name in ("kept", "beyond_doubt", "judgement")))
         yield making.again()
@@ -160,7 +160,7 @@ def _metadata(project: Project, realised: RealisedPeriod, period: str) -> dict[s
         "dagster/row_count": line.realised.rows,
         "model_version": line.version.number,
         "model_type": line.version.model_type,
-        "registered_model": dg.MetadataValue.url(line.version.url),
+        "registered_model": line.version.page,
         "learnt_from_it": line.learnt,
         **_numbers("realised", line.realised),
         "online_rows_asked": realised.asked_online,

@@ -1,19 +1,21 @@
 """`sklearn_model` and `xgboost_model`: each type fitted with its best parameters on the train split, and registered."""
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.explanations import explained, read_artefact, write_artefacts
 from mlops_assets.assets.final_fit import fit_final, periods_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning, tracking_place
 from mlops_assets.assets.records import Record, Records
-from mlops_assets.assets.training_set import window_of
+from mlops_assets.assets.training_set import training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
@@ -121,7 +123,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     records = Records(context.instance)
     built, tuned = records.newest("training_set"), records.newest("hyperparameters", name)
     partition = name if asset == SKLEARN_NAME else None
-    making = begin(context, project, records, recipe(asset, project, built, tuned), DASHBOARD, partition)
+    making = begin(context, project, records, recipe(asset, project, built, tuned), partition)
     if making.unchanged:
         return making.again()
     stored = TrainingSet.load(project.storage.local_folder(built.stored_path))
@@ -135,8 +137,8 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
         "trials": tuned.value("trials"),
         "best_parameters": dg.MetadataValue.json(tuned.value("best_parameters")),
         "validation_plot": dg.MetadataValue.md(read_artefact(project, version.run_id, f"{PLOTS}/{PLOT}") or ""),
-        "mlflow": dg.MetadataValue.url(project.tracking.run_url(version.run_id)),
-        "registered_model": dg.MetadataValue.url(version.url),
+        MLFLOW_RUN: project.tracking.run_path(version.run_id),
+        "registered_model": version.page,
     }
     metadata |= explained(records, project, version, stored.periods.validation[-1])
     return making.done(Made(making.recipe.digest, None, metadata))
@@ -162,7 +164,7 @@ def _register(
     from mlops_assets.core.report.plots import markdown_image, predicted_against_true
     from mlops_assets.core.training_set import gather
 
-    name, settings = tuned.partition_key, project.settings
+    name, settings, began = tuned.partition_key, project.settings, time.time()
     kind = project.model_types[name].matrix
     window = window_of(Records(context.instance), project, built)
     final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
@@ -187,8 +189,13 @@ def _register(
     tags |= {"periods": ",".join(stored.periods.all), RECIPE_TAG: making.recipe.digest}
     tags |= {LEARNT_TAG: ",".join(periods_of(stored.periods, learnt))}
     tags |= {"code_version": making.recipe.parts["code"]}
-    with project.tracking.run(context, f"fit {name}", tags) as run, tempfile.TemporaryDirectory() as folder:
+    about = f"{name} with the best parameters of its search, a candidate for champion."
+    with (
+        project.tracking.run(context, f"fit {name}", tags, since=began, about=about) as run,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         model.save(Path(folder))
+        run.learn_from(training_data(project, built))
         picture = markdown_image(plot, "predicted against true")
         write_artefacts(project, run.run_id, PLOTS, {PLOT: picture.encode()})
         return project.registry.log(
@@ -200,6 +207,7 @@ def _register(
             metrics=metrics
             | {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares},
             tags=tags,
+            about=about,
         )
 
 

@@ -93,7 +93,7 @@ def _score(context: dg.AssetExecutionContext, project: Project, records: Records
     from mlops_assets.core.report.plots import histogram, markdown_image
 
     raw, champion = records.newest("raw_data", period), records.newest("champion_model")
-    making = begin(context, project, records, recipe(project, raw, champion), ENTRY.dashboard, period)
+    making = begin(context, project, records, recipe(project, raw, champion), period)
     if making.unchanged:
         yield making.again()
         return
@@ -109,7 +109,7 @@ def _score(context: dg.AssetExecutionContext, project: Project, records: Records
         "dagster/row_count": tally.rows,
         "model_version": version,
         "model_type": champion.value("champion_type"),
-        "registered_model": dg.MetadataValue.url(registered.url),
+        "registered_model": registered.page,
         **tally.metadata(),
         "learnt_from_it": period in registered.tags.get("periods", "").split(","),
         "prediction_plot": dg.MetadataValue.md(markdown_image(plot, "predictions")),

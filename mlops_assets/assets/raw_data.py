@@ -104,7 +104,7 @@ def _ingest(
     spec = project.spec
     if period not in versions:
         raise PeriodSkipped(f"the source does not have {period}")
-    making = begin(context, project, records, recipe(project, versions[period]), ENTRY.dashboard, period)
+    making = begin(context, project, records, recipe(project, versions[period]), period)
     rows = RawRows(spec, period)
     stored = None
     if making.unchanged:

@@ -166,7 +166,7 @@ def report_by_hand(
         "champion_type": now.model_type,
         "decision": decision,
         "verdict": verdict,
-        "registered_model": dg.MetadataValue.url(now.url),
+        "registered_model": now.page,
         REIGNS: dg.MetadataValue.json(reigned),
         CONTENT: content,
     }

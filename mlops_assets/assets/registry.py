@@ -18,7 +18,7 @@ from mlops_assets.assets import (
     raw_data,
     training_set,
 )
-from mlops_assets.assets.entry import AssetEntry
+from mlops_assets.assets.entry import AssetEntry, pages
 from mlops_assets.project import Project
 
 ENTRIES = (
@@ -51,7 +51,7 @@ class AssetGraph:
 def asset_graph(project: Project, entries: Sequence[AssetEntry] = ENTRIES) -> AssetGraph:
     """The graph of a project's assets, read from their Dagster definitions."""
     wanted = {entry.name: entry for entry in entries if entry.is_wanted(project)}
-    definitions = {name: entry.build(project) for name, entry in wanted.items()}
+    definitions = {name: _with_pages(entry.build(project), project, entry) for name, entry in wanted.items()}
     deps = {name: list(_deps(definition)) for name, definition in definitions.items()}
     upstream = {name: tuple(parent for parent in wanted if parent in _names(deps[name])) for name in wanted}
     depth: dict[str, int] = {}
@@ -74,6 +74,11 @@ def asset_graph(project: Project, entries: Sequence[AssetEntry] = ENTRIES) -> As
         chosen_partitions=chosen,
         definitions=tuple(definitions[name] for name in ordered),
     )
+
+
+def _with_pages(definition: dg.AssetsDefinition, project: Project, entry: AssetEntry) -> dg.AssetsDefinition:
+    links = pages(project, entry.dashboard, in_mlflow=entry.uses_mlflow)
+    return definition.map_asset_specs(lambda spec: spec.merge_attributes(metadata=links))
 
 
 def _deps(definition: dg.AssetsDefinition) -> Sequence[dg.AssetDep]:

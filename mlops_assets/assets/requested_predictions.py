@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from mlops_assets.assets.entry import OWNERS
-from mlops_assets.assets.memo import clear_failures, dashboard_link
+from mlops_assets.assets.entry import OWNERS, pages
+from mlops_assets.assets.memo import clear_failures
 from mlops_assets.dataset import DatasetSpec, SqlSource
 from mlops_assets.errors import InputError, TrackingError
 from mlops_assets.project import Project
@@ -51,7 +51,7 @@ class PredictConfig(dg.Config):
     version: int = Field(0, ge=0, description="Version of the model; 0 takes the champion.")
 
 
-def requested_predictions() -> dg.AssetSpec:
+def requested_predictions(project: Project) -> dg.AssetSpec:
     """What the asset's page says; its materialisations come from the job."""
     return dg.AssetSpec(
         NAME,
@@ -60,6 +60,7 @@ def requested_predictions() -> dg.AssetSpec:
         group_name="prediction",
         owners=OWNERS,
         kinds={"python", "parquet"},
+        metadata=pages(project, "predictions", in_mlflow=True),
     )
 
 
@@ -126,8 +127,7 @@ def _answer(context: dg.OpExecutionContext, project: Project, config: PredictCon
             "answers": dg.MetadataValue.json(first.as_rows() if first else []),
             "path": f"{FOLDER}/{context.run_id}.parquet",
             "read_back": f"GET /runs/{context.run_id}/predictions",
-            "registered_model": dg.MetadataValue.url(version.url),
-            **dashboard_link(project, "predictions"),
+            "registered_model": version.page,
         },
     )
 

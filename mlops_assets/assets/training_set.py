@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlops_assets.core.training_set import Parts
+    from mlops_assets.resources.mlflow.tracking import TrainingData
 
 NAME, CODE_VERSION = "training_set", "3"
 
@@ -107,7 +108,7 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     spec, seed = project.spec, project.settings.seed
     records = Records(context.instance)
     periods, cleaned = chosen_periods(records, project)
-    making = begin(context, project, records, recipe(project, periods, cleaned), ENTRY.dashboard)
+    making = begin(context, project, records, recipe(project, periods, cleaned))
     if making.unchanged:
         return making.again()
     window = WindowRows.of(project, periods, cleaned)
@@ -173,6 +174,14 @@ class WindowRows:
     def share(self) -> float:
         """The part of the rows that may be in memory: MLOPS_MEMORY_ROWS of them."""
         return min(1.0, self.project.settings.memory_rows / self.rows)
+
+
+def training_data(project: Project, built: Record) -> "TrainingData":
+    """What a run in MLflow says that it learnt from."""
+    from mlops_assets.resources.mlflow.tracking import TrainingData
+
+    periods = tuple(built.recipe.parts["data"])
+    return TrainingData(project.spec.name, NAME, built.content, periods, built.value("dagster/row_count"))
 
 
 def window_of(records: Records, project: Project, built: Record) -> WindowRows:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
+from mlops_assets.addresses import dagster_run_page
 from mlops_assets.assets.plan import Part, Plan, Task
 from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
@@ -60,12 +61,8 @@ def why_not_now(instance: dg.DagsterInstance, project: Project) -> str | None:
     run = active_retraining(instance)
     if run is None:
         return None
-    starter = run.tags.get(STARTED_BY, "manual")
-    return f"a retraining started by {starter} is {run.status.value.lower()}: {run_url(project, run.run_id)}"
-
-
-def run_url(project: Project, run_id: str) -> str:
-    return f"{project.settings.dagster_url.rstrip('/')}/runs/{run_id}"
+    starter, page = run.tags.get(STARTED_BY, "manual"), dagster_run_page(project.settings.dagster_url, run.run_id)
+    return f"a retraining started by {starter} is {run.status.value.lower()}: {page}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import changes_of, pending_keys
 from mlops_assets.resources.mlflow.removal import MlflowRemoval, size_of
@@ -139,9 +140,9 @@ def _metadata(entry: dg.EventLogRecord) -> Mapping[str, dg.MetadataValue]:
 
 
 def _mlflow_run(entry: dg.EventLogRecord) -> str | None:
-    """The run that an asset's metadata link to."""
-    link = _metadata(entry).get("mlflow")
-    return str(link.value).rpartition("/runs/")[2] if link else None
+    """The run that an asset's metadata name."""
+    page = _metadata(entry).get(MLFLOW_RUN) or _metadata(entry).get("mlflow")
+    return str(page.value).rpartition("/runs/")[2] if page else None
 
 
 def _answers(project: Project, before: datetime) -> Iterator[Item]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
+from mlops_assets.addresses import dagster_run_page
 from mlops_assets.errors import LaunchError
 from mlops_assets.resources.progress import progress_in_words
 from mlops_assets.run_tags import RETRAINING
@@ -246,7 +247,7 @@ class LaunchClient:
         return locations[LOCATION]["loadStatus"].lower()
 
     def run_url(self, run_id: str) -> str:
-        return f"{self._url}/runs/{run_id}"
+        return dagster_run_page(self._url, run_id)
 
     def _events(self, run_id: str) -> Iterator[dict[str, Any]]:
         cursor, more = None, True

@@ -47,11 +47,11 @@ class RunNotes:
         self._run_id, self._told_at = "", 0.0
 
     def tell(self, context: dg.AssetExecutionContext, text: str) -> None:
-        now = self._clock()
-        if context.run_id == self._run_id and now - self._told_at < TELL_SECONDS:
+        now, run_id = self._clock(), context.run.run_id
+        if run_id == self._run_id and now - self._told_at < TELL_SECONDS:
             return
-        self._run_id, self._told_at = context.run_id, now
-        context.instance.add_run_tags(context.run_id, {AT: text})
+        self._run_id, self._told_at = run_id, now
+        context.instance.add_run_tags(run_id, {AT: text})
 
 
 class LogProgress:

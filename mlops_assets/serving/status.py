@@ -87,7 +87,7 @@ def model_page(champion: Champion) -> ModelPage:
         coverage=model.coverage,
         loaded_at=champion.loaded_at,
         registered_at=version.created,
-        registry_page=version.url,
+        registry_page=champion.origin.registry_page,
         verdict=version.tags.get("verdict"),
         periods=[period for period in version.tags.get("periods", "").split(",") if period],
         metrics=champion.origin.metrics,

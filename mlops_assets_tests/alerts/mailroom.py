@@ -77,7 +77,7 @@ PROMOTED = {
     "gain_low": 0.05,
     "gain_high": 0.15,
     "judged_on": "test",
-    "registered_model": dg.MetadataValue.url("http://mlflow/models/4"),
+    "registered_model": "models/taxi/versions/4",
 }
 REFUSED = PROMOTED | {
     "verdict": "Not promoted: RMSE 5.3 is 1.92% above the 5.2 of the champion.",
@@ -133,7 +133,7 @@ def subjects(server):
 
 
 def champion(told):
-    link = {"registered_model": "http://mlflow/models/4"}
+    link = {"registered_model": "models/taxi/versions/4"}
     return {"metadata": told | link}
 
 

@@ -19,7 +19,7 @@ def test_a_promotion_is_told_with_models_rmse_and_the_interval_of_the_gain(offic
         "0.05 to 0.15",
         "1.92%",
     ]
-    assert all(line in got.text for line in [*said, "mlops-assets history", "http://mlflow/models/4"]), got.text
+    assert all(line in got.text for line in [*said, "mlops-assets history", "#/models/taxi/versions/4"]), got.text
 
 
 def test_a_refusal_is_told(office, smtp_server):

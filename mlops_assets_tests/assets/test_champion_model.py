@@ -43,6 +43,15 @@ def test_the_verdict_is_on_the_version_and_on_its_run(workshop):
         assert tags["role"] == "champion"
     assert run.data.tags["dagster_run_id"] == record.run_id
     assert run.data.metrics["test_rmse"] == record.value("challenger_rmse")
+    client = workshop.project.tracking.client
+    version = client.get_model_version("shop", str(record.value("champion_version")))
+    assert version.description.startswith(record.value("verdict")[:40])
+    assert "\n## " in version.description  # the card below
+    for row in record.value("leaderboard_rows"):  # can be sorted by in MLflow, too
+        if row["role"] == "candidate":
+            candidate = client.get_run(client.get_model_version("shop", str(row["version"])).run_id)
+            assert candidate.data.metrics["test_rmse"] == row["rmse"]
+            assert candidate.inputs.dataset_inputs[0].dataset.name == "shop"
 
 
 def test_the_record_shows_tables_and_plots(workshop):

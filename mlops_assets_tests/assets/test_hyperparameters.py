@@ -36,16 +36,24 @@ def test_a_search_records_its_best_trial_and_how_it_went(workshop):
     assert record.value("trials") == len(trials) == 3
     assert record.value("stopped_by") == "max_trials"
     assert record.value("failed_trials") == record.value("resumed_trials") == 0
-    best = min(trials.values(), key=lambda run: run.data.metrics["loss"])
-    assert record.value("validation_rmse") == best.data.metrics["loss"]
+    best = min(trials.values(), key=lambda run: run.data.metrics["validation_rmse"])
+    assert record.value("validation_rmse") == best.data.metrics["validation_rmse"]
+    (search,) = (run for run in workshop.mlflow_runs() if run.info.run_id in parents)
+    assert search.data.metrics["validation_rmse"] == record.value("validation_rmse")
+    assert [it.dataset.digest for it in search.inputs.dataset_inputs] == [workshop.record("training_set").content[:12]]
+    client = workshop.project.tracking.client
+    assert {item.path for item in client.list_artifacts(search.info.run_id, "search")} == {
+        "search/history.svg",
+        "search/trials.csv",
+    }
     assert record.value("best_parameters") == {name: json.loads(text) for name, text in best.data.params.items()}
-    assert [record.value("mlflow").endswith(parent) for parent in parents] == [True]
+    assert [record.value("mlflow_run").endswith(parent) for parent in parents] == [True]
     assert f"`{json.dumps(record.value('best_parameters'))}`" in record.value("best_trials")
 
 
 def test_xgboost_records_the_rounds_of_its_best_trial(workshop):
     record = workshop.record("hyperparameters", "XGBoost")
-    best = min(trials_of(workshop, "XGBoost")[0].values(), key=lambda run: run.data.metrics["loss"])
+    best = min(trials_of(workshop, "XGBoost")[0].values(), key=lambda run: run.data.metrics["validation_rmse"])
     assert record.value("rounds") == best.data.metrics["rounds"] > 0
 
 

@@ -73,7 +73,7 @@ def make(tmp_path):
             @dg.asset
             def note(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
                 records = Records(context.instance)
-                making = begin(context, project, records, Recipe(parts), "overview")
+                making = begin(context, project, records, Recipe(parts))
                 if making.unchanged:
                     return making.again()
                 computed.append(text)
@@ -96,7 +96,6 @@ def test_what_was_never_made_is_made_and_recorded(make):
     assert record.value("reason") == "never made"
     assert record.value("recomputed") is True
     assert record.value("length") == 5
-    assert record.value("dashboard") == "http://127.0.0.1:8000/dashboards/?board=overview"
     assert record.recipe == Recipe({"settings": {"seed": 7}})
     assert (make.folder.parent / record.path / "text").read_text() == "hello"
 

@@ -22,7 +22,7 @@ def test_a_final_model_is_registered_with_all_that_it_was_made_from(workshop, as
     assert record.value("best_parameters") == tuned.value("best_parameters")
     run = workshop.project.tracking.client.get_run(version.run_id)
     assert run.data.tags["dagster_run_id"] == record.run_id
-    assert record.value("mlflow").endswith(version.run_id)
+    assert record.value("mlflow_run").endswith(version.run_id)
     assert run.data.metrics["validation_rmse"] == record.value("validation_rmse")
 
 

@@ -154,12 +154,12 @@ def test_values_that_are_missing_are_counted(new_workshop):
     assert workshop.record("raw_data", PERIOD).value("missing_values") == 1
 
 
-def test_every_asset_of_the_pipeline_leads_to_a_dashboard_and_shows_a_picture(workshop):
+def test_every_asset_of_the_pipeline_shows_a_picture_and_keeps_no_address(workshop):
     partitions = {"period": PERIOD, "model type": "Ridge", "scikit-learn type": "Ridge"}
     for entry in ENTRIES:
         asset = entry.name
         metadata = workshop.record(asset, partitions.get(entry.partitioned_by)).metadata
-        assert metadata["dashboard"].value.startswith("http://127.0.0.1:8000/dashboards/?board=")
+        assert not any("://" in str(value.value) for value in metadata.values() if len(str(value.value)) < 200), asset
         assert any("data:image/svg+xml" in str(value.value) for value in metadata.values()), asset
 
 

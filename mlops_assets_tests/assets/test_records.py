@@ -27,7 +27,7 @@ def report(instance):
 
 
 def version(number):
-    return Version(number, "run", "Ridge", {}, f"http://mlflow/versions/{number}", created=None)
+    return Version(number, "run", "Ridge", {}, f"models/taxi/versions/{number}", created=None)
 
 
 def test_what_was_never_made_has_no_record(instance):

@@ -487,7 +487,7 @@ class World:
             return  # not published yet: it says so, and records nothing
         state = entry.State(NewestRecords(self.records), self.project, self.source.partitions)
         recipe = GRAPH.entries[asset].recipe(state, partition)
-        making = begin(Context(self.records, run, asset), self.project, state.records, recipe, "overview", partition)
+        making = begin(Context(self.records, run, asset), self.project, state.records, recipe, partition)
         if making.unchanged:
             self.records.record(asset, partition, making.again().metadata, run.run_id)
             return

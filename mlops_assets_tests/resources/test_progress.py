@@ -17,7 +17,7 @@ def instance():
 
 def started(instance, job, **tags):
     run = dg.DagsterRun(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
-    return instance.add_run(run).run_id
+    return instance.add_run(run)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_tags_in_words(retraining, parts, words):
 
 def test_a_retraining_is_known_by_its_job_and_told_by_its_parts(instance):
     assert retraining_at_work(instance) is None
-    run_id = started(instance, RETRAIN, **{PARTS: "18 of 27", STARTED_BY: "schedule"})
+    run_id = started(instance, RETRAIN, **{PARTS: "18 of 27", STARTED_BY: "schedule"}).run_id
     started(instance, "tune", **{RETRAINING: run_id, TASK: "hyperparameters[XGBoost]", AT: "trial 7 of 10"})
     started(instance, "tune", **{RETRAINING: "another", TASK: "hyperparameters[Lasso]"})
     at_work = retraining_at_work(instance)
@@ -54,7 +54,7 @@ def test_a_retraining_is_known_by_its_job_and_told_by_its_parts(instance):
 
 def test_a_run_of_the_terminal_is_one_too(instance):
     tags = {PARTS: "3 of 9", STARTED_BY: "cli", TASK: "training_set"}
-    run_id = started(instance, "build_training_set", **tags)
+    run_id = started(instance, "build_training_set", **tags).run_id
     assert (retraining_at_work(instance).run_id, retraining_at_work(instance).text) == (
         run_id,
         "3 of 9 parts, training_set",
@@ -64,10 +64,10 @@ def test_a_run_of_the_terminal_is_one_too(instance):
 def test_a_run_says_what_it_is_at_every_other_second_at_most(instance):
     now = [0.0]
     notes = RunNotes(lambda: now[0])
-    first, second = (SimpleNamespace(instance=instance, run_id=started(instance, "tune")) for _ in range(2))
+    first, second = (SimpleNamespace(instance=instance, run=started(instance, "tune")) for _ in range(2))
 
     def told(context):
-        return instance.get_run_by_id(context.run_id).tags[AT]
+        return instance.get_run_by_id(context.run.run_id).tags[AT]
 
     notes.tell(first, "trial 1 of 9")
     notes.tell(first, "trial 2 of 9")

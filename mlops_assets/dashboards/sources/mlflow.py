@@ -156,7 +156,7 @@ class _Runs:
         return row | {
             "trial_of": tags.get("search") or tags.get("mlflow.parentRunId", ""),
             "trial": float(tags["trial"]),
-            "loss": metrics.get("loss"),
+            "loss": metrics.get("validation_rmse", metrics.get("loss")),  # as it was called once
             "fit_seconds": metrics.get("seconds"),
             "rounds": metrics.get("rounds"),
             "error": tags.get("error"),

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mlops_assets.addresses import mlflow_page
 from mlops_assets.core.fingerprint import installed
 
 if TYPE_CHECKING:
@@ -92,19 +93,24 @@ def _signature(folder: Path, example: pd.DataFrame, prediction_name: str) -> Mod
 
 @dataclass(frozen=True)
 class Origin:
-    """Links to the runs in MLflow and Dagster, and the metrics of the MLflow run."""
+    """Links to the runs in MLflow and Dagster and to the version's page, and the metrics of the MLflow run."""
 
     mlflow_run: str
     dagster_run: str | None
+    registry_page: str
     metrics: dict[str, float]
 
 
 def find_origin(tracking: Tracking, version: Version) -> Origin:
     """The origin of a version, read from its MLflow run; raises TrackingError."""
+    from mlops_assets.resources.mlflow.tracking import DAGSTER_RUN_TAG
+
     with tracking.errors(f"find the run of version {version.number}"):
         run = tracking.client.get_run(version.run_id)
+    made_by = run.data.tags.get(DAGSTER_RUN_TAG)
     return Origin(
         mlflow_run=tracking.run_url(version.run_id),
-        dagster_run=run.data.tags.get("dagster_url"),
+        dagster_run=tracking.dagster_url(made_by) if made_by else None,
+        registry_page=mlflow_page(tracking.ui_url, version.page),
         metrics=dict(run.data.metrics),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from mlops_assets.addresses import mlflow_version_path
 from mlops_assets.errors import TrackingError
 from mlops_assets.resources.mlflow.tables import registered_alias, registered_location, sqlite_file
 
@@ -32,6 +33,7 @@ PROMOTED, ROLLED_BACK, PENDING = "promoted/", "rolled_back/", "pending/"
 PROPOSED = "proposed"  # the alias of a version that has passed the gate and waits for a person
 SEAL = "seal/"  # before the key of a change: a digest of it and of the seal before, so that none is altered unnoticed
 _REMEMBERED_SECONDS = 60.0
+_DESCRIBED = 5_000  # characters that MLflow keeps of a description
 _STAMP = "%Y-%m-%dT%H%M%S.%fZ"
 
 
@@ -111,13 +113,16 @@ def line_of_champions(changes: Iterable[Change]) -> list[int]:
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version of the model; `run_id` is empty where it was registered by hand, without a run."""
+    """A registered version of the model; `run_id` is empty where it was registered by hand, without a run.
+
+    `page`: the path of its page in MLflow.
+    """
 
     number: int
     run_id: str
     model_type: str
     tags: dict[str, str]
-    url: str
+    page: str
     created: datetime
 
 
@@ -147,8 +152,9 @@ class Registry:
         params: Mapping[str, Any],
         metrics: Mapping[str, float | None],
         tags: Mapping[str, str],
+        about: str = "",
     ) -> Version:
-        """Log a saved model to the run, once, and register it as a new version with these tags.
+        """Log a saved model to the run, once, and register it as a new version with these tags; `about` describes it.
 
         `example`: a few rows of the model's inputs, for its signature. `tags` hold `model_type`.
         """
@@ -161,7 +167,12 @@ class Registry:
             self._create_model()
             logged = log_model(run.run_id, model_folder, example, prediction_name)
             registered = run.client.create_model_version(
-                self.model_name, logged.model_uri, run.run_id, tags=dict(tags), model_id=logged.model_id
+                self.model_name,
+                logged.model_uri,
+                run.run_id,
+                tags=dict(tags),
+                model_id=logged.model_id,
+                description=about,
             )
             # What MLflow's pages follow from a logged model to its registered version.
             link = [{"name": self.model_name, "version": int(registered.version)}]
@@ -284,6 +295,11 @@ class Registry:
             for key, value in tags.items():
                 self.tracking.client.set_model_version_tag(self.model_name, str(number), key, value)
 
+    def describe(self, number: int, text: str) -> None:
+        """Replace what MLflow's page of a version says of it, in Markdown; what is too long for it is cut."""
+        with self.tracking.errors(f"describe version {number} of '{self.model_name}'"):
+            self.tracking.client.update_model_version(self.model_name, str(number), description=text[:_DESCRIBED])
+
     def propose(self, number: int) -> None:
         """Give a version the alias `proposed`, which waits for a person; one that had it before loses it."""
         with self.tracking.errors(f"propose version {number} of '{self.model_name}'"):
@@ -396,7 +412,7 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         try:
-            self.tracking.client.create_registered_model(self.model_name)
+            self.tracking.client.create_registered_model(self.model_name, description=self.tracking.about)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -431,7 +447,7 @@ class Registry:
             run_id=registered.run_id or "",
             model_type=registered.tags.get("model_type", "unknown"),
             tags={_OLD_TAGS.get(name, name): value for name, value in registered.tags.items()},
-            url=self.tracking.model_version_url(self.model_name, number),
+            page=mlflow_version_path(self.model_name, number),
             created=datetime.fromtimestamp(registered.creation_timestamp / 1000, UTC),
         )
 

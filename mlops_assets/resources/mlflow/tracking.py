@@ -1,5 +1,6 @@
 """MLflow tracking: one run for each asset execution, linked with its Dagster run, and always ended."""
 
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -8,10 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import dagster as dg
 
+from mlops_assets.addresses import dagster_run_page, mlflow_page, mlflow_run_path, mlflow_version_path
 from mlops_assets.database_urls import redact
 from mlops_assets.errors import TrackingError
 from mlops_assets.resources.mlflow.connection import connect, import_mlflow, search_runs, tracking_errors, write_batch
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.trial_logger import TrialLogger
 
 DAGSTER_RUN_TAG = "dagster_run_id"
+_DIGEST = 12  # characters of a digest that MLflow shows; it keeps 36 at most
+NOTE = "mlflow.note.content"  # tag: the description of a run or an experiment, as Markdown
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows that models learn from: whose they are, the digest of their content, their periods and how many."""
+
+    name: str
+    asset: str
+    digest: str
+    periods: tuple[str, ...]
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,6 @@ class TrackedRun:
 
     run_id: str
     experiment_id: str
-    url: str
     client: "MlflowClient" = field(repr=False)
     mlflow: "MlFlow" = field(repr=False)
     tracking: "Tracking" = field(repr=False)
@@ -42,6 +55,18 @@ class TrackedRun:
         """Log to this run, parameters as JSON; raises TrackingError."""
         with self.tracking.errors("log to a run"):
             write_batch(self.client, self.run_id, params=params, metrics=metrics, tags={}, at=time.time())
+
+    def learn_from(self, training_set: TrainingData) -> None:
+        """Name the rows that the run learns from, in MLflow's column *Dataset*; raises TrackingError."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        profile = json.dumps({"num_rows": training_set.rows})
+        source = json.dumps({"asset": training_set.asset, "periods": training_set.periods})
+        digest = training_set.digest[:_DIGEST]
+        dataset = Dataset(training_set.name, digest, source_type="dagster", source=source, profile=profile)
+        used = DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+        with self.tracking.errors("log the training set of a run"):
+            self.client.log_inputs(self.run_id, [used])
 
     def start_trials(self, search: str, model_type: str) -> "TrialLogger":
         """A logger of trials as children of this run; `search` is what identifies the search."""
@@ -61,7 +86,7 @@ class Tracking:
     """The MLflow experiment of a dataset. Nothing is imported or contacted before the first use.
 
     `uri` may hold a password; no message does. `artifact_root` is for when `uri` is a database; `artifact_url`
-    says where artefacts go then, if not there.
+    says where artefacts go then, if not there. `about`: what a new experiment and its model say of themselves.
     """
 
     def __init__(
@@ -72,12 +97,14 @@ class Tracking:
         ui_url: str,
         dagster_url: str,
         artifact_url: str | None = None,
+        about: str = "",
     ) -> None:
         self.uri = uri
         self.experiment = experiment
         self.artifact_root = artifact_root
         self.artifact_url = artifact_url or artifact_root.absolute().as_uri()
-        self.ui_url, self.dagster_url = ui_url.rstrip("/"), dagster_url.rstrip("/")
+        self.about = about
+        self.ui_url, self._dagster_ui = ui_url, dagster_url
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -105,8 +132,17 @@ class Tracking:
         return f"{redact(self.uri, self.uri)}, experiment '{self.experiment}' (id {self.experiment_id})"
 
     @contextmanager
-    def run(self, context: dg.AssetExecutionContext, name: str, tags: Mapping[str, str]) -> Iterator[TrackedRun]:
+    def run(
+        self,
+        context: dg.AssetExecutionContext,
+        name: str,
+        tags: Mapping[str, str],
+        since: float | None = None,
+        about: str = "",
+    ) -> Iterator[TrackedRun]:
         """A new MLflow run, active inside, and FINISHED, FAILED or, if interrupted, KILLED afterwards.
+
+        `since`: when what it tells of began, in seconds since 1970; now without it. `about`: its description.
 
         Each execution of an asset has one of its own. dagster-mlflow by itself would look for a run with this
         Dagster run's id and share it between assets, and between runs in one process.
@@ -114,16 +150,16 @@ class Tracking:
         """
         end_active_runs("KILLED")
         self.close_abandoned(lambda run_id: is_active(context.instance, run_id))
-        tags = self._links(context) | dict(tags) | {"mlflow.runName": name}
+        tags = self._links(context, about) | dict(tags) | {"mlflow.runName": name}
         with self.errors("start a run"):
-            run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
-        context.log.info(f"MLflow run: {self.run_url(run_id)}")
+            began = int((since or time.time()) * 1000)
+            run_id = self.client.create_run(self.experiment_id, began, tags, name).info.run_id
+        context.log.info(f"MLflow run: {run_id}")
         try:
             with self._fluent(context, run_id, tags) as mlflow:
                 yield TrackedRun(
                     run_id=run_id,
                     experiment_id=self.experiment_id,
-                    url=self.run_url(run_id),
                     client=self.client,
                     mlflow=mlflow,
                     tracking=self,
@@ -149,16 +185,29 @@ class Tracking:
                 self.client.set_terminated(run_id, "KILLED")
         return len(abandoned)
 
+    def add_metrics(self, run_id: str, metrics: Mapping[str, float | None]) -> None:
+        """Log what became known of a run after its end."""
+        with self.errors("log metrics of a run"):
+            write_batch(self.client, run_id, params={}, metrics=metrics, tags={}, at=time.time())
+
     def metrics(self, run_id: str) -> dict[str, float]:
         """The newest value of each metric of a run."""
         with self.errors("read a run's metrics"):
             return self.client.get_run(run_id).data.metrics
 
+    def run_path(self, run_id: str) -> str:
+        """The page of a run in MLflow, as it is kept."""
+        return mlflow_run_path(self.experiment_id, run_id)
+
     def run_url(self, run_id: str) -> str:
-        return f"{self.ui_url}/#/experiments/{self.experiment_id}/runs/{run_id}"
+        return mlflow_page(self.ui_url, self.run_path(run_id))
 
     def model_version_url(self, model_name: str, version: int) -> str:
-        return f"{self.ui_url}/#/models/{quote(model_name)}/versions/{version}"
+        return mlflow_page(self.ui_url, mlflow_version_path(model_name, version))
+
+    def dagster_url(self, run_id: str) -> str:
+        """The page of a run in Dagster."""
+        return dagster_run_page(self._dagster_ui, run_id)
 
     def errors(self, doing: str) -> AbstractContextManager[None]:
         """Turns what MLflow, its database and its server raise into a TrackingError."""
@@ -184,7 +233,7 @@ class Tracking:
         is_server = self.uri.startswith(("http:", "https:"))
         location = None if is_server else self.artifact_url
         try:
-            self.client.create_experiment(self.experiment, artifact_location=location)
+            self.client.create_experiment(self.experiment, artifact_location=location, tags={NOTE: self.about})
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # by another process, a moment ago
                 raise
@@ -193,13 +242,12 @@ class Tracking:
             raise TrackingError(f"the MLflow experiment '{self.experiment}' was removed while it was made: try again")
         return experiment
 
-    def _links(self, context: dg.AssetExecutionContext) -> dict[str, str]:
-        url = f"{self.dagster_url}/runs/{context.run.run_id}"
-        asset = context.asset_key.to_user_string()
-        tags = {DAGSTER_RUN_TAG: context.run.run_id, "dagster_url": url, "asset": asset}
+    def _links(self, context: dg.AssetExecutionContext, about: str) -> dict[str, str]:
+        asset, run_id = context.asset_key.to_user_string(), context.run.run_id
+        tags = {DAGSTER_RUN_TAG: run_id, "asset": asset}
         if context.has_partition_key:
             tags["partition"] = context.partition_key
-        return tags | {"mlflow.note.content": f"Asset `{asset}`, [Dagster run]({url})"}
+        return tags | {NOTE: f"{about}\n\nAsset `{asset}`, Dagster run `{run_id}`".strip()}
 
     @contextmanager
     def _fluent(self, context: dg.AssetExecutionContext, run_id: str, tags: Mapping[str, str]) -> Iterator["MlFlow"]:

@@ -113,9 +113,9 @@ class TrialLogger:
 
     def _write(self, trial: "Trial", ended: float) -> None:
         run_id = self._run_id(trial, ended)
-        outcome = {"loss": trial.loss, "seconds": trial.seconds, "rounds": trial.rounds}
+        scores = {f"validation_{name}": value for name, value in trial.metrics.items()}
         tags = self._tags | ({"error": trial.error} if trial.error else {})
-        metrics = {**trial.metrics, **outcome}
+        metrics = {**scores, "seconds": trial.seconds, "rounds": trial.rounds}
         write_batch(self._client, run_id, params=trial.params, metrics=metrics, tags=tags, at=ended)
         status = "FINISHED" if trial.status == "ok" else "FAILED"
         self._client.set_terminated(run_id, status, end_time=int(ended * 1000))

@@ -40,7 +40,7 @@ def test_each_trial_is_a_child_run_with_its_outcome(tracking, log_trials):
     parent, logger = log_trials(good, bad)
     first, second = children_of(tracking, parent)
     assert (first.info.status, first.info.run_name) == ("FINISHED", "Ridge trial 1")
-    assert first.data.metrics == {"rmse": 4.5, "mae": 3.0, "loss": 4.5, "seconds": 2.0, "rounds": 30}
+    assert first.data.metrics == {"validation_rmse": 4.5, "validation_mae": 3.0, "seconds": 2.0, "rounds": 30}
     assert first.info.end_time - first.info.start_time == 2_000
     assert (first.data.tags["model_type"], first.data.tags["search"]) == ("Ridge", "search-1")
     assert first.data.tags["dagster_run_id"] == tracking.client.get_run(parent).data.tags["dagster_run_id"]
@@ -65,7 +65,7 @@ def test_more_parameters_than_mlflow_takes_at_once_are_logged(tracking, log_tria
 def test_a_metric_that_is_not_finite_is_logged_as_it_is(tracking, log_trials):
     parent, _ = log_trials(FakeTrial(0, metrics={"rmse": math.nan}))
     (child,) = children_of(tracking, parent)
-    assert math.isnan(child.data.metrics["rmse"])
+    assert math.isnan(child.data.metrics["validation_rmse"])
 
 
 def test_trials_of_an_earlier_run_move_and_are_not_logged_twice(tracking, log_trials):
