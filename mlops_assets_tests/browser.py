@@ -49,7 +49,7 @@ def open_uis(env: Mapping[str, str], log: Path) -> Iterator[Uis]:
     ports = [free_port() for _ in range(3)]
     uis = Uis(*(f"http://127.0.0.1:{port}" for port in ports), log)
     options = zip(("--port", "--mlflow-port", "--serve-port"), map(str, ports), strict=True)
-    words = "dev", *(word for option in options for word in option)
+    words = "dev", "--verbose", *(word for option in options for word in option)
     with _started(words, env, log) as process:
         wait_for(process, f"{uis.dagster}/server_info", log)
         wait_for(process, f"{uis.mlflow}/health", log)

@@ -19,6 +19,7 @@ from mlops_assets.alerts.run_summary import CHAMPION
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from mlops_assets.errors import DeliveryError, DeliveryRefused, DeliveryUnconfirmed
 from mlops_assets.project import Project
+from mlops_assets.run_tags import STARTED_BY
 
 if TYPE_CHECKING:
     from mlops_assets.alerts.outbox import Outbox
@@ -166,9 +167,11 @@ class Collector:
         self._add(run_alert(self._instance, self._project, record))
 
     def _is_ours(self, run: dg.DagsterRun) -> bool:
-        """Whether a run is of this code location; one without any was started in its own process, by our command."""
+        """Whether a run is of this code location, whatever that is called here, or of our own command."""
         origin = run.remote_job_origin
-        return origin is None or self._location is None or origin.location_name == self._location
+        if origin is None or self._location is None or run.tags.get(STARTED_BY) == "cli":
+            return True
+        return origin.location_name == self._location
 
     def _add(self, alert: Alert | None) -> None:
         if alert:

@@ -35,7 +35,7 @@ def column_lineage(upstream: str, lineage: Lineage) -> dict[str, dg.MetadataValu
 
 
 _WORTH_A_RETRY = (SourceUnreachable, StorageUnreachable, ClusterUnreachable, TrackingError)
-INTERRUPTED = "interrupted"
+INTERRUPTED = "canceled: it was stopped before its end, and the next one goes on where it was"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def clear_failures(project: Project) -> Iterator[None]:
     redact = project.spec.redact
     try:
         yield
+    except dg.Failure:
+        raise
     except MlopsError as error:
         raise dg.Failure(redact(str(error)), allow_retries=isinstance(error, _WORTH_A_RETRY)) from None
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):

@@ -32,13 +32,12 @@ if TYPE_CHECKING:
 def build_schedules(
     project: Project, stages: Sequence[AssetJob], retrain: dg.JobDefinition, clean: dg.JobDefinition
 ) -> list[dg.ScheduleDefinition]:
-    """The scheduled retraining, scoring and cleaning, where the settings ask for them."""
-    schedules = [
+    """Scheduled retraining, scoring and cleaning: on where the settings ask for it, else there to be turned on."""
+    return [
         build_schedule(project, retrain),
         build_scoring_schedule(project, stages),
         build_clean_schedule(project, clean),
     ]
-    return [schedule for schedule in schedules if schedule]
 
 
 def build_sensors(project: Project, stages: Sequence[AssetJob], retrain: dg.JobDefinition) -> list[dg.SensorDefinition]:

@@ -6,7 +6,7 @@ import dagster as dg
 
 from mlops_assets.assets.memo import clear_failures
 from mlops_assets.automation.retraining import ACTIVE
-from mlops_assets.automation.triggers import cron_of
+from mlops_assets.automation.triggers import cron_and_status
 from mlops_assets.project import Project
 from mlops_assets.run_tags import STARTED_BY
 
@@ -33,17 +33,15 @@ def build_clean_job() -> dg.JobDefinition:
     return clean_up
 
 
-def build_clean_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:
-    """Cleaning by cron, where the settings give one."""
-    if project.settings.clean_schedule == "off":
-        return None
-    cron = cron_of("MLOPS_CLEAN_SCHEDULE", project.settings.clean_schedule)
+def build_clean_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Cleaning by cron; off unless the settings give one."""
+    cron, status = cron_and_status("MLOPS_CLEAN_SCHEDULE", project.settings.clean_schedule, "weekly")
     return dg.ScheduleDefinition(
         name="clean_by_schedule",
         job=job,
         cron_schedule=cron,
         execution_timezone=project.settings.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=status,
         description=f"Removes what is old and not needed at `{cron}` ({project.settings.timezone}).",
         tags={STARTED_BY: "schedule"},
     )

@@ -12,6 +12,7 @@ import dagster as dg
 
 from mlops_assets.assets import predictions
 from mlops_assets.assets.jobs import MEASURED, MONITOR, SCORE
+from mlops_assets.assets.memo import clear_failures
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import Records
 from mlops_assets.automation.retraining import (
@@ -24,7 +25,7 @@ from mlops_assets.automation.retraining import (
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG, FreshnessState
 from mlops_assets.dataset.parts import Time
 from mlops_assets.dataset.periods import Every
-from mlops_assets.errors import MlopsError, SettingsError
+from mlops_assets.errors import SettingsError, SourceUnreachable
 from mlops_assets.project import Project
 from mlops_assets.run_tags import RETRAIN, STARTED_BY, TASK
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mlops_assets.compat import AssetJob
 
 CAUSE = "mlops/cause"
+NOTHING_YET = "nothing was made yet: launch the job `retrain`, or set MLOPS_RUN_AT_START, for the first retraining"
 CRON = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 2 * *"}
 EACH_PERIOD = "each period"
 # Some time after a period has ended, when its rows may be there.
@@ -45,18 +47,16 @@ _AFTER_A_PERIOD: dict[Every, str] = {
 }
 
 
-def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition | None:
-    """Retraining by cron, where the settings give one."""
-    if project.settings.schedule == "off":
-        return None
-    cron = cron_of("MLOPS_SCHEDULE", project.settings.schedule, project.spec.time)
+def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Retraining by cron; off unless the settings give one, and then it can be turned on in the UI."""
+    cron, status = cron_and_status("MLOPS_SCHEDULE", project.settings.schedule, "monthly", project.spec.time)
 
     @dg.schedule(
         name="retrain_by_schedule",
         job=job,
         cron_schedule=cron,
         execution_timezone=project.settings.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=status,
         description=f"Retrains at `{cron}` ({project.settings.timezone}), unless a retraining is under way.",
     )
     def retrain_by_schedule(context: dg.ScheduleEvaluationContext):
@@ -68,18 +68,16 @@ def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefini
     return retrain_by_schedule
 
 
-def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.ScheduleDefinition | None:
-    """Scoring of the source's newest period by cron, where the settings give one."""
-    if project.settings.scoring_schedule == "off":
-        return None
-    cron = cron_of("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule, project.spec.time)
+def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.ScheduleDefinition:
+    """Scoring of the source's newest period by cron; off unless the settings give one."""
+    cron, status = cron_and_status("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule, "daily", project.spec.time)
 
     @dg.schedule(
         name="score_by_schedule",
         job=next(job for job in jobs if job.name == SCORE),
         cron_schedule=cron,
         execution_timezone=project.settings.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=status,
         description=f"Ingests and scores the source's newest period at `{cron}` ({project.settings.timezone}).",
     )
     def score_by_schedule(context: dg.ScheduleEvaluationContext):
@@ -88,10 +86,11 @@ def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.Sch
         champion = Records(context.instance).latest("champion_model")
         if champion is None or not champion.value("champion_version"):
             return dg.SkipReason("there is no champion yet")
-        try:
-            periods = project.source.partitions()
-        except MlopsError as error:
-            return dg.SkipReason(f"the source cannot be asked: {error}")
+        with clear_failures(project):
+            try:
+                periods = project.source.partitions()
+            except SourceUnreachable as error:
+                return dg.SkipReason(f"the source cannot be asked: {error}")
         if not periods:
             return dg.SkipReason("the source has no period yet")
         at = context.scheduled_execution_time
@@ -113,7 +112,8 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
         description="Asks the source for new and changed periods, and retrains with them.",
     )
     def new_data(context: dg.SensorEvaluationContext):
-        return with_new_data(context.instance, project, lambda: Plan(context.instance, project))
+        with clear_failures(project):
+            return with_new_data(context.instance, project, lambda: Plan(context.instance, project))
 
     return new_data
 
@@ -121,12 +121,17 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
 def with_new_data(
     instance: dg.DagsterInstance, project: Project, open_plan: Callable[[], Plan], now: datetime | None = None
 ) -> dg.RunRequest | dg.SkipReason:
-    """A retraining where the source has a period that is not ingested as it is there now."""
+    """A retraining where the source has a period that is not ingested as it is there now.
+
+    The first one is not its to start. Raises MlopsError where the source is not as the settings and the dataset say.
+    """
     if reason := why_not_now(instance, project):
         return dg.SkipReason(reason)
+    if not project.settings.run_at_start and not Records(instance).all_latest("raw_data"):
+        return dg.SkipReason(NOTHING_YET)
     try:
         tasks = open_plan().tasks("raw_data")
-    except MlopsError as error:
+    except SourceUnreachable as error:
         return dg.SkipReason(f"the source cannot be asked: {error}")
     stale = {task.partition or "": task.reasons for task in tasks if task.stale}
     if not stale:
@@ -276,6 +281,15 @@ def request_for(
             when = f"{due:%Y-%m-%d %H:%M} UTC"
             return dg.SkipReason(f"{len(tried)} run(s) did not help; the next try is at {when}")
     return dg.RunRequest(run_key=f"{cause}/{len(tried)}", partition_key=partition, tags=tags | {CAUSE: cause})
+
+
+def cron_and_status(
+    setting: str, value: str, unset: str, time: Time | None = None
+) -> tuple[str, dg.DefaultScheduleStatus]:
+    """The cron of a schedule, and whether it is on: `off` leaves it there, with the cron `unset`, to be turned on."""
+    is_off = value == "off"
+    status = dg.DefaultScheduleStatus.STOPPED if is_off else dg.DefaultScheduleStatus.RUNNING
+    return cron_of(setting, unset if is_off else value, time), status
 
 
 def cron_of(setting: str, value: str, time: Time | None = None) -> str:

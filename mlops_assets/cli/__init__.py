@@ -190,11 +190,12 @@ def dev(
     serve_port: Annotated[
         int | None, typer.Option(help="Port of form and dashboards; MLOPS_SERVE_PORT without it.")
     ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print what the servers say, too.")] = False,
 ) -> None:
     """Start the Dagster UI with its daemon, the MLflow UI, and form and dashboards beside them."""
     from mlops_assets.cli.dev import serve
 
-    raise typer.Exit(serve(port, mlflow_port, serve_port))
+    raise typer.Exit(serve(port, mlflow_port, serve_port, verbose=verbose))
 
 
 @app.command()

@@ -12,9 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import IO, TypeAlias
 
+from mlops_assets.addresses import mlflow_page
 from mlops_assets.errors import SettingsError
-from mlops_assets.instance import prepare_dagster_home
+from mlops_assets.instance import open_instance, prepare_dagster_home
 from mlops_assets.project import Project, open_project
 from mlops_assets.resources.mlflow.connection import connect
 from mlops_assets.settings import project_root
@@ -22,12 +24,16 @@ from mlops_assets.settings import project_root
 MAIN = "from mlops_assets.cli import main; main()"
 # Not an argument, which others see: it may hold a password.
 BACKEND = "MLFLOW_BACKEND_STORE_URI"
-STOP_SECONDS = 5  # for services to stop by themselves, and again for what they have started
+STOP_SECONDS = 2  # for services to stop by themselves, and again for what they have started
+Service: TypeAlias = tuple[Sequence[str], signal.Signals]  # a command, and the signal that ends it
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes that nothing here asks for
 
 
-def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
-    """Start all three and wait; Ctrl-C, or the end of one, ends the others with all that they have started."""
+def serve(port: int, mlflow_port: int, serve_port: int | None, *, verbose: bool) -> int:
+    """Start all three and wait; Ctrl-C, or the end of one, ends the others with all that they have started.
+
+    What they say goes to a file, or with `verbose` to the terminal.
+    """
     project = open_project()
     prepare_dagster_home(project)
     project.tracking.check()  # makes the database once, before several processes want it
@@ -43,19 +49,50 @@ def serve(port: int, mlflow_port: int, serve_port: int | None) -> int:
     dagster = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
     mlflow = server_command(project, "127.0.0.1", mlflow_port)
     server = [sys.executable, "-c", MAIN, "serve", "--host", "127.0.0.1", "--port", str(serve_port)]
-    print(f"Dagster: {env['MLOPS_DAGSTER_URL']}   MLflow: {env['MLOPS_MLFLOW_URL']}", flush=True)
-    print(f"Form and dashboards: {env['MLOPS_SERVE_URL']}/dashboards/   (Ctrl-C stops all)", flush=True)
+    links = {
+        "Form": env["MLOPS_SERVE_URL"],
+        "Dashboards": f"{env['MLOPS_SERVE_URL']}/dashboards/",
+        "Dagster": env["MLOPS_DAGSTER_URL"],
+        "MLflow": mlflow_page(env["MLOPS_MLFLOW_URL"]),
+    }
     services = [
         (dagster, signal.SIGINT),
         (mlflow, signal.SIGINT),
         (server, signal.SIGTERM),
     ]
-    return wait_for_the_end(services, env)
+    if verbose:
+        for name, address in links.items():
+            print(f"{name}: {address}", flush=True)
+        return wait_for_the_end(services, env)
+    return _serve_quietly(project, services, env, links)
 
 
-def wait_for_the_end(services: Sequence[tuple[Sequence[str], signal.Signals]], env: Mapping[str, str]) -> int:
+def _serve_quietly(
+    project: Project, services: Sequence[Service], env: Mapping[str, str], links: Mapping[str, str]
+) -> int:
+    from rich.console import Console
+
+    from mlops_assets.cli.dev_screen import DevScreen, RunNews, last_lines
+
+    log, console = project.home / "dev.log", Console()
+    with (
+        log.open("w", encoding="utf-8") as out,
+        open_instance(project) as instance,
+        DevScreen(console, links, RunNews(instance, env["MLOPS_DAGSTER_URL"]), log) as screen,
+    ):
+        code = wait_for_the_end(services, env, screen.look, out)
+    if code:
+        console.print(last_lines(log), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"One of the servers has ended by itself; all that they said is in {log}", soft_wrap=True)
+    return code
+
+
+def wait_for_the_end(
+    services: Sequence[Service], env: Mapping[str, str], look: Callable[[], None] = lambda: None, out: IO | None = None
+) -> int:
     """Start commands, each with the signal that ends it, and wait; the exit code of the first that ends by itself.
 
+    `look` is called several times a second; `out` gets what the commands print, in place of the terminal.
     SIGINT, SIGTERM and SIGHUP end all with 0. None of them, nor of their children, is left: a code server would wait
     for its runs, and a run for nobody.
     """
@@ -65,8 +102,10 @@ def wait_for_the_end(services: Sequence[tuple[Sequence[str], signal.Signals]], e
     try:
         for command, end in services:
             # In a session of its own it has a group of its own, and hears of Ctrl-C from here alone.
-            started[subprocess.Popen(command, env=env, start_new_session=True)] = end
+            process = subprocess.Popen(command, env=env, start_new_session=True, stdout=out, stderr=out)
+            started[process] = end
         while all(process.poll() is None for process in started):
+            look()
             time.sleep(0.2)
         return next(process.returncode for process in started if process.poll() is not None)
     except _Stopped:

@@ -62,6 +62,7 @@ SETTINGS = read_settings(
         "MLOPS_MAIL_TO": ANN,
         "MLOPS_MAIL_TO_SUCCESS": ANN,
         "MLOPS_MAIL_MAX_AGE_HOURS": "9600",
+        "MLOPS_RUN_AT_START": "yes",
     }
 )
 SPEC = DatasetSpec.model_validate(

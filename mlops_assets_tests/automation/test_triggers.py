@@ -9,8 +9,10 @@ import pytest
 from mlops_assets.assets.jobs import build_jobs
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.registry import asset_graph
+from mlops_assets.automation.housekeeping import build_clean_job, build_clean_schedule
 from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY, TASK, build_retrain_job
 from mlops_assets.automation.triggers import (
+    NOTHING_YET,
     build_first_run_sensor,
     build_repeat_sensor,
     build_schedule,
@@ -21,7 +23,7 @@ from mlops_assets.automation.triggers import (
 )
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import DatasetSpec
-from mlops_assets.errors import SettingsError
+from mlops_assets.errors import SettingsError, SourceUnreachable
 from mlops_assets.project import Project
 from mlops_assets.settings import read_settings
 
@@ -41,7 +43,8 @@ def project(tmp_path):
         "target": {"column": "y"},
         "features": {"numeric": {"x": {}}},
     }
-    settings = read_settings({"MLOPS_HOME": str(tmp_path / "home"), "MLOPS_SCHEDULE": "daily"})
+    home = {"MLOPS_HOME": str(tmp_path / "home")}
+    settings = read_settings(home | {"MLOPS_SCHEDULE": "daily", "MLOPS_RUN_AT_START": "1"})
     return Project(settings, DatasetSpec.model_validate(document))
 
 
@@ -97,10 +100,28 @@ def test_a_retraining_that_did_not_help_is_repeated_later_and_not_at_once(projec
     assert "did not help; the next try is at" in evaluate(sensor, instance).skip_message
 
 
-def test_a_source_that_does_not_answer_is_a_skip_with_its_reason(project, instance, tmp_path):
+def test_a_source_that_is_wrongly_configured_is_a_failed_tick_and_no_quiet_skip(project, instance, tmp_path):
     for file in tmp_path.glob("*.csv"):
         file.unlink()
-    assert "cannot be asked" in evaluate(build_source_sensor(project, JOB), instance).skip_message
+    with pytest.raises(dg.Failure, match="the source of two_periods does not have a period yet: check where it points"):
+        evaluate(build_source_sensor(project, JOB), instance)
+
+
+def test_a_source_that_does_not_answer_is_a_skip_with_its_reason(project, instance):
+    def away():
+        raise SourceUnreachable("no answer")
+
+    project.source.partitions = away
+    assert "cannot be asked: no answer" in evaluate(build_source_sensor(project, JOB), instance).skip_message
+
+
+def test_the_first_retraining_is_asked_for(project, instance):
+    unasked = Project(project.settings.model_copy(update={"run_at_start": False}), project.spec)
+    sensor = build_source_sensor(unasked, JOB)
+    assert evaluate(sensor, instance).skip_message == NOTHING_YET
+    metadata = {"recipe": Recipe({}).to_json(), "content": "c"}
+    instance.report_runless_asset_event(dg.AssetMaterialization("raw_data", metadata=metadata, partition="2024-01"))
+    assert evaluate(sensor, instance).tags[STARTED_BY] == "sensor"
 
 
 def test_the_schedule_is_skipped_while_a_retraining_is_under_way(project, instance):
@@ -111,9 +132,13 @@ def test_the_schedule_is_skipped_while_a_retraining_is_under_way(project, instan
     assert "a retraining started by api" in schedule(context).skip_message
 
 
-def test_no_schedule_is_made_where_it_is_off(project):
+def test_a_schedule_that_is_off_is_there_to_be_turned_on(project):
     off = Project(project.settings.model_copy(update={"schedule": "off"}), project.spec)
-    assert build_schedule(off, JOB) is None
+    schedules = [build_schedule(off, JOB), build_scoring_schedule(off, build_jobs(asset_graph(off)))]
+    schedules.append(build_clean_schedule(off, build_clean_job()))
+    assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
+    assert [schedule.cron_schedule for schedule in schedules] == ["0 3 2 * *", "0 3 * * *", "0 3 * * 1"]
+    assert build_schedule(project, JOB).default_status == dg.DefaultScheduleStatus.RUNNING
 
 
 def test_a_schedule_that_is_no_cron_is_named(project):
@@ -146,10 +171,6 @@ def test_scoring_by_schedule_waits_for_a_champion_and_for_a_retraining(scoring, 
     assert evaluate_schedule(scoring, instance).skip_message == "there is no champion yet"
     start(instance)
     assert "a retraining started by api" in evaluate_schedule(scoring, instance).skip_message
-
-
-def test_no_scoring_schedule_is_made_where_it_is_off(project):
-    assert build_scoring_schedule(project, build_jobs(asset_graph(project))) is None
 
 
 def report_champion(instance, version):

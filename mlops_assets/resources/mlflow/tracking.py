@@ -153,7 +153,7 @@ class Tracking:
         tags = self._links(context, about) | dict(tags) | {"mlflow.runName": name}
         with self.errors("start a run"):
             began = int((since or time.time()) * 1000)
-            run_id = self.client.create_run(self.experiment_id, began, tags, name).info.run_id
+            run_id = self.client.create_run(self.experiment_id, start_time=began, tags=tags, run_name=name).info.run_id
         context.log.info(f"MLflow run: {run_id}")
         try:
             with self._fluent(context, run_id, tags) as mlflow:
