@@ -70,7 +70,8 @@ def build_schedule(project: Project, job: dg.JobDefinition) -> dg.ScheduleDefini
 
 def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.ScheduleDefinition:
     """Scoring of the source's newest period by cron; off unless the settings give one."""
-    cron, status = cron_and_status("MLOPS_SCORING_SCHEDULE", project.settings.scoring_schedule, "daily", project.spec.time)
+    when = project.settings.scoring_schedule
+    cron, status = cron_and_status("MLOPS_SCORING_SCHEDULE", when, "daily", project.spec.time)
 
     @dg.schedule(
         name="score_by_schedule",
