@@ -15,7 +15,7 @@ _START = "#/"
 
 def mlflow_page(ui: str, path: str = "experiments") -> str:
     """A page of the MLflow at `ui`, by its path, or by a whole address as it was kept once."""
-    return f"{ui.rstrip('/')}/?{CLASSIC}{_START}{path.rpartition(_START)[2]}?{CLASSIC}"
+    return f"{ui.rstrip('/')}/{_START}{path.rpartition(_START)[2]}?{CLASSIC}"
 
 
 def mlflow_run_path(experiment_id: str, run_id: str) -> str:

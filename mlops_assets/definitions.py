@@ -1,5 +1,7 @@
 """Everything is wired here, and nothing else. Dagster loads `defs`."""
 
+import warnings
+
 import dagster as dg
 
 from mlops_assets.alerts.sensor import build_alert_sensor
@@ -17,6 +19,8 @@ from mlops_assets.resources.progress import LogProgress, Progress
 
 def build_definitions(project: Project, progress: Progress | None = None) -> dg.Definitions:
     """The code location of a project; `progress` hears how long assets come along."""
+    # Dagster itself hands on a parameter in beta whenever it makes a sensor.
+    warnings.filterwarnings("ignore", "Parameter `owners`", category=dg.BetaWarning)
     graph = asset_graph(project)
     stages, retrain, clean = build_jobs(graph), build_retrain_job(), build_clean_job()
     alerts = build_alert_sensor(project)

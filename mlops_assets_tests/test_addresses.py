@@ -14,8 +14,8 @@ CLASSIC = "?workflowType=machine_learning"
 def test_a_page_of_mlflow_opens_on_classic_experiments_wherever_it_is_served():
     path = mlflow_run_path("1", "5e4a")
     assert path == "experiments/1/runs/5e4a"
-    assert mlflow_page("http://a:1/", path) == f"http://a:1/{CLASSIC}#/experiments/1/runs/5e4a{CLASSIC}"
-    assert mlflow_page("https://b/mlflow") == f"https://b/mlflow/{CLASSIC}#/experiments{CLASSIC}"
+    assert mlflow_page("http://a:1/", path) == f"http://a:1/#/experiments/1/runs/5e4a{CLASSIC}"
+    assert mlflow_page("https://b/mlflow") == f"https://b/mlflow/#/experiments{CLASSIC}"
 
 
 def test_an_address_that_was_kept_whole_leads_to_where_the_page_is_now():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import dagster as dg
 
 from mlops_assets.addresses import dagster_run_page
-from mlops_assets.assets.memo import clear_failures
+from mlops_assets.assets.memo import INTERRUPTED
 from mlops_assets.assets.plan import Part, Plan, Task
 from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
@@ -240,9 +240,11 @@ def build_retrain_job() -> dg.JobDefinition:
     """The one job that schedule, sensors, freshness, GraphQL, UI and CLI start."""
 
     @dg.op(description="Lasts until every part of the retraining is made or given up.")
-    def conduct(context: dg.OpExecutionContext, project: dg.ResourceParam[Project]) -> None:
-        with clear_failures(project):
+    def conduct(context: dg.OpExecutionContext) -> None:
+        try:
             left = wait_for_parts(context.instance, context.run_id, context.log.info)
+        except dg.DagsterExecutionInterruptedError:
+            raise dg.Failure(INTERRUPTED, allow_retries=False) from None
         for name in left["given_up"]:
             context.log.error(f"{name} could not be made")
         context.add_output_metadata({key: ", ".join(names) or "none" for key, names in left.items()})

@@ -70,7 +70,7 @@ class DevScreen:
         table.add_column(overflow="fold")
         for name, address in self._links.items():
             mark = "[green]●[/green]" if name in self._up else "[dim]○[/dim]"
-            table.add_row(mark, name, f"[link={address}]{escape(address)}[/link]")
+            table.add_row(mark, name, escape(address))
         state = "Ctrl-C stops all" if len(self._up) == len(self._links) else "starting; it takes half a minute"
         return Panel(table, title="mlops-assets", subtitle=f"{state}; log: {self._log.name}", expand=False)
 

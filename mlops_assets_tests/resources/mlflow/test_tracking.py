@@ -44,7 +44,7 @@ def test_a_run_that_ends_well_is_finished_and_linked_both_ways(tracking, in_asse
     path = f"experiments/{found.info.experiment_id}/runs/{found.info.run_id}"
     assert tracking.run_path(found.info.run_id) == path
     classic = "?workflowType=machine_learning"
-    assert tracking.run_url(found.info.run_id) == f"http://mlflow.test/{classic}#/{path}{classic}"
+    assert tracking.run_url(found.info.run_id) == f"http://mlflow.test/#/{path}{classic}"
 
 
 def test_no_run_is_active_after_any_outcome(tracking, in_asset):
