@@ -19,6 +19,7 @@ from mlops_assets.settings import Settings, environment, read_settings
 if TYPE_CHECKING:
     from mlops_assets.core.learners.model_types import ModelType
     from mlops_assets.core.search.trials import TrialStore
+    from mlops_assets.core.targets.kind import TargetKind
     from mlops_assets.resources.artefacts.local import Storage
     from mlops_assets.resources.artefacts.object_folder import ObjectFolder
     from mlops_assets.resources.artefacts.remote import RemoteStorage, StoredFolder
@@ -148,13 +149,21 @@ class Project:
 
     @cached_property
     def model_types(self) -> dict[str, ModelType]:
-        """Model types by the names that the settings list, in that order."""
+        """Model types by the names that the settings list, in that order; else the usual ones of the target's kind."""
         from mlops_assets.core.learners.model_types import resolve_model_type
         from mlops_assets.core.learners.search_spaces import load_search_spaces
 
         path = self.settings.search_spaces
         extra = load_search_spaces(path) if path else {}
-        return {name: resolve_model_type(name, extra) for name in self.settings.model_types}
+        names = self.settings.model_types or self.target.model_types
+        return {name: resolve_model_type(name, extra, self.target) for name in names}
+
+    @cached_property
+    def target(self) -> TargetKind:
+        """What kind of thing is predicted."""
+        from mlops_assets.core.targets.kinds import target_of
+
+        return target_of(self.spec.target)
 
     @property
     def sklearn_types(self) -> tuple[str, ...]:

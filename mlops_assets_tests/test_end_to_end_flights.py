@@ -68,7 +68,7 @@ def test_the_run_ends_with_a_leaderboard_a_verdict_and_an_example(answer, champi
     assert "For example: departure_at=2013-04-0" in answer.out
     *candidates, mean, route = champion.value("leaderboard_rows")
     assert sorted(row["model"] for row in candidates) == ["Ridge", "XGBoost"]
-    assert candidates[0]["validation_rmse"] < candidates[1]["validation_rmse"]
+    assert candidates[0]["validation_loss"] < candidates[1]["validation_loss"]
     assert (mean["model"], route["model"]) == ("mean", "mean of origin and destination")
 
 
@@ -91,7 +91,7 @@ def test_the_champion_beats_the_baselines_and_holds_the_alias(home, champion):
     version = home.project().registry.champion()
     assert version.number == champion.value("champion_version")
     winner = champion.value("champion_type")
-    rmse = {row["model"]: row["rmse"] for row in champion.value("leaderboard_rows")}
+    rmse = {row["model"]: row["loss"] for row in champion.value("leaderboard_rows")}
     assert rmse[winner] < rmse["mean of origin and destination"] < rmse["mean"]
     assert version.tags["periods"] == ",".join(PERIODS)
     assert version.tags["verdict"] == champion.value("verdict")

@@ -106,7 +106,7 @@ def test_champion_and_challenger_meet_on_the_new_period(home, first, second):
     assert [row["role"] for row in rows] == ["candidate", "candidate", "champion", "baseline", "baseline"]
     assert champion.value("defended_by") == f"version {before}"  # which knew nothing of the new period
     reigning = rows[2]
-    assert (reigning["version"], reigning["rmse"]) == (before, champion.value("champion_rmse"))
+    assert (reigning["version"], reigning["loss"]) == (before, champion.value("champion_rmse"))
     assert champion.value("gain_low") < champion.value("gain_high")
     promoted = champion.value("gain_low") > 0 and champion.value("gain") >= 0.002
     assert (champion.value("decision") == "promoted") is promoted

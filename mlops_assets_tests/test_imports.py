@@ -32,6 +32,7 @@ CORE = (
     {"state", "fingerprint", "metrics"},
     {"columns", "report"},
     {"features"},
+    {"targets"},
     {"prepare", "learners"},
     {"model"},
     {"training_set", "monitor"},

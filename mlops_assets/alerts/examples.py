@@ -95,8 +95,8 @@ def _decided(project: Project, decision: str) -> Alert:
         "gain_high": 0.63,
         "judged_on": "test",
         "leaderboard_rows": [
-            {"role": role, "model": model, "rmse": rmse, "low": rmse - 0.2, "high": rmse + 0.2}
-            for role, model, rmse in _BOARD
+            {"role": role, "model": model, "loss": loss, "low": loss - 0.2, "high": loss + 0.2}
+            for role, model, loss in _BOARD
         ],
     } | ({"proposed_version": 5} if decision == "proposed" else {})
     before = {"champion_type": "Ridge", "champion_version": 3}

@@ -97,8 +97,10 @@ def champion_news(verdict: Materialised, unit: str) -> News:
     challenger, champion = values.get("challenger"), values.get("champion_type")
     now = f"{champion} (version {values.get('champion_version')})"
     rows = f"{values.get('judged_on', 'test')} rows"
-    error = f"RMSE on {rows}"
-    scores = [_quantity(values[name], unit) for name in ("champion_rmse", "challenger_rmse") if name in values]
+    label, name = _metric(values)
+    error = f"{label} on {rows}"
+    losses = [f"{whose}_{name}" for whose in ("champion", "challenger")]
+    scores = [_quantity(values[loss], unit) for loss in losses if loss in values]
     duel = f"its typical error is {' where it was '.join(reversed(scores))}" if scores else "it has no error measured"
     headings = {"before": "champion", "after": "challenger"}
     changes = [Change(error, scores[0] if len(scores) == 2 else "", scores[-1])] if scores else []
@@ -165,17 +167,17 @@ def drift_news(failed: Sequence[FailedCheck], unit: str) -> News:
 def _gain(values: Mapping[str, Any]) -> list[Change]:
     if "gain" not in values:
         return []
-    interval = f"RMSE less by {values['gain_low']:.4g} to {values['gain_high']:.4g}"
+    interval = f"{_metric(values)[0]} less by {values['gain_low']:.4g} to {values['gain_high']:.4g}"
     return [Change("Gain", "", f"{values['gain']:.2%}, {interval}")]
 
 
 def _leaderboard(values: Mapping[str, Any], unit: str, error: str) -> Bars | None:
-    rows = sorted(values.get("leaderboard_rows") or (), key=lambda row: row["rmse"])
+    rows = sorted(values.get("leaderboard_rows") or (), key=lambda row: row["loss"])
     bars = [
         Bar(
             name=row["model"] if row["role"] == "candidate" else f"{row['role']}: {row['model']}",
-            value=row["rmse"],
-            text=f"{_quantity(row['rmse'], unit)} ({row['low']:.4g} to {row['high']:.4g})",
+            value=row["loss"],
+            text=f"{_quantity(row['loss'], unit)} ({row['low']:.4g} to {row['high']:.4g})",
             stands_out=row["role"] == "candidate" and row["model"] == values.get("challenger"),
         )
         for row in rows
@@ -195,12 +197,19 @@ def _drift(values: Mapping[str, Any]) -> Bars | None:
 
 def _performance(values: Mapping[str, Any], unit: str) -> Comparison | None:
     rows = []
-    if "promised_rmse" in values and "realised_rmse" in values:
-        rows.append(Change("RMSE", _quantity(values["promised_rmse"], unit), _quantity(values["realised_rmse"], unit)))
+    label, name = _metric(values)
+    promised, realised = values.get(f"promised_{name}"), values.get(f"realised_{name}")
+    if promised is not None and realised is not None:
+        rows.append(Change(label, _quantity(promised, unit), _quantity(realised, unit)))
     if "promised_coverage" in values and "realised_coverage" in values:
         shares = (f"{values[name]:.0%}" for name in ("promised_coverage", "realised_coverage"))
         rows.append(Change("Held by intervals", *shares))
     return Comparison(tuple(rows), "promised", "came true") if rows else None
+
+
+def _metric(values: Mapping[str, Any]) -> tuple[str, str]:
+    """What losses are called, for people and in metadata; release 0.1 knew RMSE alone."""
+    return str(values.get("metric", "RMSE")), str(values.get("metric_name", "rmse"))
 
 
 def _quantity(value: float, unit: str) -> str:

@@ -20,9 +20,10 @@ from mlops_assets.alerts.alert import (
     run_link,
 )
 from mlops_assets.alerts.news import FailedCheck, News, champion_news, check_news, drift_news, failure_news
-from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, SCORE, Materialised, RunSummary, read_run_summary
+from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, Materialised, RunSummary, read_run_summary
 from mlops_assets.assets.requested_predictions import JOB as ON_REQUEST
 from mlops_assets.automation.retraining import FINISHED, retraining_id
+from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.project import Project
 from mlops_assets.run_tags import RETRAIN, RETRAINING, STARTED_BY
 
@@ -109,7 +110,8 @@ class Report:
 
     def _news(self) -> Iterator[News]:
         """By what is to be done about it, most pressing first."""
-        unit = self._project.spec.target.unit
+        target = self._project.target
+        unit = target.unit if target.metric.has_unit else ""
         failure = self._failure()
         if failure:
             yield failure
@@ -173,8 +175,9 @@ class Report:
         for one in self._materialised():
             # In a retraining every model type is tuned, then fitted: the fit is what counts.
             is_fit = not self._is_retraining or "model_type" in one.metadata
-            if one.computed and SCORE in one.metadata and is_fit:
-                yield _score_line(one, self._project.spec.target.unit)
+            target = self._project.target
+            if one.computed and target.metric.key("validation") in one.metadata and is_fit:
+                yield _score_line(one, target)
 
     def _links(self) -> Iterator[Link]:
         yield run_link(self._settings, self._whole.run.run_id)
@@ -211,18 +214,19 @@ def _not_tried(name: str) -> str:
     return f"{name} was not tried: what it needs is not there"
 
 
-def _score_line(one: Materialised, unit: str) -> str:
-    now, before = one.metadata[SCORE], one.before.get(SCORE)
-    change = f"{_rmse(before, unit)} -> {_rmse(now, unit)}" if before is not None else _rmse(now, unit)
-    return f"{named(one.metadata.get('model_type') or one.name, None)}: validation RMSE {change}"
+def _score_line(one: Materialised, target: TargetKind) -> str:
+    name = target.metric.key("validation")
+    now, before = one.metadata[name], one.before.get(name)
+    change = f"{_loss(before, target)} -> {_loss(now, target)}" if before is not None else _loss(now, target)
+    return f"{named(one.metadata.get('model_type') or one.name, None)}: validation {target.metric.label} {change}"
 
 
 def _checks_failed(count: int) -> str:
     return "1 check failed" if count == 1 else f"{count} checks failed"
 
 
-def _rmse(value: float, unit: str) -> str:
-    return f"{value:.4g} {unit}" if unit else f"{value:.4g}"
+def _loss(value: float, target: TargetKind) -> str:
+    return f"{value:.4g} {target.unit if target.metric.has_unit else ''}".rstrip()
 
 
 def _duration(seconds: float) -> str:

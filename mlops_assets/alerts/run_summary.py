@@ -15,7 +15,7 @@ from mlops_assets.assets.memo import why_failed
 from mlops_assets.run_tags import PARTITION, partitions_of
 
 DECISIONS = ("promoted", "proposed", "refused")  # on a challenger
-CHAMPION, DRIFT, PERFORMANCE, SCORE = "champion_model", "drift_report", "model_performance", "validation_rmse"
+CHAMPION, DRIFT, PERFORMANCE = "champion_model", "drift_report", "model_performance"
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -145,7 +145,8 @@ def _materialised(instance: dg.DagsterInstance, event: dg.DagsterEvent, at: floa
     materialisation = event.step_materialization_data.materialization
     key, partition = materialisation.asset_key, event.partition
     metadata, before = plain(materialisation.metadata), None
-    if SCORE in metadata or key.to_user_string() == CHAMPION:
+    is_scored = any(name.startswith("validation_") for name in metadata)
+    if is_scored or key.to_user_string() == CHAMPION:
         partitions = None if partition is None else [partition]
         earlier = dg.AssetRecordsFilter(asset_key=key, asset_partitions=partitions, before_timestamp=at)
         records = instance.fetch_materializations(earlier, limit=1).records

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mlops_assets.assets.entry import OWNERS, pages
 from mlops_assets.assets.memo import Made, begin, clear_failures
-from mlops_assets.assets.recipes import same_settings
+from mlops_assets.assets.recipes import learnt_as, same_settings
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
@@ -104,7 +104,7 @@ def _backtest(
     for policy in policies:
         for step in walk(policy, periods, config.start, lab, settings.performance_margin):
             steps.append(step)
-            line = f"{step.policy}, {step.period}: RMSE {step.score.rmse:.4g}"
+            line = f"{step.policy}, {step.period}: {project.target.metric.label} {step.score.loss:.4g}"
             progress.step(context, len(steps), total, line)
     return making.done(_made(project, steps, model_type.name, lab.recipe().params))
 
@@ -142,7 +142,7 @@ def _shared_recipe(project: Project, config: BacktestConfig, model_type: str, cl
         "confidence": settings.confidence,
         "minimum_gain": settings.minimum_gain,
         "seed": settings.seed,
-    }
+    } | learnt_as(project.spec)
     data = {period: record.content for period, record in cleaned.items()}
     return Recipe({"code": CODE_VERSION, "settings": described, "data": data})
 
@@ -181,10 +181,10 @@ def _made(project: Project, steps: "Sequence[Step]", model_type: str, params: Ma
     step_rows = rows(steps)
     stored = project.storage.write_table("backtest_report", "backtest_report", pa.Table.from_pylist(step_rows))
     ranked = summarise(steps)
-    plot = by_period(steps, project.spec.target.unit)
+    plot = by_period(steps, project.target.metric.heading(project.target.unit))
     metadata = {
         "best_policy": ranked[0].policy.name,
-        "best_rmse": ranked[0].rmse,
+        project.target.metric.key("best"): ranked[0].loss,
         "model_type": model_type,
         "parameters": dg.MetadataValue.json(dict(params)),
         "periods": f"{min(step.period for step in steps)} to {max(step.period for step in steps)}",

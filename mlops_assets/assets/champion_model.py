@@ -16,7 +16,7 @@ from mlops_assets.assets.final_fit import refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.model_card import carded
 from mlops_assets.assets.models import example_rows
-from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning
+from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, thinning
 from mlops_assets.assets.records import REIGNS, Record, Records, reigns
 from mlops_assets.assets.training_set import WindowRows, training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 NAME, CODE_VERSION = "champion_model", "3"
 JUDGED_ROWS, LOOK = "judged_rows", "look"  # which rows the gate has asked, and how often so far
-REFIT_MARGIN = 0.25  # a refit may be so much worse than its twin, in RMSE, on rows that both have learnt from
+REFIT_MARGIN = 0.25  # a refit may be so much worse than its twin on rows that both have learnt from
 REFIT_ROWS = 50_000  # compared for that, at most
 # Tags of a champion's version: what the gate measured on rows that its candidate had not learnt from.
-PROMISED_RMSE, PROMISED_INTERVAL = "promised_rmse", "promised_interval"
+PROMISED, PROMISED_INTERVAL = "promised", "promised_interval"  # the first with the name of the metric
 
 
 def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Recipe:
     """What the gate asks for, the candidates, and the libraries that refit the winner."""
     settings = project.settings
     gate = {"confidence": settings.confidence, "minimum_gain": settings.minimum_gain, "seed": settings.seed}
-    gate |= project.spec.gate.model_dump(mode="json", exclude_defaults=True)
+    gate |= project.spec.gate.model_dump(mode="json", exclude_defaults=True) | learnt_as(project.spec)
     return Recipe(
         {
             "code": CODE_VERSION,
@@ -196,23 +196,23 @@ def _go_live(
     fitted: Mapping[str, Record],
 ) -> "tuple[Version, str]":
     """The version to promote: a refit on the whole window, or the judged one where that is not as good; and a note."""
-    challenger, verdict = contest.challenger, contest.verdict
+    challenger, verdict, metric = contest.challenger, contest.verdict, project.target.metric
     twin, began = project.registry.load(challenger.version), time.time()
     record = fitted[challenger.name]
-    model, final = refit(project, window, parts, challenger.name, record, twin.intervals)
+    model, final = refit(project, window, parts, challenger.name, record, twin)
     promise = {
         "verdict": verdict.reason,
         "judged_on": contest.judged_on,
-        PROMISED_RMSE: repr(challenger.rmse),
+        metric.key(PROMISED): repr(challenger.loss),
         PROMISED_INTERVAL: json.dumps([challenger.interval.low, challenger.interval.high]),
     }
     if verdict.interval:
         promise["gain_interval"] = json.dumps([verdict.interval.low, verdict.interval.high])
-    refit_rmse, twin_rmse = _rmse_of_both(project, parts, model, twin)
-    if refit_rmse > twin_rmse * (1 + REFIT_MARGIN):
+    refit_loss, twin_loss = _loss_of_both(project, parts, model, twin)
+    if refit_loss > twin_loss * (1 + REFIT_MARGIN):
         note = (
-            f" It goes live as it was judged: fitted on all rows, its RMSE on those that both have learnt from is "
-            f"{refit_rmse:.4g} where it was {twin_rmse:.4g}."
+            f" It goes live as it was judged: fitted on all rows, its {metric.label} on those that both have learnt "
+            f"from is {refit_loss:.4g} where it was {twin_loss:.4g}."
         )
         promise["verdict"] += note
         project.registry.tag(challenger.version, promise | {"role": "champion"})
@@ -220,15 +220,14 @@ def _go_live(
     return _register_refit(context, project, making, contest, window, model, final.fitted.params, promise, began), ""
 
 
-def _rmse_of_both(
+def _loss_of_both(
     project: Project, parts: "Mapping[SplitName, Rows]", model: "Model", twin: "Model"
 ) -> tuple[float, float]:
-    """RMSE of the refit and of its judged twin on rows that both have learnt from, evenly spread."""
+    """The metric of the refit and of its judged twin on rows that both have learnt from, evenly spread."""
     from mlops_assets.core.columns import evenly_spread
-    from mlops_assets.core.metrics import score
 
     rows = parts["train"].take(evenly_spread(len(parts["train"]), REFIT_ROWS))
-    one, other = (score(rows.y, asked.predict_columns(rows.columns)).rmse for asked in (model, twin))
+    one, other = (project.target.metric(rows.y, asked.output(rows.columns)) for asked in (model, twin))
     return one, other
 
 
@@ -244,7 +243,8 @@ def _register_refit(
     began: float,
 ) -> "Version":
     challenger, periods = contest.challenger, window.periods
-    metrics = {f"{contest.judged_on}_rmse": challenger.rmse, "validation_rmse": challenger.validation_rmse}
+    metric = project.target.metric
+    metrics = {metric.key(contest.judged_on): challenger.loss, metric.key("validation"): challenger.validation_loss}
     tags = {
         "model_type": challenger.name,
         "role": "champion",
@@ -267,7 +267,7 @@ def _register_refit(
             run,
             Path(folder),
             example=example_rows(context, project, periods.train[0]),
-            prediction_name=project.spec.target.unit or "prediction",
+            prediction_name=project.target.unit or "prediction",
             params=params,
             metrics=metrics,
             tags=tags,
@@ -279,15 +279,17 @@ def _metadata(project: Project, contest: "Contest", champion: "Version | None", 
     from mlops_assets.assets.leaderboard import as_markdown, leaderboard, slices_as_markdown, slices_as_rows
     from mlops_assets.core.report.plots import gain_histogram, leaderboard_bars, markdown_image
 
-    unit, verdict = project.spec.target.unit, contest.verdict
+    target, verdict = project.target, contest.verdict
+    metric = target.metric
     entries, rows = contest.candidates, leaderboard(contest)
-    table = as_markdown(rows, contest.judged_on, unit, project.settings.confidence)
+    table = as_markdown(rows, contest.judged_on, target, project.settings.confidence)
     bars = leaderboard_bars(
         [entry.name for entry in entries],
-        [entry.rmse for entry in entries],
+        [entry.loss for entry in entries],
         [entry.interval for entry in entries],
-        {entry.name: entry.rmse for entry in contest.baselines},
-        unit,
+        {entry.name: entry.loss for entry in contest.baselines},
+        metric.heading(target.unit),
+        title=f"{metric.label} by model",
     )
     rival = verdict.champion or min(verdict.baselines, key=lambda baseline: baseline.gain, default=None)
     metadata = {
@@ -296,7 +298,9 @@ def _metadata(project: Project, contest: "Contest", champion: "Version | None", 
         "defended_by": contest.champion_note,
         "judged_on": contest.judged_on,
         "challenger": contest.challenger.name,
-        "challenger_rmse": contest.challenger.rmse,
+        "metric": metric.label,
+        "metric_name": metric.name,
+        metric.key("challenger"): contest.challenger.loss,
         REIGNS: dg.MetadataValue.json(reigns(project.registry)),
         "not_fitted": ", ".join(missing) or "none",
         "leaderboard": dg.MetadataValue.md(table),
@@ -305,19 +309,19 @@ def _metadata(project: Project, contest: "Contest", champion: "Version | None", 
     }
     if verdict.champion:
         metadata |= {
-            "champion_rmse": verdict.champion.rmse,
+            metric.key("champion"): verdict.champion.loss,
             "gain": verdict.champion.gain,
             "gain_low": verdict.champion.interval.low,
             "gain_high": verdict.champion.interval.high,
         }
     if verdict.slices:
         parts = slices_as_rows(verdict.slices)
-        metadata["slices"] = dg.MetadataValue.md(slices_as_markdown(parts, unit))
+        metadata["slices"] = dg.MetadataValue.md(slices_as_markdown(parts, target))
         metadata["slice_rows"] = dg.MetadataValue.json(parts)
     if rival:
         metadata["judged_by"] = str(rival.difference.clusters)
         metadata["smallest_visible_gain"] = rival.smallest_visible_gain
-        plot = gain_histogram(rival.distribution, rival.rival)
+        plot = gain_histogram(rival.distribution, rival.rival, metric.label)
         metadata["gain_plot"] = dg.MetadataValue.md(markdown_image(plot, "what the gain could be"))
     if champion:
         metadata["registered_model"] = champion.page

@@ -29,16 +29,23 @@ if TYPE_CHECKING:
     from mlops_assets.resources.artefacts.local import Stored
 
 NAME, CODE_VERSION = "clean_data", "1"
+MADE_OF = {"column", "minutes_between", "keep", "unit"}  # of the target in the YAML
+CLASSES_BY = {"kind", "above", "positive", "classes"}
 
 
 def recipe(project: Project, raw: Record) -> Recipe:
     """The rules, the columns that they keep, and the raw rows."""
     spec = project.spec
-    rules = public(spec, spec.model_dump(mode="json", include={"target", "rows", "time", "key"}))
+    rules = spec.model_dump(mode="json", include={"target", "rows", "time", "key"})
+    rules["target"] = {name: value for name, value in rules["target"].items() if name in MADE_OF}
+    rules["target"] |= spec.target.model_dump(mode="json", include=CLASSES_BY, exclude_defaults=True)
+    rules = public(spec, rules)
     columns = {alias: column.type for alias, column in spec.columns.items()}
     settings = rules | {"columns": columns, "inputs": spec.inputs()}
     if groups := [alias for alias in spec.split.groups if alias not in spec.inputs()]:
         settings["kept for the split"] = groups
+    if spec.weights:
+        settings["weights"] = spec.weights
     if further := [alias for alias in kept_columns(spec) if alias in spec.gate.columns and alias not in spec.inputs()]:
         settings["kept for the gate"] = further
     return Recipe({"code": CODE_VERSION, "settings": settings, "upstream": {"raw_data": raw.content}})

@@ -65,7 +65,7 @@ def _explain(records: Records, project: Project, version: "Version", period: str
     explained_now = explain_model(project.registry.load(version.number), columns, y, project.settings.seed)
     text = project.spec.redact(explained_now.to_json())
     files, explanation = {FILE: text.encode()}, Explanation.from_json(text)
-    files |= {f"{name}.svg": picture for name, picture in _pictures(explanation, project.spec.target.unit).items()}
+    files |= {f"{name}.svg": picture for name, picture in _pictures(explanation, project.target.adds_in).items()}
     write_artefacts(project, version.run_id, FOLDER, files)
     return explanation
 
@@ -87,7 +87,7 @@ def _pictures(explanation: "Explanation", unit: str) -> dict[str, bytes]:
 def _metadata(project: Project, explanation: "Explanation") -> dict:
     from mlops_assets.core.report.plots import markdown_image
 
-    unit = project.spec.target.unit
+    unit = project.target.adds_in
     lines = [f"| feature | {explanation.method}{f' ({unit})' if unit else ''} |", "|---|---|"]
     lines += [f"| {weight.name.replace('|', '/')} | {weight.value:.4g} |" for weight in explanation.importance[:TOP]]
     table = project.spec.redact("\n".join(lines))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mlops_assets.core.features.encoder import Encoder
     from mlops_assets.core.learners.estimators import Fitted
     from mlops_assets.core.model.golden_rows import Specimens
-    from mlops_assets.core.model.intervals import Intervals
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.training_set import Parts, TrainingSet
 
@@ -93,7 +92,14 @@ def fit_final(project: Project, training_set: TrainingSet, tuned: Record, name: 
         fitted = fit(
             model_type,
             params,
-            FitData(X, y, training_set.categorical, spill=Path(spill) if spill else None),
+            FitData.of(
+                model_type.target,
+                X,
+                y,
+                training_set.categorical,
+                spill=Path(spill) if spill else None,
+                weights=training_set.weights("train", most),
+            ),
             rounds=rounds,
             seed=settings.seed,
             threads=settings.thread_count,
@@ -107,13 +113,13 @@ def refit(
     parts: Parts,
     name: str,
     tuned: Record,
-    intervals: Intervals | None,
+    judged: Model,
     splits: Collection[SplitName] = SPLITS,
 ) -> tuple[Model, FinalFit]:
     """A model type once more, with the best parameters known of it, on all rows of some splits, encoders included.
 
     `parts` are the window's rows where these fit into memory. It has no rows left that it has not learnt from, so its
-    `intervals` are those of a fit that had.
+    intervals, and what finishes its answers, are those of a fit that had: of `judged`.
     """
     from mlops_assets.core.model.model import Model, finish
 
@@ -129,7 +135,7 @@ def refit(
             encoder, specimens = written.encoder, written.specimens
             final = fit_final(project, written, tuned, name, rounds)
         model = Model(project.spec, encoder, final.fitted.estimator, name, project.model_types[name].matrix)
-        return finish(model, final.X, specimens, intervals), final
+        return finish(model, final.X, specimens, judged.intervals, judged.finish), final
 
 
 def _refit_in_memory(
@@ -145,7 +151,7 @@ def _refit_in_memory(
     fitted = fit(
         model_type,
         tuned.value("best_parameters"),
-        FitData(X, rows.y, encoded.encoder.dense_categorical),
+        FitData.of(model_type.target, X, rows.y, encoded.encoder.dense_categorical, weights=rows.weights),
         rounds=rounds,
         seed=settings.seed,
         threads=settings.thread_count,

@@ -14,7 +14,7 @@ from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.explanations import write_artefacts
 from mlops_assets.assets.memo import Made, begin, clear_failures
-from mlops_assets.assets.recipes import LIBRARIES, libraries
+from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data
 from mlops_assets.core.fingerprint import Recipe
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.search.trials import Trial
     from mlops_assets.core.search.tuning import SearchResult
+    from mlops_assets.core.targets.metrics import Metric
 
 NAME, CODE_VERSION = "hyperparameters", "2"
 CLUSTER_WIDTH = 4
@@ -71,7 +72,7 @@ def recipe(
         "tuning_rows": settings.tuning_rows,
         "trial_width": trial_width(project),
         "seed": settings.seed,
-    }
+    } | learnt_as(project.spec)
 
     def with_budget(budget: Budget) -> Recipe:
         return Recipe(
@@ -135,7 +136,7 @@ def build(project: Project) -> dg.AssetsDefinition:
             result, path = _search(context, project, progress, built, search, previous)
             best = result.best
             content = Recipe({"params": best.params, "rounds": best.rounds, "upstream": built.content}).digest
-            return making.done(Made(content, None, _metadata(result) | {MLFLOW_RUN: path}))
+            return making.done(Made(content, None, _metadata(result, project.target.metric) | {MLFLOW_RUN: path}))
 
     return hyperparameters
 
@@ -226,42 +227,43 @@ def _best_model(project: Project, built: Record, name: str, result: "SearchResul
     return Model(project.spec, encoder, parse_estimator(result.estimator), name, project.model_types[name].matrix)
 
 
-def _metadata(result: "SearchResult") -> dict[str, Any]:
+def _metadata(result: "SearchResult", metric: "Metric") -> dict[str, Any]:
     from mlops_assets.core.report.plots import markdown_image, search_history
 
     best = result.best
     rounds = {"rounds": best.rounds} if best.rounds else {}  # only boosting counts them
     return rounds | {
         "best_parameters": dg.MetadataValue.json(best.params),
-        "validation_rmse": best.loss,
+        "metric": metric.name,
+        metric.key("validation"): best.loss,
         "trials": len(result.trials),
         "failed_trials": sum(trial.status == "failed" for trial in result.trials),
         "resumed_trials": result.resumed,
         "stopped_by": result.stopped_by,
         "trial_seconds": round(sum(trial.seconds for trial in result.trials), 2),
-        "best_trials": dg.MetadataValue.md(_table(result.trials)),
+        "best_trials": dg.MetadataValue.md(_table(result.trials, metric)),
         "history_plot": dg.MetadataValue.md(
             markdown_image(search_history([trial.loss for trial in result.trials]), "loss by trial")
         ),
     }
 
 
-def _history(result: "SearchResult") -> dict[str, bytes]:
+def _history(result: "SearchResult", metric: "Metric") -> dict[str, bytes]:
     """All trials of a search as CSV, and the course of their losses."""
     from mlops_assets.core.report.plots import search_history
 
     names = sorted({name for trial in result.trials for name in trial.params})
     text = StringIO()
     lines = csv.writer(text)
-    lines.writerow(["trial", "status", "validation_rmse", "seconds", *names])
+    lines.writerow(["trial", "status", metric.key("validation"), "seconds", *names])
     for it in result.trials:
         lines.writerow([it.number + 1, it.status, it.loss, it.seconds, *(it.params.get(name) for name in names)])
     plot = search_history([trial.loss for trial in result.trials])
     return {"trials.csv": text.getvalue().encode(), "history.svg": plot}
 
 
-def _table(trials: "Sequence[Trial]", rows: int = 10) -> str:
+def _table(trials: "Sequence[Trial]", metric: "Metric", rows: int = 10) -> str:
     scored = [(trial.loss, trial) for trial in trials if trial.loss is not None]
     ranked = sorted(scored, key=lambda pair: pair[0])[:rows]
     lines = [f"| {t.number + 1} | {loss:.4g} | {t.seconds:.1f} | `{json.dumps(t.params)}` |" for loss, t in ranked]
-    return "\n".join(["| trial | validation RMSE | seconds | parameters |", "|---|---|---|---|", *lines])
+    return "\n".join([f"| trial | validation {metric.label} | seconds | parameters |", "|---|---|---|---|", *lines])

@@ -11,8 +11,9 @@ import numpy as np
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.judge.clusters import clusterings, slices
 from mlops_assets.core.judge.promotion import Slice, Verdict, judge
-from mlops_assets.core.metrics import Clusters, Interval, group_mean_baseline, mean_baseline, rmse_interval
+from mlops_assets.core.metrics import Clusters, Interval
 from mlops_assets.core.prepare.splitting import Periods, SplitName
+from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.core.training_set import Rows
 from mlops_assets.core.types import FloatArray
 from mlops_assets.errors import ModelError
@@ -25,16 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model on the leaderboard, and its squared errors (n,) on the judged rows. Baselines have no version."""
+    """A model on the leaderboard, and its losses (n,) on the judged rows. Baselines have no version."""
 
     name: str
-    squared_errors: FloatArray
+    losses: FloatArray
+    loss: float  # the metric of them
     interval: Interval
     version: int | None
-
-    @property
-    def rmse(self) -> float:
-        return float(np.sqrt(self.squared_errors.mean()))
 
 
 @dataclass(frozen=True)
@@ -42,20 +40,20 @@ class Candidate(Entry):
     """A registered model that could become champion, and what it was found and fitted with."""
 
     version: int
-    validation_rmse: float
+    validation_loss: float
     trials: int
     fit_seconds: float
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Who took part, and the gate's verdict on the challenger: the candidate with the best validation RMSE.
+    """Who took part, and the gate's verdict on the challenger: the candidate that is best on validation.
 
     The test rows only judge: choosing the challenger by them would flatter it.
     """
 
     judged_on: SplitName
-    candidates: tuple[Candidate, ...]  # best validation RMSE first
+    candidates: tuple[Candidate, ...]  # best on validation first
     reigning: Version | None
     champion: Entry | None
     champion_note: str
@@ -83,54 +81,54 @@ def hold_contest(
     rows, columns = parts[judged_on], {**parts[judged_on].columns, **parts[judged_on].for_gate}
     together = clusterings(project.spec, columns, rows.times)
     entries = [_candidate(project, name, record, rows, together) for name, record in fitted.items()]
-    candidates = tuple(sorted(entries, key=lambda entry: entry.validation_rmse))
+    candidates = tuple(sorted(entries, key=lambda entry: entry.validation_loss))
     baselines = tuple(
-        _entry(project, name, (prediction - rows.y) ** 2, together)
-        for name, prediction in baseline_predictions(project, parts["train"], rows, vocabularies).items()
+        _entry(project, name, output, rows, together)
+        for name, output in baseline_outputs(project, parts["train"], rows, vocabularies).items()
     )
     reigning = project.registry.whole_champion()
     champion, note = _champion(project, reigning, rows, set(getattr(periods, judged_on)), together)
     settings = project.settings
     verdict = judge(
-        candidates[0].squared_errors,
-        champion.squared_errors if champion else None,
-        {entry.name: entry.squared_errors for entry in baselines},
+        candidates[0].losses,
+        champion.losses if champion else None,
+        {entry.name: entry.losses for entry in baselines},
         clusterings=together,
         confidence=settings.confidence,
         minimum_gain=settings.minimum_gain,
         slices=slices(project.spec, columns),
         look=look,
+        metric=project.target.metric,
     )
     verdict = replace(verdict, reason=f"{verdict.reason}{periods.gap_note}")
     return Contest(judged_on, candidates, reigning, champion, note, baselines, verdict)
 
 
-def baseline_predictions(
+def baseline_outputs(
     project: Project, train: Rows, rows: Rows, vocabularies: Mapping[str, Vocabulary]
 ) -> dict[str, np.ndarray]:
-    """What one would say without a model: the mean, and the mean of the main categories."""
-    predictions = {"mean": mean_baseline(train.y, len(rows))}
+    """What one would say without a model: of all rows the same, and by the main categories."""
     features = project.spec.features
     group = features.pairs[0] if features.pairs else features.categorical[:1]
-    if group:
 
-        def codes(part: Rows) -> np.ndarray:
-            return np.column_stack([vocabularies[name].encode(part.columns[name]) for name in group])
+    def codes(part: Rows) -> np.ndarray:
+        return np.column_stack([vocabularies[name].encode(part.columns[name]) for name in group])
 
-        predictions[f"mean of {' and '.join(group)}"] = group_mean_baseline(codes(train), train.y, codes(rows))
-    return predictions
+    outputs = project.target.baselines(train.y, (codes(train), codes(rows)) if group else None, len(rows))
+    first, *others = outputs  # the others are by the categories
+    return {first: outputs[first]} | {f"{name} {' and '.join(group)}": outputs[name] for name in others}
 
 
 def _candidate(project: Project, name: str, record: Record, rows: Rows, together: Sequence[Clusters]) -> Candidate:
     version = record.value("version")
-    model = project.registry.load(version)
-    squared_errors = (model.predict_columns(rows.columns) - rows.y) ** 2
+    entry = _entry(project, name, project.registry.load(version).output(rows.columns), rows, together, version)
     return Candidate(
         name,
-        squared_errors,
-        _interval(project, squared_errors, together),
+        entry.losses,
+        entry.loss,
+        entry.interval,
         version,
-        validation_rmse=record.value("validation_rmse"),
+        validation_loss=record.value(project.target.metric.key("validation")),
         trials=record.value("trials"),
         fit_seconds=record.value("fit_seconds"),
     )
@@ -156,26 +154,25 @@ def _champion(
         return None, f"version {reigning.number} cannot answer, so it is not defended: {error}"
     if gone := [alias for alias in model.spec.inputs() if alias not in rows.columns]:
         return None, f"version {number} needs {', '.join(gone)}, which clean data no longer has: it is not defended"
-    prediction = model.predict_columns(rows.columns)
-    return _entry(project, reigning.model_type, (prediction - rows.y) ** 2, together, number), note
+    return _entry(project, reigning.model_type, model.output(rows.columns), rows, together, number), note
 
 
 def _entry(
     project: Project,
     name: str,
-    squared_errors: FloatArray,
+    output: FloatArray,
+    rows: Rows,
     together: Sequence[Clusters],
     version: int | None = None,
 ) -> Entry:
-    return Entry(name, squared_errors, _interval(project, squared_errors, together), version)
-
-
-def _interval(project: Project, squared_errors: FloatArray, together: Sequence[Clusters]) -> Interval:
-    return rmse_interval(squared_errors, together, confidence=project.settings.confidence)
+    metric = project.target.metric
+    losses = metric.losses(rows.y, output)
+    interval = metric.interval(losses, together, confidence=project.settings.confidence)
+    return Entry(name, losses, metric.of_losses(losses), interval, version)
 
 
 def leaderboard(contest: Contest) -> list[dict[str, Any]]:
-    """The contest as rows: candidates by validation RMSE, the reigning champion, the baselines."""
+    """The contest as rows: candidates by their loss on validation, the reigning champion, the baselines."""
     champion = [("champion", contest.champion)] if contest.champion else []
     entries: list[tuple[str, Entry]] = [("candidate", entry) for entry in contest.candidates]
     entries += [*champion, *(("baseline", entry) for entry in contest.baselines)]
@@ -185,8 +182,8 @@ def leaderboard(contest: Contest) -> list[dict[str, Any]]:
             "model": entry.name,
             "version": entry.version,
             "trials": getattr(entry, "trials", None),
-            "validation_rmse": getattr(entry, "validation_rmse", None),
-            "rmse": entry.rmse,
+            "validation_loss": getattr(entry, "validation_loss", None),
+            "loss": entry.loss,
             "low": entry.interval.low,
             "high": entry.interval.high,
             "fit_seconds": getattr(entry, "fit_seconds", None),
@@ -195,29 +192,30 @@ def leaderboard(contest: Contest) -> list[dict[str, Any]]:
     ]
 
 
-def as_markdown(rows: list[dict[str, Any]], judged_on: str, unit: str, confidence: float) -> str:
+def as_markdown(rows: list[dict[str, Any]], judged_on: str, target: TargetKind, confidence: float) -> str:
     """Leaderboard rows as a Markdown table."""
-    held = f"{judged_on} RMSE ({unit or 'target'})"
+    metric = target.metric
+    held = f"{judged_on} {metric.heading(target.unit or 'target')}"
     lines = [
-        f"| model | version | trials | validation RMSE | {held} | {confidence:.0%} interval | fit seconds |",
+        f"| model | version | trials | validation {metric.label} | {held} | {confidence:.0%} interval | fit seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         name = row["model"] if row["role"] == "candidate" else f"{row['role']}: {row['model']}"
-        cells = [name, row["version"], row["trials"], _number(row["validation_rmse"]), _number(row["rmse"])]
+        cells = [name, row["version"], row["trials"], _number(row["validation_loss"]), _number(row["loss"])]
         cells += [f"{row['low']:.3f} to {row['high']:.3f}", _number(row["fit_seconds"])]
         lines.append("| " + " | ".join("" if cell is None else str(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
 
 def slices_as_rows(parts: Sequence[Slice]) -> list[dict[str, Any]]:
-    """Challenger and champion by slice; the interval is of the champion's RMSE minus the challenger's."""
+    """Challenger and champion by slice; the interval is of the champion's loss minus the challenger's."""
     return [
         {
             "slice": part.name,
             "rows": part.rows,
-            "challenger_rmse": part.challenger_rmse,
-            "champion_rmse": part.champion_rmse,
+            "challenger_loss": part.challenger_loss,
+            "champion_loss": part.champion_loss,
             "low": part.comparison.interval.low if part.comparison else None,
             "high": part.comparison.interval.high if part.comparison else None,
         }
@@ -225,16 +223,17 @@ def slices_as_rows(parts: Sequence[Slice]) -> list[dict[str, Any]]:
     ]
 
 
-def slices_as_markdown(rows: Sequence[Mapping[str, Any]], unit: str) -> str:
+def slices_as_markdown(rows: Sequence[Mapping[str, Any]], target: TargetKind) -> str:
     """The same as a Markdown table."""
-    of_unit = f" ({unit})" if unit else ""
+    metric = target.metric
+    challenger, champion = f"challenger {metric.heading(target.unit)}", f"champion {metric.label}"
     lines = [
-        f"| slice | rows | challenger RMSE{of_unit} | champion RMSE | interval of the difference |",
+        f"| slice | rows | {challenger} | {champion} | interval of the difference |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
         interval = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
-        scores = [_number(row[name]) or "" for name in ("challenger_rmse", "champion_rmse")]
+        scores = [_number(row[name]) or "" for name in ("challenger_loss", "champion_loss")]
         lines.append("| " + " | ".join([row["slice"].replace("|", "/"), f"{row['rows']:,}", *scores, interval]) + " |")
     return "\n".join(lines)
 

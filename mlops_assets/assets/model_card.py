@@ -79,12 +79,11 @@ def _make_card(
 def _judged(project: Project, contest: "Contest", parts: "Mapping[SplitName, Rows]", periods: "Periods") -> "Judged":
     from mlops_assets.assets.leaderboard import leaderboard
     from mlops_assets.core.explain.model_card import Judged
-    from mlops_assets.core.monitor.performance import Outcomes, by_category, by_prediction, main_category, realise
+    from mlops_assets.core.monitor.performance import by_category, by_prediction, main_category, outcomes_of, realise
 
     rows = parts[contest.judged_on]
     model = project.registry.load(contest.challenger.version)
-    answers = model.answer(rows.columns)
-    outcomes = Outcomes(rows.y, answers.prediction, answers.low, answers.high)
+    outcomes = outcomes_of(project.target, rows.y, model.answer(rows.columns))
     segments, category = by_prediction(outcomes), main_category(project.spec)
     if category:
         segments += by_category(outcomes, rows.columns[category], category)
@@ -119,7 +118,7 @@ def _origin(project: Project, champion: "Version") -> "Origin":
     names = {
         "MLOPS_DATASET": Path(settings.dataset).name,
         "MLOPS_SEED": settings.seed,
-        "MLOPS_MODEL_TYPES": ",".join(settings.model_types),
+        "MLOPS_MODEL_TYPES": ",".join(project.model_types),
     }
     settings_of_the_run = " ".join(f"{name}={value}" for name, value in names.items())
     return Origin(facts, parameters, f"{settings_of_the_run} mlops-assets run")

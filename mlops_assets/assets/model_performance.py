@@ -16,6 +16,7 @@ from mlops_assets.assets.recipes import is_tracked_here, tracking_place
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.performance import Realised, Segment, by_category, by_prediction, main_category
+from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
@@ -151,26 +152,29 @@ def _metadata(project: Project, realised: RealisedPeriod, period: str) -> dict[s
     """Numbers of the batch, or of what was asked online where there is none; the same and more as a table."""
     if not realised.lines:
         return {"dagster/row_count": 0, "online_rows_asked": realised.asked_online}
-    line, unit = realised.lines[0], project.spec.target.unit
+    line, metric = realised.lines[0], project.target.metric
+    heading = metric.heading(project.target.unit)
     segments = _segments(project, realised, line)
     metadata = {
-        "performance": dg.MetadataValue.md(_table(realised.lines, segments, unit)),
-        "performance_plot": dg.MetadataValue.md(_plot(line, segments, unit, period)),
+        "performance": dg.MetadataValue.md(_table(realised.lines, segments, metric.label, heading)),
+        "performance_plot": dg.MetadataValue.md(_plot(line, segments, metric.label, heading, period)),
         **_coverage(line, segments, period),
         "dagster/row_count": line.realised.rows,
         "model_version": line.version.number,
         "model_type": line.version.model_type,
         "registered_model": line.version.page,
         "learnt_from_it": line.learnt,
-        **_numbers("realised", line.realised),
+        "metric": metric.label,
+        "metric_name": metric.name,
+        **_numbers("realised", line.realised, metric),
         "online_rows_asked": realised.asked_online,
     }
     if line.promise:
         low, high = line.promise.interval.low, line.promise.interval.high
-        metadata |= {"promised_rmse": line.promise.rmse, "promised_low": low, "promised_high": high}
+        metadata |= {metric.key("promised"): line.promise.loss, "promised_low": low, "promised_high": high}
     online = [line for line in realised.lines if line.way == "online"]
     if online:
-        metadata |= _numbers("online", max(online, key=lambda line: line.realised.rows).realised)
+        metadata |= _numbers("online", max(online, key=lambda line: line.realised.rows).realised, metric)
         metadata["online_rows"] = sum(line.realised.rows for line in online)
     return metadata
 
@@ -189,8 +193,8 @@ def _coverage(line: Line, segments: Sequence[Segment], period: str) -> dict[str,
     return promised | {"coverage_plot": dg.MetadataValue.md(markdown_image(plot, "coverage by segment"))}
 
 
-def _numbers(prefix: str, realised: Realised) -> dict[str, float]:
-    values = {name: getattr(realised, name) for name in ("rmse", "mae", "bias", "coverage")}
+def _numbers(prefix: str, realised: Realised, metric: Metric) -> dict[str, float]:
+    values = {name: getattr(realised, name) for name in ("mae", "bias", "coverage")} | {metric.name: realised.loss}
     return {f"{prefix}_{name}": value for name, value in values.items() if value is not None}
 
 
@@ -202,14 +206,14 @@ def _segments(project: Project, realised: RealisedPeriod, line: Line) -> list[Se
     return [replace(segment, name=project.spec.redact(segment.name)) for segment in segments]
 
 
-def _table(lines: Sequence[Line], segments: Sequence[Segment], unit: str) -> str:
+def _table(lines: Sequence[Line], segments: Sequence[Segment], label: str, heading: str) -> str:
     rows = [
-        f"| rows | number | RMSE{f' ({unit})' if unit else ''} | MAE | bias | in their interval | promised RMSE |",
+        f"| rows | number | {heading} | MAE | bias | in their interval | promised {label} |",
         "|---|---|---|---|---|---|---|",
     ]
     for line in lines:
         promise = line.promise
-        promised = f"{promise.rmse:.4g} ({promise.interval.low:.4g} to {promise.interval.high:.4g})" if promise else ""
+        promised = f"{promise.loss:.4g} ({promise.interval.low:.4g} to {promise.interval.high:.4g})" if promise else ""
         rows.append(_row(f"**{line.name}**", line.realised, promised))
     rows += [_row(segment.name, segment.realised, "") for segment in segments]
     return "\n".join(rows)
@@ -217,15 +221,15 @@ def _table(lines: Sequence[Line], segments: Sequence[Segment], unit: str) -> str
 
 def _row(name: str, realised: Realised, promised: str) -> str:
     coverage = "" if realised.coverage is None else f"{realised.coverage:.1%}"
-    cells = [f"{realised.rows:,}", f"{realised.rmse:.4g}", f"{realised.mae:.4g}", f"{realised.bias:+.4g}", coverage]
+    cells = [f"{realised.rows:,}", f"{realised.loss:.4g}", f"{realised.mae:.4g}", f"{realised.bias:+.4g}", coverage]
     return " | ".join([f"| {name.replace('|', '/')}", *cells, f"{promised} |"])
 
 
-def _plot(line: Line, segments: Sequence[Segment], unit: str, period: str) -> str:
+def _plot(line: Line, segments: Sequence[Segment], label: str, heading: str, period: str) -> str:
     from mlops_assets.core.report.plots import leaderboard_bars, markdown_image
 
     names = ["all rows", *(segment.name for segment in segments)]
-    rmse = [line.realised.rmse, *(segment.realised.rmse for segment in segments)]
-    promised = {"promised": line.promise.rmse} if line.promise else {}
-    plot = leaderboard_bars(names, rmse, (), promised, unit, title=f"RMSE in {period}")
-    return markdown_image(plot, "RMSE by segment")
+    losses = [line.realised.loss, *(segment.realised.loss for segment in segments)]
+    promised = {"promised": line.promise.loss} if line.promise else {}
+    plot = leaderboard_bars(names, losses, (), promised, heading, title=f"{label} in {period}")
+    return markdown_image(plot, "loss by segment")

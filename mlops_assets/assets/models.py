@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.explanations import explained, read_artefact, write_artefacts
 from mlops_assets.assets.final_fit import fit_final, periods_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
-from mlops_assets.assets.recipes import LIBRARIES, libraries, thinning, tracking_place
+from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, thinning, tracking_place
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
@@ -37,6 +38,7 @@ def recipe(asset: str, project: Project, built: Record, tuned: Record) -> Recipe
     """The training set, the best parameters, the coverage of intervals, and the libraries that fit."""
     settings: dict[str, Any] = {"seed": project.settings.seed, "tracking": tracking_place(project)}
     settings |= {"coverage": project.settings.coverage} | thinning(project, built.value("dagster/row_count"))
+    settings |= learnt_as(project.spec)
     if asset == XGBOOST_NAME and project.settings.final_fit != "local":
         settings["final_fit"] = "divided"  # wherever the cluster is
     return Recipe(
@@ -132,6 +134,7 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     rounds = {"rounds": tuned.value("rounds")} if tuned.value("rounds") else {}  # only boosting counts them
     metadata = project.tracking.metrics(version.run_id) | rounds
     metadata |= {
+        "metric": project.target.metric.name,
         "model_type": name,
         "version": version.number,
         "trials": tuned.value("trials"),
@@ -158,10 +161,9 @@ def _register(
     need. What is registered, and judged, has learnt from validation too: that is the nearest to what is asked next.
     """
     from mlops_assets.core.learners.estimators import predict
-    from mlops_assets.core.metrics import score
-    from mlops_assets.core.model.intervals import calibrate, needed_levels
     from mlops_assets.core.model.model import Model, finish
-    from mlops_assets.core.report.plots import markdown_image, predicted_against_true
+    from mlops_assets.core.report.plots import markdown_image
+    from mlops_assets.core.targets.intervals import needed_levels
     from mlops_assets.core.training_set import gather
 
     name, settings, began = tuned.partition_key, project.settings, time.time()
@@ -170,21 +172,27 @@ def _register(
     final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
     fitted = final.fitted
     held_out = stored.target("validation")
-    prediction = predict(fitted.estimator, stored.matrix(kind, "validation"))
-    scores = score(held_out, prediction)
-    metrics = {"validation_rmse": scores.rmse, "validation_mae": scores.mae, "validation_r2": scores.r2}
-    plot = predicted_against_true(held_out, prediction, project.spec.target.unit)
+    target = project.target
+    raw = predict(fitted.estimator, stored.matrix(kind, "validation"))
+    held = target.honest_output(raw, held_out)
+    metrics = {f"validation_{name}": value for name, value in target.scores(held_out, held).items()}
+    metrics["validation_loss"] = metrics[target.metric.key("validation")]  # under one name for boards
+    finished = target.learn(raw, held_out, settings.coverage)
+    drawn = target.plots(held_out, held, finished).items()
+    pictures = "\n".join(markdown_image(draw(), name) for name, draw in drawn)
     model = Model(project.spec, stored.encoder, fitted.estimator, name, kind)
     looked, main = stored.looked, project.spec.features.main_category
     levels = needed_levels(looked.levels, settings.coverage)
     category = (main, stored.category(main, "validation")) if main else None
-    intervals = calibrate(model.within(prediction), held_out, settings.coverage, levels, category, looked.stretch)
+    output = target.output(raw, finished)
+    intervals = target.intervals(output, held_out, settings.coverage, levels, category, looked.stretch)
     learnt: tuple[SplitName, ...] = JUDGED_ON_TEST if stored.periods.test else ("train",)
     if stored.periods.test:
         parts = gather(window, window.periods, window.share)
-        model, final = refit(project, window, parts, name, tuned, intervals, learnt)
+        judged = replace(model, intervals=intervals, finish=finished)
+        model, final = refit(project, window, parts, name, tuned, judged, learnt)
     else:  # the gate has validation alone to judge by
-        model = finish(model, final.X, stored.specimens, intervals)
+        model = finish(model, final.X, stored.specimens, intervals, finished)
     tags = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
     tags |= {"periods": ",".join(stored.periods.all), RECIPE_TAG: making.recipe.digest}
     tags |= {LEARNT_TAG: ",".join(periods_of(stored.periods, learnt))}
@@ -196,13 +204,12 @@ def _register(
     ):
         model.save(Path(folder))
         run.learn_from(training_data(project, built))
-        picture = markdown_image(plot, "predicted against true")
-        write_artefacts(project, run.run_id, PLOTS, {PLOT: picture.encode()})
+        write_artefacts(project, run.run_id, PLOTS, {PLOT: pictures.encode()})
         return project.registry.log(
             run,
             Path(folder),
             example=example_rows(context, project, stored.periods.train[0]),
-            prediction_name=project.spec.target.unit or "prediction",
+            prediction_name=target.unit or "prediction",
             params=final.fitted.params,
             metrics=metrics
             | {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares},

@@ -24,20 +24,19 @@ if TYPE_CHECKING:
 
     from mlops_assets.core.model.answers import Answers
     from mlops_assets.core.model.model import Model
+    from mlops_assets.core.targets.kind import TargetKind
 
 NAME, CODE_VERSION = "predictions", "3"
 LACKS = "lacks_inputs"
 BATCH_ROWS = 50_000  # in memory at a time
 PLOTTED = 100_000  # predictions in the plot, at most about so many
 DISTINCT = ("prediction", "low", "high")
-COLUMNS = {
-    ROW_ID: "int64",
-    "prediction": "float64",
-    "low": "float64",
-    "high": "float64",
-    "model_version": "int64",
-    LACKS: "bool",
-}
+
+
+def columns(target: "TargetKind") -> dict[str, str]:
+    """Of the table: Arrow's type by name."""
+    numbers = dict.fromkeys(NUMBERS, "double")
+    return {ROW_ID: "int64"} | numbers | dict(target.columns) | {"model_version": "int64", LACKS: "bool"}
 
 
 def recipe(project: Project, raw: Record, champion: Record) -> Recipe:
@@ -100,8 +99,8 @@ def _score(context: dg.AssetExecutionContext, project: Project, records: Records
     version = champion.value("champion_version")
     tally = Tally(raw.value("dagster/row_count"))
     registered = project.registry.version(version)
-    types = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
-    schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    types = columns(project.target)
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
     scored = score_rows(project, project.registry.load(version), version, period, raw.stored_path, tally)
     stored = project.storage.write_batches(NAME, period, schema, scored, DISTINCT)
     plot = histogram(tally.sample, f"Predictions for {period}", project.spec.target.unit)
@@ -113,7 +112,7 @@ def _score(context: dg.AssetExecutionContext, project: Project, records: Records
         **tally.metadata(),
         "learnt_from_it": period in registered.tags.get("periods", "").split(","),
         "prediction_plot": dg.MetadataValue.md(markdown_image(plot, "predictions")),
-        "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in COLUMNS.items()]),
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in types.items()]),
         **column_lineage("raw_data", dict.fromkeys(NUMBERS, project.spec.inputs())),
     }
     yield making.done(Made(stored.digest, stored.path, metadata))

@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlops_assets.assets import predictions
-from mlops_assets.assets.champion_model import PROMISED_INTERVAL, PROMISED_RMSE
+from mlops_assets.assets.champion_model import PROMISED, PROMISED_INTERVAL
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import Columns, concatenate, from_rows, from_table
 from mlops_assets.core.judge.clusters import clusterings
 from mlops_assets.core.metrics import Clusters, Interval
 from mlops_assets.core.model.answers import NUMBERS, Answers
 from mlops_assets.core.monitor.coverage import judge_coverage
-from mlops_assets.core.monitor.performance import Judgement, Outcomes, Promise, Realised, identity, join, judge, realise
+from mlops_assets.core.monitor.performance import (
+    Judgement,
+    Outcomes,
+    Promise,
+    Realised,
+    identity,
+    join,
+    judge,
+    outcomes_of,
+    realise,
+)
 from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET, kept_columns
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import InputError, ModelError
@@ -113,14 +123,18 @@ def realised_period(records: Records, project: Project, cleaned: Record, number:
             notes.append(
                 f"version {asked_version}, which answered {len(answers)} row(s) online, is no longer registered"
             )
-        elif len(outcomes := join(truth.columns, truth.y, rows, answers, identity(project.spec), truth.clusterings)):
+            continue
+        again = answers if project.target.is_stored else project.registry.load(asked_version).answer(rows)
+        names = identity(project.spec)
+        outcomes = join(truth.columns, truth.y, rows, again, names, truth.clusterings, project.target)
+        if len(outcomes):
             lines.append(_line(project, "online", versions[asked_version], outcomes, cleaned.partition_key))
     count = unfit + sum(len(answers) for _, answers in asked.values())
     return RealisedPeriod(tuple(lines), truth, count, tuple(notes))
 
 
 def _line(project: Project, way: str, version: Version, outcomes: Outcomes, period: str) -> Line:
-    settings, promise = project.settings, _promise(version)
+    settings, promise = project.settings, _promise(project, version)
     learnt = period in version.tags.get("periods", "").split(",")
     judgement, of_coverage, coverage = None, None, _coverage(project, version)
     if promise and not learnt:
@@ -138,25 +152,27 @@ def _coverage(project: Project, version: Version) -> float | None:
         return None
 
 
-def _promise(version: Version) -> Promise | None:
-    if PROMISED_RMSE not in version.tags:
+def _promise(project: Project, version: Version) -> Promise | None:
+    """None where it promised nothing, or by another metric."""
+    promised = version.tags.get(project.target.metric.key(PROMISED))
+    if promised is None:
         return None
-    return Promise(float(version.tags[PROMISED_RMSE]), Interval(*json.loads(version.tags[PROMISED_INTERVAL])))
+    return Promise(float(promised), Interval(*json.loads(version.tags[PROMISED_INTERVAL])))
 
 
 def _batch(records: Records, project: Project, cleaned: Record, truth: Truth, version: Version) -> Outcomes:
     """From the period's predictions where they are of this version and these rows; else it is asked again."""
     record = records.latest("predictions", cleaned.partition)
-    if record and _is_of(project, record, version, cleaned):
+    if project.target.is_stored and record and _is_of(project, record, version, cleaned):
         table = project.storage.read_table(record.stored_path, [ROW_ID, *NUMBERS])
         rows = np.searchsorted(table.column(ROW_ID).to_numpy(), truth.row_id)
         prediction, low, high = (table.column(name).to_numpy()[rows] for name in NUMBERS)
-        return Outcomes(truth.y, prediction, low, high, truth.clusterings)
+        return outcomes_of(project.target, truth.y, Answers(prediction, low, high, {}, {}), truth.clusterings)
     model = project.registry.load(version.number)
     if gone := [alias for alias in model.spec.inputs() if alias not in truth.columns]:
         raise InputError(f"it needs {', '.join(gone)}, which clean data no longer has")
     answers = model.answer(truth.columns)
-    return Outcomes(truth.y, answers.prediction, answers.low, answers.high, truth.clusterings)
+    return outcomes_of(project.target, truth.y, answers, truth.clusterings)
 
 
 def _is_of(project: Project, made: Record, version: Version, cleaned: Record) -> bool:

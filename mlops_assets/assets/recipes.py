@@ -15,6 +15,7 @@ from mlops_assets.database_urls import without_credentials
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.project import Project
 
+_LEARNT_AS = {"kind", "metric", "quantile", "transform", "costs", "precision", "recall", "balanced"}
 # They fit, encode and draw; a fix in the last part of a version changes no result that is meant.
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost", "hyperopt")
 
@@ -26,6 +27,12 @@ def libraries(*names: str) -> dict[str, str]:
 
 def same_settings(one: Recipe, other: Recipe) -> bool:
     return one.parts["settings"] == other.parts["settings"]
+
+
+def learnt_as(spec: DatasetSpec) -> dict[str, Any]:
+    """What the YAML says of how the target is learnt, answered and judged, as far as it is not the usual."""
+    how = spec.target.model_dump(mode="json", exclude_defaults=True, include=_LEARNT_AS)
+    return {"target": how} if how else {}
 
 
 def thinning(project: Project, rows: int) -> dict[str, int]:

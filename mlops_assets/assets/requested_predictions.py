@@ -109,7 +109,7 @@ def _answer(context: dg.OpExecutionContext, project: Project, config: PredictCon
     version = _version(project, config.version)
     model = project.registry.load(version.number)
     chunks = _answered(model, _rows_to_predict(project, model, config))
-    now, unit = datetime.now(UTC).isoformat(), project.spec.target.unit
+    now, unit = datetime.now(UTC).isoformat(), project.target.unit
     about = About(context.run_id, now, version.number, version.model_type, unit)
     answers = project.requested_answers
     count = answers.write(about, chunks)

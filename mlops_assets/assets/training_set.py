@@ -49,7 +49,9 @@ def chosen_periods(records: Records, project: Project) -> tuple[Periods, dict[st
 def recipe(project: Project, periods: Periods, cleaned: Mapping[str, Record]) -> Recipe:
     """Features, window, seed, the clean rows of each period, and the libraries that encode them."""
     settings = project.spec.model_dump(mode="json", include={"features", "window", "key"})
-    settings |= {"seed": project.settings.seed}
+    settings |= {"seed": project.settings.seed} | ({"weights": project.spec.weights} if project.spec.weights else {})
+    if project.spec.target.transform:
+        settings["transform"] = project.spec.target.transform  # the levels for intervals are learnt by it
     if groups := project.spec.split.groups:
         settings["groups on one side"] = groups
     if allowed := [alias for alias in project.spec.inputs() if project.spec.columns[alias].missing == "allow"]:

@@ -78,9 +78,9 @@ def _show(console: Console, project: Project, record: Record) -> None:
     from mlops_assets.core.judge.backtest import HEADER, cells, steps_of, summarise
 
     steps = steps_of(record.value("backtest_rows"))
-    unit, periods = project.spec.target.unit, sorted(step.period for step in steps)
+    periods = sorted(step.period for step in steps)
     walked = f"{record.value('model_type')}, {periods[0]} to {periods[-1]}"
-    title = f"Backtest of {walked}{f' (RMSE in {unit})' if unit else ''}"
+    title = f"Backtest of {walked}: {project.target.metric.heading(project.target.unit)}"
     table = Table(title=title, title_justify="left")
     for heading in HEADER:
         table.add_column(heading, justify="left" if heading in HEADER[:2] else "right")

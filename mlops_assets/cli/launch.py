@@ -14,7 +14,7 @@ from mlops_assets.resources.dagster_client import LaunchClient, Run
 from mlops_assets.run_tags import RETRAIN, launched_by, tags_of
 from mlops_assets.settings import read_settings
 
-_TOLD = ("validation_rmse", "trials", "reason")
+_TOLD = ("trials", "reason")
 _ANSWERED = "requested_predictions"
 _OPTIONS = {"predict": ("rows", "file", "version"), "tune": ("model_type",), "retrain": ()}
 
@@ -94,7 +94,8 @@ def _show(run: Run) -> None:
         return
     print(f"{run.job_name} succeeded")
     for asset, metadata in run.metadata.items():
-        print(f"{asset}: {', '.join(f'{name} {metadata[name]}' for name in _TOLD if name in metadata)}")
+        scores = [name for name in metadata if name == f"validation_{metadata.get('metric')}"]
+        print(f"{asset}: {', '.join(f'{name} {metadata[name]}' for name in [*scores, *_TOLD] if name in metadata)}")
 
 
 def _rows(text: str) -> list[dict[str, Any]]:

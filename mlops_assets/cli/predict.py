@@ -57,7 +57,7 @@ def predict_rows(question: Question, output: Path | None, number: int | None) ->
         print(f"{rows:,} predictions of version {version.number} ({version.model_type}) are in {output}")
     else:
         for _, answers in answered:
-            _print(answers, version, project.spec.target.unit)
+            _print(answers, version, project.target.unit)
 
 
 def _answered(model: Model, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Answers]]:
@@ -128,7 +128,8 @@ def _joined(answers: Answers, kind: str) -> pa.Array:
 def _print(answers: Answers, version: Version, unit: str) -> None:
     about = {"unit": unit, "model_type": version.model_type, "model_version": version.number}
     for answer in answers.rows():
-        print(json.dumps({name: None if x != x else x for name, x in answer._asdict().items()} | about))
+        numbers = {name: None if x != x else x for name, x in answer._asdict().items() if name != "classes"}
+        print(json.dumps(numbers | (answer.classes._asdict() if answer.classes else {}) | about))
 
 
 class Writer(Protocol):

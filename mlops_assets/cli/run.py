@@ -96,8 +96,8 @@ def _show_champion(instance: dg.DagsterInstance, project: Project, console: Cons
         return
     if not any(outcome.task.stale for outcome in outcomes):
         console.print("Nothing to do: every asset is up to date.")
-    rows, settings, unit = record.value("leaderboard_rows"), project.settings, project.spec.target.unit
-    console.print(leaderboard_table(rows, record.value("judged_on"), unit, settings.confidence))
+    rows, target = record.value("leaderboard_rows"), project.target
+    console.print(leaderboard_table(rows, record.value("judged_on"), target, project.settings.confidence))
     console.print(record.value("verdict"), style="bold", markup=False)
     if record.value("not_fitted") != "none":
         line = f"Without a model for this training set: {record.value('not_fitted')}"
@@ -119,7 +119,7 @@ def _show_example(instance: dg.DagsterInstance, project: Project, console: Conso
     row = project.storage.read_table(cleaned[periods.all[-1]].stored_path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
     inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())
-    unit = project.spec.target.unit
+    unit = project.target.unit
     example = f"For example: {inputs}\n  -> {prediction:.2f} {unit} (it was {row[TARGET].iloc[0]:g})"
     console.print(example, markup=False, highlight=False)
 

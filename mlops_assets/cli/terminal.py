@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlops_assets.assets.plan import Part, Task
     from mlops_assets.cli.runner import Outcome
     from mlops_assets.core.search.trials import Trial
+    from mlops_assets.core.targets.kind import TargetKind
 
 
 def open_console() -> Console:
@@ -88,7 +89,7 @@ class TerminalProgress:
     def trial(
         self, context: dg.AssetExecutionContext, model_type: str, trial: Trial, best: float | None, of: int
     ) -> None:
-        so_far = f"best RMSE {best:.4g}" if best is not None else "no trial has succeeded yet"
+        so_far = f"best loss {best:.4g}" if best is not None else "no trial has succeeded yet"
         note = escape(f"{model_type}: trial {trial.number + 1} of {of}, {so_far}")
         self.bars.update(self._stage, note=note)
         self._notes.tell(context, f"trial {trial.number + 1} of {of}")
@@ -130,11 +131,21 @@ def _why(computed: Sequence[Outcome], failed: Sequence[Outcome], waiting: Sequen
     return escape("; ".join(reasons[:2]) + more) or "nothing changed"
 
 
-def leaderboard_table(rows: Iterable[Mapping[str, Any]], judged_on: str, unit: str, confidence: float) -> Table:
-    """Candidates by validation RMSE; below them the champion before and the baselines."""
-    table = Table(title="Leaderboard" + (f" (RMSE in {unit})" if unit else ""), title_justify="left")
+def leaderboard_table(
+    rows: Iterable[Mapping[str, Any]], judged_on: str, target: TargetKind, confidence: float
+) -> Table:
+    """Candidates by their loss on validation; below them the champion before and the baselines."""
+    metric, unit = target.metric, target.unit
+    in_unit = f" ({metric.label} in {unit})" if unit and metric.has_unit else ""
+    table = Table(title=f"Leaderboard{in_unit}", title_justify="left")
     table.add_column("model", overflow="fold")
-    for heading in ("trials", "validation\nRMSE", f"{judged_on}\nRMSE", f"{confidence:.0%}\ninterval", "fit\nseconds"):
+    for heading in (
+        "trials",
+        f"validation\n{metric.label}",
+        f"{judged_on}\n{metric.label}",
+        f"{confidence:.0%}\ninterval",
+        "fit\nseconds",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     role = "candidate"
     for row in rows:
@@ -142,14 +153,15 @@ def leaderboard_table(rows: Iterable[Mapping[str, Any]], judged_on: str, unit: s
             table.add_section()
             role = row["role"]
         name = row["model"] if role == "candidate" else f"{role}: {row['model']}"
-        interval = f"{row['low']:.2f}–{row['high']:.2f}"
-        numbers = _number(row["validation_rmse"]), _number(row["rmse"]), interval, _number(row["fit_seconds"])
+        interval = f"{_number(row['low'])}–{_number(row['high'])}"
+        numbers = _number(row["validation_loss"]), _number(row["loss"]), interval, _number(row["fit_seconds"])
         table.add_row(escape(name), str(row["trials"] or ""), *numbers)
     return table
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    """With two decimals, or with four digits where it is small, as the losses of classes are."""
+    return "" if value is None else f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
 
 
 def reasons_table(tasks: Sequence[Task]) -> Table:

@@ -129,23 +129,6 @@ def estimate(
     return best
 
 
-def rmse_interval(squared_errors: FloatArray, clusterings: Sequence[Clusters], *, confidence: float) -> Interval:
-    """Interval of the RMSE of rows with these squared errors (n,), never below zero.
-
-    One without ends where there are too few clusters to say.
-    """
-    try:
-        interval = estimate(np.atleast_2d(squared_errors), clusterings, _root).interval(confidence)
-    except DataError:
-        return Interval(0.0, float("inf"))
-    return Interval(max(interval.low, 0.0), interval.high)
-
-
-def _root(means: FloatArray) -> FloatArray:
-    roots: FloatArray = np.sqrt(means[0])
-    return roots
-
-
 def mean_baseline(y_train: FloatArray, n: int) -> FloatArray:
     """Predicts the mean of the training target for each of `n` rows."""
     return np.full(n, np.mean(y_train, dtype=np.float64))

@@ -19,7 +19,6 @@ import numpy as np
 from mlops_assets.core.columns import Columns, concatenate, evenly_spread, from_table, nothing_like, take
 from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encoder, masked
 from mlops_assets.core.model.golden_rows import Specimens
-from mlops_assets.core.model.intervals import Looked, look_back
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.splitting import (
     SPLITS,
@@ -31,6 +30,8 @@ from mlops_assets.core.prepare.splitting import (
     walking_steps,
 )
 from mlops_assets.core.state import DAMAGE
+from mlops_assets.core.targets.intervals import Looked, look_back
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, MatrixKind, SingleArray, TimeArray
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import DataError, ModelError, StorageError
@@ -69,15 +70,17 @@ class ArrayFile:
 
 
 class SplitFiles:
-    """Files of one split: `y`, `dense`, and `data`, `indices` and `indptr` of the CSR matrix `one_hot`."""
+    """Files of one split: `y`, `dense`, `data`, `indices` and `indptr` of the CSR matrix `one_hot`, and `weights`."""
 
-    def __init__(self, folder: Path, name: str, dense_width: int) -> None:
+    def __init__(self, folder: Path, name: str, dense_width: int, *, is_weighted: bool = False) -> None:
         kinds: dict[str, type[np.generic]] = {
             "y": np.float64,
             "data": np.float64,
             "indices": np.int32,
             "indptr": np.int64,
         }
+        if is_weighted:
+            kinds["weights"] = np.float64
         self._open = ExitStack()
         self._files = {
             part: self._open.enter_context(ArrayFile(folder / f"{name}_{part}.npy", dtype))
@@ -90,11 +93,13 @@ class SplitFiles:
     def rows(self) -> int:
         return self._dense.rows
 
-    def append(self, y: FloatArray, dense: SingleArray, one_hot: SparseMatrix) -> None:
+    def append(self, rows: Rows, dense: SingleArray, one_hot: SparseMatrix) -> None:
         self._files["indptr"].append(one_hot.indptr[1:].astype(np.int64) + self._files["data"].rows)
         self._files["data"].append(one_hot.data)
         self._files["indices"].append(one_hot.indices)
-        self._files["y"].append(y)
+        self._files["y"].append(rows.y)
+        if rows.weights is not None:
+            self._files["weights"].append(rows.weights)
         self._dense.append(dense)
 
     def __enter__(self) -> Self:
@@ -106,21 +111,23 @@ class SplitFiles:
 
 @dataclass(frozen=True)
 class Rows:
-    """Clean rows of one split: a model's inputs, the target (n,), their time (n,) where they have one, and columns that
-    only the gate asks for.
+    """Clean rows of one split: a model's inputs, the target (n,), their time (n,) where they have one, columns that
+    only the gate asks for, and how much each counts in fits (n,), where that is not the same.
     """
 
     columns: Columns
     y: FloatArray
     times: TimeArray | None = None
     for_gate: Columns = field(default_factory=dict)
+    weights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, rows: IntArray | BoolArray) -> Rows:
         times = None if self.times is None else self.times[rows]
-        return Rows(take(self.columns, rows), self.y[rows], times, take(self.for_gate, rows))
+        weights = None if self.weights is None else self.weights[rows]
+        return Rows(take(self.columns, rows), self.y[rows], times, take(self.for_gate, rows), weights)
 
 
 _ON_NO_SIDE = -1  # of a row whose group is on another side than its time
@@ -152,7 +159,8 @@ def divide(spec: DatasetSpec, table: pa.Table, periods: Periods, seed: int) -> P
         for alias in dict.fromkeys((*spec.gate.columns, *spec.split.groups, *(() if spec.time else spec.key)))
     }
     times = columns[spec.time.column] if spec.time else None
-    rows = Rows({alias: columns[alias] for alias in spec.inputs()}, y, times, for_gate)
+    weights = columns[spec.weights] if spec.weights else None
+    rows = Rows({alias: columns[alias] for alias in spec.inputs()}, y, times, for_gate, weights)
     return {name: rows.take(np.flatnonzero(split == number)) for number, name in enumerate(SPLITS)}
 
 
@@ -182,11 +190,13 @@ def join(parts: Sequence[Rows]) -> Rows:
     """Rows of several splits or batches as one, in their order."""
     parts = [part for part in parts if len(part)] or parts[:1]
     times = [part.times for part in parts if part.times is not None]
+    weights = [part.weights for part in parts if part.weights is not None]
     return Rows(
         concatenate([part.columns for part in parts]),
         np.concatenate([part.y for part in parts]),
         np.concatenate(times) if len(times) == len(parts) else None,
         concatenate([part.for_gate for part in parts]),
+        np.concatenate(weights) if len(weights) == len(parts) else None,
     )
 
 
@@ -201,6 +211,9 @@ def write_training_set(
     """
     learnt = gather(batches, periods, share)
     train, held = learnt["train"], learnt["validation"]
+    kind = target_of(spec.target)
+    kind.check({name: rows.y for name, rows in learnt.items()})
+    _check_weights(spec, train)
     if (train.y == train.y[0]).all():
         raise DataError(f"the target is {train.y[0]:g} in all {len(train):,} rows to learn from: no model is needed")
     learnt_from = masked(spec, train.columns, seed)
@@ -212,12 +225,15 @@ def write_training_set(
     if learnt_from is not train.columns:  # what was masked is no error that later periods will make
         whole = encoder.transform(spec.features, train.columns, "one_hot")
     matrices = [(whole, train), (encoder.transform(spec.features, held.columns, "one_hot"), held)]
-    parts = [(X, rows.y, rows.times) for X, rows in matrices if rows.times is not None]
+    parts = [(X, rows.y, rows.times) for X, rows in matrices if rows.times is not None and kind.has_intervals]
     steps = walking_steps([times for *_, times in parts], spec.time.every) if spec.time else []
-    look_back([(X, y, step) for (X, y, _), step in zip(parts, steps, strict=True)]).save(folder)
+    look_back([(X, kind.forward(y), step) for (X, y, _), step in zip(parts, steps, strict=True)]).save(folder)
     with ExitStack() as opened:
         width = len(encoder.dense_names)
-        files = {name: opened.enter_context(SplitFiles(folder, name, width)) for name in SPLITS}
+        files = {
+            name: opened.enter_context(SplitFiles(folder, name, width, is_weighted=bool(spec.weights)))
+            for name in SPLITS
+        }
         encode_rows(spec, batches, fitted, share, files, seed)
     about = {
         "periods": asdict(periods),
@@ -226,6 +242,20 @@ def write_training_set(
         "dense_names": encoder.dense_names,
     }
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _check_weights(spec: DatasetSpec, train: Rows) -> None:
+    """Raises DataError where weights cannot be used."""
+    if (weights := train.weights) is None:
+        return
+    if odd := np.count_nonzero(~(weights >= 0) | np.isinf(weights)):
+        least = float(np.nanmin(weights)) if np.isfinite(weights).any() else np.nan
+        raise DataError(
+            f"{odd} train row(s) have a weight in '{spec.weights}' that is negative or missing (least: {least:g}): "
+            "drop them by a rule of `rows`, or mend the source"
+        )
+    if not weights.any():
+        raise DataError(f"the weights in '{spec.weights}' are all 0: nothing would be learnt")
 
 
 def encode_rows(
@@ -255,7 +285,7 @@ def encode_rows(
                     others_columns = masked(spec, others_columns, seed)
                 others = fitted.encoder.both(spec.features, others_columns)
                 matrices = _merged(learnt, matrices, others)
-            files[name].append(rows.y, *matrices)
+            files[name].append(rows, *matrices)
 
 
 def _merged(
@@ -319,6 +349,13 @@ class TrainingSet:
         """Target (n,) float64; `most` gives at most so many rows, evenly spread over the split."""
         y, chosen = self._array(f"{split}_y"), self._chosen(split, most)
         return y if chosen is None else y[chosen]
+
+    def weights(self, split: SplitName, most: int | None = None) -> FloatArray | None:
+        """How much each row (n,) counts in fits, of those that `target` gives; None where all count the same."""
+        if not (self.folder / f"{split}_weights.npy").is_file():
+            return None
+        weights, chosen = self._array(f"{split}_weights"), self._chosen(split, most)
+        return weights if chosen is None else weights[chosen]
 
     @overload
     def matrix(self, kind: Literal["one_hot"], split: SplitName, most: int | None = None) -> SparseMatrix: ...

@@ -1,10 +1,13 @@
-"""Names of a source and of columns that charts of users may still have: periods were called months."""
+"""Names of a source and of columns that charts of users may still have: periods were months, losses RMSE alone."""
 
 from typing import Any
 
 SOURCES = {"months": "periods"}
-COLUMNS = {"month": "period", "months_learnt": "periods_learnt"}
-_OF = ("periods", "dropped", "profiles", "performance", "drift", "backtest")  # sources that had these columns
+COLUMNS = {"month": "period", "months_learnt": "periods_learnt", "rmse": "loss"}
+_LOSSES = ("validation", "challenger", "champion", "promised", "online")
+COLUMNS |= {f"{whose}_rmse": f"{whose}_loss" for whose in _LOSSES}
+# Sources that had these columns.
+_OF = ("periods", "dropped", "profiles", "performance", "drift", "backtest", "leaderboard", "decisions")
 
 
 def renewed(chart: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mlops_assets.dataset.dialect import TimeUnit
-from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, Range, SqlSource, name_and_width
+from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, Range, SqlSource, Target, name_and_width
 from mlops_assets.dataset.periods import fields_in
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _TYPES: dict[InputKind, tuple[str, ...]] = {
     "time": ("time",),
     "number": ("number", "integer"),
     "category": ("integer", "text"),
+    "label": ("number", "integer", "text"),
 }
 Item = TypeVar("Item", bound=Hashable)
 
@@ -103,10 +104,28 @@ def _time(spec: DatasetSpec) -> Iterator[str]:
 
 def _target(spec: DatasetSpec) -> Iterator[str]:
     target = spec.target
-    yield from _aliases(spec, "target", target.columns, "time" if target.minutes_between else "number")
+    yield from _aliases(spec, "target", target.columns, _target_takes(target))
+    if target.column in spec.columns and target.has_classes:
+        is_text = spec.columns[target.column].type == "text"
+        if is_text and target.kind == "binary" and not isinstance(target.positive, str):
+            yield f"target: '{target.column}' is text: name the positive value by positive, in quotes"
+        if any(isinstance(value, str) != is_text for value in (*target.classes, target.positive) if value is not None):
+            form = "texts, in quotes" if is_text else "numbers"
+            yield f"target: classes and positive must be {form}, for the type of '{target.column}'"
+    if spec.weights:
+        yield from _aliases(spec, "weights", [spec.weights], "number")
+        if spec.weights in (*target.columns, *spec.inputs()):
+            yield f"weights: '{spec.weights}' is the target or an input; give a column of its own"
     outcome = target.columns[-1]
     if outcome in spec.inputs():
         yield f"features: '{outcome}' is known only after the event, because the target is made of it"
+
+
+def _target_takes(target: Target) -> InputKind | None:
+    """What the target may be made of; a class is a number or a text."""
+    if target.minutes_between:
+        return "time"
+    return "label" if target.has_classes and target.above is None else "number"
 
 
 def _gate(spec: DatasetSpec) -> Iterator[str]:

@@ -48,6 +48,9 @@ class DatasetSpec(Part):
     time: Time | None = Field(None, description="Left out: one snapshot, split by a hash of the key.")
     key: tuple[Alias, ...] = Field((), description="Columns that identify a row of a snapshot; all where left out.")
     target: Target = Field(description="What is predicted.")
+    weights: Alias | None = Field(
+        None, description="A number column: how much each row counts in fits. Left out: all the same."
+    )
     rows: tuple[RowRule, ...] = Field((), description="Rules that clean data keeps.")
     features: Features = Field(description="What a caller knows before the event.")
     window: Window = Field(default_factory=Window)

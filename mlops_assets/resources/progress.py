@@ -63,7 +63,7 @@ class LogProgress:
     def trial(
         self, context: dg.AssetExecutionContext, model_type: str, trial: Trial, best: float | None, of: int
     ) -> None:
-        outcome = f"RMSE {trial.loss:.4g}" if trial.loss is not None else f"failed: {trial.error}"
+        outcome = f"loss {trial.loss:.4g}" if trial.loss is not None else f"failed: {trial.error}"
         so_far = f", best so far {best:.4g}" if best is not None else ""
         number = f"trial {trial.number + 1} of {of}"
         context.log.info(f"{model_type} {number}: {outcome} in {trial.seconds:.1f} s{so_far}")

@@ -52,7 +52,7 @@ class PredictBatch:
         finally:
             self.bodies.release(body)
         rows = length(columns)
-        writer = new_writer(answered_as, _shared(champion, rows, scope["request_id"]))
+        writer = new_writer(answered_as, _shared(champion, rows, scope["request_id"]), champion.model.kind.columns)
         # All rows are checked by now: once the answer has begun it can no longer become an error.
         response = StreamingResponse(self._chunks(champion, columns, writer), media_type=answered_as)
         response.headers["x-model-version"] = str(champion.number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +116,7 @@ def _without_repeats(pairs: Iterable[tuple[str, Any]]) -> None:
 
 def row_answer(answer: Answer, contributions: Contributions | None = None, row: int = 0) -> dict[str, Any]:
     """What is said of one row; `row` is its place among the contributions."""
-    said = {
-        "prediction": answer.prediction,
-        "interval": None if math.isnan(answer.low) else {"low": answer.low, "high": answer.high},
-        "out_of_range": answer.out_of_range,
-        "unseen": answer.unseen,
-        "missing": answer.missing,
-    }
+    said = answer.said()
     if contributions is not None:
         said["contributions"] = _contributions(contributions, row)
     return said

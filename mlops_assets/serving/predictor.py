@@ -53,7 +53,7 @@ class Champion:
 
     @property
     def unit(self) -> str:
-        return self.model.spec.target.unit
+        return self.model.kind.unit
 
     @property
     def age_seconds(self) -> float:

@@ -54,9 +54,17 @@ class FeatureContributions(Schema):
 class RowAnswer(Schema):
     """What is said of one row."""
 
-    prediction: float | None
+    prediction: float | None = Field(
+        description="Of two classes the probability of the positive one; of more the place of the decided one, from 0."
+    )
+    decision: str | None = Field(None, description="Of classes: the one that is decided.")
+    threshold: float | None = Field(None, description="Of two: the probability from which on the positive is decided.")
+    probabilities: dict[str, float] | None = Field(None, description="Of classes, by label.")
+    likely: list[str] | None = Field(
+        None, description="Of classes: those that hold the true one with the probability `coverage`, in each class."
+    )
     interval: Interval | None = Field(
-        description="Holds the truth with the probability `coverage`; null where an input is `missing`."
+        description="Of numbers. Holds the truth with the probability `coverage`; null where an input is `missing`."
     )
     out_of_range: list[str] = Field(
         description="Inputs outside the range of the rows that the model learnt from, and times that no clock shows."

@@ -122,25 +122,33 @@ def _read_parquet(body: bytes, inputs: Sequence[str], claims: Claims) -> pa.Tabl
 _READ = {STREAM: _read_stream, FILE: _read_file, PARQUET: _read_parquet}
 
 
-def new_writer(media_type: str, shared: Mapping[str, Any]) -> JsonWriter | ArrowWriter:
-    """The writer of a format; `shared` is what the answer says beside its rows."""
-    return JsonWriter(shared) if media_type == JSON else ArrowWriter(shared, media_type)
+def new_writer(media_type: str, shared: Mapping[str, Any], further: Mapping[str, str]) -> JsonWriter | ArrowWriter:
+    """The writer of a format; `shared` is what the answer says beside its rows.
+
+    `further`: columns beside prediction, low and high, with Arrow's type of each.
+    """
+    return JsonWriter(shared, tuple(further)) if media_type == JSON else ArrowWriter(shared, media_type, further)
 
 
 class JsonWriter:
     """One object of lists. Predictions leave as they come; what stands after them is kept till the end."""
 
-    def __init__(self, shared: Mapping[str, Any]) -> None:
+    def __init__(self, shared: Mapping[str, Any], further: Sequence[str] = ()) -> None:
         self._opening = orjson.dumps(shared)[:-1] + b',"prediction":['
         self._rows = 0
         self._low: list[bytes] = []
         self._high: list[bytes] = []
+        self._further: dict[str, list[Any]] = {name: [] for name in further}
         self._flags: dict[str, dict[str, list[int]]] = {kind: {} for kind in FLAGS}
 
     def add(self, answers: Answers) -> bytes:
         text = (b"," if self._rows else self._opening) + _numbers(answers.prediction)
         self._low.append(_numbers(answers.low))
         self._high.append(_numbers(answers.high))
+        if self._further:
+            columns = answers.columns()
+            for name in self._further:
+                self._further[name] += columns[name].to_pylist()
         for kind, places in self._flags.items():
             for name, flags in getattr(answers, kind).items():
                 places.setdefault(name, []).extend((np.flatnonzero(flags) + self._rows).tolist())
@@ -150,7 +158,7 @@ class JsonWriter:
     def end(self) -> bytes:
         low, high = b",".join(self._low), b",".join(self._high)
         opening = b"" if self._rows else self._opening
-        flags = orjson.dumps(self._flags)[1:]
+        flags = orjson.dumps(self._further | self._flags)[1:]
         return b"".join([opening, b'],"low":[', low, b'],"high":[', high, b"],", flags])
 
 
@@ -161,25 +169,20 @@ def _numbers(values: np.ndarray) -> bytes:
 class ArrowWriter:
     """Record batches or row groups, each sent as soon as it is made; what JSON says beside is schema metadata."""
 
-    def __init__(self, shared: Mapping[str, Any], media_type: str) -> None:
+    def __init__(self, shared: Mapping[str, Any], media_type: str, further: Mapping[str, str] | None = None) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._out = _Outlet()
         metadata = {"mlops": orjson.dumps(shared)}
-        self._schema = answer_schema().with_metadata(metadata)
+        self._schema = answer_schema(further or {}).with_metadata(metadata)
         make = {STREAM: pa.ipc.new_stream, FILE: pa.ipc.new_file, PARQUET: pq.ParquetWriter}[media_type]
         self._writer = make(self._out, self._schema)
 
     def add(self, answers: Answers) -> bytes:
         import pyarrow as pa
 
-        columns = [
-            pa.array(answers.prediction),
-            pa.array(answers.low, from_pandas=True),
-            pa.array(answers.high, from_pandas=True),
-            *(answers.names(kind) for kind in FLAGS),
-        ]
+        columns = [*answers.columns().values(), *(answers.names(kind) for kind in FLAGS)]
         self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
         return self._out.take()
 
@@ -188,11 +191,12 @@ class ArrowWriter:
         return self._out.take()
 
 
-def answer_schema() -> pa.Schema:
-    """The columns of an answer as a table."""
+def answer_schema(further: Mapping[str, str]) -> pa.Schema:
+    """The columns of an answer as a table; `further`: Arrow's types by name of those that not every kind has."""
     import pyarrow as pa
 
     numbers = [(name, pa.float64()) for name in ("prediction", "low", "high")]
+    numbers += [(name, pa.type_for_alias(kind)) for name, kind in further.items()]
     return pa.schema([*numbers, *((name, pa.list_(pa.string())) for name in FLAGS)])
 
 

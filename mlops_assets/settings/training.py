@@ -17,8 +17,9 @@ class TrainingSettings(Group):
     title = "Tuning and training"
 
     model_types: Names = Field(
-        ("LinearRegression", "Ridge", "Lasso", "XGBoost"),
-        description="Model types to tune and fit, by name or import path, separated by commas.",
+        (),
+        description="Model types to tune and fit, by name or import path, separated by commas. Where left out, "
+        "LinearRegression, Ridge, Lasso and XGBoost for numbers, and classifiers for classes.",
         min_length=1,
     )
     search_spaces: Path | None = Field(
@@ -74,11 +75,11 @@ class PromotionSettings(Group):
         0.95, gt=0.5, lt=1, description="Confidence of the intervals that the gate and leaderboard use."
     )
     minimum_gain: float = Field(
-        0.002, ge=0, lt=1, description="Share of the champion's RMSE that a challenger must gain."
+        0.002, ge=0, lt=1, description="Share of the champion's loss that a challenger must gain."
     )
     coverage: float = Field(
         0.9, ge=0.5, le=0.99, description="Share of true values that prediction intervals are made to hold."
     )
     performance_margin: float = Field(
-        0.1, ge=0, description="Share of the promised RMSE by which the realised one may be above it."
+        0.1, ge=0, description="Share of the promised loss by which the realised one may be above it."
     )

@@ -27,7 +27,7 @@ def test_the_first_champion_is_the_challenger_refitted_on_the_whole_window(works
     assert (record.value("champion_version"), record.value("champion_type")) == (champion.number, champion.model_type)
     assert champion.model_type == candidate.model_type == record.value("challenger")
     assert champion.tags["periods"] == "2024-01,2024-02,2024-03"
-    assert record.value("challenger_rmse") == record.value("leaderboard_rows")[0]["rmse"]
+    assert record.value("challenger_rmse") == record.value("leaderboard_rows")[0]["loss"]
     rows = [{"zone": 1, "size": 30.0}, {"zone": 5, "size": 3.0}]
     assert (
         registry.load(champion.number).predict(rows).tolist() != registry.load(candidate.number).predict(rows).tolist()

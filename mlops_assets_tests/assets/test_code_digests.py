@@ -41,10 +41,10 @@ def test_an_asset_is_computed_by_what_it_imports_wherever_it_does_so():
     assert "core.prepare.cleaning" in code["clean_data"]
     assert {"core.features.target_encoding", "core.training_set"} <= code["training_set"]
     assert {"core.search.tuning", "core.learners.estimators"} <= code["hyperparameters"]
-    assert {"assets.final_fit", "core.model.intervals"} <= code["sklearn_model"]
+    assert {"assets.final_fit", "core.targets.intervals"} <= code["sklearn_model"]
     assert {"assets.leaderboard", "core.judge.promotion"} <= code["champion_model"]
     assert {"core.monitor.effect_sizes", "core.model.model"} <= code["drift_report"]
-    assert "core.model.intervals" in code["predictions"] & code["model_performance"]
+    assert "core.targets.intervals" in code["predictions"] & code["model_performance"]
     assert "core.features.target_encoding" not in code["raw_data"] | code["clean_data"]
     assert not any("report" in name for names in code.values() for name in names - {"assets.drift_report"})
 

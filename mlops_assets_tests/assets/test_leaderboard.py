@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from mlops_assets.assets.champion_model import candidates
-from mlops_assets.assets.leaderboard import as_markdown, baseline_predictions, hold_contest, leaderboard
+from mlops_assets.assets.leaderboard import as_markdown, baseline_outputs, hold_contest, leaderboard
 from mlops_assets.assets.records import Records
 from mlops_assets.assets.training_set import chosen_periods
 from mlops_assets.core.prepare.splitting import Periods
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.training_set import TrainingSet, split_rows
 from mlops_assets.dataset import DatasetSpec
+from mlops_assets.dataset.parts import Target
 from mlops_assets_tests.homes import SHOP
 
+EUROS = target_of(Target(column="price", unit="euros"))
 FILES = {"kind": "files", "uri": "sales_{period}.csv"}
 
 
@@ -48,11 +51,11 @@ def champion_number(workshop):
 def test_the_challenger_is_the_best_on_validation_and_is_judged_on_test(workshop, scene):
     contest = hold_contest(workshop.project, *scene)
     assert contest.judged_on == "test"
-    losses = [entry.validation_rmse for entry in contest.candidates]
+    losses = [entry.validation_loss for entry in contest.candidates]
     assert losses == sorted(losses)
     assert contest.challenger is contest.candidates[0]
-    assert len(contest.challenger.squared_errors) == len(scene[0]["test"])
-    assert contest.challenger.interval.low < contest.challenger.rmse < contest.challenger.interval.high
+    assert len(contest.challenger.losses) == len(scene[0]["test"])
+    assert contest.challenger.interval.low < contest.challenger.loss < contest.challenger.interval.high
 
 
 def test_without_test_periods_validation_judges(workshop, scene):
@@ -60,7 +63,7 @@ def test_without_test_periods_validation_judges(workshop, scene):
     without = parts | {"test": replace(parts["test"], columns={}, y=np.empty(0))}
     contest = hold_contest(workshop.project, without, Periods(periods.train, periods.validation, ()), *rest)
     assert contest.judged_on == "validation"
-    assert len(contest.challenger.squared_errors) == len(parts["validation"])
+    assert len(contest.challenger.losses) == len(parts["validation"])
 
 
 def test_a_champion_that_has_seen_the_judged_period_is_stood_in_for_by_the_model_that_won_for_it(workshop, scene):
@@ -116,7 +119,7 @@ def test_without_a_champion_the_baselines_alone_are_to_be_beaten(workshop, scene
 
 def test_baselines_are_the_mean_and_the_mean_of_the_main_categories(workshop, scene):
     parts, _, vocabularies, _ = scene
-    found = baseline_predictions(workshop.project, parts["train"], parts["test"], vocabularies)
+    found = baseline_outputs(workshop.project, parts["train"], parts["test"], vocabularies)
     assert list(found) == ["mean", "mean of zone"]
     y, zones = parts["train"].y, parts["train"].columns["zone"]
     assert found["mean"] == pytest.approx(np.full(len(parts["test"]), y.mean()))
@@ -128,13 +131,13 @@ def test_the_leaderboard_has_candidates_then_the_champion_then_baselines(worksho
     rows = leaderboard(hold_contest(workshop.project, *scene))
     assert [row["role"] for row in rows] == ["candidate", "candidate", "champion", "baseline", "baseline"]
     assert {row["model"] for row in rows[:2]} == {"Ridge", "XGBoost"}
-    assert all(row["low"] < row["rmse"] < row["high"] for row in rows)
+    assert all(row["low"] < row["loss"] < row["high"] for row in rows)
     assert rows[0]["trials"] == 3 and rows[0]["fit_seconds"] >= 0 and rows[3]["trials"] is None
 
 
 def test_the_leaderboard_as_markdown_has_a_line_for_each_row(workshop, scene):
     rows = leaderboard(hold_contest(workshop.project, *scene))
-    lines = as_markdown(rows, "test", "euros", 0.9).splitlines()
+    lines = as_markdown(rows, "test", EUROS, 0.9).splitlines()
     assert "test RMSE (euros) | 90% interval" in lines[0]
     assert len(lines) == len(rows) + 2
     assert lines[-1].startswith("| baseline: mean of zone |  |  |  | ")

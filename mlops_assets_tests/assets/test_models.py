@@ -44,7 +44,7 @@ def test_fault_4_a_logged_model_scores_raw_rows_as_it_was_judged(workshop, asset
     assert prediction.min() >= 1  # kept within the target's range
     rmse = float(np.sqrt(np.mean((prediction - cleaned["target"]) ** 2)))
     leaderboard = workshop.record("champion_model").value("leaderboard_rows")
-    judged = {row["version"]: row["rmse"] for row in leaderboard if row["role"] == "candidate"}
+    judged = {row["version"]: row["loss"] for row in leaderboard if row["role"] == "candidate"}
     assert rmse == pytest.approx(judged[record.value("version")], rel=1e-9)
 
 

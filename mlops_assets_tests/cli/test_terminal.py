@@ -12,9 +12,14 @@ from mlops_assets.assets.plan import Part, Task
 from mlops_assets.cli.runner import Outcome
 from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
 from mlops_assets.core.search.trials import Trial
+from mlops_assets.core.targets.kinds import target_of
+from mlops_assets.dataset.parts import Target
 from mlops_assets_tests.screens import run_in_terminal, screen_of
 
 CONTEXT = MagicMock()
+
+
+MINUTES = target_of(Target(column="price", unit="minutes"))
 
 
 @pytest.fixture
@@ -52,11 +57,11 @@ def test_the_first_reasons_are_told_and_the_others_counted(console):
 
 def test_the_leaderboard_names_the_roles_below_the_candidates(console):
     def row(role, model, trials=None, validation=None):
-        numbers = {"rmse": 13.84, "low": 13.66, "high": 14.02, "fit_seconds": None}
-        return {"role": role, "model": model, "trials": trials, "validation_rmse": validation} | numbers
+        numbers = {"loss": 13.84, "low": 13.66, "high": 14.02, "fit_seconds": None}
+        return {"role": role, "model": model, "trials": trials, "validation_loss": validation} | numbers
 
     rows = [row("candidate", "linear_model.Ridge", 10, 11.2), row("champion", "XGBoost"), row("baseline", "mean")]
-    assert cells_of(console, leaderboard_table(rows, "test", "minutes", 0.9)) == [
+    assert cells_of(console, leaderboard_table(rows, "test", MINUTES, 0.9)) == [
         ["linear_model.Ridge", "10", "11.20", "13.84", "13.66–14.02", ""],
         ["champion: XGBoost", "", "", "13.84", "13.66–14.02", ""],
         ["baseline: mean", "", "", "13.84", "13.66–14.02", ""],
@@ -91,7 +96,7 @@ def test_progress_is_a_line_a_trial_where_there_is_no_terminal(console):
     assert console.file.getvalue().splitlines()[:3] == [
         "hyperparameters …",
         "  linear_model.Ridge: trial 1 of 3, no trial has succeeded yet",
-        "  linear_model.Ridge: trial 2 of 3, best RMSE 4.568",
+        "  linear_model.Ridge: trial 2 of 3, best loss 4.568",
     ]
 
 
@@ -103,7 +108,7 @@ def test_progress_is_bars_with_the_best_so_far_in_a_terminal():
         progress.bars.refresh()
         progress.done("computed")
     shown = console.file.getvalue()
-    assert "Ridge: trial 2 of 3, best RMSE 4.568" in shown
+    assert "Ridge: trial 2 of 3, best loss 4.568" in shown
     assert "1/2" in shown
 
 
@@ -111,6 +116,8 @@ BARS = """
 import os, time
 from unittest.mock import MagicMock
 from mlops_assets.assets.plan import Part, Task
+from mlops_assets.core.targets.kinds import target_of
+from mlops_assets.dataset.parts import Target
 from mlops_assets.cli.terminal import TerminalProgress, open_console
 from mlops_assets.core.search.trials import Trial
 

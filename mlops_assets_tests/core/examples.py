@@ -9,15 +9,22 @@ import pyarrow as pa
 
 from mlops_assets.core.features.encoder import MatrixKind, fit_encoder
 from mlops_assets.core.learners.estimators import FitData, fit
-from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.learners.model_types import ModelType, resolve_model_type, shipped_model_types
 from mlops_assets.core.model.golden_rows import Specimens
-from mlops_assets.core.model.intervals import calibrate
 from mlops_assets.core.model.model import Model, finish
 from mlops_assets.core.prepare.cleaning import TARGET
 from mlops_assets.core.prepare.splitting import choose_periods
+from mlops_assets.core.targets.intervals import calibrate
+from mlops_assets.core.targets.kind import TargetKind
+from mlops_assets.core.targets.kinds import target_of
+from mlops_assets.core.targets.numbers import NUMBER
 from mlops_assets.core.training_set import split_rows, write_training_set
 from mlops_assets.dataset import DatasetSpec
+from mlops_assets.dataset.parts import Target
 from mlops_assets_tests.tiny import random_columns
+
+BINARY = target_of(Target(column="price", kind="binary", above=20))
+CATEGORY = target_of(Target(column="price", classes=(0, 1, 2)))
 
 PARAMETERS = {
     "LinearRegression": {},
@@ -29,6 +36,23 @@ PARAMETERS = {
     "HistGradientBoostingRegressor": {"max_iter": 20},
     "sklearn.svm.SVR": {},
 }
+
+
+def kind_for(name: str) -> TargetKind:
+    """A kind of target that a shipped model type predicts."""
+    entry = shipped_model_types().get(name)
+    return BINARY if entry and entry.predicts == "classes" else NUMBER
+
+
+def model_type_of(name: str) -> ModelType:
+    return resolve_model_type(name, target=kind_for(name))
+
+
+def in_classes(kind: TargetKind, y: np.ndarray) -> np.ndarray:
+    """A number (n,) as a target of the kind: classes by its quantiles."""
+    if not kind.labels:
+        return y
+    return np.searchsorted(np.quantile(y, np.linspace(0, 1, len(kind.labels) + 1)[1:-1]), y).astype(np.float64)
 
 
 def write_rows(folder: Path, spec: DatasetSpec, columns: dict[str, np.ndarray]) -> Path:

@@ -3,7 +3,8 @@ import pytest
 from scipy import stats
 
 from mlops_assets.core import metrics
-from mlops_assets.core.metrics import Clusters, Interval, estimate, group_mean_baseline, rmse_interval, score
+from mlops_assets.core.metrics import Clusters, Interval, estimate, group_mean_baseline, score
+from mlops_assets.core.targets.metrics import RMSE
 from mlops_assets.errors import DataError
 
 
@@ -45,7 +46,7 @@ def test_the_rmse_interval_covers_the_true_rmse_about_as_often_as_it_says():
     covered = 0
     for seed in range(200):
         errors = np.random.default_rng(seed).normal(scale=2, size=400) ** 2
-        interval = rmse_interval(errors, rows(400), confidence=0.9)
+        interval = RMSE.interval(errors, rows(400), confidence=0.9)
         covered += interval.low <= 2 <= interval.high
     assert 0.84 <= covered / 200 <= 0.96
 
@@ -57,18 +58,18 @@ def test_it_does_so_where_rows_move_together_too(clusters):
         rng = np.random.default_rng(seed)
         ids = rng.integers(0, clusters, 1_200)
         scale = 1 + rng.random(clusters)[ids]  # of which the mean square is 7/3
-        interval = rmse_interval((scale * rng.normal(size=1_200)) ** 2, [Clusters("days", ids)], confidence=0.9)
+        interval = RMSE.interval((scale * rng.normal(size=1_200)) ** 2, [Clusters("days", ids)], confidence=0.9)
         covered += interval.low <= np.sqrt(7 / 3) <= interval.high
     assert 0.83 <= covered / 200 <= 0.97
 
 
 def test_equal_errors_have_an_interval_of_no_width():
-    assert rmse_interval(np.full(50, 9.0), rows(50), confidence=0.95) == Interval(3.0, 3.0)
+    assert RMSE.interval(np.full(50, 9.0), rows(50), confidence=0.95) == Interval(3.0, 3.0)
 
 
 def test_one_cluster_says_nothing_of_how_sure_an_rmse_is():
     one = [Clusters("days", np.zeros(50, int))]
-    assert rmse_interval(np.full(50, 9.0), one, confidence=0.95) == Interval(0.0, np.inf)
+    assert RMSE.interval(np.full(50, 9.0), one, confidence=0.95) == Interval(0.0, np.inf)
     with pytest.raises(DataError, match=r"^1 days are too few to say how sure this is \(at least 2 are needed\)"):
         estimate(np.full((1, 50), 9.0), one, lambda means: means[0])
 

@@ -8,9 +8,9 @@ from mlops_assets.core.features.encoder import fit_encoder, masked
 from mlops_assets.core.learners.estimators import FitData, fit
 from mlops_assets.core.learners.model_types import resolve_model_type
 from mlops_assets.core.model.golden_rows import Specimens
-from mlops_assets.core.model.intervals import calibrate
 from mlops_assets.core.model.model import Model, finish
 from mlops_assets.core.prepare.cleaning import TARGET, clean
+from mlops_assets.core.targets.intervals import calibrate
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets.errors import InputError
 

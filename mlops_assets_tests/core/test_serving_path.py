@@ -83,7 +83,7 @@ def test_validation_rows_get_the_number_that_the_written_training_set_gives(
         estimator = fit(kind, {}, data, seed=7, threads=1).estimator
         model = Model(spec, written.encoder, estimator, name, kind.matrix)
         rows = to_rows(spec, {alias: values[held] for alias, values in inputs.items()})
-        expected = model.within(predict(estimator, written.matrix(kind.matrix, "validation")))
+        expected = model.kind.output(predict(estimator, written.matrix(kind.matrix, "validation")))
         assert difference(model.answer_rows(rows).prediction, expected).max() <= 1e-9
 
 

@@ -1,7 +1,7 @@
 """What a model goes by: the weight of each feature over some rows, and single contributions where they are exact.
 
 Boosted trees and linear models: mean absolute contribution (of TreeSHAP, or of coefficients). Any other: by how much
-the RMSE grows when an input is shuffled among the rows (Breiman, 2001).
+the target's metric grows when an input is shuffled among the rows (Breiman, 2001).
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlops_assets.core.columns import Columns, label, length, take
+from mlops_assets.core.targets.metrics import RMSE, Metric
 from mlops_assets.core.types import Array, FloatArray, IntArray
 from mlops_assets.errors import ModelError
 
@@ -27,7 +28,7 @@ REPEATS = 3
 MOST_COEFFICIENTS = 200
 
 _WEIGHTS = ("importance", "coefficients")
-Method = Literal["mean absolute contribution", "growth of the RMSE when shuffled"]
+CONTRIBUTION = "mean absolute contribution"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Explanation:
     `coefficients` are those of a linear model's columns that matter most.
     """
 
-    method: Method
+    method: str
     rows: int
     importance: tuple[Weight, ...]
     contributions: Contributions | None = None
@@ -95,7 +96,7 @@ def explain_model(model: Model, columns: Columns, y: FloatArray, seed: int) -> E
         contributions = model.contributions(inputs)
         means = np.abs(contributions.values).mean(axis=0).tolist()
         return Explanation(
-            method="mean absolute contribution",
+            method=CONTRIBUTION,
             rows=len(chosen),
             importance=_largest_first(zip(contributions.names, means, strict=True)),
             contributions=contributions,
@@ -103,22 +104,28 @@ def explain_model(model: Model, columns: Columns, y: FloatArray, seed: int) -> E
             coefficients=coefficients_of(model, inputs),
         )
     chosen = some_rows(length(columns), PERMUTED_ROWS, seed)
-    weights = permutation_importance(model.predict_columns, model.spec.inputs(), take(columns, chosen), y[chosen], seed)
-    return Explanation("growth of the RMSE when shuffled", len(chosen), weights)
+    metric, rows = model.kind.metric, take(columns, chosen)
+    weights = permutation_importance(model.output, model.spec.inputs(), rows, y[chosen], seed, metric)
+    return Explanation(f"growth of the {metric.label} when shuffled", len(chosen), weights)
 
 
 def permutation_importance(
-    predict: Callable[[Columns], FloatArray], names: tuple[str, ...], columns: Columns, y: FloatArray, seed: int
+    output: Callable[[Columns], FloatArray],
+    names: tuple[str, ...],
+    columns: Columns,
+    y: FloatArray,
+    seed: int,
+    metric: Metric = RMSE,
 ) -> tuple[Weight, ...]:
-    """By how much the RMSE grows when the values of one input are shuffled among the rows, on average of some times."""
+    """By how much the metric grows when the values of one input are shuffled among the rows, on average."""
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(y)) for _ in range(REPEATS)]
 
-    def rmse(rows: Columns) -> float:
-        return float(np.sqrt(((predict(rows) - y) ** 2).mean()))
+    def loss(rows: Columns) -> float:
+        return metric(y, output(rows))
 
-    as_it_is = rmse(columns)
-    shuffled = {name: [rmse(columns | {name: columns[name][order]}) for order in orders] for name in names}
+    as_it_is = loss(columns)
+    shuffled = {name: [loss(columns | {name: columns[name][order]}) for order in orders] for name in names}
     return _largest_first((name, float(np.mean(values)) - as_it_is) for name, values in shuffled.items())
 
 

@@ -11,6 +11,7 @@ from mlops_assets.core.explain.importance import Explanation
 from mlops_assets.core.explain.plots import importance_bars
 from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.core.report.document import Block, Code, Document, Paragraph, Picture, Points, Section, Table, table
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec
 
 if TYPE_CHECKING:
@@ -111,30 +112,31 @@ def _inputs(inputs: Sequence[Input]) -> Table:
 
 
 def _quality(facts: CardFacts) -> Iterator[Block]:
-    judged, unit = facts.judged, facts.spec.target.unit
+    judged, target = facts.judged, target_of(facts.spec.target)
+    metric = target.metric
     where = judged.split if judged.periods == (SNAPSHOT,) else f"{judged.split}, {', '.join(judged.periods)}"
     yield Paragraph(f"Version {judged.by_version} on rows that it has not learnt from ({where}):")
     rows = [_score_row("all rows", judged.overall)]
     rows += [_score_row(segment.name, segment.realised) for segment in judged.segments]
-    yield table(("rows", "number", f"RMSE{f' ({unit})' if unit else ''}", "MAE", "bias", "in the interval"), rows)
+    yield table(("rows", "number", metric.heading(target.unit), "MAE", "bias", "in the interval"), rows)
     if judged.coverage is not None:
         yield Paragraph(f"Intervals are made to hold {judged.coverage:.0%} of the true values.")
     yield Paragraph("Beside its rivals on the same rows:")
-    ranks = [(row["role"], row["model"], row["version"], f"{row['rmse']:.4g}") for row in judged.leaderboard]
+    ranks = [(row["role"], row["model"], row["version"], f"{row['loss']:.4g}") for row in judged.leaderboard]
     intervals = [f"{row['low']:.4g} to {row['high']:.4g}" for row in judged.leaderboard]
     lines = [(*rank, interval) for rank, interval in zip(ranks, intervals, strict=True)]
-    yield table(("role", "model", "version", "RMSE", "interval"), lines)
+    yield table(("role", "model", "version", metric.label, "interval"), lines)
     yield Paragraph(facts.verdict)
 
 
 def _score_row(name: str, realised: Realised) -> tuple[str, ...]:
     coverage = "" if realised.coverage is None else f"{realised.coverage:.1%}"
-    numbers = f"{realised.rmse:.4g}", f"{realised.mae:.4g}", f"{realised.bias:+.3g}"
+    numbers = f"{realised.loss:.4g}", f"{realised.mae:.4g}", f"{realised.bias:+.3g}"
     return name, f"{realised.rows:,}", *numbers, coverage
 
 
 def _explanation(facts: CardFacts, pictures: bool) -> Iterator[Block]:
-    explanation, unit = facts.explanation, facts.spec.target.unit
+    explanation, unit = facts.explanation, target_of(facts.spec.target).adds_in
     yield Paragraph(f"Over {explanation.rows:,} rows of the newest period.")
     rows = [(weight.name, f"{weight.value:.4g}") for weight in explanation.importance[:TOP]]
     yield table(("feature", f"{explanation.method}{f' ({unit})' if unit else ''}"), rows)
@@ -148,10 +150,11 @@ def _limits(facts: CardFacts) -> Iterator[str]:
         f"All figures above are of version {judged.by_version}. The champion is its recipe fitted once more, on the "
         "judged rows too, so that no rows are left to judge it by until the next period."
     )
-    worst = max(judged.segments, key=lambda segment: segment.realised.rmse, default=None)
+    worst = max(judged.segments, key=lambda segment: segment.realised.loss, default=None)
     if worst:
-        overall = judged.overall.rmse
-        yield f"Errors are largest for {worst.name}: RMSE {worst.realised.rmse:.4g}, where {overall:.4g} is overall."
+        overall = judged.overall.loss
+        label = target_of(spec.target).metric.label
+        yield f"Errors are largest for {worst.name}: {label} {worst.realised.loss:.4g}, where {overall:.4g} is overall."
     for segment in judged.segments:
         coverage, aim = segment.realised.coverage, judged.coverage
         if coverage is not None and aim is not None and coverage < aim - COVERAGE_SLACK:

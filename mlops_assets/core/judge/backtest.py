@@ -18,10 +18,10 @@ from mlops_assets.core.report.drawing import Panel, picture
 from mlops_assets.errors import DataError, InputError
 
 Periods = tuple[str, ...]
-_OLD_NAMES = {"month": "period", "months_learnt": "periods_learnt"}  # until 0.1
+_OLD_NAMES = {"month": "period", "months_learnt": "periods_learnt", "rmse": "loss"}  # until 0.1
 Kind = Literal["never", "always", "drift", "gate"]
 COLOURS = ("#3b6ea5", "#d9822b", "#4f9d69", "#b0495d", "#7a5ea8", "#8a8f98", "#2f9da3")
-HEADER = ("policy", "fits anew", "mean RMSE", "worst period", "fitted anew", "fits", "CPU s")
+HEADER = ("policy", "fits anew", "mean", "worst period", "fitted anew", "fits", "CPU s")
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ POLICIES = {
 
 @dataclass(frozen=True)
 class Score:
-    """How good a model was in a period, in the target's unit."""
+    """How good a model was in a period: the target's metric, and the mean absolute error."""
 
-    rmse: float
+    loss: float
     mae: float
     rows: int
 
@@ -101,7 +101,7 @@ def check_periods(periods: Sequence[str], start: int) -> None:
 def walk(policy: Policy, periods: Sequence[str], start: int, lab: Lab, margin: float) -> Iterator[Step]:
     """The steps of one policy from the period after the first `start`.
 
-    `margin`: the share of the promised RMSE by which a realised one may be above it.
+    `margin`: the share of the promised loss by which a realised one may be above it.
     """
     walker = _Walker(policy, lab, margin)
     for place in range(start, len(periods)):
@@ -147,16 +147,16 @@ class _Walker:
 
     def _breaks_promise(self, period: str) -> bool:
         """Whether errors are above those of the same recipe on the newest period that it had not learnt from."""
-        promised = self._lab.score(self._fit(self._champion[:-1]), self._champion[-1]).rmse
-        return self._lab.score(self._champion, period).rmse > promised * (1 + self._margin)
+        promised = self._lab.score(self._fit(self._champion[:-1]), self._champion[-1]).loss
+        return self._lab.score(self._champion, period).loss > promised * (1 + self._margin)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A policy over all periods: the mean and the worst of their RMSEs, and what it cost."""
+    """A policy over all periods: the mean and the worst of their losses, and what it cost."""
 
     policy: Policy
-    rmse: float
+    loss: float
     worst: float
     worst_period: str
     retrained: int
@@ -165,23 +165,23 @@ class Summary:
 
 
 def summarise(steps: Sequence[Step]) -> tuple[Summary, ...]:
-    """One summary a policy, the lowest mean RMSE first."""
+    """One summary a policy, the lowest mean loss first."""
     summaries = []
     for name in dict.fromkeys(step.policy for step in steps):
         own = [step for step in steps if step.policy == name]
-        worst = max(own, key=lambda step: step.score.rmse)
+        worst = max(own, key=lambda step: step.score.loss)
         summaries.append(
             Summary(
                 policy=POLICIES[name],
-                rmse=float(np.mean([step.score.rmse for step in own])),
-                worst=worst.score.rmse,
+                loss=float(np.mean([step.score.loss for step in own])),
+                worst=worst.score.loss,
                 worst_period=worst.period,
                 retrained=sum(step.retrained for step in own[1:]),
                 fits=sum(step.fits for step in own),
                 cpu_seconds=sum(step.cpu_seconds for step in own),
             )
         )
-    return tuple(sorted(summaries, key=lambda summary: summary.rmse))
+    return tuple(sorted(summaries, key=lambda summary: summary.loss))
 
 
 def rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -196,7 +196,7 @@ def rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
             "retrained": step.retrained,
             "fits": step.fits,
             "cpu_seconds": round(step.cpu_seconds, 3),
-            "rmse": step.score.rmse,
+            "loss": step.score.loss,
             "mae": step.score.mae,
             "rows": step.score.rows,
         }
@@ -214,19 +214,19 @@ def steps_of(rows: Sequence[Mapping[str, Any]]) -> list[Step]:
             retrained=row["retrained"],
             fits=row["fits"],
             cpu_seconds=row["cpu_seconds"],
-            score=Score(row["rmse"], row["mae"], row["rows"]),
+            score=Score(row["loss"], row["mae"], row["rows"]),
         )
         for row in map(renewed, rows)
     ]
 
 
 def renewed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with the names of now: until 0.1 periods were called periods."""
+    """A row with the names of now: until 0.1 periods were months, and the loss was RMSE."""
     return {_OLD_NAMES.get(name, name): value for name, value in row.items()}
 
 
 def table(steps: Sequence[Step]) -> str:
-    """Markdown: a line a policy, the lowest mean RMSE first."""
+    """Markdown: a line a policy, the lowest mean loss first."""
     return document_table(HEADER, [cells(summary) for summary in summarise(steps)]).markdown()
 
 
@@ -234,15 +234,15 @@ def cells(summary: Summary) -> tuple[str, ...]:
     """A policy as the cells of a table."""
     policy, worst = summary.policy, f"{summary.worst:.4g} ({summary.worst_period})"
     counts = str(summary.retrained), str(summary.fits), f"{summary.cpu_seconds:.0f}"
-    return policy.name, policy.description, f"{summary.rmse:.4g}", worst, *counts
+    return policy.name, policy.description, f"{summary.loss:.4g}", worst, *counts
 
 
-def by_period(steps: Sequence[Step], unit: str) -> bytes:
-    """RMSE of each period, and CPU seconds up to it, a line a policy; a dot where it was fitted anew."""
+def by_period(steps: Sequence[Step], heading: str) -> bytes:
+    """The metric of each period, and CPU seconds up to it, a line a policy; a dot where it was fitted anew."""
     periods = sorted({step.period for step in steps})
     places = {period: place for place, period in enumerate(periods)}
     error, cost = (
-        Panel(f"RMSE{f' ({unit})' if unit else ''}", columns=periods),
+        Panel(heading, columns=periods),
         Panel("CPU seconds up to the period", columns=periods),
     )
     for number, summary in enumerate(summarise(steps)):
@@ -250,7 +250,7 @@ def by_period(steps: Sequence[Step], unit: str) -> bytes:
         x = np.array([places[step.period] for step in own])
         fresh, colour = np.array([step.retrained for step in own]), COLOURS[number % len(COLOURS)]
         spent = np.cumsum([step.cpu_seconds for step in own])
-        for panel, y in ((error, np.array([step.score.rmse for step in own])), (cost, spent)):
+        for panel, y in ((error, np.array([step.score.loss for step in own])), (cost, spent)):
             panel.line(x, y, colour, summary.policy.name)
             panel.dots(x[fresh], y[fresh], colour)
     cost.dots(0, 0, size=0)  # from where it is counted

@@ -114,8 +114,10 @@ class ModelLab:
     def score(self, learnt: Periods, period: str) -> Score:
         key = _key("score", learnt, period)
         if (noted := self._journal.get(key)) is None:
-            error = self._errors(learnt, period)
-            scores = Score(float(np.sqrt((error**2).mean())), float(np.abs(error).mean()), len(error))
+            rows, model = self._period(period), self._model(learnt)
+            error = model.predict_columns(rows.columns) - rows.y
+            loss = model.kind.metric.of_losses(self._losses(learnt, period))
+            scores = Score(loss, float(np.abs(error).mean()), len(error))
             noted = self._journal.note(key, asdict(scores))
         return Score(**noted)
 
@@ -137,12 +139,13 @@ class ModelLab:
         if (noted := self._journal.get(key)) is None:
             rules = self._rules
             verdict = judge(
-                self._errors(challenger, period) ** 2,
-                self._errors(champion, period) ** 2,
+                self._losses(challenger, period),
+                self._losses(champion, period),
                 {},
                 clusterings=self._period(period).clusterings,
                 confidence=rules.confidence,
                 minimum_gain=rules.minimum_gain,
+                metric=rules.model_type.target.metric,
             )
             noted = self._journal.note(key, verdict.promote)
         return bool(noted)
@@ -152,9 +155,9 @@ class ModelLab:
             self._periods[name] = self._read(name)
         return self._periods[name]
 
-    def _errors(self, learnt: Periods, period: str) -> FloatArray:
-        rows = self._period(period)
-        return self._model(learnt).predict_columns(rows.columns) - rows.y
+    def _losses(self, learnt: Periods, period: str) -> FloatArray:
+        rows, model = self._period(period), self._model(learnt)
+        return model.kind.metric.losses(rows.y, model.output(rows.columns))
 
     def _model(self, learnt: Periods) -> Model:
         """The model of these periods; the least recently used ones are forgotten."""
@@ -174,7 +177,7 @@ class ModelLab:
         learnt_from = masked(rules.spec, columns, rules.seed)
         encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
         X = encoded.matrix(rules.model_type.matrix)
-        data = FitData(X, y, encoded.encoder.dense_categorical)
+        data = FitData.of(rules.model_type.target, X, y, encoded.encoder.dense_categorical)
         how = {"seed": rules.seed, "threads": rules.threads}
         fitted = fit(rules.model_type, recipe.params, data, rounds=recipe.rounds, **how)
         if self._journal.get(_key("fit", learnt)) is None:
@@ -190,7 +193,8 @@ class ModelLab:
         encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
         X = encoded.matrix(kind)
         X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
-        data = FitData(X, y, encoded.encoder.dense_categorical, (X_held, held.y))
+        target = rules.model_type.target
+        data = FitData.of(target, X, y, encoded.encoder.dense_categorical, (X_held, held.y))
         space = rules.model_type.space
         first = [point for point in [space.adopt(space.start)] if point is not None]
         suggester = make_suggester(space, seed=rules.seed, startup=rules.trials, first=first)
@@ -199,7 +203,7 @@ class ModelLab:
             if (params := suggester.next()) is None:
                 break
             fitted = fit(rules.model_type, params, data, seed=rules.seed, threads=rules.threads)
-            loss = float(np.sqrt(((predict(fitted.estimator, X_held) - held.y) ** 2).mean()))
+            loss = target.metric(held.y, target.honest_output(predict(fitted.estimator, X_held), held.y))
             suggester.tell(number, loss)
             tried.append((loss, number, FitRecipe(params, fitted.rounds)))
         return min(tried)[2]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlops_assets.core.metrics import FEWEST_CLUSTERS, Clusters, Estimate, Interval, estimate
+from mlops_assets.core.targets.metrics import RMSE, Metric
 from mlops_assets.core.types import BoolArray, FloatArray
 from mlops_assets.errors import DataError
 
@@ -22,10 +23,10 @@ DRAWN = 400  # points of a distribution, for a plot
 
 @dataclass(frozen=True)
 class Comparison:
-    """The challenger against one rival on the same rows: `difference` is the rival's RMSE minus the challenger's."""
+    """The challenger against one rival on the same rows: `difference` is the rival's metric minus the challenger's."""
 
     rival: str
-    rmse: float
+    loss: float
     gain: float
     difference: Estimate = field(repr=False)
     confidence: float
@@ -46,9 +47,9 @@ class Comparison:
 
     @property
     def smallest_visible_gain(self) -> float:
-        """The share of the rival's RMSE that is seen in four of five tries on such rows."""
+        """The share of the rival's loss that is seen in four of five tries on such rows."""
         needed = self.difference.reach((1 + self.confidence) / 2) + self.difference.reach(POWER)
-        return needed / self.rmse if self.rmse else 0.0
+        return needed / self.loss if self.loss else 0.0
 
     @property
     def distribution(self) -> FloatArray:
@@ -63,8 +64,8 @@ class Slice:
 
     name: str
     rows: int
-    challenger_rmse: float
-    champion_rmse: float | None
+    challenger_loss: float
+    champion_loss: float | None
     comparison: Comparison | None
 
 
@@ -75,23 +76,23 @@ class Verdict:
     promote: bool
     reason: str
     rows: int
-    challenger_rmse: float
+    challenger_loss: float
     champion: Comparison | None
     baselines: tuple[Comparison, ...]
     slices: tuple[Slice, ...] = ()
 
     @property
-    def champion_rmse(self) -> float | None:
-        return self.champion.rmse if self.champion else None
+    def champion_loss(self) -> float | None:
+        return self.champion.loss if self.champion else None
 
     @property
     def gain(self) -> float | None:
-        """Share of the champion's RMSE that the challenger saves."""
+        """Share of the champion's loss that the challenger saves."""
         return self.champion.gain if self.champion else None
 
     @property
     def interval(self) -> Interval | None:
-        """Interval of the champion's RMSE minus the challenger's."""
+        """Interval of the champion's loss minus the challenger's."""
         return self.champion.interval if self.champion else None
 
 
@@ -115,55 +116,62 @@ def judge(
     minimum_gain: float,
     slices: Mapping[str, BoolArray] | None = None,
     look: int = 1,
+    metric: Metric = RMSE,
 ) -> Verdict:
-    """Compare squared errors of shape (n,), row by row the same events.
+    """Compare losses by row, as `metric` counts them, of shape (n,), row by row the same events.
 
-    A challenger must beat every baseline and, where there is one, the champion: the interval of the RMSE difference,
-    by clusters, lies above zero, it gains at least `minimum_gain` of the champion's RMSE, and in none of the `slices`
-    (masks (n,) by name) it is worse beyond doubt. However often it is tried, an equal model is promoted with a
+    A challenger must beat every baseline and, where there is one, the champion: the interval of the difference of the
+    metric, by clusters, lies above zero, it gains at least `minimum_gain` of the champion's, and in none of the
+    `slices` (masks (n,) by name) it is worse beyond doubt. However often it is tried, an equal model is promoted with a
     probability of at most 1 - confidence. Raises DataError where errors are not finite or not of the same rows.
     """
     rivals = {CHAMPION: champion} if champion is not None else {}
-    rivals |= {f"the baseline '{name}'": errors for name, errors in baselines.items()}
-    errors = _same_rows({"the challenger": challenger} | rivals)
-    rows, rmse = errors.shape[1], float(np.sqrt(errors[0].mean()))
+    rivals |= {f"the baseline '{name}'": losses for name, losses in baselines.items()}
+    losses = _same_rows({"the challenger": challenger} | rivals)
+    rows, loss = losses.shape[1], metric.of_losses(losses[0])
     level = confidence_of_look(confidence, look)
     if too_few := _too_few(rows, clusterings):
-        return Verdict(False, too_few, rows, rmse, None, ())
+        return Verdict(False, too_few, rows, loss, None, ())
     comparisons = [
-        _compare(rival, errors[[0, number]], clusterings, level) for number, rival in enumerate(rivals, start=1)
+        _compare(metric, rival, losses[[0, number]], clusterings, level) for number, rival in enumerate(rivals, start=1)
     ]
-    parts = _slices(slices or {}, errors[: 1 + (champion is not None)], clusterings, confidence)
-    refusal = _refusal(rmse, comparisons, minimum_gain, parts)
+    parts = _slices(metric, slices or {}, losses[: 1 + (champion is not None)], clusterings, confidence)
+    refusal = _refusal(metric, loss, comparisons, minimum_gain, parts)
     against_champion = comparisons[0] if champion is not None else None
-    sentences = [refusal or _approval(rows, rmse, comparisons)]
+    sentences = [refusal or _approval(metric, rows, loss, comparisons)]
     if comparisons:
         sentences.append(_how_sure(against_champion or min(comparisons, key=_gain), look))
     return Verdict(
         promote=refusal is None,
         reason=" ".join(sentences),
         rows=rows,
-        challenger_rmse=rmse,
+        challenger_loss=loss,
         champion=against_champion,
         baselines=tuple(comparisons[1:] if against_champion else comparisons),
         slices=parts,
     )
 
 
-def _compare(rival: str, errors: FloatArray, clusterings: Sequence[Clusters], confidence: float) -> Comparison:
-    """Of errors (2, n): the challenger's and the rival's."""
-    rmse, rival_rmse = np.sqrt(errors.mean(axis=1)).tolist()
-    gain = (rival_rmse - rmse) / rival_rmse if rival_rmse else 0.0
-    return Comparison(rival, rival_rmse, gain, estimate(errors, clusterings, _difference), confidence)
+def _compare(
+    metric: Metric, rival: str, losses: FloatArray, clusterings: Sequence[Clusters], confidence: float
+) -> Comparison:
+    """Of losses (2, n): the challenger's and the rival's."""
+    loss, rival_loss = metric.of_means(losses.mean(axis=1)).tolist()
+    gain = (rival_loss - loss) / rival_loss if rival_loss else 0.0
 
+    def difference(means: FloatArray) -> FloatArray:
+        apart: FloatArray = metric.of_means(means[1]) - metric.of_means(means[0])
+        return apart
 
-def _difference(means: FloatArray) -> FloatArray:
-    difference: FloatArray = np.sqrt(means[1]) - np.sqrt(means[0])
-    return difference
+    return Comparison(rival, rival_loss, gain, estimate(losses, clusterings, difference), confidence)
 
 
 def _slices(
-    masks: Mapping[str, BoolArray], errors: FloatArray, clusterings: Sequence[Clusters], confidence: float
+    metric: Metric,
+    masks: Mapping[str, BoolArray],
+    losses: FloatArray,
+    clusterings: Sequence[Clusters],
+    confidence: float,
 ) -> tuple[Slice, ...]:
     """Each part of the rows. That one of many is worse by chance must be no likelier than that one alone is."""
     level = 1 - (1 - confidence) / max(len(masks), 1)
@@ -172,28 +180,28 @@ def _slices(
         count = int(np.count_nonzero(mask))
         if not count:
             continue
-        chosen = errors[:, mask]
+        chosen = losses[:, mask]
         within = [clusters.take(mask) for clusters in clusterings]
         enough = (
-            len(errors) > 1 and count >= FEWEST_ROWS and any(len(clusters) >= FEWEST_CLUSTERS for clusters in within)
+            len(losses) > 1 and count >= FEWEST_ROWS and any(len(clusters) >= FEWEST_CLUSTERS for clusters in within)
         )
-        comparison = _compare(CHAMPION, chosen, within, level) if enough else None
-        rmse = np.sqrt(chosen.mean(axis=1)).tolist()
-        parts.append(Slice(name, count, rmse[0], rmse[1] if len(rmse) > 1 else None, comparison))
+        comparison = _compare(metric, CHAMPION, chosen, within, level) if enough else None
+        loss = metric.of_means(chosen.mean(axis=1)).tolist()
+        parts.append(Slice(name, count, loss[0], loss[1] if len(loss) > 1 else None, comparison))
     return tuple(parts)
 
 
-def _same_rows(errors: Mapping[str, FloatArray]) -> FloatArray:
-    rows = {name: len(values) for name, values in errors.items()}
+def _same_rows(losses: Mapping[str, FloatArray]) -> FloatArray:
+    rows = {name: len(values) for name, values in losses.items()}
     if len(set(rows.values())) > 1:
         counts = ", ".join(f"{name} has {count}" for name, count in rows.items())
         raise DataError(f"cannot compare models on different rows: {counts}")
-    for name, values in errors.items():
+    for name, values in losses.items():
         if bad := int((~np.isfinite(values)).sum()):
-            raise DataError(f"{bad} of {len(values)} squared errors of {name} are not finite numbers")
+            raise DataError(f"{bad} of {len(values)} losses of {name} are not finite numbers")
     if not next(iter(rows.values())):
         raise DataError("cannot compare models without test rows")
-    return np.stack([np.asarray(values, dtype=np.float64) for values in errors.values()])
+    return np.stack([np.asarray(values, dtype=np.float64) for values in losses.values()])
 
 
 def _too_few(rows: int, clusterings: Sequence[Clusters]) -> str | None:
@@ -205,31 +213,32 @@ def _too_few(rows: int, clusterings: Sequence[Clusters]) -> str | None:
 
 
 def _refusal(
-    rmse: float, comparisons: Sequence[Comparison], minimum_gain: float, slices: Sequence[Slice]
+    metric: Metric, loss: float, comparisons: Sequence[Comparison], minimum_gain: float, slices: Sequence[Slice]
 ) -> str | None:
     for comparison in sorted(comparisons, key=_gain):
         if not comparison.won:
-            return f"Not promoted: {_versus(rmse, comparison)}; {_range(comparison)} does not lie above zero."
+            return f"Not promoted: {_versus(metric, loss, comparison)}; {_range(comparison)} does not lie above zero."
         if comparison.rival == CHAMPION and comparison.gain < minimum_gain:
-            return f"Not promoted: {_versus(rmse, comparison)}, which is less than the {minimum_gain:.1%} asked for."
+            asked = f"which is less than the {minimum_gain:.1%} asked for"
+            return f"Not promoted: {_versus(metric, loss, comparison)}, {asked}."
     for part in slices:
         if part.comparison and part.comparison.lost:
             return (
                 f"Not promoted: it gains overall, and loses where {part.name} ({part.rows:,} rows): "
-                f"{_versus(part.challenger_rmse, part.comparison)}; {_range(part.comparison)} lies below zero."
+                f"{_versus(metric, part.challenger_loss, part.comparison)}; {_range(part.comparison)} lies below zero."
             )
     return None
 
 
-def _approval(rows: int, rmse: float, comparisons: Sequence[Comparison]) -> str:
+def _approval(metric: Metric, rows: int, loss: float, comparisons: Sequence[Comparison]) -> str:
     if not comparisons:
-        return f"Promoted: there is no champion yet (RMSE {rmse:.4g} on {rows:,} rows)."
+        return f"Promoted: there is no champion yet ({metric.label} {loss:.4g} on {rows:,} rows)."
     comparison = comparisons[0]
     first = ""
     if comparison.rival != CHAMPION:
         comparison = min(comparisons, key=_gain)
         first = "there is no champion yet, and "
-    sentence = f"{first}{_versus(rmse, comparison)} on {rows:,} rows"
+    sentence = f"{first}{_versus(metric, loss, comparison)} on {rows:,} rows"
     return f"Promoted: {sentence}; {_range(comparison)} lies above zero."
 
 
@@ -245,11 +254,12 @@ def _gain(comparison: Comparison) -> float:
     return comparison.gain
 
 
-def _versus(rmse: float, comparison: Comparison) -> str:
+def _versus(metric: Metric, loss: float, comparison: Comparison) -> str:
+    said = f"{metric.label} {loss:.4g} is"
     if not comparison.gain:
-        return f"RMSE {rmse:.4g} is that of {comparison.rival}"
+        return f"{said} that of {comparison.rival}"
     word = "below" if comparison.gain > 0 else "above"
-    return f"RMSE {rmse:.4g} is {abs(comparison.gain):.2%} {word} the {comparison.rmse:.4g} of {comparison.rival}"
+    return f"{said} {abs(comparison.gain):.2%} {word} the {comparison.loss:.4g} of {comparison.rival}"
 
 
 def _range(comparison: Comparison) -> str:

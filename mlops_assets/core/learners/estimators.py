@@ -24,6 +24,8 @@ from mlops_assets.core.learners.libraries.xgboost import feature_kinds
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.out_of_core import external_matrix, fit_line
 from mlops_assets.core.learners.tree_arrays import TreeArrays
+from mlops_assets.core.targets.kind import TargetKind
+from mlops_assets.core.targets.numbers import NUMBER
 from mlops_assets.core.types import Estimator, FloatArray, LinearModel, MatrixKind
 from mlops_assets.errors import ModelError
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from mlops_assets.core.types import Matrix
 
+SMALLEST_SHARE = 1e-6  # that a forest says of a class whose rows are in none of a row's leaves
 ONE_THREAD_ROWS = 20_000  # of boosting; two threads take as long, for twice the CPU, and on fewer rows longer
 _LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model.Ridge")
 
@@ -39,6 +42,8 @@ _LEAST_SQUARES = ("sklearn.linear_model.LinearRegression", "sklearn.linear_model
 @dataclass(frozen=True, eq=False)
 class FitData:
     """Rows to learn from: X (n, m), y (n,), and for a trial the validation rows that stop boosting early.
+
+    `y` as estimators learn it (`TargetKind.forward`), of validation too; `weights`: of each row (n,), in fits.
 
     `categorical`: for each column of a dense X, whether it holds category codes; a sparse X has none.
     `spill`: a folder for what a fit keeps on disk; with one, X in mapped files stays there (`learns_from_disk`).
@@ -49,7 +54,24 @@ class FitData:
     categorical: Sequence[bool] = ()
     validation: tuple[Matrix, FloatArray] | None = None
     spill: Path | None = None
+    weights: FloatArray | None = None
+    target: TargetKind = NUMBER
     _binned: dict[int | None, list[DMatrix]] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        target: TargetKind,
+        X: Matrix,
+        y: FloatArray,
+        categorical: Sequence[bool] = (),
+        validation: tuple[Matrix, FloatArray] | None = None,
+        spill: Path | None = None,
+        weights: FloatArray | None = None,
+    ) -> FitData:
+        """Of a target's values `y` (n,), and the weights that the dataset gives rows."""
+        held = (validation[0], target.forward(validation[1])) if validation else None
+        return cls(X, target.forward(y), categorical, held, spill, target.row_weights(y, weights), target)
 
     @property
     def categories(self) -> Sequence[bool]:
@@ -63,9 +85,10 @@ class FitData:
             kinds = feature_kinds(self.categories)
             matrices: list[DMatrix] = []
             if self.spill:
-                matrices.append(external_matrix(self.X, self.y, kinds, max_bin, self.spill))
+                matrices.append(external_matrix(self.X, self.y, kinds, max_bin, self.spill, self.weights))
             else:
-                binned = QuantileDMatrix(self.X, self.y, max_bin=max_bin, feature_types=kinds, enable_categorical=True)
+                how = {"max_bin": max_bin, "feature_types": kinds, "enable_categorical": True}
+                binned = QuantileDMatrix(self.X, self.y, weight=self.weights, **how)
                 matrices.append(binned)
             if self.validation:
                 # Not binned: each round's tree goes over plain numbers three times as fast, to the same leaves.
@@ -103,6 +126,7 @@ def build(
     """
     cls, library = model_type.load_class(), model_type.library
     known = [*parameters_of(cls), *(library.more_parameters if library else ())]
+    params = _of_target(model_type, params)
     for name in params:
         if name not in known:
             close = get_close_matches(name, known, n=1)
@@ -110,7 +134,7 @@ def build(
             raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
     if library:
         return cls(**library.settings(seed, threads) | dict(params))
-    ours: dict[str, Any] = {"random_state": seed, "n_jobs": threads}
+    ours: dict[str, Any] = {"random_state": seed} | ({} if _is_line(cls) else {"n_jobs": threads})
     if any(categorical):
         ours["categorical_features"] = list(categorical)
     return cls(**{name: value for name, value in ours.items() if name in known} | dict(params))
@@ -121,6 +145,13 @@ def parameters_of(cls: type) -> list[str]:
     by_signature = [name for name, item in inspect.signature(cls).parameters.items() if item.kind != item.VAR_KEYWORD]
     more: Sequence[str] = list(cls().get_params(deep=False)) if hasattr(cls, "get_params") else ()
     return list(dict.fromkeys([*by_signature, *more]))
+
+
+def _of_target(model_type: ModelType, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters, and the objective that the target asks for where they name none."""
+    if not model_type.is_xgboost:
+        return dict(params)
+    return model_type.target.xgboost() | dict(params)
 
 
 def fit(
@@ -135,7 +166,7 @@ def fit(
 ) -> Fitted:
     """Fit on `data`.
 
-    Boosting stops early on `data.validation`, sooner where it will not come below the RMSE `beat`, or grows exactly
+    Boosting stops early on `data.validation`, sooner where its metric will not come below `beat`, or grows exactly
     `rounds` trees where given, as a final fit does: the rounds of its best trial, never judged on rows that it learns
     from.
     """
@@ -156,7 +187,11 @@ def fit(
         else:
             categorical = _few_values(data, params.get("max_bins", 255))
             estimator = build(model_type, params, seed=seed, threads=threads, categorical=categorical)
-            fitted = fit_line(estimator, data.X, data.y) if data.spill else _fit_sklearn(estimator, data)
+            fitted = (
+                fit_line(estimator, data.X, data.y)
+                if data.spill and data.weights is None
+                else _fit_sklearn(estimator, data)
+            )
             rounds = None
     return Fitted(fitted, dict(params), rounds, time.perf_counter() - started)
 
@@ -168,7 +203,10 @@ def learns_from_disk(model_type: ModelType, params: Mapping[str, Any]) -> bool:
 
 
 def predict(estimator: Estimator, X: Matrix | Entries) -> FloatArray:
-    """Predictions (n,) float64 of a matrix of the kind the estimator was fitted on."""
+    """Raw output of a matrix of the kind the estimator was fitted on: predictions (n,) float64 of a number.
+
+    Of classes margins: log-odds (n,) of the second of two, (n, k) of more.
+    """
     prediction: Any
     if is_linear(estimator):
         prediction = np.asarray(X @ estimator.coef_) + estimator.intercept_  # scikit-learn would check a row for longer
@@ -178,20 +216,32 @@ def predict(estimator: Estimator, X: Matrix | Entries) -> FloatArray:
             prediction = library.predict(estimator, rows)
         else:
             # In single precision, BLAS gives a row another sum than it has among others.
-            prediction = estimator.predict(rows.astype(np.float64))
-    return np.asarray(prediction, np.float64).reshape(X.shape[0])
+            rows = rows.astype(np.float64)
+            prediction = _margins(estimator, rows) if hasattr(estimator, "classes_") else estimator.predict(rows)
+    raw = np.asarray(prediction, np.float64)
+    return raw if raw.ndim == 2 and raw.shape[1] > 1 else raw.reshape(X.shape[0])
+
+
+def _margins(classifier: Any, rows: Any) -> FloatArray:
+    """What a classifier of scikit-learn says before it becomes a probability, or the logarithm of that."""
+    if hasattr(classifier, "decision_function"):
+        return np.asarray(classifier.decision_function(rows))
+    odds = np.log(np.clip(classifier.predict_proba(rows), SMALLEST_SHARE, 1.0))
+    return np.asarray(odds[:, 1] - odds[:, 0] if odds.shape[1] == 2 else odds)
 
 
 def is_linear(estimator: Estimator) -> TypeGuard[LinearModel]:
-    """Whether its prediction is known to be X @ coef_ + intercept_ and nothing else."""
+    """Whether its raw output is known to be X @ coef_ + intercept_ and nothing else."""
     return _is_line(type(estimator)) and np.ndim(getattr(estimator, "coef_", 0.0)) == 1
 
 
 @cache
 def _is_line(cls: type) -> bool:
     from sklearn import linear_model as linear
+    from sklearn.svm import LinearSVC
 
-    return issubclass(cls, linear.LinearRegression | linear.Ridge | linear.ElasticNet | linear.Lars)
+    numbers = linear.LinearRegression | linear.Ridge | linear.ElasticNet | linear.Lars
+    return issubclass(cls, numbers | linear.LogisticRegression | LinearSVC)
 
 
 def for_few_rows(estimator: Estimator, categories: Mapping[int, int] | None) -> Estimator:
@@ -203,17 +253,17 @@ def for_few_rows(estimator: Estimator, categories: Mapping[int, int] | None) -> 
     return library.for_few_rows(estimator, categories) if library else estimator
 
 
-def for_one_row(few: Estimator, matrix: MatrixKind, width: int) -> Callable[[Any], float]:
-    """What predicts a row of a matrix of this kind and width, as `few`, an estimator for few rows, does.
+def for_one_row(few: Estimator, matrix: MatrixKind, width: int) -> Callable[[Any], Any]:
+    """What gives the raw output of a row of a matrix of this kind and width, as `few`, an estimator for few rows, does.
 
     A line may add the same terms in another order.
     """
     if isinstance(few, TreeArrays):
         return few.predict_row
     if matrix == "dense":
-        return lambda row: float(predict(few, np.array([row], np.float32))[0])
+        return lambda row: predict(few, np.array([row], np.float32)).tolist()[0]
     if not is_linear(few):
-        return lambda row: float(predict(few, Entries.of_row(row, width))[0])
+        return lambda row: predict(few, Entries.of_row(row, width)).tolist()[0]
     weights, intercept = few.coef_.tolist(), float(few.intercept_)
     return lambda row: sum([weights[place] * value for place, value in row.items()], intercept)
 
@@ -225,12 +275,27 @@ def _fit_sklearn(estimator: Any, data: FitData) -> Estimator:
 
     takes_missing = get_tags(estimator).input_tags.allow_nan or not isinstance(data.X, np.ndarray)
     fitted: Any = estimator if takes_missing else make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
-    fitted.fit(_writable(data.X), data.y)
+    fitted.fit(_writable(data.X), data.y, **_weighted(fitted, estimator, data.weights))
+    if _is_line(type(estimator)) and len(getattr(estimator, "classes_", ())) == 2:  # one line, as of a number
+        estimator.coef_, estimator.intercept_ = estimator.coef_[0], float(np.ravel(estimator.intercept_)[0])
     if hasattr(estimator, "n_jobs"):
         # A forest adds its trees up in the order in which threads finish: one thread predicts.
         estimator.n_jobs = None
     regressor: Estimator = fitted
     return regressor
+
+
+def _weighted(fitted: Any, estimator: Any, weights: FloatArray | None) -> dict[str, Any]:
+    """Sample weights as `fit` takes them; raises ModelError where the estimator takes none."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    if weights is None:
+        return {}
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise ModelError(f"{type(estimator).__name__} takes no weights of rows: use another model type")
+    if fitted is estimator:
+        return {"sample_weight": weights}
+    return {f"{fitted.steps[-1][0]}__sample_weight": weights}
 
 
 def _few_values(data: FitData, most: int) -> list[bool]:

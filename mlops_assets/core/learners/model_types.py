@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.learners.libraries import library_of_path, refuse_absent
 from mlops_assets.core.learners.search_spaces import ModelTypeSpec, Space, load_search_spaces
+from mlops_assets.core.targets.kind import TargetKind
+from mlops_assets.core.targets.numbers import NUMBER
 from mlops_assets.core.types import MatrixKind
 from mlops_assets.errors import ModelError
 
@@ -27,12 +29,13 @@ _SPARSE_BY_NATURE = ("sklearn.linear_model.", "sklearn.svm.")
 
 @dataclass(frozen=True)
 class ModelType:
-    """A kind of estimator: how it is imported, which matrix it learns from, what a search may vary."""
+    """A kind of estimator: how it is imported, its matrix, what a search may vary, and what it predicts."""
 
     name: str
     import_path: str
     matrix: MatrixKind
     space: Space
+    target: TargetKind = NUMBER
 
     @property
     def is_xgboost(self) -> bool:
@@ -60,7 +63,9 @@ def shipped_model_types() -> Mapping[str, ModelTypeSpec]:
     return load_search_spaces(SHIPPED)
 
 
-def resolve_model_type(name: str, extra: Mapping[str, ModelTypeSpec] | None = None) -> ModelType:
+def resolve_model_type(
+    name: str, extra: Mapping[str, ModelTypeSpec] | None = None, target: TargetKind = NUMBER
+) -> ModelType:
     """The model type of a shipped name, an entry of the user's YAML, or an estimator's import path.
 
     `sklearn.` may be left out of a path: `linear_model.Lasso`. Shipped names are resolved without importing a
@@ -73,10 +78,12 @@ def resolve_model_type(name: str, extra: Mapping[str, ModelTypeSpec] | None = No
     path = _whole_path(own.import_path or entry.import_path or name)
     if library := library_of_path(path):
         refuse_absent(f"'{name}'", library)
-    base = by_path.get(path) or ModelTypeSpec(matrix=_default_matrix(name, path))
-    matrix = own.matrix or base.matrix or _default_matrix(name, path)
+    base = by_path.get(path) or ModelTypeSpec(matrix=_default_matrix(name, path, target))
+    if base.predicts == ("numbers" if target.is_classifier else "classes"):
+        raise ModelError(_misfit(name, target))
+    matrix = own.matrix or base.matrix or _default_matrix(name, path, target)
     space = own if "parameters" in own.model_fields_set else base
-    return ModelType(name, path, matrix, Space(parameters=space.parameters, start=space.start))
+    return ModelType(name, path, matrix, Space(parameters=space.parameters, start=space.start), target)
 
 
 def _whole_path(path: str) -> str:
@@ -88,12 +95,20 @@ def _whole_path(path: str) -> str:
     return f"sklearn.{path}" if is_short else path
 
 
-def _default_matrix(name: str, path: str) -> MatrixKind:
+def _misfit(name: str, target: TargetKind) -> str:
+    learnt, wanted = ("numbers", "classes") if target.is_classifier else ("classes", "numbers")
+    fitting = [
+        name for name, entry in shipped_model_types().items() if entry.predicts == wanted or entry.predicts is None
+    ]
+    return f"'{name}' predicts {learnt}, and the target's kind asks for {wanted}: use one of {', '.join(fitting)}"
+
+
+def _default_matrix(name: str, path: str, target: TargetKind) -> MatrixKind:
     """One-hot for linear models and support vectors of scikit-learn that take sparse matrices.
 
-    Raises ModelError where `path` leads to no estimator of numbers, or to one that cannot be used here.
+    Raises ModelError where `path` leads to no estimator of the target's kind, or to one that cannot be used here.
     """
-    from sklearn.base import is_regressor
+    from sklearn.base import is_classifier, is_regressor
     from sklearn.utils import get_tags
 
     try:
@@ -108,8 +123,12 @@ def _default_matrix(name: str, path: str) -> MatrixKind:
         raise ModelError(f"'{name}' cannot be built without arguments ({error}): use another regressor") from None
     if not hasattr(found, "__sklearn_tags__"):  # a class of the user's own
         return "dense"
-    if not is_regressor(estimator):
+    if not (is_regressor(estimator) or is_classifier(estimator)):
         raise ModelError(f"'{name}' is not a model type: {_advice(path)}")
+    if is_classifier(estimator) != target.is_classifier:
+        raise ModelError(_misfit(name, target))
+    if target.is_classifier and not any(hasattr(found, how) for how in ("predict_proba", "decision_function")):
+        raise ModelError(f"'{name}' gives no probabilities (predict_proba): use another classifier")
     tags = get_tags(estimator)
     if not tags.target_tags.single_output:
         raise ModelError(f"'{name}' only predicts several targets at once: use another regressor")

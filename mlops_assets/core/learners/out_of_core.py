@@ -26,7 +26,12 @@ ITERATIONS = 1_000
 
 
 def external_matrix(
-    X: Matrix, y: FloatArray, kinds: Sequence[str] | None, max_bin: int | None, folder: Path
+    X: Matrix,
+    y: FloatArray,
+    kinds: Sequence[str] | None,
+    max_bin: int | None,
+    folder: Path,
+    weights: FloatArray | None = None,
 ) -> ExtMemQuantileDMatrix:
     """Rows X (n, width) and y (n,), best of mapped files, in bins that are written below `folder`.
 
@@ -34,16 +39,18 @@ def external_matrix(
     """
     from xgboost import ExtMemQuantileDMatrix
 
-    parts = _parts(X, y, kinds, PART_ROWS, str(folder / "bins"))
+    parts = _parts(X, y, kinds, PART_ROWS, str(folder / "bins"), weights)
     return ExtMemQuantileDMatrix(parts, max_bin=max_bin, enable_categorical=True)
 
 
-def row_blocks(X: Matrix, y: FloatArray, kinds: Sequence[str] | None) -> DataIter:
+def row_blocks(X: Matrix, y: FloatArray, kinds: Sequence[str] | None, weights: FloatArray | None = None) -> DataIter:
     """The rows of X (n, width) with their targets (n,), in order; `kinds`: XGBoost's type of each column."""
-    return _parts(X, y, kinds, BLOCK_ROWS, None)
+    return _parts(X, y, kinds, BLOCK_ROWS, None, weights)
 
 
-def _parts(X: Matrix, y: FloatArray, kinds: Sequence[str] | None, rows: int, bins: str | None) -> DataIter:
+def _parts(
+    X: Matrix, y: FloatArray, kinds: Sequence[str] | None, rows: int, bins: str | None, weights: FloatArray | None
+) -> DataIter:
     """So many rows at a time; `bins`: how the names of the files begin in which XGBoost keeps what it makes of them."""
     from xgboost import DataIter
 
@@ -54,7 +61,8 @@ def _parts(X: Matrix, y: FloatArray, kinds: Sequence[str] | None, rows: int, bin
             part = slice(self.first, self.first + rows)
             if part.start >= X.shape[0]:
                 return False
-            input_data(data=X[part], label=np.asarray(y[part]), feature_types=kinds)
+            weight = {} if weights is None else {"weight": weights[part]}
+            input_data(data=X[part], label=np.asarray(y[part]), feature_types=kinds, **weight)
             self.first = part.stop
             return True
 

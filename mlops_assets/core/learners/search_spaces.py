@@ -237,6 +237,7 @@ class ModelTypeSpec(Space):
 
     import_path: str | None = Field(None, description="Path of a class with fit and predict; the name where left out.")
     matrix: MatrixKind | None = Field(None, description="Which matrix it learns from.")
+    predicts: Literal["numbers", "classes"] | None = Field(None, description="What it predicts; both where left out.")
 
 
 def load_search_spaces(path: Path) -> dict[str, ModelTypeSpec]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", np.int64, np.float32)
 LARGEST = np.finfo(np.float32).max
 MOST_BYTES = 100_000_000  # of categories by nodes; beyond that XGBoost answers every row
-# Objectives whose prediction is the sum over the trees as it is.
-_PLAIN = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror")
+# Objectives whose raw output is the sum over the trees as it is.
+_PLAIN = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror", "binary:logistic")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +131,17 @@ def tree_arrays(booster: Booster, categories: Mapping[int, int]) -> TreeArrays |
         thresholds=thresholds,
         left=left,
         leaves=np.where(is_leaf, conditions, np.float32(0)),
-        base=np.float32(about["base_score"].strip("[]")),
+        base=_base(np.float32(about["base_score"].strip("[]")), learner["objective"]["name"]),
         categorical=np.array(list(tables), np.int64),
         goes_right=tuple(tables.values()),
     )
+
+
+def _base(score: np.float32, objective: str) -> np.float32:
+    """Where the sum begins: of classes it is saved as a probability."""
+    if objective != "binary:logistic":
+        return score
+    return np.float32(-np.log(np.float32(1) / score - np.float32(1)))
 
 
 def _joined(trees: list[dict[str, Any]], name: str, dtype: type[Number]) -> npt.NDArray[Number]:

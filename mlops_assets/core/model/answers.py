@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlops_assets.core.targets.class_answers import ClassAnswer, ClassAnswers
 from mlops_assets.core.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -25,11 +27,20 @@ class Answer(NamedTuple):
     out_of_range: list[str]
     unseen: list[str]
     missing: list[str]
+    classes: ClassAnswer | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What is told of it by name, as JSON can hold it; of a number an interval, of classes all of `ClassAnswer`."""
+        flags = {name: getattr(self, name) for name in FLAGS}
+        has_interval = self.classes is None and not math.isnan(self.low)
+        interval = {"low": self.low, "high": self.high} if has_interval else None
+        of_classes = self.classes._asdict() if self.classes else {}
+        return {"prediction": self.prediction} | of_classes | {"interval": interval} | flags
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Answers to n rows, in the target's unit.
+    """Answers to n rows, in the target's unit; of two classes the probability of the second, of more the decided code.
 
     `low` and `high` are NaN where the model has no intervals, and where the row lacks what training rows had always.
     The flags hold only inputs by alias of which some row is flagged, each with bool (n,).
@@ -41,6 +52,7 @@ class Answers:
     out_of_range: dict[str, BoolArray]
     unseen: dict[str, BoolArray]
     missing: dict[str, BoolArray] = field(default_factory=dict)
+    classes: ClassAnswers | None = None
 
     def __len__(self) -> int:
         return len(self.prediction)
@@ -48,13 +60,25 @@ class Answers:
     @classmethod
     def of_row(cls, answer: Answer) -> Answers:
         prediction, low, high = np.array([[answer.prediction], [answer.low], [answer.high]])
-        flags = ({name: np.ones(1, bool) for name in getattr(answer, kind)} for kind in FLAGS)
-        return cls(prediction, low, high, *flags)
+        flags = {kind: {name: np.ones(1, bool) for name in getattr(answer, kind)} for kind in FLAGS}
+        return cls(prediction, low, high, **flags, classes=answer.classes and answer.classes.columns())
+
+    @property
+    def numbers(self) -> dict[str, FloatArray]:
+        """All numbers (n,) of the answers by name; of more than two classes with the probability of each."""
+        found = {name: getattr(self, name) for name in NUMBERS}
+        if self.classes and self.classes.threshold is None:
+            labels = self.classes.labels
+            found |= {
+                f"probability of {label}": self.classes.probabilities[:, code] for code, label in enumerate(labels)
+            }
+        return found
 
     def rows(self) -> list[Answer]:
         """The answer to each row."""
         numbers = (getattr(self, name).tolist() for name in NUMBERS)
-        return [Answer(*row) for row in zip(*numbers, *map(self._flagged, FLAGS), strict=True)]
+        of_classes = [None] * len(self) if self.classes is None else map(self.classes.row, range(len(self)))
+        return [Answer(*row) for row in zip(*numbers, *map(self._flagged, FLAGS), of_classes, strict=True)]
 
     def _flagged(self, kind: str) -> list[list[str]]:
         """For each row, the inputs with a flag of FLAGS."""
@@ -91,5 +115,11 @@ class Answers:
         """The numbers by name, null where there is none, and the version of the model that gave them."""
         import pyarrow as pa
 
+        return self.columns() | {"model_version": pa.array(np.full(len(self), version))}
+
+    def columns(self) -> dict[str, pa.Array]:
+        """The numbers by name, null where there is none, and of classes what the kind's `columns` name."""
+        import pyarrow as pa
+
         numbers = {name: pa.array(getattr(self, name), from_pandas=True) for name in NUMBERS}
-        return numbers | {"model_version": pa.array(np.full(len(self), version))}
+        return numbers | (self.classes.arrow() if self.classes else {})

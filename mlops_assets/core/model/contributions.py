@@ -32,7 +32,10 @@ TYPICAL_OF = 2_000  # training rows among which the typical one is sought
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """Of n predictions: `values` (n, m) of the features `names`, and `base` (n,), in the target's unit."""
+    """Of n predictions: `values` (n, m) of the features `names`, and `base` (n,), in the unit of the raw output.
+
+    Of classes that is log-odds: of the second of two, of the likeliest of more.
+    """
 
     names: tuple[str, ...]
     values: FloatArray
@@ -61,7 +64,8 @@ def learn_background(estimator: Estimator, X: Matrix) -> Background | None:
         return Background(_mean(X))
     sample = X[evenly_spread(X.shape[0], TYPICAL_OF)]
     prediction = predict(estimator, sample)
-    typical = int(np.abs(prediction - prediction.mean()).argmin())
+    apart = np.abs(prediction - prediction.mean(axis=0))
+    typical = int((apart if apart.ndim == 1 else apart.sum(axis=1)).argmin())
     return Background(_dense(sample[[typical]])[0])
 
 
@@ -106,10 +110,11 @@ def is_exact(estimator: Estimator) -> bool:
 def _of_trees(
     library: Library, estimator: Estimator, X: Matrix, encoder: Encoder, names: tuple[str, ...], groups: IntArray
 ) -> Contributions:
-    each = library.contributions(estimator, X, encoder.dense_categorical)
-    values = each @ _membership(groups, len(names))
+    each, raw = library.contributions(estimator, X, encoder.dense_categorical), predict(estimator, X)
+    likeliest = _likeliest(raw)
+    values = (each if raw.ndim == 1 else each[np.arange(len(raw)), likeliest]) @ _membership(groups, len(names))
     # Some sum in single precision: what that loses goes to the base.
-    return Contributions(names, values, predict(estimator, X) - values.sum(axis=1))
+    return Contributions(names, values, _of_class(raw, likeliest) - values.sum(axis=1))
 
 
 def _of_linear(
@@ -130,13 +135,24 @@ def _of_any(
     # Whether a feature has the row's own value: (orders, steps, names), then (orders * steps, width).
     is_own: BoolArray = np.arange(len(names) + 1)[:, None] > orders.argsort(axis=1)[:, None, :]
     is_own = is_own.reshape(-1, len(names))[:, groups]
-    values = np.empty((X.shape[0], len(names)))
+    values, likeliest = np.empty((X.shape[0], len(names))), _likeliest(predict(estimator, X))
     for number in range(X.shape[0]):
         path = np.where(is_own, _dense(X[[number]])[0], reference)
-        steps = np.diff(predict(estimator, _like(X, path)).reshape(len(orders), -1), axis=1)
+        raw = predict(estimator, _like(X, path))
+        steps = np.diff(_of_class(raw, likeliest[[number]]).reshape(len(orders), -1), axis=1)
         values[number] = np.take_along_axis(steps, orders.argsort(axis=1), axis=1).mean(axis=0)
-    base = predict(estimator, _like(X, reference[None, :]))[0]
-    return Contributions(names, values, np.full(X.shape[0], base))
+    base = predict(estimator, _like(X, reference[None, :]))
+    return Contributions(names, values, np.full(X.shape[0], base[0]) if base.ndim == 1 else base[0, likeliest])
+
+
+def _likeliest(raw: FloatArray) -> IntArray:
+    """Of more than two classes the one (n,) with the largest margin: the one that is explained."""
+    return raw.argmax(axis=1) if raw.ndim == 2 else np.zeros(len(raw), np.int64)
+
+
+def _of_class(raw: FloatArray, code: IntArray) -> FloatArray:
+    """Raw output (n,), of more than two classes that of one; `code` (n,), or (1,) for all rows."""
+    return raw if raw.ndim == 1 else np.take_along_axis(raw, np.broadcast_to(code, len(raw))[:, None], axis=1)[:, 0]
 
 
 def _membership(groups: IntArray, count: int) -> FloatArray:

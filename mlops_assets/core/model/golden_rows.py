@@ -20,7 +20,7 @@ import numpy as np
 from mlops_assets.core.columns import Columns, concatenate, evenly_spread, length, nothing_like, take
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.features.signature import Absences, Input, absent, learn_absences, learn_signature, required
-from mlops_assets.core.model.answers import NUMBERS, Answers
+from mlops_assets.core.model.answers import Answers
 from mlops_assets.core.state import DAMAGE, load_state, save_state
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import Column, DatasetSpec
@@ -67,25 +67,25 @@ class Golden:
 
     @classmethod
     def of(cls, spec: DatasetSpec, specimens: Columns, answers: Answers) -> Golden:
-        return cls(to_rows(spec, specimens), {name: getattr(answers, name) for name in NUMBERS})
+        return cls(to_rows(spec, specimens), answers.numbers)
 
     def check(self, answer: Callable[[Sequence[dict[str, Any]]], Answers]) -> None:
         """Answer the rows together and some alone; ModelError naming the worst where a number is not as expected."""
         together = answer(self.rows)
-        numbers = {name: getattr(together, name).copy() for name in NUMBERS}
+        numbers = {name: values.copy() for name, values in together.numbers.items()}
         self._compare(numbers)
         for row in range(0, len(self.rows), ALONE_EVERY):
             alone = answer([self.rows[row]])
-            for name in NUMBERS:
-                numbers[name][row] = getattr(alone, name)[0]
+            for name, values in alone.numbers.items():
+                numbers[name][row] = values[0]
         self._compare(numbers)
 
     def _compare(self, numbers: dict[str, FloatArray]) -> None:
-        apart = np.max([difference(numbers[name], self.expected[name]) for name in NUMBERS], axis=0)
+        apart = np.max([difference(numbers[name], self.expected[name]) for name in numbers], axis=0)
         if not (wrong := int((apart > TOLERANCE).sum())):
             return
         row = int(apart.argmax())
-        pairs = ", ".join(f"{name} {numbers[name][row]:.10g} for {self.expected[name][row]:.10g}" for name in NUMBERS)
+        pairs = ", ".join(f"{name} {numbers[name][row]:.10g} for {self.expected[name][row]:.10g}" for name in numbers)
         raise ModelError(
             f"the model does not answer as it did in training: {wrong} of {len(self.rows)} golden rows differ, "
             f"most of all row {row} ({pairs}): train it again with this version of the code"
@@ -101,7 +101,8 @@ class Golden:
         """Raises ModelError where the file is damaged."""
         try:
             saved = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            return cls(tuple(saved["rows"]), {name: np.array(saved["expected"][name], np.float64) for name in NUMBERS})
+            expected = {name: np.array(values, np.float64) for name, values in saved["expected"].items()}
+            return cls(tuple(saved["rows"]), expected)
         except DAMAGE as error:
             raise ModelError(f"the saved golden rows are damaged: {error}") from None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -34,9 +34,11 @@ from mlops_assets.core.model.answers import Answer, Answers
 from mlops_assets.core.model.contributions import Background, Contributions, explain, learn_background
 from mlops_assets.core.model.files import ABOUT, check_files, digests, read_about
 from mlops_assets.core.model.golden_rows import Golden, Specimens
-from mlops_assets.core.model.intervals import Intervals
 from mlops_assets.core.model.row_scorer import RowScorer
 from mlops_assets.core.state import DAMAGE
+from mlops_assets.core.targets.intervals import Intervals
+from mlops_assets.core.targets.kind import Finish, TargetKind
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.types import Estimator, FloatArray, MatrixKind
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import ModelError
@@ -49,6 +51,12 @@ if TYPE_CHECKING:
 
 FORMAT = 3
 ALONE = 4  # so many rows are answered sooner one by one than as columns
+
+
+class Part(Protocol):
+    """What is saved beside the encoder and the estimator."""
+
+    def save(self, folder: Path) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +73,20 @@ class Model:
     matrix: MatrixKind
     signature: tuple[Input, ...] = ()
     intervals: Intervals | None = None
+    finish: Finish | None = None
     background: Background | None = None
     golden: Golden | None = None
     absences: Absences | None = None  # None in models of format 2, which know nothing of it
 
     @property
     def coverage(self) -> float | None:
-        """The share of truths that the intervals are made to hold, such as 0.9."""
-        return self.intervals.coverage if self.intervals else None
+        """The share of truths that the intervals, or sets of classes, are made to hold, such as 0.9."""
+        sure = self.intervals or self.finish
+        return sure.coverage if sure else None
+
+    @cached_property
+    def kind(self) -> TargetKind:
+        return target_of(self.spec.target)
 
     def predict(self, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> FloatArray:
         """Predictions (n,) float64, in the target's unit, of a DataFrame or a list of mappings.
@@ -85,6 +99,13 @@ class Model:
     def predict_columns(self, columns: Columns) -> FloatArray:
         """Predictions (n,) of checked columns; kept within the target's range where the spec gives one."""
         return self.answer(columns).prediction
+
+    def output(self, columns: Columns) -> FloatArray:
+        """What metrics take, of checked columns."""
+        if not length(columns):
+            return self.kind.output_of(np.empty(0))
+        X = self.encoder.transform(self.spec.features, columns, self.matrix)
+        return self.kind.output(predict(self.estimator, X), self.finish)
 
     def answer_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
         """Answers to a list of mappings, such as JSON objects; raises InputError as `predict` does."""
@@ -131,15 +152,15 @@ class Model:
         codes = self.encoder.codes(features)
         X = self.encoder.matrix(features, codes, self.matrix)
         raw = predict(self._for_few_rows if count <= FEW_ROWS else self.estimator, X)
-        prediction = self.within(raw)
-        low, high = self._interval(prediction, columns)
+        said = self.kind.numbers(self.kind.output(raw, self.finish), self.finish, self.intervals, columns)
         outside = out_of_range(columns, self._limits, self._clocks)
         lacking = {} if self.absences is None else missing(columns, self.absences)
-        answers = Answers(prediction, low, high, outside, unseen(columns, codes), lacking)
+        numbers = said.prediction, said.low, said.high
+        answers = Answers(*numbers, outside, unseen(columns, codes), lacking, said.classes)
         return answers.without_intervals(answers.lacks_inputs) if lacking else answers
 
     def contributions(self, columns: Columns) -> Contributions:
-        """What each feature adds to the prediction, before that is kept within the target's range.
+        """What each feature adds to the raw output: to a number before it is kept within its range, to log-odds.
 
         Raises ModelError where the model was saved without a background and its kind needs one.
         """
@@ -169,25 +190,12 @@ class Model:
     def _clocks(self) -> tuple[str, ...]:
         return tuple(item.name for item in self.signature if item.is_clock)
 
-    def _interval(self, prediction: FloatArray, columns: Columns) -> tuple[FloatArray, FloatArray]:
-        """Low and high ends (n,); NaN without intervals."""
-        if self.intervals is None:
-            unknown = np.full(len(prediction), np.nan)
-            return unknown, unknown
-        low, high = self.intervals.around(prediction, columns)
-        return self.within(low), self.within(high)
-
-    def within(self, values: FloatArray) -> FloatArray:
-        """Values kept within what the target may be."""
-        if not (keep := self.spec.target.keep):
-            return values
-        return np.minimum(np.maximum(values, keep[0]), keep[1])
-
     def save(self, folder: Path) -> None:
         """Write the model into an empty folder."""
         from mlops_assets.core.learners.persistence import save_estimator
 
-        parts = {"intervals": self.intervals, "background": self.background, "golden": self.golden}
+        parts: dict[str, Part | None] = {"intervals": self.intervals, "finish": self.finish}
+        parts |= {"background": self.background, "golden": self.golden}
         self.encoder.save(folder)
         save_estimator(self.estimator, folder)
         for part in parts.values():
@@ -206,11 +214,13 @@ class Model:
         (folder / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
-def finish(model: Model, X: Matrix, specimens: Specimens, intervals: Intervals | None) -> Model:
+def finish(
+    model: Model, X: Matrix, specimens: Specimens, intervals: Intervals | None, finish: Finish | None = None
+) -> Model:
     """`model` with all its parts; X (n, width) is the matrix on which its estimator was fitted."""
     background = learn_background(model.estimator, X)
     model = replace(model, signature=specimens.signature, absences=specimens.absences)
-    model = replace(model, intervals=intervals, background=background)
+    model = replace(model, intervals=intervals, finish=finish, background=background)
     return replace(model, golden=Golden.of(model.spec, specimens.columns, model.answer(specimens.columns)))
 
 
@@ -254,7 +264,8 @@ def _read_2(folder: Path, about: dict[str, Any]) -> Model:
     background = Background.load(folder) if "background" in about["parts"] else None
     golden = Golden.load(folder) if "golden" in about["parts"] else None
     encoder, estimator = Encoder.load(folder), load_estimator(folder)
-    return Model(spec, encoder, estimator, *names, signature, intervals, background, golden)
+    finish = target_of(spec.target).load(folder) if "finish" in about["parts"] else None
+    return Model(spec, encoder, estimator, *names, signature, intervals, finish, background, golden)
 
 
 # By format. A reader stays when FORMAT is raised: the champion was saved before.

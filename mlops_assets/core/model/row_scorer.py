@@ -6,7 +6,6 @@ the same for every row is looked up here once. The golden rows of a model are an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +34,11 @@ class RowScorer:
         encoder = model.encoder
         width = len(encoder.dense_names) if model.matrix == "dense" else encoder.one_hot_encoder.width
         self._spec, self._encoder, self._matrix = model.spec, encoder, model.matrix
-        self._intervals, self._absences, self._required = model.intervals, model.absences, model.required
+        self._absences, self._required = model.absences, model.required
         self._read = RowReader(model.spec)
         self._derive = RowDeriver(model.spec.features)
         self._estimate = for_one_row(few, model.matrix, width)
-        self._low, self._high = model.spec.target.keep or (-math.inf, math.inf)
+        self._numbers = model.kind.row_numbers(model.finish, model.intervals)
         self._ranges = ranges(limits(model.signature))
         self._clocks = [item.name for item in model.signature if item.is_clock]
 
@@ -55,14 +54,8 @@ class RowScorer:
     def answer(self, row: Row) -> Answer:
         features = self._derive(row)
         codes = self._encoder.codes_row(features)
-        prediction = self._within(self._estimate(self._encoder.matrix_row(features, codes, self._matrix)))
+        raw = self._estimate(self._encoder.matrix_row(features, codes, self._matrix))
         lacking = [] if self._absences is None else missing_row(row, self._absences)
-        low = high = math.nan
-        if self._intervals and not lacking:
-            low, high = map(self._within, self._intervals.around_row(prediction, row))
+        prediction, low, high, classes = self._numbers(raw, row, bool(lacking))
         outside = out_of_range_row(row, self._ranges, self._clocks)
-        return Answer(prediction, low, high, outside, unseen_row(row, codes), lacking)
-
-    def _within(self, value: float) -> float:
-        """`Model.within`, which leaves NaN as it is."""
-        return min(max(value, self._low), self._high)
+        return Answer(prediction, low, high, outside, unseen_row(row, codes), lacking, classes)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from mlops_assets.core.columns import Columns, label, length
-from mlops_assets.core.metrics import Clusters, Interval, rmse_interval, score
+from mlops_assets.core.metrics import Clusters, Interval, score
 from mlops_assets.core.model.answers import Answers
+from mlops_assets.core.targets.kind import TargetKind
+from mlops_assets.core.targets.metrics import RMSE, Metric
+from mlops_assets.core.targets.numbers import NUMBER
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset import DatasetSpec
 
@@ -20,16 +24,26 @@ THIRDS = ("low", "middle", "high")
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """Predictions (n,) with their interval ends, and the truth; ends are NaN where the model has no intervals."""
+    """Predictions (n,) with their interval ends, and the truth; ends are NaN where the model has no intervals.
+
+    `output`: what `metric` takes, where that is not the prediction.
+    """
 
     truth: FloatArray
     prediction: FloatArray
     low: FloatArray
     high: FloatArray
     clusterings: tuple[Clusters, ...] = ()  # how the rows move together; one by one where nothing is said
+    output: FloatArray | None = None
+    metric: Metric = RMSE
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    @cached_property
+    def losses(self) -> FloatArray:
+        """Of the metric, by row (n,)."""
+        return self.metric.losses(self.truth, self.prediction if self.output is None else self.output)
 
     @property
     def has_intervals(self) -> bool:
@@ -38,18 +52,19 @@ class Outcomes:
 
     def take(self, rows: IntArray | BoolArray) -> Outcomes:
         clusterings = tuple(clusters.take(rows) for clusters in self.clusterings)
-        return Outcomes(self.truth[rows], self.prediction[rows], self.low[rows], self.high[rows], clusterings)
+        ends, output = (self.low[rows], self.high[rows]), None if self.output is None else self.output[rows]
+        return Outcomes(self.truth[rows], self.prediction[rows], *ends, clusterings, output, self.metric)
 
 
 @dataclass(frozen=True)
 class Realised:
-    """How good predictions were, in the target's unit. `bias` is positive where they were too high.
+    """How good predictions were: the target's metric, and errors; `bias` is positive where they were too high.
 
     `coverage`: the share of truths within their interval; None where there was none.
     """
 
     rows: int
-    rmse: float
+    loss: float
     mae: float
     bias: float
     coverage: float | None
@@ -65,9 +80,9 @@ class Segment:
 
 @dataclass(frozen=True)
 class Promise:
-    """What the gate measured before a version became champion: its RMSE on rows it had not learnt from."""
+    """What the gate measured before a version became champion: its loss on rows it had not learnt from."""
 
-    rmse: float
+    loss: float
     interval: Interval
 
 
@@ -87,7 +102,7 @@ def realise(outcomes: Outcomes) -> Realised:
     within = (outcomes.truth >= outcomes.low) & (outcomes.truth <= outcomes.high)
     return Realised(
         rows=scores.n,
-        rmse=scores.rmse,
+        loss=outcomes.metric.of_losses(outcomes.losses),
         mae=scores.mae,
         bias=float((outcomes.prediction - outcomes.truth).mean()),
         coverage=float(within[has_interval].mean()) if has_interval.any() else None,
@@ -135,6 +150,7 @@ def join(
     answers: Answers,
     names: Sequence[str],
     clusterings: Sequence[Clusters] = (),
+    kind: TargetKind = NUMBER,
 ) -> Outcomes:
     """The outcomes of those true rows that were asked.
 
@@ -153,22 +169,34 @@ def join(
         return means
 
     of_rows = tuple(clusters.take(rows) for clusters in clusterings)
-    return Outcomes(y[rows], mean(answers.prediction), mean(answers.low), mean(answers.high), of_rows)
+    prediction, low, high = (mean(values) for values in (answers.prediction, answers.low, answers.high))
+    classes = answers.classes
+    if classes:
+        classes = replace(classes, probabilities=np.stack([mean(share) for share in classes.probabilities.T], axis=1))
+    return outcomes_of(kind, y[rows], Answers(prediction, low, high, {}, {}, classes=classes), of_rows)
+
+
+def outcomes_of(
+    kind: TargetKind, truth: FloatArray, answers: Answers, clusterings: tuple[Clusters, ...] = ()
+) -> Outcomes:
+    """The outcomes of answers about a target of some kind."""
+    output = answers.classes.probabilities if answers.classes else kind.output_of(answers.prediction)
+    numbers = answers.prediction, answers.low, answers.high
+    return Outcomes(truth, *numbers, clusterings, output, kind.metric)
 
 
 def judge(outcomes: Outcomes, promise: Promise, *, margin: float, confidence: float) -> Judgement:
-    """Whether the realised RMSE is within the promised one and a margin, which is a share of it."""
+    """Whether the realised loss is within the promised one and a margin, which is a share of it."""
     realised = realise(outcomes)
     if realised.rows < FEWEST_ROWS:
         return Judgement(True, False, f"{realised.rows} rows are too few to judge by (at least {FEWEST_ROWS})")
-    limit = promise.rmse * (1 + margin)
-    change = realised.rmse / promise.rmse - 1 if promise.rmse else 0.0
-    sentence = f"RMSE {realised.rmse:.4g} where {promise.rmse:.4g} was promised ({change:+.1%}, margin {margin:.0%})"
-    if realised.rmse <= limit:
+    limit, label = promise.loss * (1 + margin), outcomes.metric.label
+    change = realised.loss / promise.loss - 1 if promise.loss else 0.0
+    sentence = f"{label} {realised.loss:.4g} where {promise.loss:.4g} was promised ({change:+.1%}, margin {margin:.0%})"
+    if realised.loss <= limit:
         return Judgement(True, False, sentence)
-    errors = (outcomes.prediction - outcomes.truth) ** 2
     clusterings = outcomes.clusterings or (Clusters.of_rows(len(outcomes)),)
-    interval = rmse_interval(errors, clusterings, confidence=confidence)
+    interval = outcomes.metric.interval(outcomes.losses, clusterings, confidence=confidence)
     reason = f"{sentence}; its {confidence:.0%} interval is {interval.low:.4g} to {interval.high:.4g}"
     return Judgement(False, interval.low > limit, reason)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlops_assets.core.columns import Columns, from_table, is_missing, slices
 from mlops_assets.core.features.derive import minutes_between
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.types import Array, BoolArray, FloatArray, TimeArray
 from mlops_assets.dataset import DatasetSpec, RowRule
 from mlops_assets.dataset.periods import Cadence
@@ -97,12 +98,12 @@ def in_period(times: TimeArray, cadence: Cadence, period: str) -> BoolArray:
 
 
 def kept_columns(spec: DatasetSpec) -> list[str]:
-    """Aliases in clean data: a model's inputs, the time column, the key, and what the split and the gate ask for.
+    """Aliases in clean data: a model's inputs, the time column, the key, what split and gate ask for, and weights.
 
-    None of the last three is learnt from: only inputs are known before the event.
+    None of the last four is learnt from: only inputs are known before the event.
     """
     kept = {*spec.inputs(), *spec.key, *spec.split.groups, *spec.gate.columns}
-    kept |= {spec.time.column} if spec.time else set()
+    kept |= ({spec.time.column} if spec.time else set()) | ({spec.weights} if spec.weights else set())
     return [alias for alias in spec.used_columns() if alias in kept]
 
 
@@ -115,10 +116,8 @@ def target(spec: DatasetSpec, columns: Columns) -> FloatArray:
     """The target (n,) float64, NaN where it is not known or not finite."""
     if spec.target.minutes_between:
         start, end = spec.target.minutes_between
-        return minutes_between(columns[start], columns[end])
-    (alias,) = spec.target.columns
-    values = columns[alias]
-    return np.where(np.isfinite(values), values, np.nan)
+        return target_of(spec.target).encode(minutes_between(columns[start], columns[end]))
+    return target_of(spec.target).encode(columns[spec.target.columns[0]])
 
 
 def _rules(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: str) -> Iterator[tuple[str, BoolArray]]:
@@ -129,9 +128,7 @@ def _rules(spec: DatasetSpec, columns: Columns, y: FloatArray, partition: str) -
         if not spec.time.keep_other_periods:
             yield "time lies in this period", in_period(times, spec.time.cadence, partition)
     yield "target is known", ~np.isnan(y)
-    if spec.target.keep:
-        low, high = spec.target.keep
-        yield f"target is in {low:g}..{high:g}", ~((y < low) | (y > high))
+    yield from target_of(spec.target).rules(y)
     for rule in spec.rows:
         yield rule.name, _passes(rule, columns[rule.column])
 

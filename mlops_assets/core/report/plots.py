@@ -55,20 +55,20 @@ def predicted_against_true(y: FloatArray, prediction: FloatArray, unit: str = ""
 
 def leaderboard_bars(
     names: Sequence[str],
-    rmse: Sequence[float],
+    losses: Sequence[float],
     intervals: Sequence[Interval | None] = (),
     baselines: Mapping[str, float] | None = None,
-    unit: str = "",
+    heading: str = "RMSE",
     title: str = "RMSE by model",
 ) -> bytes:
-    """RMSE by model with its interval, in the given order from the top, and baselines as dashed lines.
+    """The metric by model with its interval, in the given order from the top, and baselines as dashed lines.
 
     A baseline far beyond the models stands in the legend alone: it would shrink all bars to the same length.
     """
     known = {row: interval for row, interval in enumerate(intervals) if interval is not None}
-    most = 1.4 * max([0.0, *rmse, *(interval.high for interval in known.values())])
-    panel = Panel(title, f"RMSE ({unit})" if unit else "RMSE", rows=names, x_ends=(0, most) if most > 0 else None)
-    panel.bars(rmse)
+    most = 1.4 * max([0.0, *losses, *(interval.high for interval in known.values())])
+    panel = Panel(title, heading, rows=names, x_ends=(0, most) if most > 0 else None)
+    panel.bars(losses)
     for row, interval in known.items():
         panel.line([interval.low, interval.high], [row, row], INK)
     for line, (name, value) in enumerate((baselines or {}).items()):
@@ -86,9 +86,9 @@ def coverage_bars(names: Sequence[str], shares: Sequence[float], promised: float
     return picture_of_rows(panel)
 
 
-def gain_histogram(differences: FloatArray, rival: str = "the champion") -> bytes:
-    """What the rival's RMSE minus the challenger's could be; what lies right of zero speaks for the challenger."""
-    panel = Panel(f"Gain over {rival}", "its RMSE minus the challenger's", "as likely")
+def gain_histogram(differences: FloatArray, rival: str = "the champion", label: str = "RMSE") -> bytes:
+    """What the rival's loss minus the challenger's could be; what lies right of zero speaks for the challenger."""
+    panel = Panel(f"Gain over {rival}", f"its {label} minus the challenger's", "as likely")
     panel.stairs(*counted(finite(differences)[0], 25))
     panel.rule(0, colour=ORANGE)
     return picture([panel])

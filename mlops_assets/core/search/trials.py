@@ -22,8 +22,8 @@ import numpy as np
 from mlops_assets.core.learners.estimators import FitData, fit, predict
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.persistence import dump_estimator
-from mlops_assets.core.metrics import score
 from mlops_assets.core.state import append_line, cut_off
+from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.core.types import FloatArray, MatrixKind
 from mlops_assets.errors import MlopsError
 
@@ -75,7 +75,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class FitTrial:
-    """The objective of this project: fits on the training rows, its loss is the RMSE on the validation rows.
+    """The objective of this project: fits on the training rows, its loss is the target's metric on validation rows.
 
     `training_set`: folder of a written training set, asked for its path where the trial runs. `most_rows`: training
     rows a trial sees at most.
@@ -91,15 +91,16 @@ class FitTrial:
         folder = Path(self.training_set)
         written = folder.stat()
         stamp = (written.st_ino, written.st_mtime_ns)
-        data, (X, y) = _read(folder, stamp, self.model_type.matrix, self.most_rows)
+        target = self.model_type.target
+        data, (X, y) = _read(folder, stamp, self.model_type.matrix, self.most_rows, target)
         fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads, beat=beat)
         prediction = predict(fitted.estimator, X)
         if not np.isfinite(prediction).all():
             return Outcome(math.inf)
-        scores = score(y, prediction)
-        metrics = {name: value for name, value in asdict(scores).items() if name != "n"}
-        estimator = dump_estimator(fitted.estimator) if scores.rmse < beat else None
-        return Outcome(scores.rmse, metrics, fitted.rounds, estimator)
+        scores = target.scores(y, target.honest_output(prediction, y))
+        loss = scores[target.metric.name]
+        estimator = dump_estimator(fitted.estimator) if loss < beat else None
+        return Outcome(loss, scores, fitted.rounds, estimator)
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
 
 @lru_cache(maxsize=1)
 def _read(
-    folder: Path, stamp: tuple[int, int], kind: MatrixKind, most: int | None
+    folder: Path, stamp: tuple[int, int], kind: MatrixKind, most: int | None, target: TargetKind
 ) -> tuple[FitData, tuple[Matrix, FloatArray]]:
     """The rows of a training set, and those for validation, read once a process.
 
@@ -144,7 +145,8 @@ def _read(
     rows = TrainingSet.load(folder)
     validation = _in_memory(rows.matrix(kind, "validation")), np.array(rows.target("validation"))
     X, y = rows.matrix(kind, "train", most), rows.target("train", most)
-    return FitData(_in_memory(X), np.array(y), rows.categorical, validation), validation
+    weights = rows.weights("train", most)
+    return FitData.of(target, _in_memory(X), np.array(y), rows.categorical, validation, weights=weights), validation
 
 
 def _in_memory(X: Matrix) -> Matrix:

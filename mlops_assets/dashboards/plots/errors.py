@@ -65,13 +65,13 @@ def interval_calibration(request: PlotRequest) -> Figure:
     return figure
 
 
-@plot("realised_and_promised", "Realised RMSE by period, beside what the gate had promised.")
+@plot("realised_and_promised", "Realised loss by period, beside what the gate had promised.")
 def realised_and_promised(request: PlotRequest) -> Figure:
     """Periods that the version had learnt from are hollow: their error says nothing."""
     rows = request.rows[request.rows["latest"]].sort_values("period")
-    if rows["rmse"].notna().sum() == 0:
+    if rows["loss"].notna().sum() == 0:
         raise Empty("No period was measured yet: `model_performance` compares predictions with what came true.")
-    figure = base_figure(request.view, y_title=f"RMSE ({request.view.unit or 'target'})")
+    figure = base_figure(request.view, y_title=request.project.target.metric.heading(request.view.unit))
     palette, periods = request.view.palette, list(rows["period"])
     band = {"type": "scatter", "mode": "lines", "x": periods, "line": {"width": 0, "shape": "hvh"}, "hoverinfo": "skip"}
     figure["data"] = [
@@ -82,18 +82,18 @@ def realised_and_promised(request: PlotRequest) -> Figure:
             "mode": "lines",
             "name": "promised",
             "x": periods,
-            "y": listed(rows["promised_rmse"]),
+            "y": listed(rows["promised_loss"]),
             "line": {"color": palette[1], "dash": "dash", "shape": "hvh"},
         },
     ]
     symbols = ["circle-open" if learnt else "circle" for learnt in rows["learnt"]]
     marker = {"size": 9, "symbol": symbols, "color": palette[0]}
-    realised = {"x": periods, "y": listed(rows["rmse"]), "name": "realised", "marker": marker}
+    realised = {"x": periods, "y": listed(rows["loss"]), "name": "realised", "marker": marker}
     figure["data"].append({"type": "scatter", "mode": "lines+markers", "line": {"color": palette[0]}} | realised)
-    if rows["online_rmse"].notna().any():
+    if rows["online_loss"].notna().any():
         online = {
             "x": periods,
-            "y": listed(rows["online_rmse"]),
+            "y": listed(rows["online_loss"]),
             "name": "online",
             "marker": {"color": palette[2], "size": 8},
         }

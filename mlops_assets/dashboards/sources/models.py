@@ -27,8 +27,8 @@ LEADERBOARD = columns(
     model="text: Model type or baseline.",
     version="text: Version of the registered model.",
     trials="number: Trials of its search.",
-    validation_rmse="number: RMSE on the validation periods.",
-    rmse="number: RMSE on the judged rows.",
+    validation_loss="number: The target's metric on the validation periods.",
+    loss="number: The same on the judged rows.",
     low="number: Low end of its confidence interval.",
     high="number: High end of its confidence interval.",
     fit_seconds="number: How long the fit took.",
@@ -40,11 +40,12 @@ DECISIONS = columns(
     decision="text: promoted, proposed, approved, refused, rolled back or none.",
     verdict="text: The reason in a sentence.",
     challenger="text: Model type of the best candidate.",
-    challenger_rmse="number: Its RMSE on the judged rows.",
+    metric="text: What the losses are, such as RMSE.",
+    challenger_loss="number: Its loss on the judged rows.",
     champion="text: Model type of the champion afterwards.",
     version="text: Version of the champion afterwards.",
-    champion_rmse="number: RMSE of the champion before, on the same rows.",
-    gain="number: Share of the champion's RMSE that the challenger gains.",
+    champion_loss="number: Loss of the champion before, on the same rows.",
+    gain="number: Share of the champion's loss that the challenger gains.",
     gain_low="number: Low end of the gain's interval.",
     gain_high="number: High end of the gain's interval.",
     latest="flag: The newest decision.",
@@ -56,14 +57,15 @@ PERFORMANCE = columns(
     model_type="text: Model type of the version that answered.",
     version="text: Version that answered.",
     rows="number: Rows whose truth is known.",
-    rmse="number: Realised RMSE.",
+    metric="text: What the losses are, such as RMSE.",
+    loss="number: Realised loss.",
     mae="number: Realised mean absolute error.",
     bias="number: Mean of prediction minus truth.",
     coverage="number: Share of truths within their interval.",
-    promised_rmse="number: RMSE that the gate had measured.",
+    promised_loss="number: Loss that the gate had measured.",
     promised_low="number: Low end of its interval.",
     promised_high="number: High end of its interval.",
-    online_rmse="number: Realised RMSE of what was asked online.",
+    online_loss="number: Realised loss of what was asked online.",
     online_coverage="number: Share of truths within their interval, of what was asked online.",
     learnt="flag: The version had learnt from these rows.",
     kept="flag: The promise was kept.",
@@ -91,7 +93,7 @@ BACKTEST = columns(
     retrained="flag: The model was fitted anew for this period.",
     fits="number: Fits for this period.",
     cpu_seconds="number: CPU seconds for this period.",
-    rmse="number: RMSE of the period.",
+    loss="number: The target's metric in the period.",
     mae="number: Mean absolute error of the period.",
     rows="number: Rows of the period.",
     latest="flag: Of the newest backtest.",
@@ -106,10 +108,10 @@ PROMOTIONS = columns(
     current="flag: It is champion now.",
     link="text: Its page in MLflow.",
 )
+_LOSSES = ("validation_loss", "loss")
 _ID = columns(id="text: Version and time.")
 _PERFORMANCE_NAMES = {
     "rows": "dagster/row_count",
-    "rmse": "realised_rmse",
     "mae": "realised_mae",
     "bias": "realised_bias",
     "coverage": "realised_coverage",
@@ -188,7 +190,16 @@ def _leaderboard(frame: pd.DataFrame) -> Iterator[dict]:
                 "latest": report.latest_computed,
             }
             for row in report.details.get("leaderboard_rows", ()):
-                yield row | shared | {"version": _text(row["version"])}
+                losses = {name: row.get(name, row.get(name.replace("loss", "rmse"))) for name in _LOSSES}
+                yield row | shared | losses | {"version": _text(row["version"])}
+
+
+def _losses(details: dict, *places: str) -> dict[str, Any]:
+    """Losses by place, with the metric in words; release 0.1 knew RMSE alone."""
+    key = str(details.get("metric_name", "rmse"))
+    return {"metric": details.get("metric", "RMSE")} | {
+        f"{place}_loss".removeprefix("realised_"): details.get(f"{place}_{key}") for place in places
+    }
 
 
 def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
@@ -196,14 +207,21 @@ def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
         if report.computed or report.details.get("decision") in ("rolled back", "approved"):
             details = report.details
             champion = {"champion": details.get("champion_type"), "version": _text(details.get("champion_version"))}
-            yield details | champion | {"time": report.time, "link": report.link, "latest": report.latest_computed}
+            losses = _losses(details, "challenger", "champion")
+            yield (
+                details
+                | champion
+                | losses
+                | {"time": report.time, "link": report.link, "latest": report.latest_computed}
+            )
 
 
 def _performance(frame: pd.DataFrame) -> Iterator[dict]:
     for report in _of(frame, "model_performance"):
         numbers = report.details | {name: report.details.get(key) for name, key in _PERFORMANCE_NAMES.items()}
         identity = {"time": report.time, "period": report.partition, "version": _text(numbers["version"])}
-        yield numbers | identity | {"latest": report.latest}
+        losses = _losses(report.details, "realised", "promised", "online")
+        yield numbers | losses | identity | {"latest": report.latest}
 
 
 def _drift(frame: pd.DataFrame) -> Iterator[dict]:

@@ -162,12 +162,11 @@ def _table(columns: Columns, answers: Answers, first: int) -> pa.Table:
     import pyarrow as pa
 
     inputs = [pa.array(values, _arrow_type(values), from_pandas=True) for values in columns.values()]
-    numbers = {name: getattr(answers, name) for name in ("prediction", "low", "high")}
     return pa.table(
         {
             "row": np.arange(first, first + len(answers)),
             "inputs": pa.StructArray.from_arrays(inputs, list(columns)),
-            **{name: pa.array(values, from_pandas=True) for name, values in numbers.items()},
+            **answers.columns(),
             **{kind: answers.names(kind) for kind in FLAGS},
         }
     )

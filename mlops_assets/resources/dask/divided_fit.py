@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.learners.estimators import Fitted, build
-from mlops_assets.core.learners.libraries.xgboost import booster_settings, feature_kinds
+from mlops_assets.core.learners.libraries.xgboost import booster_settings, feature_kinds, finish_booster
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.out_of_core import row_blocks
 from mlops_assets.core.learners.persistence import dump_estimator, parse_estimator
@@ -104,14 +104,16 @@ class DividedFit:
 
         regressor = build(self.model_type, self.params, seed=self.seed, threads=threads)
         rows = TrainingSet.load(Path(self.training_set))
-        X, y = rows.matrix(self.model_type.matrix, "train"), rows.target("train")
+        target, y = self.model_type.target, rows.target("train")
+        X, weights = rows.matrix(self.model_type.matrix, "train"), target.row_weights(y, rows.weights("train"))
         mine = slice(*(len(y) * each // shares for each in (number, number + 1)))
         kinds = feature_kinds(rows.categorical if self.model_type.matrix == "dense" else ())
         # The order of the tasks' names is that of the shares: sums are made in it.
         with CommunicatorContext(dmlc_task_id=f"{number:06}", dmlc_timeout=SLOW_SECONDS, **link):
-            blocks = row_blocks(X[mine], y[mine], kinds)
+            blocks = row_blocks(X[mine], target.forward(y[mine]), kinds, None if weights is None else weights[mine])
             binned = QuantileDMatrix(blocks, max_bin=regressor.max_bin, enable_categorical=True, nthread=threads)
             booster = train(booster_settings(regressor), binned, num_boost_round=self.rounds, verbose_eval=False)
+        finish_booster(booster, target)
         return None if number else dump_estimator(booster)
 
 

@@ -10,10 +10,10 @@ from mlops_assets.core.features.signature import Input
 from mlops_assets.core.monitor.performance import Realised, Segment
 from mlops_assets.core.prepare.splitting import Periods
 
-OVERALL = Realised(rows=900, rmse=5.0, mae=3.0, bias=-0.25, coverage=0.9)
-NARROW = Segment("high third of predictions", Realised(rows=300, rmse=8.0, mae=6.0, bias=-2.0, coverage=0.8))
-FINE = Segment("low third of predictions", Realised(rows=300, rmse=2.0, mae=1.0, bias=0.0, coverage=0.91))
-LINE = {"role": "candidate", "model": "Ridge", "version": 4, "rmse": 5.0, "low": 4.8, "high": 5.2}
+OVERALL = Realised(rows=900, loss=5.0, mae=3.0, bias=-0.25, coverage=0.9)
+NARROW = Segment("high third of predictions", Realised(rows=300, loss=8.0, mae=6.0, bias=-2.0, coverage=0.8))
+FINE = Segment("low third of predictions", Realised(rows=300, loss=2.0, mae=1.0, bias=0.0, coverage=0.91))
+LINE = {"role": "candidate", "model": "Ridge", "version": 4, "loss": 5.0, "low": 4.8, "high": 5.2}
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ class ScriptedLab:
         self.asked.append((learnt, period))
         age = PERIODS.index(period) - PERIODS.index(learnt[-1])
         worse = 3 if period in self.drifts and learnt[-1] < period else 0
-        return Score(rmse=10 - len(learnt) + age + worse, mae=1.0, rows=100)
+        return Score(loss=10 - len(learnt) + age + worse, mae=1.0, rows=100)
 
     def cpu_seconds(self, learnt):
         return 10.0 * len(learnt)
@@ -97,19 +97,19 @@ def test_a_drift_that_costs_nothing_changes_nothing():
 def test_a_summary_adds_up_what_a_policy_did():
     made = [step for name in POLICIES for step in steps(name, ScriptedLab(better=PERIODS, drifts=["2024-05"]))]
     summaries = {summary.policy.name: summary for summary in summarise(made)}
-    assert list(summaries)[-1] == "never" or summaries["never"].rmse >= summaries["window-12"].rmse
+    assert list(summaries)[-1] == "never" or summaries["never"].loss >= summaries["window-12"].loss
     assert (summaries["never"].retrained, summaries["never"].fits, summaries["never"].cpu_seconds) == (0, 1, 30.0)
     assert summaries["window-12"].cpu_seconds == 10.0 * sum(range(3, 8))
     assert summaries["window-12"].retrained == 4
-    worst = max(steps("window-1"), key=lambda step: step.score.rmse)
-    assert summaries["window-1"].worst == max(worst.score.rmse, summaries["window-1"].worst)
-    assert [summary.rmse for summary in summarise(made)] == sorted(summary.rmse for summary in summaries.values())
+    worst = max(steps("window-1"), key=lambda step: step.score.loss)
+    assert summaries["window-1"].worst == max(worst.score.loss, summaries["window-1"].worst)
+    assert [summary.loss for summary in summarise(made)] == sorted(summary.loss for summary in summaries.values())
 
 
 def test_steps_go_through_json_and_look_like_something():
     made = [*steps("never"), *steps("window-3")]
     again = steps_of(json.loads(json.dumps(rows(made))))
-    assert [summary.rmse for summary in summarise(again)] == [summary.rmse for summary in summarise(made)]
+    assert [summary.loss for summary in summarise(again)] == [summary.loss for summary in summarise(made)]
     assert table(again) == table(made)
     assert "| window-3 | every period, on the last 3 |" in table(made)
     assert by_period(made, "minutes").startswith(b"<svg")

@@ -57,7 +57,7 @@ def test_a_score_is_that_of_a_model_of_those_periods_on_the_other(make_lab):
     score = lab.score(PERIODS[:2], PERIODS[2])
     period = lab._period(PERIODS[2])
     error = lab._model(PERIODS[:2]).predict_columns(period.columns) - period.y
-    assert score.rmse == pytest.approx(np.sqrt((error**2).mean()))
+    assert score.loss == pytest.approx(np.sqrt((error**2).mean()))
     assert (score.mae, score.rows) == (pytest.approx(np.abs(error).mean()), 800)
     assert lab.cpu_seconds(PERIODS[:2]) > 0
 

@@ -50,8 +50,8 @@ def test_a_real_gain_of_two_percent_on_many_rows_is_promoted():
     )
     assert verdict.promote
     assert verdict.gain == pytest.approx(0.02)
-    assert verdict.challenger_rmse == pytest.approx(4.9)
-    assert verdict.champion_rmse == pytest.approx(5.0)
+    assert verdict.challenger_loss == pytest.approx(4.9)
+    assert verdict.champion_loss == pytest.approx(5.0)
     assert 0 < verdict.interval.low < 0.1 < verdict.interval.high
     assert verdict.reason.startswith("Promoted: RMSE 4.9 is 2.00% below the 5 of the champion on 50,000 rows;")
 
@@ -79,13 +79,13 @@ def test_a_worse_model_is_not_promoted():
 def test_without_a_champion_the_first_model_that_beats_the_baselines_is_promoted():
     verdict = judge(errors_of(5), None, {"mean": errors_of(9), "pair mean": errors_of(6)}, **GATE)
     assert verdict.promote
-    assert (verdict.champion, verdict.champion_rmse, verdict.gain, verdict.interval) == (
+    assert (verdict.champion, verdict.champion_loss, verdict.gain, verdict.interval) == (
         None,
         None,
         None,
         None,
     )
-    assert [comparison.rmse for comparison in verdict.baselines] == pytest.approx([9, 6])
+    assert [comparison.loss for comparison in verdict.baselines] == pytest.approx([9, 6])
     assert "there is no champion yet" in verdict.reason
 
 
@@ -204,7 +204,7 @@ def test_errors_of_different_rows_cannot_be_compared():
 def test_errors_that_are_not_numbers_are_named():
     broken = errors_of(5, 40)
     broken[3] = np.nan
-    with pytest.raises(DataError, match="1 of 40 squared errors of the baseline 'mean'"):
+    with pytest.raises(DataError, match="1 of 40 losses of the baseline 'mean'"):
         judge(errors_of(5, 40), None, {"mean": broken}, **GATE)
 
 

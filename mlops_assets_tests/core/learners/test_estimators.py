@@ -13,6 +13,7 @@ from mlops_assets.core.learners.model_types import resolve_model_type, shipped_m
 from mlops_assets.core.search.suggestions import make_suggester
 from mlops_assets.core.training_set import TrainingSet
 from mlops_assets.errors import ModelError
+from mlops_assets_tests.core.examples import in_classes, model_type_of
 
 QUICK = {"n_estimators": 12, "max_iter": 12, "iterations": 12}
 BOOSTED = ("XGBoost", "LightGBM", "CatBoost")
@@ -30,8 +31,10 @@ def data(training_set_folder):
     rows = TrainingSet.load(training_set_folder)
 
     def read(model_type, validation=True):
-        held = (rows.matrix(model_type.matrix, "validation"), rows.target("validation")) if validation else None
-        return FitData(rows.matrix(model_type.matrix, "train"), rows.target("train"), rows.categorical, held)
+        kind = model_type.target
+        train, held = (in_classes(kind, rows.target(split)) for split in ("train", "validation"))
+        validation_rows = (rows.matrix(model_type.matrix, "validation"), held) if validation else None
+        return FitData.of(kind, rows.matrix(model_type.matrix, "train"), train, rows.categorical, validation_rows)
 
     return read
 
@@ -43,7 +46,7 @@ def fitted_params(estimator):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_predictions_bit_for_bit_with_one_thread_or_two(name, data):
-    model_type = resolve_model_type(name)
+    model_type = model_type_of(name)
     params = quick(model_type, model_type.space.adopt(model_type.space.start) or {})
     X, y = data(model_type).validation
     estimators = [fit(model_type, params, data(model_type), seed=7, threads=n).estimator for n in (1, 2)]
@@ -63,7 +66,7 @@ def test_the_seed_reaches_the_estimator(name, data):
 
 @pytest.mark.parametrize("name", [name for name in shipped_model_types() if name not in BOOSTED])
 def test_fault_1_what_is_sampled_is_what_is_fitted(name, data):
-    model_type = resolve_model_type(name)
+    model_type = model_type_of(name)
     sampled = quick(model_type, make_suggester(model_type.space, seed=7, startup=8, first=[]).next())
     fitted = fit(model_type, sampled, data(model_type), seed=7, threads=1)
     used = fitted_params(fitted.estimator)

@@ -3,13 +3,14 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.utils import all_estimators
 
 from mlops_assets.core.learners.estimators import FitData, fit, predict
-from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
+from mlops_assets.core.learners.model_types import shipped_model_types
 from mlops_assets.core.learners.persistence import (
     SKLEARN_FILE,
     dump_estimator,
@@ -18,6 +19,7 @@ from mlops_assets.core.learners.persistence import (
     save_estimator,
 )
 from mlops_assets.errors import ModelError
+from mlops_assets_tests.core.examples import in_classes, model_type_of
 
 QUICK = {"n_estimators": 8, "max_iter": 8, "iterations": 8}
 NOT_OURS = {"MultiOutputRegressor", "RegressorChain", "StackingRegressor", "VotingRegressor"}  # need arguments
@@ -28,11 +30,12 @@ def rows():
     rng = np.random.default_rng(7)
     X = np.column_stack([rng.integers(0, 6, 300), rng.normal(size=300), rng.random(300)]).astype(np.float32)
     X[::9, 1] = np.nan
-    return FitData(X, np.nan_to_num(X).sum(axis=1, dtype=np.float64) + 1, (True, False, False))
+    return FitData(X, np.abs(np.nan_to_num(X).sum(axis=1, dtype=np.float64)) + 1, (True, False, False))
 
 
 def fitted(name, rows):
-    model_type = resolve_model_type(name)
+    model_type = model_type_of(name)
+    rows = replace(rows, y=in_classes(model_type.target, rows.y))
     known = model_type.load_class()().get_params()
     params = {name: value for name, value in QUICK.items() if name in known}
     return fit(model_type, params, rows, seed=7, threads=1).estimator
@@ -43,7 +46,7 @@ def test_every_shipped_model_type_predicts_the_same_bits_after_it_was_loaded(nam
     estimator = fitted(name, rows)
     path = save_estimator(estimator, tmp_path)
     assert [path] == list(tmp_path.iterdir())
-    library = resolve_model_type(name).library
+    library = model_type_of(name).library
     assert path.name == (library.file if library else SKLEARN_FILE)
     assert np.array_equal(predict(load_estimator(tmp_path), rows.X), predict(estimator, rows.X))
     assert b"pickle" not in path.read_bytes()

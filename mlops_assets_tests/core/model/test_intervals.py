@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mlops_assets.core.model.intervals import Bins, Intervals, calibrate
+from mlops_assets.core.targets.intervals import Bins, Intervals, calibrate
 
 
 def sample(n, seed):

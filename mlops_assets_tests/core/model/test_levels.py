@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mlops_assets.core.model.intervals import HIGHEST, look_back, needed_levels
+from mlops_assets.core.targets.intervals import HIGHEST, look_back, needed_levels
 
 
 def parts(shifts, rows=2_000, seed=0):

@@ -167,4 +167,4 @@ def test_a_row_that_lacks_what_it_must_have_is_named_by_its_number(ridge):
 
 def test_flags_of_an_answer_are_names_of_fields(ridge):
     [answer] = ridge.answer_rows([ridge.golden.rows[0]]).rows()
-    assert answer._fields == (*NUMBERS, *FLAGS)
+    assert answer._fields == (*NUMBERS, *FLAGS, "classes")

@@ -42,7 +42,7 @@ def answers(prediction, half_width=1.0):
 def test_scores_are_those_of_the_errors():
     realised = realise(outcomes([10, 20, 30], [11, 22, 27], [9, 21, 26], [13, 23, 28]))
     assert (realised.rows, realised.mae, realised.bias) == (3, 2.0, 0.0)
-    assert realised.rmse == pytest.approx(np.sqrt(14 / 3))
+    assert realised.loss == pytest.approx(np.sqrt(14 / 3))
     assert realised.coverage == pytest.approx(1 / 3)
 
 

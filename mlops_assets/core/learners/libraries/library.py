@@ -33,11 +33,14 @@ class Library(Protocol):
         ...
 
     def predict(self, estimator: Any, X: Matrix) -> FloatArray:
-        """Predictions (n,) of a matrix of the kind that it was fitted on."""
+        """Raw output, as `estimators.predict` says, of a matrix of the kind that it was fitted on."""
         ...
 
     def contributions(self, estimator: Any, X: Matrix, categorical: Sequence[bool]) -> FloatArray:
-        """TreeSHAP (n, width): what each column adds to each prediction. `categorical`: of a dense X, each column."""
+        """TreeSHAP (n, width), of k > 2 classes (n, k, width): what each column adds to the raw output.
+
+        `categorical`: of a dense X, each column.
+        """
         ...
 
     def for_few_rows(self, estimator: Any, categories: Mapping[int, int] | None) -> Estimator:

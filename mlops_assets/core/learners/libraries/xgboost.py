@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from xgboost.callback import TrainingCallback
 
     from mlops_assets.core.learners.estimators import FitData
+    from mlops_assets.core.targets.kind import TargetKind
     from mlops_assets.core.types import Matrix
 
+GIVES, MARGINS = "gives", "margins"  # an attribute of Boosters that answer for classes
 SMALLEST_BOOSTER = 100  # bytes; one without a tree has over a thousand
 
 
@@ -45,21 +47,23 @@ class XGBoost:
             evals=[(matrix, "validation") for matrix in validation] if stops else (),
             early_stopping_rounds=unfitted.early_stopping_rounds if stops else None,
             verbose_eval=False,
-            callbacks=[_gives_up(beat, unfitted.learning_rate or 0.3)] if stops and beat < math.inf else None,
+            callbacks=_callbacks(beat, unfitted.learning_rate or 0.3, data.target.stops_by) if stops else None,
         )
         booster = booster[: booster.best_iteration + 1] if stops else booster
+        finish_booster(booster, data.target)
         return booster, booster.num_boosted_rounds()
 
     def predict(self, estimator: Booster, X: Matrix) -> FloatArray:
+        kind = "margin" if estimator.attr(GIVES) == MARGINS else "value"
         # The encoder makes no other width.
-        return np.asarray(estimator.inplace_predict(X, validate_features=False), np.float64)
+        return np.asarray(estimator.inplace_predict(X, predict_type=kind, validate_features=False), np.float64)
 
     def contributions(self, estimator: Booster, X: Matrix, categorical: Sequence[bool]) -> FloatArray:
         from xgboost import DMatrix
 
         kinds = feature_kinds(categorical) if isinstance(X, np.ndarray) else None
         rows = DMatrix(X, feature_types=kinds, enable_categorical=True)
-        return np.asarray(estimator.predict(rows, pred_contribs=True)[:, :-1], np.float64)
+        return np.asarray(estimator.predict(rows, pred_contribs=True)[..., :-1], np.float64)
 
     def for_few_rows(self, estimator: Booster, categories: Mapping[int, int] | None) -> Estimator:
         trees = None if categories is None else tree_arrays(estimator, categories)
@@ -96,7 +100,18 @@ def booster_settings(regressor: XGBRegressor) -> dict[str, Any]:
     return {name: value for name, value in regressor.get_xgb_params().items() if value is not None}
 
 
-def _gives_up(beat: float, learning_rate: float) -> TrainingCallback:
+def finish_booster(booster: Booster, target: TargetKind) -> None:
+    """Note in a fitted Booster what `predict` has to ask it for."""
+    if target.is_classifier:
+        booster.set_attr(**{GIVES: MARGINS})
+
+
+def _callbacks(beat: float, learning_rate: float, metric: str | None) -> list[TrainingCallback] | None:
+    """`metric`: XGBoost's name of the one that `beat` is of; None where it has none."""
+    return [_gives_up(beat, learning_rate, metric)] if metric and beat < math.inf else None
+
+
+def _gives_up(beat: float, learning_rate: float, metric: str) -> TrainingCallback:
     from xgboost.callback import TrainingCallback
 
     class GivesUp(TrainingCallback):
@@ -104,7 +119,7 @@ def _gives_up(beat: float, learning_rate: float) -> TrainingCallback:
             self.course = Course(beat, learning_rate)
 
         def after_iteration(self, model: Booster, epoch: int, evals_log: Any) -> bool:
-            losses = evals_log["validation"].get("rmse")
+            losses = evals_log["validation"].get(metric)
             return bool(losses) and self.course.is_hopeless(losses[-1])  # another metric may stop it early
 
     return GivesUp()

@@ -1,0 +1,236 @@
+"""Targets that are quantities: numbers and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mlops_assets.core.metrics import group_mean_baseline, mean_baseline, score
+from mlops_assets.core.state import load_state, save_state
+from mlops_assets.core.targets import metrics
+from mlops_assets.core.targets.intervals import Intervals, calibrate
+from mlops_assets.core.targets.kind import Finish, Numbers, Plots, RowNumbers
+from mlops_assets.core.targets.metrics import Metric
+from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
+from mlops_assets.dataset.parts import Target
+from mlops_assets.errors import DataError
+
+if TYPE_CHECKING:
+    from mlops_assets.core.columns import Columns, Row
+
+
+_NOT_NEGATIVE = ("rmsle", "poisson", "tweedie")
+_XGBOOST: Mapping[str, dict[str, Any]] = {
+    "rmse": {"eval_metric": "rmse"},
+    "mae": {"objective": "reg:absoluteerror", "eval_metric": "mae"},
+    "rmsle": {"eval_metric": "rmsle"},
+    "pinball": {"objective": "reg:quantileerror"},
+    "poisson": {"objective": "count:poisson"},
+    "tweedie": {"objective": "reg:tweedie", "tweedie_variance_power": metrics.TWEEDIE_POWER},
+}
+OF_NUMBERS: Mapping[str, Metric] = {
+    metric.name: metric for metric in (metrics.RMSE, metrics.MAE, metrics.RMSLE, metrics.POISSON, metrics.TWEEDIE)
+}
+
+
+@dataclass(frozen=True)
+class Smearing:
+    """By what the mean lies above the back-transformed mean of the logarithm (Duan, 1983)."""
+
+    factor: float
+
+    @property
+    def coverage(self) -> None:
+        return None
+
+    def save(self, folder: Path) -> None:
+        save_state(self, folder, "finish")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A quantity: kept within `keep`, learnt as it is or by its logarithm."""
+
+    target: Target
+    metric: Metric = metrics.RMSE
+    is_classifier: ClassVar[bool] = False
+    has_intervals: ClassVar[bool] = True
+    is_stored: ClassVar[bool] = True
+    model_types: ClassVar[tuple[str, ...]] = ("LinearRegression", "Ridge", "Lasso", "XGBoost")
+    labels: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, target: Target) -> Number:
+        if target.metric == "pinball" and target.quantile:
+            return cls(target, metrics.pinball(target.quantile))
+        return cls(target, OF_NUMBERS[target.metric]) if target.metric else cls(target)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        return {}
+
+    @property
+    def unit(self) -> str:
+        return self.target.unit
+
+    @property
+    def adds_in(self) -> str:
+        return f"log {self.unit}".strip() if self._log else self.unit
+
+    @property
+    def stops_by(self) -> str | None:
+        return None if self._log else _XGBOOST[self.metric.name].get("eval_metric")
+
+    @property
+    def _log(self) -> bool:
+        return self.target.transform == "log"
+
+    @property
+    def _shift(self) -> float:
+        """What is added before the logarithm is taken: nothing where `keep` says that there is no zero."""
+        return 0.0 if self.target.keep and self.target.keep[0] > 0 else 1.0
+
+    def encode(self, values: Array) -> FloatArray:
+        return np.where(np.isfinite(values), values, np.nan)
+
+    def rules(self, y: FloatArray) -> Iterator[tuple[str, BoolArray]]:
+        if self.target.keep:
+            low, high = self.target.keep
+            yield f"target is in {low:g}..{high:g}", ~((y < low) | (y > high))
+
+    def check(self, splits: Mapping[str, FloatArray]) -> None:
+        least = min((float(y.min()) for y in splits.values() if len(y)), default=0.0)
+        if least < 0 and (self._log or self.metric.name in _NOT_NEGATIVE):
+            reason = "transform: log" if self._log else f"metric: {self.metric.name}"
+            raise DataError(f"the target is {least:g} in a row, and {reason} is for targets from 0 on: use `keep`")
+        y = splits["train"]
+        if self.target.kind is None and np.array_equal(np.unique(y), [0, 1]):
+            raise DataError("the target holds 0 and 1 alone: write kind: binary, or kind: number to regress it")
+
+    def xgboost(self) -> dict[str, Any]:
+        settings = dict(_XGBOOST[self.metric.name])
+        if self._log:
+            return {}
+        if self.metric.name == "rmse":
+            return {}  # as it is by default
+        if self.metric.name == "pinball":
+            settings["quantile_alpha"] = self.target.quantile
+        return settings
+
+    def forward(self, y: FloatArray) -> FloatArray:
+        return np.log(y + self._shift) if self._log else y
+
+    def _backward(self, values: FloatArray) -> FloatArray:
+        return np.exp(values) - self._shift if self._log else values
+
+    def row_weights(self, y: FloatArray, weights: FloatArray | None) -> FloatArray | None:
+        return weights
+
+    def _within(self, values: FloatArray) -> FloatArray:
+        """Values kept within what the target may be."""
+        if not (keep := self.target.keep):
+            return values
+        return np.minimum(np.maximum(values, keep[0]), keep[1])
+
+    def output(self, raw: FloatArray, finish: Finish | None = None) -> FloatArray:
+        if isinstance(finish, Smearing):
+            return self._within(np.exp(raw) * finish.factor - self._shift)
+        return self._within(self._backward(raw))
+
+    def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
+        return self.output(raw, self.learn(raw, y, 0.0)) if self._log else raw
+
+    def learn(self, raw: FloatArray, y: FloatArray, coverage: float) -> Finish | None:
+        """A mean is asked for by RMSE and deviances, a median by MAE: the logarithm's mean is one already."""
+        if not self._log or self.metric.name in ("mae", "pinball", "rmsle") or not len(y):
+            return None
+        return Smearing(float(np.exp(self.forward(y) - raw).mean()))
+
+    def intervals(
+        self,
+        output: FloatArray,
+        y: FloatArray,
+        coverage: float,
+        levels: Sequence[float],
+        category: tuple[str, Array] | None,
+        stretch: float,
+    ) -> Intervals | None:
+        return calibrate(self.forward(output), self.forward(y), coverage, levels, category, stretch)
+
+    def numbers(
+        self, output: FloatArray, finish: Finish | None, intervals: Intervals | None, columns: Columns
+    ) -> Numbers:
+        if intervals is None:
+            unknown = np.full(len(output), np.nan)
+            return Numbers(output, unknown, unknown)
+        low, high = intervals.around(self.forward(output), columns)
+        return Numbers(output, self._within(self._backward(low)), self._within(self._backward(high)))
+
+    def row_numbers(self, finish: Finish | None, intervals: Intervals | None) -> Callable[[Any, Row, bool], RowNumbers]:
+        least, most = self.target.keep or (-np.inf, np.inf)
+
+        def within(value: float) -> float:
+            return min(max(value, least), most)  # NaN stays as it is
+
+        def plain(raw: float, row: Row, is_bare: bool) -> RowNumbers:
+            prediction = within(raw)
+            if intervals is None or is_bare:
+                return prediction, np.nan, np.nan, None
+            low, high = map(within, intervals.around_row(prediction, row))
+            return prediction, low, high, None
+
+        def by_log(raw: float, row: Row, is_bare: bool) -> RowNumbers:
+            output = self.output(np.array([raw]), finish)
+            if intervals is None or is_bare:
+                return float(output[0]), np.nan, np.nan, None
+            ends = np.array(intervals.around_row(float(self.forward(output)[0]), row))
+            low, high = self._within(self._backward(ends)).tolist()
+            return float(output[0]), low, high, None
+
+        return by_log if self._log else plain
+
+    def output_of(self, prediction: FloatArray) -> FloatArray:
+        return prediction
+
+    def load(self, folder: Path) -> Finish:
+        return load_state(folder, "finish", (Smearing,))
+
+    def scores(self, y: FloatArray, output: FloatArray) -> dict[str, float]:
+        found = score(y, output)
+        known = {"rmse": found.rmse, "mae": found.mae, "r2": found.r2}
+        return known if self.metric.name in known else {self.metric.name: self.metric(y, output)} | known
+
+    def baselines(self, train: FloatArray, codes: tuple[IntArray, IntArray] | None, rows: int) -> dict[str, FloatArray]:
+        found = {"mean": mean_baseline(train, rows)}
+        return found | ({"mean of": group_mean_baseline(codes[0], train, codes[1])} if codes else {})
+
+    def plots(self, y: FloatArray, output: FloatArray, finish: Finish | None = None) -> Plots:
+        from mlops_assets.core.report.plots import predicted_against_true
+
+        return {"predicted against true": lambda: predicted_against_true(y, output, self.unit)}
+
+
+@dataclass(frozen=True)
+class Count(Number):
+    """How many: whole numbers from 0 on. Poisson deviance is what is lost."""
+
+    metric: Metric = metrics.POISSON
+    model_types: ClassVar[tuple[str, ...]] = ("PoissonRegressor", "HistGradientBoostingRegressor", "XGBoost")
+
+    def encode(self, values: Array) -> FloatArray:
+        y = super().encode(values)
+        if len(odd := y[(y < 0) | (y != np.floor(y)) & ~np.isnan(y)]):
+            raise DataError(
+                f"the target is a count, and a row has {odd[0]:g}: counts are 0, 1, 2, ...; or kind: number"
+            )
+        return y
+
+    def _within(self, values: FloatArray) -> FloatArray:
+        return np.maximum(super()._within(values), 0.0)
+
+
+NUMBER = Number(Target(column="target"))
