@@ -32,7 +32,7 @@ def test_a_refusal_is_told(office, smtp_server):
 
 def test_the_leaderboard_is_a_chart_of_candidates_champion_and_baselines(office, smtp_server):
     rows = [("candidate", "Ridge", 5.1), ("champion", "Lasso", 5.2), ("baseline", "mean", 10.2)]
-    board = [{"role": role, "model": name, "rmse": rmse, "low": rmse, "high": rmse} for role, name, rmse in rows]
+    board = [{"role": role, "model": name, "loss": loss, "low": loss, "high": loss} for role, name, loss in rows]
     office.materialize(champion_model, config=champion(PROMOTED | {"leaderboard_rows": board}))
     office.tick()
     (got,) = smtp_server.received

@@ -126,12 +126,12 @@ def build(
     """
     cls, library = model_type.load_class(), model_type.library
     known = [*parameters_of(cls), *(library.more_parameters if library else ())]
-    params = _of_target(model_type, params)
     for name in params:
         if name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(known)}"
             raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
+    params = _of_target(model_type, params)
     if library:
         return cls(**library.settings(seed, threads) | dict(params))
     ours: dict[str, Any] = {"random_state": seed} | ({} if _is_line(cls) else {"n_jobs": threads})

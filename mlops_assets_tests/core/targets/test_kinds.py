@@ -1,0 +1,182 @@
+"""Each kind of target: what it takes, what it refuses, what it makes of raw output."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from mlops_assets.core.learners.estimators import FitData, fit, for_few_rows, for_one_row, predict
+from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.targets import metrics
+from mlops_assets.core.targets.classes import Classes
+from mlops_assets.core.targets.kinds import target_of
+from mlops_assets.core.targets.scaling import by_shape, crossed, learn_scaling, sigmoid
+from mlops_assets.dataset.parts import Target
+from mlops_assets.errors import DataError
+
+RNG = np.random.default_rng(7)
+N = 4_000
+X = RNG.normal(size=(N, 3)).astype(np.float32)
+MARGIN = 1.5 * X[:, 0] - X[:, 1] - 1
+LATE = (RNG.random(N) < sigmoid(MARGIN)).astype(np.float64)
+BINARY = target_of(Target(column="y", kind="binary"))
+THREE = target_of(Target(column="y", classes=("poor", "fair", "good")))
+GRADE = np.digitize(X[:, 0] + RNG.normal(size=N), [-0.7, 0.7]).astype(np.float64)
+
+
+def kind(**target):
+    return target_of(Target(column="y", **target))
+
+
+def two(positive):
+    return np.stack([1 - positive, positive], axis=1)
+
+
+def test_losses_of_rows_are_those_of_scikit_learn():
+    y, output = RNG.poisson(3, 500).astype(float), RNG.gamma(3, 1, 500)
+    assert metrics.MAE(y, output) == pytest.approx(sklearn_metrics.mean_absolute_error(y, output))
+    assert metrics.RMSLE(y, output) == pytest.approx(sklearn_metrics.root_mean_squared_log_error(y, output))
+    assert metrics.POISSON(y, output) == pytest.approx(sklearn_metrics.mean_poisson_deviance(y, output))
+    assert metrics.TWEEDIE(y, output) == pytest.approx(sklearn_metrics.mean_tweedie_deviance(y, output, power=1.5))
+    assert metrics.pinball(0.9)(y, output) == pytest.approx(sklearn_metrics.mean_pinball_loss(y, output, alpha=0.9))
+    said = RNG.random(N)
+    assert metrics.LOG_LOSS(LATE, two(said)) == pytest.approx(sklearn_metrics.log_loss(LATE, said))
+    assert metrics.BRIER(LATE, two(said)) == pytest.approx(sklearn_metrics.brier_score_loss(LATE, said))
+
+
+def test_a_cost_is_that_of_the_decision_with_the_least_expected_cost():
+    costs = ((0.0, 1.0), (5.0, 0.0))
+    found = metrics.cost(costs).losses(np.array([0.0, 1.0, 1.0]), two(np.array([0.1, 0.1, 0.2])))
+    assert found.tolist() == [0, 5, 0]  # from 1/6 on, an alarm is cheaper
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "codes"),
+    [
+        ({"kind": "binary"}, np.array([0.0, 1.0, np.nan]), [0, 1, np.nan]),
+        ({"above": 14}, np.array([14.0, 15.0, np.nan]), [0, 1, np.nan]),
+        ({"positive": "yes"}, np.array(["no", "yes", None], object), [0, 1, np.nan]),
+        ({"classes": ("a", "b", "c")}, np.array(["c", "a", "d"], object), [2, 0, np.nan]),
+    ],
+)
+def test_classes_are_told_by_a_column_a_limit_a_value_or_a_list(target, values, codes):
+    assert np.array_equal(kind(**target).encode(values), codes, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "splits", "message"),
+    [
+        ({"kind": "binary"}, ([0, 1] * 20, [0]), None),
+        ({"kind": "binary"}, ([0] * 20, [0, 1]), "class '1' is in the held rows and in no train row"),
+        ({"kind": "binary"}, ([0] * 20, [0]), "hold one class alone, '0'; '1' never occurs"),
+        ({"kind": "binary"}, ([0] * 20 + [1] * 9, [0]), "class '1' has 9 train row\\(s\\), fewer than the 10 folds"),
+        ({}, ([0, 1] * 20, [0]), "write kind: binary, or kind: number to regress it"),
+        ({"transform": "log"}, ([3, -1], [0]), "transform: log is for targets from 0 on"),
+        ({"metric": "poisson"}, ([3, -1], [0]), "metric: poisson is for targets from 0 on"),
+    ],
+)
+def test_targets_of_which_nothing_can_be_learnt_are_told_in_a_sentence(target, splits, message):
+    named = dict(zip(("train", "held"), (np.array(y, float) for y in splits), strict=True))
+    if message is None:
+        kind(**target).check(named)
+    else:
+        with pytest.raises(DataError, match=message):
+            kind(**target).check(named)
+
+
+@pytest.mark.parametrize("value", [-1.0, 1.5])
+def test_a_count_that_is_none_is_refused_with_its_value(value):
+    with pytest.raises(DataError, match=f"has {value:g}: counts are 0, 1, 2"):
+        kind(kind="count").encode(np.array([1.0, value]))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"metric": "log_loss"}, "metric: log_loss does not fit kind number"),
+        ({"kind": "binary", "metric": "rmse"}, "metric: rmse does not fit kind binary"),
+        ({"metric": "pinball"}, "pinball and quantile go together"),
+        ({"kind": "binary", "metric": "cost"}, "cost needs costs"),
+        ({"kind": "binary", "keep": (0, 1)}, "keep is not for kind binary"),
+        ({"classes": ("a", "b")}, "at least three"),
+        ({"classes": tuple(map(str, range(101)))}, "101 classes are more than 100"),
+        ({"kind": "binary", "costs": ((0, 1), (5, 6))}, "the right decision must cost less"),
+        ({"kind": "binary", "recall": 0.9, "precision": 0.9}, "one of costs, precision and recall"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_told(target, message):
+    with pytest.raises(ValueError, match=message):
+        Target(column="y", **target)
+
+
+def test_scaling_makes_probabilities_that_come_true_of_margins_that_are_too_steep():
+    for margins in (3 * MARGIN, 0.2 * MARGIN + 2):
+        found = learn_scaling(margins, LATE).probabilities(margins)
+        assert np.allclose(found.sum(axis=1), 1)
+        assert abs(found[:, 1].mean() - LATE.mean()) < 0.01
+        honest = metrics.LOG_LOSS(LATE, crossed(margins, LATE, by_shape))
+        assert honest < metrics.LOG_LOSS(LATE, two(sigmoid(margins))) - 0.01
+
+
+@pytest.mark.parametrize(("target", "y", "margins"), [(BINARY, LATE, MARGIN), (THREE, GRADE, None)])
+def test_sets_hold_the_true_class_as_often_as_they_say_in_each_class(target, y, margins):
+    if margins is None:
+        margins = np.stack([-X[:, 0], np.zeros(N), X[:, 0]], axis=1)
+    half = N // 2
+    rule = target.learn(margins[:half], y[:half], 0.9)
+    said = target.numbers(target.output(margins[half:], rule), rule, None, {}).classes
+    for code in range(len(target.labels)):
+        own = y[half:] == code
+        assert said.likely[own, code].mean() == pytest.approx(0.9, abs=0.04)
+
+
+def test_a_threshold_follows_costs_precision_or_recall_and_is_told_in_the_answer():
+    by_cost = kind(kind="binary", costs=((0, 1), (4, 0))).learn(MARGIN, LATE, 0.9)
+    assert by_cost.threshold == pytest.approx(0.2)
+    for name, measure in (("precision", sklearn_metrics.precision_score), ("recall", sklearn_metrics.recall_score)):
+        target = kind(kind="binary", **{name: 0.8})
+        rule = target.learn(MARGIN, LATE, 0.9)
+        decided = target.answers(target.output(MARGIN, rule), rule).decision
+        assert measure(LATE, decided) == pytest.approx(0.8, abs=0.03)
+        assert target.row_numbers(rule, None)(float(MARGIN[0]), {}, False)[3].threshold == rule.threshold
+
+
+@pytest.mark.parametrize("name", ["XGBoost", "LogisticRegression", "RandomForestClassifier"])
+@pytest.mark.parametrize(("target", "y"), [(BINARY, LATE), (THREE, GRADE)])
+def test_estimators_give_margins_alone_and_together(name, target, y):
+    model_type = resolve_model_type(name, target=target)
+    params = {"n_estimators": 20} if name != "LogisticRegression" else {}
+    estimator = fit(model_type, params, FitData.of(target, X, y), seed=7, threads=1).estimator
+    raw = predict(estimator, X)
+    assert raw.shape == ((N,) if target is BINARY else (N, 3))
+    assert target.metric(y, target.output(raw)) < 0.8 * np.log(len(target.labels))
+    one = for_one_row(for_few_rows(estimator, {}), "dense", 3)
+    assert np.abs(np.array([one(row.tolist()) for row in X[:50]]) - raw[:50]).max() < 1e-9
+
+
+def test_the_logarithm_of_a_target_over_many_decades_is_learnt_and_brought_back():
+    target = kind(transform="log", keep=(1e-3, 1e9))
+    y = np.exp(RNG.normal(size=N) + 5)
+    smeared = target.learn(np.full(N, 5.0), y, 0.9)
+    assert target.output(np.full(1, 5.0), smeared)[0] == pytest.approx(y.mean(), rel=0.05)
+    assert kind(transform="log", metric="mae").learn(np.full(N, 5.0), y, 0.9) is None
+    intervals = target.intervals(target.output(np.full(N, 5.0), smeared), y, 0.9, (), None, 1.0)
+    found = target.numbers(target.output(np.full(N, 5.0), smeared), smeared, intervals, {})
+    assert np.mean((found.low <= y) & (y <= found.high)) == pytest.approx(0.9, abs=0.02)
+    assert found.low.min() > 0
+
+
+def test_balanced_classes_weigh_the_same():
+    weights = kind(kind="binary", balanced=True).row_weights(LATE, None)
+    assert weights[LATE == 0].sum() == pytest.approx(weights[LATE == 1].sum())
+
+
+def test_plots_and_scores_of_classes_are_made_for_any_number_of_them():
+    for target, y in ((BINARY, LATE), (THREE, GRADE)):
+        output = next(iter(target.baselines(y, None, N).values()))
+        assert all(draw().startswith(b"<svg") for draw in target.plots(y, output).values())
+        assert target.scores(y, output)["ece"] < 0.01
+
+
+def test_a_kind_is_the_same_object_for_equal_targets():
+    assert BINARY is target_of(Target(column="y", kind="binary"))
+    assert isinstance(BINARY, Classes) and hash(BINARY) == hash(BINARY)
