@@ -97,9 +97,7 @@ def test_features_know_the_names_they_give(load):
 
 
 def test_a_dataset_that_is_not_there_is_told_with_those_that_are():
-    with pytest.raises(
-        SpecError, match="'nyc_taxis' is not a dataset: use one of nyc_flights, nyc_flights_late"
-    ):
+    with pytest.raises(SpecError, match="'nyc_taxis' is not a dataset: use one of nyc_flights, nyc_flights_late"):
         load_dataset("nyc_taxis", {})
     with pytest.raises(SpecError, match="the dataset file nowhere/mine.yaml does not exist"):
         load_dataset("nowhere/mine.yaml", {})
