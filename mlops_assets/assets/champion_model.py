@@ -136,7 +136,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     contest = hold_contest(project, parts, periods, encoder.vocabularies, fitted, look)
     for candidate in contest.candidates:
         run_id = project.registry.version(candidate.version).run_id
-        project.tracking.add_metrics(run_id, {f"{contest.judged_on}_rmse": candidate.rmse})
+        project.tracking.add_metrics(run_id, {project.target.metric.key(contest.judged_on): candidate.loss})
     champion, decision, reason = contest.reigning, "refused", contest.verdict.reason
     proposed: Version | None = None
     if champion and _was_cut_off(making, champion):

@@ -209,8 +209,11 @@ def _search(
                 warm_start=warm_start,
                 on_trial=on_trial,
             )
-        run.log(params=result.best.params, metrics={"validation_rmse": result.best.loss, "trials": len(result.trials)})
-        write_artefacts(project, run.run_id, "search", _history(result))
+        run.log(
+            params=result.best.params,
+            metrics={project.target.metric.key("validation"): result.best.loss, "trials": len(result.trials)},
+        )
+        write_artefacts(project, run.run_id, "search", _history(result, project.target.metric))
         project.registry.attach(run, logger.run_id(result.best.number), _best_model(project, built, name, result))
         return result, project.tracking.run_path(run.run_id)
 

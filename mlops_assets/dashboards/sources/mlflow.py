@@ -104,7 +104,7 @@ class _Runs:
     """Runs newest first; then those that began since, or were still at work when they were read."""
 
     def __init__(self, project: Project) -> None:
-        self._tracking = project.tracking
+        self._tracking, self._validation = project.tracking, project.target.metric.key("validation")
 
     def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
         since = 0
@@ -156,7 +156,7 @@ class _Runs:
         return row | {
             "trial_of": tags.get("search") or tags.get("mlflow.parentRunId", ""),
             "trial": float(tags["trial"]),
-            "loss": metrics.get("validation_rmse", metrics.get("loss")),  # as it was called once
+            "loss": metrics.get(self._validation, metrics.get("loss")),  # as it was called once
             "fit_seconds": metrics.get("seconds"),
             "rounds": metrics.get("rounds"),
             "error": tags.get("error"),

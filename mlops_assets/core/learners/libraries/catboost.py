@@ -38,7 +38,7 @@ class CatBoost:
         held = validation_rows("CatBoost", data, patience is not None and rounds is None)
         grown = type(unfitted)(**params | ({"iterations": rounds} if rounds else {}))
         stops = {"eval_set": held, "early_stopping_rounds": patience, "use_best_model": True} if held else {}
-        if held and beat < math.inf:
+        if held and data.target.stops_by == "rmse" and beat < math.inf:
             stops["callbacks"] = [_GivesUp(Course(beat, params.get("learning_rate", 0.03)))]
         grown.fit(data.X, data.y, **stops)
         return grown, grown.tree_count_

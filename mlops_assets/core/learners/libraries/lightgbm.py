@@ -49,7 +49,11 @@ class LightGBM:
             train,
             num_boost_round=rounds or unfitted.n_estimators,
             valid_sets=[lightgbm.Dataset(*held, reference=train, params=params)] if held else None,
-            callbacks=_callbacks(int(patience or 0), beat, unfitted.learning_rate) if held else None,
+            callbacks=_callbacks(
+                int(patience or 0), beat if data.target.stops_by == "rmse" else math.inf, unfitted.learning_rate
+            )
+            if held
+            else None,
         )
         kept = booster.best_iteration if held and booster.best_iteration > 0 else booster.current_iteration()
         return self.parse(booster.model_to_string(num_iteration=kept).encode()), kept
