@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +40,7 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, folder: str) -> None:
         self._folder, self._made, self._lock = Path(folder), set[str](), Lock()
+        self._there = set[str]()  # tables and indexes: what is there stays, and is asked for with each event
         self._engine = lru_cache(ENGINES)(self._new_engine)
         super().__init__(folder)
 
@@ -48,6 +49,17 @@ class EventLog(SqliteEventLogStorage):
 
     def index_connection(self) -> AbstractContextManager[sa.Connection]:
         return self._open(INDEX)
+
+    def has_table(self, table_name: str) -> bool:
+        return self._is_there(table_name, super().has_table)
+
+    def has_secondary_index(self, name: str) -> bool:
+        return self._is_there(name, super().has_secondary_index)
+
+    def _is_there(self, name: str, ask: Callable[[str], bool]) -> bool:
+        if name not in self._there and ask(name):
+            self._there.add(name)
+        return name in self._there
 
     @contextmanager
     def _open(self, name: str) -> Iterator[sa.Connection]:

@@ -1,19 +1,19 @@
 """`drift_report`: what of its rows is no longer like those that the model of its time has learnt from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
 from mlops_assets.assets.by_period import Result, make_periods, period_asset, period_check
 from mlops_assets.assets.champion_model import answered_then
-from mlops_assets.assets.entry import RETRY, AssetEntry, State
+from mlops_assets.assets.entry import LOOKED_AT, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin
 from mlops_assets.assets.recipes import is_tracked_here, tracking_place
 from mlops_assets.assets.records import REIGNS, Record, Records
-from mlops_assets.core.columns import concatenate, from_table, take
+from mlops_assets.core.columns import Columns, concatenate, from_table, take
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, variables
 from mlops_assets.core.prepare.cleaning import TARGET
@@ -34,6 +34,8 @@ CHECK = "no_drift"
 STRENGTH = "strength/"  # of a variable, a number that Dagster plots over time
 # Of a period and of what it is compared with, spread evenly: chance moves a KS distance by 0.016 then.
 ROWS = 30_000
+PARTS = 1_000  # kept in memory while a run goes on: of a reference's rows above, at most some more
+Read: TypeAlias = Callable[[str, int], Columns]  # every so many of the rows at a path
 
 
 @dataclass(frozen=True)
@@ -142,15 +144,17 @@ def learnt_periods(project: Project, version: "Version") -> tuple[str, ...]:
     return periods[: -(window.validation_periods + window.test_periods)]
 
 
-def read_sample(project: Project, records: Sequence[Record], model: "Model | None") -> Sample:
+def thinned(project: Project, path: str, step: int) -> Columns:
+    """Every so many of the clean rows at a path."""
+    names = [*project.spec.inputs(), TARGET]
+    return take(from_table(project.storage.read_table(path, names), names), slice(None, None, step))
+
+
+def read_sample(project: Project, records: Sequence[Record], model: "Model | None", read: Read) -> Sample:
     """The variables of these periods' clean rows, evenly thinned, and what cleaning had dropped."""
     spec = project.spec
     step = -(-sum(record.value("dagster/row_count") for record in records) // ROWS)
-    parts = []
-    for record in records:
-        table = project.storage.read_table(record.stored_path, [*spec.inputs(), TARGET])
-        parts.append(take(from_table(table, [*spec.inputs(), TARGET]), slice(None, None, step)))
-    columns = concatenate(parts)
+    columns = dict(concatenate([read(record.stored_path, step) for record in records]))
     y = columns.pop(TARGET)
     prediction = model.predict_columns(columns) if model else None
     return Sample(variables(spec, columns, y, prediction), add_up(_dropped(record) for record in records))
@@ -183,7 +187,9 @@ def build(project: Project) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
     ):
         """Which features, predictions and targets of a period differ from the training window, and by how much."""
-        yield from make_periods(context, project, progress, partial(_report, context, project))
+        read = lru_cache(PARTS)(partial(thinned, project))  # a period is among the references of many
+        with project.registry.keeping_loaded():
+            yield from make_periods(context, project, progress, partial(_report, context, project, read))
 
     return drift_report
 
@@ -196,6 +202,7 @@ ENTRY = AssetEntry(
     build=build,
     recipe=_recipe_now,
     partitioned_by="period",
+    newest=LOOKED_AT,
     dashboard="data",
     # What the champion of that time had learnt from stays the same.
     unmoved_by=frozenset({"predictions", "training_set"}),
@@ -203,14 +210,16 @@ ENTRY = AssetEntry(
 )
 
 
-def _report(context: dg.AssetExecutionContext, project: Project, records: Records, period: str) -> Iterator[Result]:
+def _report(
+    context: dg.AssetExecutionContext, project: Project, read: Read, records: Records, period: str
+) -> Iterator[Result]:
     basis = find_basis(records, project, period)
     making = begin(context, project, records, basis.recipe(project), period)
     if making.unchanged:
         yield _check(making.newest.value("drifted_count"), making.newest.value("judgement"))
         yield making.again()
         return
-    metadata = _metadata(project, basis)
+    metadata = _metadata(project, basis, read)
     yield _check(metadata["drifted_count"], metadata["judgement"])
     content = Recipe({"rows": metadata["drift_rows"].data, "judgement": metadata["judgement"]}).digest
     yield making.done(Made(content, None, metadata))
@@ -226,7 +235,7 @@ def _check(drifted: int, judgement: str) -> dg.AssetCheckResult:
     )
 
 
-def _metadata(project: Project, basis: Basis) -> dict[str, Any]:
+def _metadata(project: Project, basis: Basis, read: Read) -> dict[str, Any]:
     from mlops_assets.core.monitor.drift import DriftReport, compare
 
     asked, note = _asked(project, basis)
@@ -241,9 +250,9 @@ def _metadata(project: Project, basis: Basis) -> dict[str, Any]:
         return facts | _judged(project, DriftReport(()), f"no period before it to compare with{note}")
     model = asked.model if asked else None
     current, reference = (
-        read_sample(project, records, model) for records in ([basis.cleaned], list(basis.reference.values()))
+        read_sample(project, records, model, read) for records in ([basis.cleaned], list(basis.reference.values()))
     )
-    last_year = read_sample(project, [basis.last_year], model) if basis.last_year else None
+    last_year = read_sample(project, [basis.last_year], model, read) if basis.last_year else None
     report = compare(current, reference, last_year, held_out=facts["held_out"])
     return facts | _judged(project, report, note) | _plots(project, basis, report, current, reference)
 

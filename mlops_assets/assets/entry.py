@@ -18,6 +18,7 @@ from mlops_assets.settings import Settings
 OWNERS = ["team:mlops"]
 # What a network or a server did may pass; what a file or a setting says will not.
 RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+LOOKED_AT = 36  # newest periods that are scored and measured; boards show as many
 OVERVIEW = "overview"  # the dashboard that shows what has none of its own
 
 PartitionedBy = Literal["period", "model type", "scikit-learn type"]
@@ -50,6 +51,7 @@ class AssetEntry:
     dashboard: str = OVERVIEW
     uses_mlflow: bool = True  # where it fails, MLflow is asked whether it is there at all
     is_wanted: Callable[[Project], bool] = lambda project: True  # a kind of model that is not listed is no asset
+    newest: int | None = None  # of how many of the newest periods a run makes it; of older ones where that is asked for
     # What follows when something upstream changes or fails, in `plan` and in a retraining:
     unmoved_by: frozenset[str] = frozenset()  # made after these parents, and not because of them
     goes_on_without_parents: bool = False  # a part of what is upstream that cannot be made does not stop it

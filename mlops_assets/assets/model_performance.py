@@ -9,7 +9,7 @@ import dagster as dg
 
 from mlops_assets.assets.by_period import Result, make_periods, period_asset, period_check
 from mlops_assets.assets.champion_model import answered_then, why_no_champion
-from mlops_assets.assets.entry import RETRY, AssetEntry, State
+from mlops_assets.assets.entry import LOOKED_AT, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin
 from mlops_assets.assets.realised import Line, RealisedPeriod, event_limits, realised_period
 from mlops_assets.assets.recipes import is_tracked_here, tracking_place
@@ -81,7 +81,8 @@ def build(project: Project) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
     ):
         """How good the predictions of a period were once the truth is known: in batch and online, by segment."""
-        yield from make_periods(context, project, progress, partial(_measure, context, project))
+        with project.registry.keeping_loaded():
+            yield from make_periods(context, project, progress, partial(_measure, context, project))
 
     return model_performance
 
@@ -94,6 +95,7 @@ ENTRY = AssetEntry(
     build=build,
     recipe=_recipe_now,
     partitioned_by="period",
+    newest=LOOKED_AT,
     dashboard="predictions",
     # A period that is scored again has not been answered by another champion then.
     unmoved_by=frozenset({"predictions"}),

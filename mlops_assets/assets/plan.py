@@ -156,7 +156,9 @@ class Plan:
         return self._versions
 
     def _partitions(self, entry: AssetEntry) -> tuple[str | None, ...]:
-        return self.periods() if entry.partitioned_by == "period" else entry.static_partitions(self._project)
+        if entry.partitioned_by != "period":
+            return entry.static_partitions(self._project)
+        return self.periods()[-entry.newest :] if entry.newest else self.periods()
 
     def _task(self, entry: AssetEntry, state: State, partition: str | None) -> Task:
         record = state.records.latest(entry.name, partition)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlops_assets.assets.by_period import Result, make_periods, period_asset
 from mlops_assets.assets.champion_model import why_no_champion
-from mlops_assets.assets.entry import RETRY, AssetEntry, State
+from mlops_assets.assets.entry import LOOKED_AT, RETRY, AssetEntry, State
 from mlops_assets.assets.memo import Made, begin, column_lineage
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
@@ -68,7 +68,8 @@ def build(project: Project) -> dg.AssetsDefinition:
 
         A row that lacks what training rows had always is told as such, and has no interval.
         """
-        yield from make_periods(context, project, progress, partial(_score, context, project))
+        with project.registry.keeping_loaded():
+            yield from make_periods(context, project, progress, partial(_score, context, project))
 
     return predictions
 
@@ -81,6 +82,7 @@ ENTRY = AssetEntry(
     build=build,
     recipe=_recipe_now,
     partitioned_by="period",
+    newest=LOOKED_AT,
     dashboard="predictions",
     goes_on_without_parents=True,
 )

@@ -1,11 +1,12 @@
 """What would be made, and why."""
 
 import os
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import yaml
 
+from mlops_assets.assets.entry import LOOKED_AT
 from mlops_assets.assets.plan import Plan
 from mlops_assets.errors import DataError, SpecError
 from mlops_assets_tests.homes import SHOP, write_period, write_yaml
@@ -122,6 +123,18 @@ def test_a_period_that_is_not_over_is_left_for_later(new_workshop):
     write_period(workshop.home.folder / "sales", f"{today:%Y-%m}")
     plan = plan_with(workshop, MLOPS_DATASET=write_yaml(workshop.home.folder / "endless.yaml", document))
     assert plan.periods() == ("2024-01", "2024-02", "2024-03")
+
+
+def test_of_many_periods_all_are_prepared_and_the_newest_are_scored_and_measured(new_workshop):
+    workshop = new_workshop()
+    document = yaml.safe_load((workshop.home.folder / "shop.yaml").read_text())
+    document |= {"time": {"column": "at", "every": "day", "first": "2024-01-01"}, "window": {"train_periods": 60}}
+    days = [f"{date(2024, 1, 1) + timedelta(number)}" for number in range(50)]
+    for day in days:
+        write_period(workshop.home.folder / "sales", day, rows=1)
+    plan = plan_with(workshop, MLOPS_DATASET=write_yaml(workshop.home.folder / "days.yaml", document))
+    assert names(plan.tasks("raw_data")) == [f"raw_data[{day}]" for day in days]
+    assert names(plan.tasks("drift_report")) == [f"drift_report[{day}]" for day in days[-LOOKED_AT:]]
 
 
 def test_a_source_without_any_period_is_told(new_workshop, tmp_path):

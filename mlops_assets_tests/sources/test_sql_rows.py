@@ -226,3 +226,35 @@ def test_a_locked_sqlite_file_is_tried_again(sqlite_url, make_spec, open_rows, w
         with pytest.raises(SourceUnreachable, match="the database is locked by another process"):
             rows.partitions()
     assert list(rows.partitions()) == ["2024-01", "2024-02"]
+
+
+@pytest.mark.parametrize(
+    ("every", "first", "found"),
+    [
+        ("hour", "2024-01-01T00", {"2024-01-05T10": 1, "2024-01-31T23": 1, "2024-02-01T00": 1}),
+        ("day", "2024-01-01", {"2024-01-05": 1, "2024-01-31": 1, "2024-02-01": 1}),
+        ("week", "2024-W01", {"2024-01-01": 1, "2024-01-29": 2}),
+        ("quarter", "2024-Q1", {"2024-01": 3}),
+        ("year", "2024", {"2024": 3}),
+    ],
+)
+def test_rows_are_split_into_periods_of_every_length(source, make_spec, open_rows, every, first, found):
+    rows = open_rows(make_spec(source, time={"column": "at", "every": every, "first": first}))
+    assert {period: rows.read(period).num_rows for period in rows.partitions()} == found
+
+
+@pytest.mark.parametrize(("every", "first"), [("day", "2024-01-01"), ("hour", "2024-01-01T00")])
+def test_the_day_is_that_of_the_columns_clock(source, make_spec, open_rows, every, first):
+    if source["url"].startswith("sqlite"):
+        execute(source["url"], "INSERT INTO \"Trips 1\" VALUES ('2024-03-10T04:30:00Z', 1, 2.0, 'c', 0)")
+        columns = ZONED
+    else:
+        execute(
+            source["url"],
+            "INSERT INTO \"Ride\".\"Trips 1\" VALUES (NULL, 1, 2.0, 'c', '2024-03-10T04:30:00Z')",
+        )
+        columns = ZONED | {"at": ZONED["at"] | {"from": "moment"}}
+    rows = open_rows(make_spec(source, columns=columns, time={"column": "at", "every": every, "first": first}))
+    newest = max(rows.partitions())
+    assert newest == {"day": "2024-03-09", "hour": "2024-03-09T23"}[every]  # 23:30 in New York
+    assert rows.read(newest)["zone"].to_pylist() == [1]

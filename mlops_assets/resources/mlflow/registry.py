@@ -3,8 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,6 +140,7 @@ class Registry:
         self.verify_keys = verify_keys
         self.rehearse: Callable[[Path], None] | None = None  # tries a model's folder before it is loaded
         self._signing_key = signing_key
+        self._kept: dict[int, Model] | None = None
         self._locations: tuple[float, dict[int, str]] = (-_REMEMBERED_SECONDS, {})
 
     def log(
@@ -277,10 +278,24 @@ class Registry:
         """A version's model; raises ModelError where it is damaged, or not signed as it must be."""
         from mlops_assets.core.model.model import load_model
 
+        if self._kept is not None and number in self._kept:
+            return self._kept[number]
         folder = self.folder(number)
         if self.rehearse:
             self.rehearse(folder)
-        return load_model(folder, self.verify_keys)
+        model = load_model(folder, self.verify_keys)
+        if self._kept is not None:
+            self._kept[number] = model
+        return model
+
+    @contextmanager
+    def keeping_loaded(self) -> Iterator[None]:
+        """Let a version that is asked for again and again, as for each period of a run, be loaded once."""
+        self._kept = {}
+        try:
+            yield
+        finally:
+            self._kept = None
 
     def promote(self, number: int, *, reason: str, at: datetime) -> None:
         """Make a version the champion. Promoting the champion again changes nothing.

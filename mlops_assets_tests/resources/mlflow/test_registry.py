@@ -74,6 +74,13 @@ def test_a_logged_model_predicts_as_before(registry, log_version, model, rows):
     assert (run.data.params, run.data.metrics) == ({"alpha": "1.0"}, {"rmse": 4.0})
 
 
+def test_a_version_is_loaded_once_as_long_as_it_is_kept(registry, log_version):
+    log_version()
+    with registry.keeping_loaded():
+        assert registry.load(1) is registry.load(1)
+    assert registry.load(1) is not registry.load(1)
+
+
 def test_tags_have_the_names_of_now(registry, log_version):
     log_version({"months": "2024-01,2024-02", "learnt_months": "2024-01"})  # until 0.1
     tags = registry.version(1).tags
