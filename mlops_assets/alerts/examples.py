@@ -11,7 +11,7 @@ from mlops_assets.alerts.alert import Alert
 from mlops_assets.alerts.asset_alerts import stale_alert
 from mlops_assets.alerts.outbox import Letter
 from mlops_assets.alerts.run_alerts import Report
-from mlops_assets.alerts.run_summary import CHAMPION, DRIFT, PERFORMANCE, SCORE, Materialised, RunSummary
+from mlops_assets.alerts.run_summary import CHAMPION, DRIFT, PERFORMANCE, Materialised, RunSummary
 from mlops_assets.automation.retraining import RETRAIN
 from mlops_assets.project import Project
 from mlops_assets.run_tags import STARTED_BY
@@ -104,8 +104,8 @@ def _decided(project: Project, decision: str) -> Alert:
 
 
 def _success(project: Project) -> Alert:
-    metadata = {SCORE: 9.9, "model_type": "XGBoost", "reason": "data: 2026-02 is new"}
-    return _told(project, "tune", [_run("hyperparameters", "XGBoost", metadata, {SCORE: 10.1})])
+    metadata = {"validation_rmse": 9.9, "model_type": "XGBoost", "reason": "data: 2026-02 is new"}
+    return _told(project, "tune", [_run("hyperparameters", "XGBoost", metadata, {"validation_rmse": 10.1})])
 
 
 def _run(
