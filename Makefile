@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED := $(shell date +%s)
 
-.PHONY: help run test test-core test-random test-all dev serve bench lint browser sbom clean
+.PHONY: help run test test-core test-random test-all dev serve bench lint browser docs sbom clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -40,12 +40,15 @@ lint: $(VENV)/.test ## Check style and types
 browser: $(VENV)/.test ## Add what browser tests need (Chromium itself comes from the system)
 	sh scripts/install.sh test,browser
 
+docs: $(VENV)/.docs ## Build the docs as a site that needs no network: open site/index.html
+	$(BIN)/python -m mkdocs build --quiet --strict
+
 sbom: $(VENV)/.core ## List all installed packages with versions and licences, as CycloneDX, in var/sbom.cdx.json
 	mkdir -p var
 	$(BIN)/python scripts/sbom.py >var/sbom.cdx.json
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) var
+	rm -rf $(VENV) var site
 
 $(VENV)/.core: pyproject.toml constraints.txt scripts/install.sh
 	sh scripts/install.sh "" $(PYTHON)
@@ -53,4 +56,8 @@ $(VENV)/.core: pyproject.toml constraints.txt scripts/install.sh
 
 $(VENV)/.test: $(VENV)/.core
 	sh scripts/install.sh test $(PYTHON)
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	sh scripts/install.sh docs $(PYTHON)
 	touch $@

@@ -32,6 +32,7 @@ QUESTION += "&destination=SFO&distance=2565&compare-with=1"
 BOARDS = ("overview", "data-preparation", "model", "data", "predictions", "backtest")
 DARK = ("overview", "model")
 PHONES = (("overview", "light"), ("retraining", "dark"), ("model", "light"), ("predictions", "dark"))
+STRIP_WIDTH, STRIP_HEIGHT = 560, 420
 PHONE_WIDTH, PHONE_HEIGHT, BETWEEN = 400, 1000, 24
 ASKED_SECONDS = 120  # for which rows are asked online, so that there are rates and latencies to show
 TERMINAL_COLUMNS = 104
@@ -74,6 +75,19 @@ def visit(page: "Page", address: str, waits_for: str) -> None:
     page.goto(address)
     page.get_by_text(waits_for).first.wait_for()
     page.wait_for_timeout(SETTLED)
+
+
+def strip(names: tuple[str, ...] = ("leaderboard", "dashboard-overview", "form")) -> "Image":
+    """The upper parts of these pictures side by side, for the README."""
+    from PIL import Image
+
+    made = Image.new("RGB", (len(names) * STRIP_WIDTH + (len(names) - 1) * BETWEEN, STRIP_HEIGHT), "white")
+    for place, name in enumerate(names):
+        picture = Image.open(IMAGES / f"{name}.png").convert("RGB")
+        picture = picture.resize((STRIP_WIDTH, round(picture.height * STRIP_WIDTH / picture.width)))
+        shown = picture.crop((0, 0, STRIP_WIDTH, min(picture.height, STRIP_HEIGHT)))
+        made.paste(shown, (place * (STRIP_WIDTH + BETWEEN), 0))
+    return made
 
 
 def as_image(picture: bytes) -> "Image":

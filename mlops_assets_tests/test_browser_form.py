@@ -155,7 +155,7 @@ def test_a_category_that_the_model_does_not_know_can_be_asked_for(quiet_page, ur
 def test_a_wrong_value_is_told_at_its_field(quiet_page, url):
     with quiet_page() as page:
         page.goto(f"{url}/?zone=three")
-        page.get_by_text("zone must be a whole number: 'three' is not one").nth(1).wait_for()
+        page.get_by_text("Zone must be a whole number: 'three' is not one").nth(1).wait_for()
         assert page.get_by_role("textbox", name="Zone").get_attribute("aria-invalid") == "true"
 
 

@@ -114,6 +114,14 @@ def test_every_page_is_linked_from_the_readme():
     assert {page for page in PAGES if page.parent == DOCS} <= linked
 
 
+def test_the_strip_of_the_readme_is_made_of_the_pictures_of_the_docs():
+    from docs.screenshots import BETWEEN, STRIP_HEIGHT, STRIP_WIDTH, strip
+
+    made = strip()
+    assert made.size == (3 * STRIP_WIDTH + 2 * BETWEEN, STRIP_HEIGHT)
+    assert "docs/images/strip.png" in TEXTS[ROOT / "README.md"]
+
+
 def test_images_are_small_and_shown():
     images = sorted((DOCS / "images").iterdir())
     shown = {(page.parent / link).resolve() for page, text in TEXTS.items() for link in links(text)}

@@ -104,8 +104,9 @@ def _decided(project: Project, decision: str) -> Alert:
 
 
 def _success(project: Project) -> Alert:
-    metadata = {"validation_rmse": 9.9, "model_type": "XGBoost", "reason": "data: 2026-02 is new"}
-    return _told(project, "tune", [_run("hyperparameters", "XGBoost", metadata, {"validation_rmse": 10.1})])
+    score = project.target.metric.key("validation")
+    metadata = {score: 9.9, "model_type": "XGBoost", "reason": "data: 2026-02 is new"}
+    return _told(project, "tune", [_run("hyperparameters", "XGBoost", metadata, {score: 10.1})])
 
 
 def _run(

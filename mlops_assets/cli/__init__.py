@@ -16,12 +16,11 @@ from mlops_assets.disks import disk_trouble
 from mlops_assets.errors import MlopsError
 from mlops_assets.settings import read_settings
 
-app = typer.Typer(help="The command line: `mlops-assets`.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    help="The command line: `mlops-assets`.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 mail = typer.Typer(help="Mail and webhooks: whether they arrive, and what they look like.", no_args_is_help=True)
 app.add_typer(mail, name="mail")
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 
 
 class Launchable(StrEnum):
@@ -43,12 +42,11 @@ def run() -> None:
 @app.command()
 def why(
     asset: Annotated[str, typer.Argument(help="An asset, such as training_set; `all` for every one.")],
-    as_json: AsJson = False,
 ) -> None:
     """Say why an asset would, or would not, be computed again: code, settings, data or what is upstream."""
     from mlops_assets.cli.run import explain
 
-    explain(asset, as_json=as_json)
+    explain(asset)
 
 
 @app.command()
@@ -95,12 +93,11 @@ def approve(
 @app.command()
 def history(
     verify: Annotated[bool, typer.Option("--verify", help="Check that it is as it was written.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Who was champion when, and why."""
     from mlops_assets.cli.operation import show_history
 
-    show_history(verify=verify, as_json=as_json)
+    show_history(verify=verify)
 
 
 @app.command()
@@ -124,12 +121,11 @@ def backtest(
 @app.command()
 def doctor(
     services: Annotated[bool, typer.Option("--services", help="A service that does not run is a fault, too.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Check settings, dataset, source, databases, MLflow, mail and services; the exit code is the number of faults."""
     from mlops_assets.cli.doctor import examine
 
-    raise typer.Exit(examine(with_services=services, as_json=as_json))
+    raise typer.Exit(examine(with_services=services))
 
 
 @app.command()
@@ -162,12 +158,11 @@ def restore(
 @app.command()
 def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Remove what has outlived the days of the settings, and nothing that is still needed."""
     from mlops_assets.cli.operation import clean_up
 
-    clean_up(dry_run=dry_run, as_json=as_json)
+    clean_up(dry_run=dry_run)
 
 
 @mail.command("test")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,10 +80,6 @@ class TerminalProgress:
         """So many partitions more are done with."""
         self._done += count
         self.bars.update(self._stage, completed=self._done, note=note)
-
-    def say(self, problem: str) -> None:
-        """A line that stays above the bars."""
-        self.bars.console.print(problem, style="red", markup=False, highlight=False)
 
     def period(self, context: dg.AssetExecutionContext, period: str, number: int, of: int) -> None:
         self.bars.update(self._stage, completed=self._done + number, note=escape(period))
@@ -167,11 +162,6 @@ def leaderboard_table(
 def _number(value: float | None) -> str:
     """With two decimals, or with four digits where it is small, as the losses of classes are."""
     return "" if value is None else f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
-
-
-def print_json(answer: Any) -> None:
-    """What a command answers, for programs: one JSON document on standard output, times in ISO 8601."""
-    print(json.dumps(answer, default=str, ensure_ascii=False, indent=2))
 
 
 def reasons_table(tasks: Sequence[Task]) -> Table:

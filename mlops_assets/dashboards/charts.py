@@ -56,6 +56,11 @@ def _traces(data: ChartData, view: View) -> Iterator[tuple[str, str, pd.DataFram
 
 
 def _line(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
+    """A line for each series; where none has two points yet, a bar for each."""
+    if data.series and not data.frame.duplicated(data.series).any() and len(data.values) == 1:
+        newest = ChartData(data.frame, x=data.series, series=data.series, values=data.values)
+        _bar(figure, chart.model_copy(update={"type": "stacked bar"}), newest, view)
+        return
     for name, colour, rows, value in _traces(data, view):
         mode = "lines+markers" if len(rows) <= MARKED_UP_TO else "lines"
         line = {"color": colour, "width": 2}

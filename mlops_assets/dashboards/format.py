@@ -20,8 +20,8 @@ BLUE, ORANGE, GREEN, VIOLET, RED, TEAL, GREY = range(7)  # places in the palette
 OTHERS, NONE = "others", "none"  # names of what is summed up, and of a missing value in a group
 FURTHER = ("#a0743c", "#5a6fc0", "#9aa83a", "#b0588f")  # for a seventh series and more
 MEANINGS = {
-    GREEN: ("api", "succeeded", "passed", "fresh", "on", "launched", "promoted", "as before"),
-    RED: ("failed", "stale", "drifted"),
+    GREEN: ("api", "succeeded", "passed", "kept", "fresh", "on", "launched", "promoted", "as before"),
+    RED: ("failed", "stale", "drifted", "broken"),
     VIOLET: ("freshness",),
     TEAL: ("sensor",),
     ORANGE: ("retry", "warned", "stale soon", "cancelled", "rolled back", "as each year"),
@@ -120,6 +120,8 @@ def number_text(value: Any, unit: str = "") -> str:
         return "–"
     if unit == "s" and abs(value) >= 120:
         return f"{value / 60:.3g} min" if abs(value) < 7200 else f"{value / 3600:.3g} h"
+    if unit == "s":
+        return f"{value:.2g} s" if abs(value) < 10 else f"{value:.0f} s"
     if unit == "%":
         return f"{100 * value:.3g} %"
     whole = isinstance(value, int) or float(value).is_integer()

@@ -36,6 +36,7 @@ from mlops_assets.dashboards.spec import Chart
 from mlops_assets.errors import MlopsError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from dash.development.base_component import Component
 
     from mlops_assets.dashboards.evidence import Evidence
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 log = getLogger(__name__)
 # Columns whose values are shown as badges.
-STATES = ("status", "outcome", "state", "decision", "verdict", "last_outcome")
+STATES = ("status", "outcome", "state", "decision", "verdict", "last_outcome", "promise")
 LONGEST_CELL, WRAPPED = 160, 32  # characters: what is longer is cut off, and what is not short is wrapped
 
 
@@ -121,9 +122,11 @@ class ChartRenderer:
         except Empty as empty:
             return RenderedChart(message(str(empty)), complete=reading.complete)
         if chart.type == "number":
-            body = number(chart, data, view)
+            body = number(
+                chart, data, view, _only_link(rows_of(chart, self.sources[chart.source], reading.frame, view))
+            )
         elif chart.type == "table":
-            body = table(data, view)
+            body = table(chart, data, view)
         else:
             body = graph(draw(chart, data, view))
         return RenderedChart(body, complete=reading.complete)
@@ -135,8 +138,19 @@ class ChartRenderer:
         data = data_of(chart, source, rows, view)
         is_nothing = data.frame.isna().all(axis=None) if chart.type == "number" else data.frame.empty
         if is_nothing or reading.frame.empty:
-            raise Empty(_nothing(chart, source, reading, view))
+            raise Empty(self._nothing(chart, reading, view))
         return data
+
+    def _nothing(self, chart: Chart, reading: Reading, view: View) -> str:
+        """Why there is nothing to see, and what to do."""
+        source = self.sources[chart.source]
+        if not reading.complete:
+            return READING.format(rows=len(reading.frame))
+        if reading.frame.empty:
+            return source.empty
+        if not rows_of(chart, source, reading.frame, replace(view, time_range="all")).empty:
+            return f"Nothing of this kind in the time range ({view.time_range}): choose a longer one, above."
+        return chart.empty or "No row passes the filters of this chart."
 
     def _custom(
         self, plot_name: str, chart: Chart, reading: Reading, view: View, choice: str | None
@@ -146,7 +160,7 @@ class ChartRenderer:
         options = read_options(plot, chart.options)
         rows = rows_of(chart, source, reading.frame, view)
         if rows.empty:
-            raise Empty(_nothing(chart, source, reading, view))
+            raise Empty(self._nothing(chart, reading, view))
         request = PlotRequest(rows, options, None, view, self.project, self.evidence)
         choices = tuple(plot.choices(request)) if plot.choices else ()
         chosen = choice if choice in choices else next(iter(choices), None)
@@ -154,42 +168,46 @@ class ChartRenderer:
         return _as_dictionary(figure), choices, chosen
 
 
-def _nothing(chart: Chart, source: Source, reading: Reading, view: View) -> str:
-    """Why there is nothing to see, and what to do."""
-    if not reading.complete:
-        return READING.format(rows=len(reading.frame))
-    if reading.frame.empty:
-        return source.empty
-    if chart.empty:
-        return chart.empty
-    if source.time and not chart.all_time and view.time_range != "all":
-        return f"Nothing of this kind in the time range ({view.time_range}): choose a longer one, above."
-    return "No row passes the filters of this chart."
-
-
 def _as_dictionary(figure: Any) -> Figure:
     """A plot may give Plotly's own object."""
     return figure if isinstance(figure, dict) else figure.to_plotly_json()
 
 
-def number(chart: Chart, data: ChartData, view: View) -> Component:
-    """The first metric large, the others below it."""
+def _only_link(rows: pd.DataFrame) -> str | None:
+    """The page of what is counted, where all of it has the same."""
+    links = set(rows["link"]) if "link" in rows else set()
+    return links.pop() if len(links) == 1 else None
+
+
+def number(chart: Chart, data: ChartData, view: View, link: str | None = None) -> Component:
+    """The first metric large, and a link where one is given; the others below it."""
     first, *others = data.values
     row = data.frame.iloc[0]
-    lines = [html.Div(_number(row[first], chart, view), className="figure")]
+    text = _number(row[first], chart, view)
+    shown = html.A(text, href=link, target="_blank", rel="noopener") if link else text
+    lines = [html.Div(shown, className="figure")]
     if isinstance(row[first], datetime):
-        lines.append(html.Div(time_text(row[first], view.timezone), className="beside"))
+        lines.append(html.Div(f"{time_text(row[first], view.timezone)} {view.timezone}", className="beside"))
     lines += [html.Div(f"{name} {_number(row[name], chart, view)}", className="beside") for name in others]
     return html.Div(lines, className="number")
 
 
-def table(data: ChartData, view: View) -> Component:
+def _heading(name: str, chart: Chart, frame: pd.DataFrame, view: View) -> str:
+    """What stands above a column: its label, else its name; above times, their zone."""
+    if name in chart.labels:
+        return chart.labels[name].replace("{unit}", view.unit or "as the target")
+    return f"{name.replace('_', ' ')} ({view.timezone})" if frame[name].dtype.kind == "M" else name.replace("_", " ")
+
+
+def table(chart: Chart, data: ChartData, view: View) -> Component:
     """Rows with one link each where the source has links, states as badges, numbers to the right."""
     frame = data.frame
     links = frame.get("link")
     names = [str(name) for name in frame if name != "link"]
     numeric = {name: decimals_of(frame[name]) for name in names if frame[name].dtype.kind in "fi"}
-    head = [html.Th(name.replace("_", " "), className="right" if name in numeric else None) for name in names]
+    head = [
+        html.Th(_heading(name, chart, frame, view), className="right" if name in numeric else None) for name in names
+    ]
     body = []
     for place in range(len(frame)):
         cells = []
@@ -228,7 +246,7 @@ def as_figure(chart: Chart, data: ChartData, view: View) -> Figure:
     names = [str(name) for name in data.frame if name != "link"]
     cells = [[_text(value, view) for value in data.frame[name]] for name in names]
     style = {"align": "left", "fill": {"color": "rgba(0,0,0,0)"}, "line": {"color": "#99999944"}}
-    head = {"values": [f"<b>{name.replace('_', ' ')}</b>" for name in names]}
+    head = {"values": [f"<b>{_heading(name, chart, data.frame, view)}</b>" for name in names]}
     figure["data"].append({"type": "table", "header": head | style, "cells": {"values": cells, "height": 24} | style})
     return figure
 

@@ -114,6 +114,10 @@ class Chart(BoardPart):
         default_factory=dict, description="Conditions by column; a value, or a list of values, is short for `one_of`."
     )
     columns: tuple[str, ...] = Field((), description="Of a table: columns shown as they are, instead of metrics.")
+    labels: dict[str, str] = Field(
+        default_factory=dict,
+        description="Of a table: headings by column; `{unit}` in them is the unit of the dataset's target.",
+    )
     order: str | None = Field(None, description="Column or metric to sort by; with `-` before it, the largest first.")
     limit: int = Field(50, ge=1, le=1000, description="Rows of a table, bars, slices or series, at most.")
     horizontal: bool = Field(False, description="Of bars: lying, with room for long names.")
@@ -147,8 +151,8 @@ class Chart(BoardPart):
             raise ValueError("give plot with the type custom, and with no other")
         if self.options and self.type != "custom":
             raise ValueError("options are for the type custom")
-        if self.columns and self.type != "table":
-            raise ValueError("columns are for the type table")
+        if (self.columns or self.labels) and self.type != "table":
+            raise ValueError("columns are for the type table, and so are labels")
         for needs in ("histogram", "box", "scatter"):
             if self.type == needs and self.metrics[0].column is None:
                 raise ValueError(f"a {needs} needs a metric with a column")

@@ -44,7 +44,7 @@ _LINES = {"light": "#e9ecef", "dark": "#2d3540"}
 _CARD = {"light": "#ffffff", "dark": "#1a2028"}
 THEME = {
     "primaryColor": "brand",
-    "primaryShade": {"light": 6, "dark": 5},
+    "primaryShade": {"light": 6, "dark": 6},
     "defaultRadius": "md",
     "fontFamily": FONT,
     "fontFamilyMonospace": MONOSPACE,
@@ -138,6 +138,9 @@ _SUN = _picture("<circle cx='12' cy='12' r='4'/><path d='M12 3v1M12 20v1M3 12h1M
 _MOON = _picture("<path d='M12 3a6 6 0 0 0 9 9 9 9 0 1 1-9-9z' stroke-linejoin='round'/>")
 _LOGO = _picture(f"<path d='M4 19V13M10 19V9M16 19V11'/><path d='M4 7l6-3 6 3 4-3' stroke='{ORANGE}'/>", BLUE)
 _CSS = f"""
+:root[data-mantine-color-scheme=light] {{ --mantine-color-dimmed: #5c636a; --mantine-color-placeholder: #5c636a;
+  --mantine-color-red-text: #c92a2a; --mantine-color-orange-text: #9a4a00; --mantine-color-error: #c92a2a; }}
+.mantine-Badge-label, .mantine-Alert-title {{ color: var(--mantine-color-text); }}
 :root {{ --page: #f6f7f9; --card: {_CARD["light"]}; --line: #e3e6ea; --series: {BLUE}; --against: {ORANGE}; }}
 :root[data-mantine-color-scheme=dark] {{ --page: #12171d; --card: {_CARD["dark"]}; --line: #2d3540;
   --series: #6f9fd4; --against: #e8a25c; color-scheme: dark; }}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +12,9 @@ from mlops_assets.core.monitor.performance import MOST_CATEGORIES, THIRDS, main_
 from mlops_assets.dashboards.evidence import JudgedRows
 from mlops_assets.dashboards.format import GREY, base_figure, listed, period_axis, shortened
 from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOT_JUDGED = "There is no champion yet, or the rows that it was judged by are gone: `mlops-assets run`."
 FEWEST = 20  # rows of a segment
@@ -86,21 +90,59 @@ def realised_and_promised(request: PlotRequest) -> Figure:
             "line": {"color": palette[1], "dash": "dash", "shape": "hvh"},
         },
     ]
+    figure["data"] += _measured(rows, "loss", palette)
+    return figure | {"layout": figure["layout"] | _by_period(periods)}
+
+
+@plot(
+    "coverage_by_period", "How often the truth lay within the interval, by period, beside what intervals are made for."
+)
+def coverage_by_period(request: PlotRequest) -> Figure:
+    """A thin line from each point to the promise is the gap; a diamond is the same season a year before."""
+    rows = request.rows[request.rows["latest"] & request.rows["coverage"].notna()].sort_values("period")
+    if rows.empty:
+        raise Empty("No period was measured by a version that has intervals yet.")
+    figure = base_figure(request.view)
+    palette, periods = request.view.palette, list(rows["period"])
+    promised = rows["promised_coverage"].fillna(rows["promised_coverage"].max())
+    points = _measured(rows, "coverage", palette)
+    gap = (promised - rows["coverage"]).fillna(0)
+    thin = {"type": "data", "symmetric": False, "width": 0, "thickness": 1, "color": palette[1]}
+    points[0]["error_y"] = thin | {"array": gap.clip(lower=0).tolist(), "arrayminus": (-gap).clip(lower=0).tolist()}
+    line = {"color": palette[1], "dash": "dash", "shape": "hvh"}
+    made_for = {"x": periods, "y": listed(promised), "name": "made to hold", "line": line}
+    figure["data"] = [{"type": "scatter", "mode": "lines"} | made_for, *points]
+    by_period = dict(zip(periods, rows["coverage"], strict=True))
+    time = request.project.spec.time
+    season = [by_period.get(time.cadence.year_before(name)) if time else None for name in periods]
+    if any(share is not None for share in season):
+        marker = {"symbol": "diamond", "size": 8, "color": palette[GREY]}
+        before = {"x": periods, "y": season, "name": "a year before", "marker": marker}
+        figure["data"].append({"type": "scatter", "mode": "markers"} | before)
+    figure["layout"]["yaxis"] |= {"tickformat": ".0%"}
+    return figure | {"layout": figure["layout"] | _by_period(periods)}
+
+
+def _measured(rows: pd.DataFrame, column: str, palette: Sequence[str]) -> list[dict[str, Any]]:
+    """What came true by period, in batch and online; hollow where the version had learnt from it."""
+    periods = list(rows["period"])
     symbols = ["circle-open" if learnt else "circle" for learnt in rows["learnt"]]
     marker = {"size": 9, "symbol": symbols, "color": palette[0]}
-    realised = {"x": periods, "y": listed(rows["loss"]), "name": "realised", "marker": marker}
-    figure["data"].append({"type": "scatter", "mode": "lines+markers", "line": {"color": palette[0]}} | realised)
-    if rows["online_loss"].notna().any():
-        online = {
-            "x": periods,
-            "y": listed(rows["online_loss"]),
-            "name": "online",
-            "marker": {"color": palette[2], "size": 8},
-        }
-        figure["data"].append({"type": "scatter", "mode": "markers"} | online)
-    figure["layout"]["xaxis"] = period_axis(periods) or {"type": "category"}
-    figure["layout"]["showlegend"] = True
-    return figure
+    realised = {"x": periods, "y": listed(rows[column]), "name": "realised", "marker": marker}
+    traces = [{"type": "scatter", "mode": "lines+markers", "line": {"color": palette[0]}} | realised]
+    if rows["learnt"].any():
+        hollow = {"size": 9, "symbol": "circle-open", "color": palette[0]}
+        named = {"x": periods[:1], "y": [None], "name": "learnt from", "marker": hollow}
+        traces.append({"type": "scatter", "mode": "markers"} | named)
+    if rows[f"online_{column}"].notna().any():
+        marker = {"color": palette[2], "size": 8}
+        online = {"x": periods, "y": listed(rows[f"online_{column}"]), "name": "online", "marker": marker}
+        traces.append({"type": "scatter", "mode": "markers"} | online)
+    return traces
+
+
+def _by_period(periods: Sequence[str]) -> dict[str, Any]:
+    return {"xaxis": period_axis(periods) or {"type": "category"}, "showlegend": True}
 
 
 def _judged(request: PlotRequest) -> JudgedRows:

@@ -68,7 +68,9 @@ PERFORMANCE = columns(
     online_loss="number: Realised loss of what was asked online.",
     online_coverage="number: Share of truths within their interval, of what was asked online.",
     learnt="flag: The version had learnt from these rows.",
+    promised_coverage="number: Share that its intervals are made to hold.",
     kept="flag: The promise was kept.",
+    promise="text: kept or broken; empty where the version had learnt from these rows, so that nobody can know.",
     latest="flag: The newest measurement of its period.",
 )
 DRIFT = columns(
@@ -219,6 +221,8 @@ def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
 def _performance(frame: pd.DataFrame) -> Iterator[dict]:
     for report in _of(frame, "model_performance"):
         numbers = report.details | {name: report.details.get(key) for name, key in _PERFORMANCE_NAMES.items()}
+        if numbers["learnt"] is False:
+            numbers["promise"] = "kept" if numbers.get("kept") else "broken"
         identity = {"time": report.time, "period": report.partition, "version": _text(numbers["version"])}
         losses = _losses(report.details, "realised", "promised", "online")
         yield numbers | losses | identity | {"latest": report.latest}

@@ -5,8 +5,11 @@ In: the champion, and what somebody fills in or a link says. Out: a page with fi
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from dash_mantine_components import MantineProvider
 from fastapi import FastAPI
+from flask import has_request_context, request
 
 from mlops_assets.dashboards.mount import mount
 from mlops_assets.dashboards.theme import new_app
@@ -15,6 +18,7 @@ from mlops_assets.serving.form import fields
 from mlops_assets.serving.form.ask import Versions
 from mlops_assets.serving.form.callbacks import Form, add_callbacks, reporter
 from mlops_assets.serving.form.page import CSS, page
+from mlops_assets.serving.form.values import parse_query
 from mlops_assets.serving.predict import Predict
 from mlops_assets.serving.predictor import STARTING
 
@@ -29,8 +33,11 @@ def mount_form(api: FastAPI, project: Project, predict: Predict, has_keys: bool)
     app = new_app("Predict", PREFIX, css=CSS, on_error=reporter(project.spec.redact))
 
     def layout() -> MantineProvider:
+        """With the fields of the link that the browser has opened, which it says where it asks for the layout."""
         check = predictor.last_check
-        return page(project.spec, predictor.loaded, (check and check.problem) or STARTING)
+        opened = request.referrer if has_request_context() else None  # Dash looks at the layout before anyone asks
+        asked = parse_query(urlsplit(opened or "").query)
+        return page(project.spec, predictor.loaded, (check and check.problem) or STARTING, asked)
 
     app.layout = layout
     fields.add_callbacks(app)

@@ -5,7 +5,7 @@ The cards share a `Scale`, so that they can be compared by eye.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,18 +27,23 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Scale:
-    """What all cards share, so that they can be compared by eye: ends of the line, length of the bars, decimals."""
+    """What all cards share, so that they can be compared by eye.
+
+    `low` and `high` are the ends of the line: those of answers to real rows, so that an interval has its size on every
+    page. `least` and `most` are those of the bars, `order` is that of the features, `places` are decimals.
+    """
 
     low: float
     high: float
     least: float
     most: float
+    order: tuple[str, ...]
     places: int
 
 
 def answer_cards(comparison: Comparison) -> Component:
     """`data-` attributes hold the numbers with all their digits."""
-    scale = _scale([item.answer for item in comparison.answers])
+    scale = _scale(comparison)
     cards = [
         _problem(item) if isinstance(item, VersionProblem) else _card(item, comparison, scale)
         for item in (comparison.champion, *comparison.others)
@@ -135,12 +140,17 @@ def _problem(problem: VersionProblem) -> Component:
     )
 
 
-def _scale(answers: Sequence[dict[str, Any]]) -> Scale:
+def _scale(comparison: Comparison) -> Scale:
+    answers = [item.answer for item in comparison.answers]
+    golden = comparison.champion.version.model.golden
     points = [point for answer in answers for point in _points(answer)]
-    added = [value for answer in answers for value in answer["contributions"]["features"].values()]
+    ends = [*points, *(golden.expected["prediction"].tolist() if golden else ())]
+    added = [answer["contributions"]["features"] for answer in answers]  # the largest first; the champion's come first
+    moved = [value for features in added for value in features.values()]
     spans = [answer["interval"]["high"] - answer["interval"]["low"] for answer in answers if answer["interval"]]
     places = decimals(min(spans) if spans else max(map(abs, points)) / 4)
-    return Scale(min(points), max(points), min([0.0, *added]), max([0.0, *added]), places)
+    order = tuple(dict.fromkeys(name for features in added for name in features))
+    return Scale(min(ends), max(ends), min([0.0, *moved]), max([0.0, *moved]), order, places)
 
 
 def _points(answer: dict[str, Any]) -> tuple[float, ...]:
@@ -160,8 +170,9 @@ def interval_line(prediction: float, interval: Mapping[str, float], scale: Scale
 
 
 def bars(answer: Mapping[str, Any], values: Mapping[str, Any], scale: Scale) -> Component:
-    """What each feature adds to the base, the largest first, and what they sum to."""
-    base, features = answer["contributions"]["base"], answer["contributions"]["features"]
+    """What each feature adds to the base, in the order of all cards, and what they sum to."""
+    base, of_answer = answer["contributions"]["base"], answer["contributions"]["features"]
+    features = {name: of_answer[name] for name in scale.order if name in of_answer}
     largest = list(features.items())[:MOST_BARS]
     rest = list(features.values())[MOST_BARS:]
     if rest:

@@ -29,6 +29,7 @@ from mlops_assets.serving.form.values import (
     first_values,
     format_query,
     parse_query,
+    problems,
     to_send,
     to_show,
 )
@@ -94,12 +95,14 @@ def add_callbacks(app: Dash, form: Form) -> None:
             raise PreventUpdate
         query = Query(to_send(form.champion.model.signature, query.values), query.compare)
         link = format_query(query)
+        wrong = problems(form.champion.model, query.values)
+        _mark(ids, wrong)
+        if wrong:
+            return failure(*wrong.values()), link
         try:
             comparison = ask(form.predict, form.versions, query, _request_id())
         except InputError as error:
-            _mark(ids, error)
             return failure(reason(error)), link
-        _mark(ids, None)
         return [answer_cards(comparison), _tools(comparison, href.partition("?")[0], link, form.has_keys)], link
 
     @app.callback(Input("url", "search"), State(FIELDS, "id"), State(FIELDS, "value"), State("compare", "value"))
@@ -124,11 +127,10 @@ def add_callbacks(app: Dash, form: Form) -> None:
         if champion is None:
             raise PreventUpdate
         model = champion.model
-        if ctx.triggered_id == "reset":
-            _show(ids, first_values(model.signature))
-        else:
-            _show(ids, to_show(model.signature, random.choice(champion.golden_rows), model.spec))
-        _mark(ids, None)
+        is_reset = ctx.triggered_id == "reset"
+        row = champion.golden_rows[0] if is_reset else random.choice(champion.golden_rows)
+        _show(ids, to_show(model.signature, row, model.spec))
+        _mark(ids, {})
 
     @app.callback(
         Output("fields", "children"),
@@ -145,7 +147,7 @@ def add_callbacks(app: Dash, form: Form) -> None:
         if champion is None or champion.number == shown_number:
             raise PreventUpdate
         signature = champion.model.signature
-        filled = _filled_in(ids, values).values if ids else first_values(signature)
+        filled = _filled_in(ids, values).values if ids else first_values(champion)
         set_props("who", {"children": who(champion)})
         set_props("empty", {"hidden": True})
         set_props("form-page", {"hidden": False})
@@ -190,17 +192,10 @@ def _show(ids: list[FieldId], values: Mapping[str, Any]) -> None:
         set_props(field, {"value": values.get(field["name"], empty)})
 
 
-def _why(error: InputError, name: str) -> str | None:
-    """What is said at a field; where several are needed each says it for itself."""
-    if name not in error.fields:
-        return None
-    return reason(error) if len(error.fields) == 1 else "is needed"
-
-
-def _mark(ids: list[FieldId], error: InputError | None) -> None:
-    """Say at its field what is wrong with a value."""
+def _mark(ids: list[FieldId], wrong: Mapping[str, str]) -> None:
+    """Say at each field what is wrong with it."""
     for field in ids:
-        set_props(field, {"error": _why(error, field["name"]) if error else None})
+        set_props(field, {"error": wrong.get(field["name"])})
 
 
 def _tools(comparison: Comparison, address: str, link: str, has_keys: bool) -> Component:

@@ -11,7 +11,7 @@ from dash import dcc, html
 from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.theme import shell
 from mlops_assets.serving.form.fields import fields
-from mlops_assets.serving.form.values import MOST_COMPARED, first_values
+from mlops_assets.serving.form.values import MOST_COMPARED, Query, first_values
 from mlops_assets.serving.form.wording import target_name
 from mlops_assets.serving.predictor import Champion
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 CSS = """
+[hidden] { display: none !important; }
+#predict[data-loading] > * { transition-delay: .2s; }  /* an answer sooner than that is shown without a jump */
 .form-page { display: grid; grid-template-columns: minmax(340px, 460px) minmax(0, 1fr); gap: 20px; align-items: start; }
 .fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); gap: 14px 16px; }
 .wide { grid-column: 1 / -1; }
@@ -73,9 +75,9 @@ CSS = """
 WATCH, WATCH_EMPTY = 15_000, 2_000  # milliseconds between looks for another champion, and for a first one
 
 
-def page(spec: DatasetSpec, champion: Champion | None, problem: str) -> dmc.MantineProvider:
-    """A new page; `problem` says why there is no champion, where there is none."""
-    form_fields = fields(champion.model.signature, first_values(champion.model.signature)) if champion else []
+def page(spec: DatasetSpec, champion: Champion | None, problem: str, asked: Query) -> dmc.MantineProvider:
+    """A new page with what a link asks; `problem` says why there is no champion, where there is none."""
+    form_fields = fields(champion.model.signature, first_values(champion, asked)) if champion else []
     parts = [
         dcc.Location(id="url", refresh=False),
         dcc.Interval(id="watch", interval=WATCH if champion else WATCH_EMPTY),
@@ -107,8 +109,9 @@ def other_versions(versions: Iterable[Version], champion: int | None) -> list[Ma
     ]
 
 
-def failure(message: str) -> Component:
-    return html.Div(dmc.Alert(message, title="No answer", color="red", variant="light"), className="card")
+def failure(*messages: str) -> Component:
+    lines = [html.Div(message) for message in messages]
+    return html.Div(dmc.Alert(lines, title="No answer", color="red", variant="light"), className="card")
 
 
 def _form(form_fields: list[Component]) -> Component:

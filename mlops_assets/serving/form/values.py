@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
-from zoneinfo import ZoneInfo
 
-from mlops_assets.core.columns import array_of
+from mlops_assets.core.columns import array_of, from_rows
+from mlops_assets.errors import InputError
+from mlops_assets.serving.form.wording import label
 
 if TYPE_CHECKING:
     from mlops_assets.core.features.signature import Input
+    from mlops_assets.core.model.model import Model
     from mlops_assets.dataset import DatasetSpec
+    from mlops_assets.serving.predictor import Champion
 
 
 COMPARE = "compare-with"  # no alias has a hyphen
@@ -52,14 +54,22 @@ def filled_values(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]
     return {name: value for name, value in zip(names, values, strict=True) if value not in (None, "")}
 
 
-def now(item: Input) -> str:
-    """The present minute on the clock of an input, as its field holds it."""
-    return datetime.now(ZoneInfo(item.timezone or "UTC")).strftime("%Y-%m-%dT%H:%M")
+def first_values(champion: Champion, asked: Query | None = None) -> dict[str, Any]:
+    """What the fields of a new page hold: what a link asks, else a real row, where the champion has any."""
+    model = champion.model
+    row = to_send(model.signature, asked.values) if asked else next(iter(champion.golden_rows), {})
+    return to_show(model.signature, row, model.spec)
 
 
-def first_values(inputs: Iterable[Input]) -> dict[str, Any]:
-    """What the fields of a new page hold."""
-    return {item.name: now(item) for item in inputs if item.type == "time"}
+def problems(model: Model, values: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with each field, by its label: left empty though it is needed, or not of its type."""
+    wrong = {name: f"{label(name)} is needed" for name in model.required if name not in values}
+    for item in model.signature:
+        try:
+            from_rows([{item.name: values.get(item.name)}], model.spec)
+        except InputError as error:
+            wrong[item.name] = f"{label(item.name)} {str(error).partition(f'{item.name} ')[2]}"
+    return wrong
 
 
 def to_send(inputs: Iterable[Input], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,9 @@
 """Values on their way between a link, a field and the model."""
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
 import pytest
 
 from mlops_assets.core.features.signature import Input
-from mlops_assets.serving.form.values import first_values, to_send, to_show
+from mlops_assets.serving.form.values import to_send, to_show
 
 INPUTS = (
     Input("at", "time", None, None, None, None),
@@ -29,13 +26,6 @@ def test_what_is_no_number_is_left_for_the_model_to_refuse(text):
 
 def test_names_that_are_no_inputs_are_passed_on():
     assert to_send(INPUTS, {"foo": "1"}) == {"foo": "1"}
-
-
-def test_a_new_page_has_the_present_minute_on_the_clock_of_the_input():
-    item = Input("at", "time", None, None, None, "America/New_York")
-    before = datetime.now(ZoneInfo("America/New_York")).replace(tzinfo=None, second=0, microsecond=0)
-    shown = datetime.fromisoformat(first_values([item])["at"])
-    assert before <= shown <= datetime.now(ZoneInfo("America/New_York")).replace(tzinfo=None)
 
 
 @pytest.mark.parametrize(
