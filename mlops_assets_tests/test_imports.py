@@ -19,7 +19,7 @@ HOUSE = (
     {"settings", "dataset", "logs"},
     {"core"},
     {"sources", "resources"},
-    {"project"},
+    {"project", "onboarding"},
     {"instance", "instance_storage"},
     {"assets", "operation", "dashboards"},
     {"automation", "serving"},

@@ -32,6 +32,19 @@ class Launchable(StrEnum):
 
 
 @app.command()
+def init(
+    table: Annotated[str, typer.Argument(help="A file, a folder or pattern of files by period, or a database's URL.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict; asked for, or listed, without it.")] = None,
+    name: Annotated[str | None, typer.Option("--table", help="Of a database: the table, `schema.table` too.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The YAML to write; named after the table without it.")] = None,
+) -> None:
+    """Look at a table, and write the YAML that it can be learnt from, with reasons."""
+    from mlops_assets.cli.init import write_yaml
+
+    write_yaml(table, name, target, out)
+
+
+@app.command()
 def run() -> None:
     """Run the whole pipeline: whatever is not up to date, and nothing else."""
     from mlops_assets.cli.run import run_pipeline

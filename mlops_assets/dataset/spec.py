@@ -154,7 +154,7 @@ def load_dataset(name_or_path: str, env: Mapping[str, str], source_uri: str | No
     except ValidationError as error:
         problem = "; ".join(_explain(item) for item in error.errors(include_url=False, include_input=False))
     if problem:  # raised out here: the error behind it holds what is hidden
-        raise SpecError(f"{path.name}: {_redact(problem, hidden)}")
+        raise SpecError(f"{path.name}: {_redact(problem, hidden)}") from None
     spec._hidden.update(hidden)
     spec._old_keys = told
     if told:

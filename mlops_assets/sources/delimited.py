@@ -48,6 +48,17 @@ def read_csv(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) ->
     return Raw(table, dialect.skip_rows + (1 if dialect.header else 2), ragged)
 
 
+def read_texts(opened: Opened, dialect: Dialect, label: str) -> Raw:
+    """All columns as the texts that they are, under the names that stand in the file. Raises as `read_csv` does."""
+    import pyarrow as pa
+
+    header = _header(opened, dialect, label)
+    if twice := next((name for name in header if header.count(name) > 1), None):
+        raise BadTable(f"{label}: {header.count(twice)} columns are called '{twice}': rename one in the table")
+    table, ragged = _parsed(opened, dialect, header, dict.fromkeys(header, pa.string()), True)
+    return Raw(table, ragged=ragged)
+
+
 def why_not(opened: Opened, dialect: Dialect, form: str, label: str) -> BadTable:
     """Why a file that was unpacked is no table of this dialect. `form`: what it should be, in words."""
     with opened() as inner:

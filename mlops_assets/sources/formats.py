@@ -47,15 +47,13 @@ _NAMES: dict[FileFormat, str] = {
     "json": "JSON, an object a line or a list of them",
     "excel": "an Excel workbook",
     "arrow": "Arrow",
-    "delta": "a Delta table",
 }
 _READ: dict[FileFormat, Callable[[Opened, Dialect, DatasetSpec, str], Raw]] = {
-    "parquet": read_parquet,
+    "parquet": lambda opened, _, spec, label: read_parquet(opened, spec, label),
     "csv": read_csv,
-    "json": read_json,
-    "excel": read_excel,
-    "arrow": read_arrow,
-    "delta": read_arrow,  # what a place makes of it
+    "json": lambda opened, _, __, label: read_json(opened, label),
+    "excel": lambda opened, dialect, _, label: read_excel(opened, dialect, label),
+    "arrow": lambda opened, *_: read_arrow(opened),
 }
 
 

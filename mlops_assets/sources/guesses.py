@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import product
+from typing import Any
 
 from mlops_assets.dataset.dialect import FALSE_WORDS, TRUE_WORDS
 
@@ -18,9 +20,11 @@ _DATES = [
 ] + ["%Y%m%d", "%b %d, %Y", "%B %d, %Y", "%d%b%Y"]
 _CLOCKS = ["", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H.%M.%S", "%H.%M", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p"]
 _CLOCKS += ["%H%M", "%H%M%S", "%H"]
+_ZONES = {"": ("",), "%z": ("+0100", "+01:00", "-01:00", "-0100", "Z"), " %z": (" +0100", " -0100")}
+_EXAMPLE = datetime(2024, 12, 31, 13, 45, 30, 250_000)
 _JOINS = (" ", "T", ", ", ":", "")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf)")
 _UNITS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
 _WRITINGS = ((".", None), (".", ","), (",", None), (",", "."), (".", "'"), (",", " "), (".", " "))
 _GROUPED = r"[+-]?\d{1,3}(?:[%s]\d{3})+"
@@ -43,22 +47,33 @@ def time_unit(texts: Sequence[str]) -> str | None:
 
 
 def time_formats(texts: Sequence[str]) -> list[str]:
-    """Every format that reads all texts; more than one where day and period cannot be told apart."""
-    if not texts or not all(any(map(str.isdigit, text)) for text in texts):
+    """Every format that reads all texts; more than one where day and month cannot be told apart."""
+    if not texts:
         return []
-    found: list[str] = []
-    for form in _formats():
-        if form not in found and all(_reads(form, text) for text in texts):
-            found.append(form)
-    return found
+    fitting = _formats_by_skeleton().get(_skeleton(texts[0]), [])
+    return [form for form in fitting if all(_reads(form, text) for text in texts)]
 
 
-def _formats() -> Iterator[str]:
+@cache
+def _formats_by_skeleton() -> dict[str, list[str]]:
+    """Formats by what a text of them looks like: there are thousands, and each takes a while to try."""
+    formats: dict[str, list[str]] = {}
     for date, clock in product(_DATES, _CLOCKS):
         for join in _JOINS if clock else ("",):
-            if not (join == "" and clock[:2] in ("%H", "%I") and not date.startswith("%Y%m%d")):
-                for zone in ("", "%z", " %z") if clock else ("",):
-                    yield f"{date}{join}{clock}{zone}"
+            if join == "" and clock and not (date == "%Y%m%d" and ":" not in clock):
+                continue
+            for zone, shapes in _ZONES.items() if clock else (("", ("",)),):
+                form = f"{date}{join}{clock}"
+                for shape in shapes:
+                    alike = formats.setdefault(_skeleton(_EXAMPLE.strftime(form) + shape), [])
+                    if form + zone not in alike:
+                        alike.append(form + zone)
+    return formats
+
+
+def _skeleton(text: str) -> str:
+    """`0/0/0 0:0` for 31/12/2024 13:45."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", text))
 
 
 def _reads(form: str, text: str) -> bool:
@@ -74,13 +89,13 @@ def is_boolean(texts: Sequence[str]) -> bool:
     return bool(words) and words <= {*TRUE_WORDS, *FALSE_WORDS} and not words <= {"0", "1"}
 
 
-def number_keys(texts: Sequence[str]) -> dict[str, object] | None:
+def number_keys(texts: Sequence[str]) -> dict[str, Any] | None:
     """The keys of a column that read all texts as numbers: empty where they are plain, None where none do."""
     if all(map(is_number, texts)):
         return {}
     for strip in _affixes(texts):
         bare = [_bare(text, strip) for text in texts]
-        keys: dict[str, object] = {"strip": list(strip)} if strip else {}
+        keys: dict[str, Any] = {"strip": list(strip)} if strip else {}
         for decimal, thousands in _WRITINGS:
             if all(is_number(plain) for plain in (_plain(text, decimal, thousands) for text in bare)):
                 written = {"decimal": decimal if decimal == "," else None, "thousands": thousands}
@@ -88,10 +103,16 @@ def number_keys(texts: Sequence[str]) -> dict[str, object] | None:
     return None
 
 
+def plain_numbers(texts: Sequence[str], keys: Mapping[str, Any]) -> list[str]:
+    """The texts as Python writes numbers, by the keys that `number_keys` gave for them."""
+    decimal, thousands, strip = keys.get("decimal", "."), keys.get("thousands"), keys.get("strip", ())
+    return [_plain(_bare(text, strip), decimal, thousands) for text in texts]
+
+
 def _affixes(texts: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """What may stand around numbers: nothing, or the same sign before or after each that has one."""
     yield ()
-    befores = {re.match(r"[+-]?([^\d\s.,+-]{0,4})", text)[1] for text in texts} - {""}  # type: ignore[index] # matches
+    befores = {re.match(r"[+-]?(EUR|USD|GBP|CHF|[^\w\s.,+-]{0,4})", text)[1] for text in texts} - {""}  # type: ignore[index] # matches
     afters = {re.search(r"([^\d\s.,]{0,4})$", text)[1] for text in texts} - {""}  # type: ignore[index] # always matches
     if len(befores) <= 1 and len(afters) <= 1 and (befores or afters):
         yield (*befores, *afters)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_parquet(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) -> Raw:
+def read_parquet(opened: Opened, spec: DatasetSpec, label: str) -> Raw:
     import pyarrow.parquet as pq
 
     with opened() as inner:
@@ -25,7 +25,7 @@ def read_parquet(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str
         return Raw(file.read(columns=list(names.values())))
 
 
-def read_arrow(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) -> Raw:
+def read_arrow(opened: Opened) -> Raw:
     """A file or a stream of Arrow, or a Feather file of either version."""
     import pyarrow as pa
     from pyarrow import feather
@@ -40,7 +40,7 @@ def read_arrow(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) 
             return Raw(stream.read_all())
 
 
-def read_json(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) -> Raw:
+def read_json(opened: Opened, label: str) -> Raw:
     """An object a line, or one list of objects; what an object lacks is missing."""
     import orjson
 
@@ -62,7 +62,7 @@ def read_json(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) -
     return Raw(_table(names, [[row.get(name) for row in rows] for name in names]))
 
 
-def read_excel(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) -> Raw:
+def read_excel(opened: Opened, dialect: Dialect, label: str) -> Raw:
     """The one sheet of a workbook, or the one that is named; cells keep their types."""
     try:
         from python_calamine import CalamineError
@@ -74,7 +74,7 @@ def read_excel(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) 
         content = io.BytesIO(inner.read())
     try:
         book = pd.ExcelFile(content, engine="calamine")
-        sheet = _sheet([str(name) for name in book.sheet_names], dialect.sheet, spec, label)
+        sheet = _sheet([str(name) for name in book.sheet_names], dialect.sheet, label)
         cells = book.parse(sheet, header=None, dtype=object, skiprows=dialect.skip_rows, keep_default_na=False)
     except CalamineError:
         raise BadTable(f"{label} is no Excel workbook that can be opened: is it damaged, or locked?") from None
@@ -86,12 +86,12 @@ def read_excel(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) 
     return Raw(_table(header, [list(column) for column in columns]), dialect.skip_rows + (1 if dialect.header else 2))
 
 
-def _sheet(names: Sequence[str], wanted: str | None, spec: DatasetSpec, label: str) -> str:
-    listed = spec.redact(", ".join(names))
+def _sheet(names: Sequence[str], wanted: str | None, label: str) -> str:
+    listed = ", ".join(names)
     if wanted is None and len(names) > 1:
         raise BadTable(f"{label} has {len(names)} sheets ({listed}): set source.sheet to one of them")
     if wanted is not None and wanted not in names:
-        raise BadTable(f"{label} has no sheet '{spec.redact(wanted)}' (sheets: {listed}): correct source.sheet")
+        raise BadTable(f"{label} has no sheet of the name in source.sheet (sheets: {listed})")
     return wanted or names[0]
 
 

@@ -307,7 +307,9 @@ def test_the_sheet_of_a_workbook(read, error):
     assert values(read(workbook({"notes": [["hello"]], "rows": rows}), name="t.xlsx", source={"sheet": "rows"})) == ROWS
     assert values(read(workbook({"rows": [["Report"], *rows]}), name="t.xlsx", source={"skip_rows": 1})) == ROWS
     assert "has 2 sheets (notes, rows): set source.sheet" in error(workbook({"notes": [], "rows": rows}), name="t.xlsx")
-    assert "has no sheet 'old'" in error(workbook({"rows": rows}), name="t.xlsx", source={"sheet": "old"})
+    assert "has no sheet of the name in source.sheet" in error(
+        workbook({"rows": rows}), name="t.xlsx", source={"sheet": "old"}
+    )
     assert "is no Excel workbook" in error(b"no workbook", name="t.xlsx")
 
 
