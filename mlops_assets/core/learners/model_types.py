@@ -79,7 +79,8 @@ def resolve_model_type(
     if library := library_of_path(path):
         refuse_absent(f"'{name}'", library)
     base = by_path.get(path) or ModelTypeSpec(matrix=_default_matrix(name, path, target))
-    if base.predicts == ("numbers" if target.is_classifier else "classes"):
+    is_for_numbers = base.predicts == "numbers" or (library is not None and path != XGBOOST)
+    if is_for_numbers if target.is_classifier else base.predicts == "classes":
         raise ModelError(_misfit(name, target))
     matrix = own.matrix or base.matrix or _default_matrix(name, path, target)
     space = own if "parameters" in own.model_fields_set else base

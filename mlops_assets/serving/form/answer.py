@@ -56,11 +56,13 @@ def _card(item: VersionAnswer, comparison: Comparison, scale: Scale) -> Componen
     interval = answer["interval"]
     is_champion = item is comparison.champion
     impossible = _impossible(item)
-    shown = _out_of_range(impossible) if impossible else _number(item, comparison.champion, scale)
+    shown = _out_of_range(impossible) if impossible else _said(item, comparison.champion, scale)
     parts = [_heading(item, is_champion=is_champion), shown]
     if interval and not impossible:
         share = f"{model.coverage:.0%} interval"
         parts.append(interval_line(answer["prediction"], interval, scale, share))
+    if "decision" in answer and not impossible:
+        parts.append(class_bars(answer, model.coverage))
     if notes := _notes(item, comparison.query.values):
         lines = [html.Li(note) for note in notes]
         parts.append(dmc.Alert(html.Ul(lines), color="accent", variant="light", className="notes"))
@@ -86,6 +88,29 @@ def _heading(item: VersionAnswer, *, is_champion: bool) -> Component:
         if url
     ]
     return html.Div([html.H2(title), html.Div(pages, className="links")], className="answer-head")
+
+
+def _said(item: VersionAnswer, champion: VersionAnswer, scale: Scale) -> Component:
+    """The number, or the class that is decided."""
+    if "decision" not in item.answer:
+        return _number(item, champion, scale)
+    decision, threshold = item.answer["decision"], item.answer["threshold"]
+    from_on = "" if threshold is None else f"decided from a probability of {threshold:.3g} on"
+    return html.Div([html.Span(decision, className="big"), html.Span(from_on, className="dim")], className="number")
+
+
+def class_bars(answer: Mapping[str, Any], coverage: float | None) -> Component:
+    """A bar a class, the likeliest first, with a mark at the threshold of two; then the set."""
+    shares = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])
+    positive = [*answer["probabilities"]][-1] if answer["threshold"] is not None else None
+    rows: list[Component] = []
+    for label, share in shares[:MOST_BARS]:
+        marks = [html.Span(className="bar more", style=_extent(0, 100 * share))]
+        if label == positive:
+            marks.append(html.Span(className="zero", style={"left": f"{100 * answer['threshold']:.2f}%"}))
+        rows += [html.Span(label), html.Span(marks, className="track"), html.Span(f"{share:.1%}")]
+    held = "" if coverage is None else f"With {coverage:.0%} certainty: {', '.join(answer['likely'])}"
+    return html.Div([html.Div(rows, className="bars"), html.Div(held, className="dim")])
 
 
 def _number(item: VersionAnswer, champion: VersionAnswer, scale: Scale) -> Component:
@@ -185,6 +210,9 @@ def bars(answer: Mapping[str, Any], values: Mapping[str, Any], scale: Scale) -> 
     for name, value in largest:
         rows += [_name(name, values), _track(value, scale), html.Span(signed(value, scale.places))]
     total = base + sum(features.values())
+    if "decision" in answer:
+        rows += [html.Span("log-odds"), html.Span(className="track"), html.Span(signed(total, scale.places))]
+        return html.Div([html.H3("What moved the decision, in log-odds"), html.Div(rows, className="bars")])
     if abs(total - answer["prediction"]) > _ROUNDING * max(1.0, abs(total)):
         limit = answer["prediction"] - total
         rows += [html.Span("limit of the target"), _track(limit, scale), html.Span(signed(limit, scale.places))]
