@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.columns import Columns, Row
 
 
+UNBOUNDED = (-np.inf, np.inf)
 _NOT_NEGATIVE = ("rmsle", "poisson", "tweedie")
 _XGBOOST: Mapping[str, dict[str, Any]] = {
     "rmse": {"eval_metric": "rmse"},
@@ -132,9 +133,14 @@ class Number:
 
     def _within(self, values: FloatArray) -> FloatArray:
         """Values kept within what the target may be."""
-        if not (keep := self.target.keep):
+        if self._ends == UNBOUNDED:
             return values
-        return np.minimum(np.maximum(values, keep[0]), keep[1])
+        return np.minimum(np.maximum(values, self._ends[0]), self._ends[1])
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """The least and the most that the target may be."""
+        return self.target.keep or UNBOUNDED
 
     def output(self, raw: FloatArray, finish: Finish | None = None) -> FloatArray:
         if isinstance(finish, Smearing):
@@ -171,7 +177,7 @@ class Number:
         return Numbers(output, self._within(self._backward(low)), self._within(self._backward(high)))
 
     def row_numbers(self, finish: Finish | None, intervals: Intervals | None) -> Callable[[Any, Row, bool], RowNumbers]:
-        least, most = self.target.keep or (-np.inf, np.inf)
+        least, most = self._ends
 
         def within(value: float) -> float:
             return min(max(value, least), most)  # NaN stays as it is
@@ -229,8 +235,10 @@ class Count(Number):
             )
         return y
 
-    def _within(self, values: FloatArray) -> FloatArray:
-        return np.maximum(super()._within(values), 0.0)
+    @property
+    def _ends(self) -> tuple[float, float]:
+        least, most = super()._ends
+        return max(least, 0.0), most
 
 
 NUMBER = Number(Target(column="target"))
