@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from zoneinfo import ZoneInfo
 
+from mlops_assets.core.learners.ensemble import ENSEMBLE, FEWEST
 from mlops_assets.dataset import DatasetSpec, load_dataset
 from mlops_assets.errors import SettingsError
 from mlops_assets.settings import Settings, environment, read_settings
@@ -149,14 +150,26 @@ class Project:
 
     @cached_property
     def model_types(self) -> dict[str, ModelType]:
-        """Model types by the names that the settings list, in that order; else the usual ones of the target's kind."""
+        """Model types to fit, by the names that the settings list; else the usual ones of the target's kind."""
         from mlops_assets.core.learners.model_types import resolve_model_type
         from mlops_assets.core.learners.search_spaces import load_search_spaces
 
         path = self.settings.search_spaces
         extra = load_search_spaces(path) if path else {}
-        names = self.settings.model_types or self.target.model_types
-        return {name: resolve_model_type(name, extra, self.target) for name in names}
+        found = {name: resolve_model_type(name, extra, self.target) for name in self.listed_types if name != ENSEMBLE}
+        if self.has_ensemble and len(found) < FEWEST:
+            raise SettingsError(f"MLOPS_MODEL_TYPES: {ENSEMBLE} blends the others: list {FEWEST} or more beside it")
+        return found
+
+    @property
+    def has_ensemble(self) -> bool:
+        """Whether what was fitted is blended too."""
+        return ENSEMBLE in self.listed_types
+
+    @property
+    def listed_types(self) -> tuple[str, ...]:
+        """All that the settings list, an ensemble included; else the usual ones of the target's kind."""
+        return self.settings.model_types or self.target.model_types
 
     @cached_property
     def target(self) -> TargetKind:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlops_assets.assets import models
+from mlops_assets.assets import ensemble_model, models
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State, freshness_policy
-from mlops_assets.assets.final_fit import refit
+from mlops_assets.assets.final_fit import refit, refit_ensemble
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.model_card import carded
 from mlops_assets.assets.models import example_rows
@@ -20,6 +20,7 @@ from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, thinnin
 from mlops_assets.assets.records import REIGNS, Record, Records, reigns
 from mlops_assets.assets.training_set import WindowRows, training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.learners.ensemble import ENSEMBLE, weights_of
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
@@ -50,7 +51,7 @@ def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Rec
             "settings": gate | thinning(project, built.value("dagster/row_count")),
             "data": {name: record.content for name, record in fitted.items()},
             "upstream": {"training_set": built.content},
-            "libraries": libraries(*LIBRARIES, *(of for name in fitted for of in project.model_types[name].packages)),
+            "libraries": libraries(*LIBRARIES, *(of for kind in project.model_types.values() for of in kind.packages)),
         }
     )
 
@@ -62,13 +63,9 @@ def _recipe_now(state: State, partition: str | None) -> Recipe:
 
 def candidates(records: Records, project: Project, built: Record) -> dict[str, Record]:
     """The final model of each type that was fitted on this very training set; DataError where there is none."""
-    newest = {name: records.latest(models.SKLEARN_NAME, name) for name in project.sklearn_types}
-    newest |= {name: records.latest(models.XGBOOST_NAME) for name in project.xgboost_types}
-    fitted = {
-        name: record
-        for name, record in newest.items()
-        if record and record.recipe.parts["upstream"]["training_set"] == built.content
-    }
+    fitted = models.fitted_on(records, project, built)
+    if project.has_ensemble:
+        fitted |= models.of_training_set({ENSEMBLE: records.latest(ensemble_model.NAME)}, built)
     if not fitted:
         raise DataError("no model is fitted on the present training set: materialise the models first")
     return fitted
@@ -89,7 +86,10 @@ def why_no_champion(record: Record) -> str:
 
 def build(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
-        deps=["training_set", *(entry.name for entry in (models.SKLEARN, models.XGBOOST) if entry.is_wanted(project))],
+        deps=[
+            "training_set",
+            *(entry.name for entry in (*models.ENTRIES, ensemble_model.ENTRY) if entry.is_wanted(project)),
+        ],
         group_name="champion",
         owners=OWNERS,
         kinds={"python", "mlflow"},
@@ -198,8 +198,11 @@ def _go_live(
     """The version to promote: a refit on the whole window, or the judged one where that is not as good; and a note."""
     challenger, verdict, metric = contest.challenger, contest.verdict, project.target.metric
     twin, began = project.registry.load(challenger.version), time.time()
-    record = fitted[challenger.name]
-    model, final = refit(project, window, parts, challenger.name, record, twin)
+    if challenger.name == ENSEMBLE:
+        model, params = refit_ensemble(project, window, parts, fitted, twin), weights_of(twin.estimator)
+    else:
+        model, final = refit(project, window, parts, challenger.name, fitted[challenger.name], twin)
+        params = final.fitted.params
     promise = {
         "verdict": verdict.reason,
         "judged_on": contest.judged_on,
@@ -217,7 +220,7 @@ def _go_live(
         promise["verdict"] += note
         project.registry.tag(challenger.version, promise | {"role": "champion"})
         return project.registry.version(challenger.version), note
-    return _register_refit(context, project, making, contest, window, model, final.fitted.params, promise, began), ""
+    return _register_refit(context, project, making, contest, window, model, params, promise, began), ""
 
 
 def _loss_of_both(

@@ -37,11 +37,17 @@ def stored_explanation(project: Project, version: "Version") -> "Explanation | N
 
 def read_artefact(project: Project, run_id: str, path: str) -> str | None:
     """A text that is kept with a run, or None; raises TrackingError."""
+    content = read_bytes(project, run_id, path)
+    return None if content is None else content.decode()
+
+
+def read_bytes(project: Project, run_id: str, path: str) -> bytes | None:
+    """An artefact that is kept with a run, or None; raises TrackingError."""
     client = project.tracking.client
     with project.tracking.errors("read an artefact of a run"), tempfile.TemporaryDirectory() as folder:
         if path not in {item.path for item in client.list_artifacts(run_id, path.rpartition("/")[0])}:
             return None
-        return Path(client.download_artifacts(run_id, path, folder)).read_text(encoding="utf-8")
+        return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
 
 
 def write_artefacts(project: Project, run_id: str, folder: str, files: dict[str, bytes]) -> None:

@@ -138,6 +138,18 @@ def refit(
         return finish(model, final.X, specimens, judged.intervals, judged.finish), final
 
 
+def refit_ensemble(
+    project: Project, window: WindowRows, parts: Parts, fitted: Mapping[str, Record], judged: Model
+) -> Model:
+    """The members of an ensemble once more, each on all rows, with the weights and what else is of `judged`."""
+    from mlops_assets.core.learners.ensemble import weights_of
+    from mlops_assets.core.model.ensemble import blended
+
+    weights = weights_of(judged.estimator)
+    members = {name: refit(project, window, parts, name, fitted[name], judged)[0] for name in weights}
+    return blended(members, weights, judged.intervals, judged.finish)
+
+
 def _refit_in_memory(
     project: Project, rows: Rows, tuned: Record, name: str, rounds: int | None
 ) -> tuple[Encoder, Specimens, FinalFit]:

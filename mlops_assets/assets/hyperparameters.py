@@ -73,6 +73,9 @@ def recipe(
         "trial_width": trial_width(project),
         "seed": settings.seed,
     } | learnt_as(project.spec)
+    if settings.suggester != "hyperopt":
+        search["suggester"] = settings.suggester
+    packages = [*LIBRARIES, *kind.packages, *(["optuna"] if settings.suggester == "optuna" else [])]
 
     def with_budget(budget: Budget) -> Recipe:
         return Recipe(
@@ -80,7 +83,7 @@ def recipe(
                 "code": CODE_VERSION,
                 "settings": search | {"max_trials": budget.max_trials, "tuning_seconds": budget.seconds},
                 "upstream": {"training_set": built.content},
-                "libraries": libraries(*LIBRARIES, *kind.packages),
+                "libraries": libraries(*packages),
             }
         )
 
@@ -175,6 +178,7 @@ def _search(
         patience=settings.patience,
         seed=settings.seed,
         width=trial_width(project),
+        suggester=settings.suggester,
     )
     executor = open_executor(settings.trials)
     objective = FitTrial(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.mlflow.registry import Version
 
-_MADE_BY = (raw_data.ENTRY, clean_data.ENTRY, training_set.ENTRY, hyperparameters.ENTRY, models.SKLEARN, models.XGBOOST)
+_MADE_BY = (raw_data.ENTRY, clean_data.ENTRY, training_set.ENTRY, hyperparameters.ENTRY, *models.ENTRIES)
 FOLDER, MARKDOWN, PAGE = "model_card", "model_card.md", "model_card.html"
 
 
@@ -118,7 +118,7 @@ def _origin(project: Project, champion: "Version") -> "Origin":
     names = {
         "MLOPS_DATASET": Path(settings.dataset).name,
         "MLOPS_SEED": settings.seed,
-        "MLOPS_MODEL_TYPES": ",".join(project.model_types),
+        "MLOPS_MODEL_TYPES": ",".join(project.listed_types),
     }
     settings_of_the_run = " ".join(f"{name}={value}" for name, value in names.items())
     return Origin(facts, parameters, f"{settings_of_the_run} mlops-assets run")

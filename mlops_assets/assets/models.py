@@ -1,9 +1,10 @@
 """`sklearn_model` and `xgboost_model`: each type fitted with its best parameters on the train split, and registered."""
 
+import io
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,26 +12,32 @@ import dagster as dg
 
 from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
-from mlops_assets.assets.explanations import explained, read_artefact, write_artefacts
+from mlops_assets.assets.explanations import explained, read_artefact, read_bytes, write_artefacts
 from mlops_assets.assets.final_fit import fit_final, periods_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, thinning, tracking_place
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+    from mlops_assets.core.model.model import Model
     from mlops_assets.core.prepare.splitting import SplitName
+    from mlops_assets.core.targets.intervals import Intervals
+    from mlops_assets.core.targets.kind import Finish
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.registry import Version
 
-SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "3"
+SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "4"
 JUDGED_ON_TEST: tuple["SplitName", ...] = ("train", "validation")  # what a model learns from that test rows judge
 PLOTS, PLOT = "plots", "validation.md"
+HELD_OUT, RAW = "held_out", "raw.npy"  # what the fit on the train split said of validation rows
 DASHBOARD = "model"
 
 
@@ -117,6 +124,7 @@ XGBOOST = AssetEntry(
     dashboard=DASHBOARD,
     is_wanted=lambda project: bool(project.xgboost_types),
 )
+ENTRIES = (SKLEARN, XGBOOST)
 
 
 def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: str) -> dg.MaterializeResult:
@@ -132,19 +140,61 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
     version = project.registry.made_from(making.recipe.digest)  # by a run that was killed before it could say so
     version = version or _register(context, project, making, stored, built, tuned)
     rounds = {"rounds": tuned.value("rounds")} if tuned.value("rounds") else {}  # only boosting counts them
-    metadata = project.tracking.metrics(version.run_id) | rounds
-    metadata |= {
+    metadata = metadata_of(project, version, name, tuned.value("trials")) | rounds
+    metadata["best_parameters"] = dg.MetadataValue.json(tuned.value("best_parameters"))
+    metadata |= explained(records, project, version, stored.periods.validation[-1])
+    return making.done(Made(making.recipe.digest, None, metadata))
+
+
+def metadata_of(project: Project, version: "Version", name: str, trials: int) -> dict[str, Any]:
+    """What the record of a candidate says of its version; `trials`: that it was found by."""
+    return project.tracking.metrics(version.run_id) | {
         "metric": project.target.metric.name,
         "model_type": name,
         "version": version.number,
-        "trials": tuned.value("trials"),
-        "best_parameters": dg.MetadataValue.json(tuned.value("best_parameters")),
+        "trials": trials,
         "validation_plot": dg.MetadataValue.md(read_artefact(project, version.run_id, f"{PLOTS}/{PLOT}") or ""),
         MLFLOW_RUN: project.tracking.run_path(version.run_id),
         "registered_model": version.page,
     }
-    metadata |= explained(records, project, version, stored.periods.validation[-1])
-    return making.done(Made(making.recipe.digest, None, metadata))
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What raw output for validation rows is worth, and what answers are finished by."""
+
+    metrics: dict[str, float]
+    pictures: str  # Markdown
+    finish: "Finish | None"
+    intervals: "Intervals | None"
+
+
+def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged:
+    """Of raw output (n,) or (n, k) for the validation rows, by an estimator that has not learnt from them."""
+    from mlops_assets.core.report.plots import markdown_image
+    from mlops_assets.core.targets.intervals import needed_levels
+
+    target, coverage, held_out = project.target, project.settings.coverage, stored.target("validation")
+    held = target.honest_output(raw, held_out)
+    metrics = {f"validation_{name}": value for name, value in target.scores(held_out, held).items()}
+    metrics["validation_loss"] = metrics[target.metric.key("validation")]  # under one name for boards
+    finished = target.learn(raw, held_out, coverage)
+    drawn = target.plots(held_out, held, finished).items()
+    looked, main = stored.looked, project.spec.features.main_category
+    levels = needed_levels(looked.levels, coverage)
+    category = (main, stored.category(main, "validation")) if main else None
+    output = target.output(raw, finished)
+    return Judged(
+        metrics,
+        "\n".join(markdown_image(draw(), name) for name, draw in drawn),
+        finished,
+        target.intervals(output, held_out, coverage, levels, category, looked.stretch),
+    )
+
+
+def learnt_by_candidates(stored: "TrainingSet") -> tuple["SplitName", ...]:
+    """The gate has validation alone to judge by where there are no test periods."""
+    return JUDGED_ON_TEST if stored.periods.test else ("train",)
 
 
 def _register(
@@ -162,60 +212,101 @@ def _register(
     """
     from mlops_assets.core.learners.estimators import predict
     from mlops_assets.core.model.model import Model, finish
-    from mlops_assets.core.report.plots import markdown_image
-    from mlops_assets.core.targets.intervals import needed_levels
     from mlops_assets.core.training_set import gather
 
-    name, settings, began = tuned.partition_key, project.settings, time.time()
+    name, began = tuned.partition_key, time.time()
     kind = project.model_types[name].matrix
     window = window_of(Records(context.instance), project, built)
     final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
     fitted = final.fitted
-    held_out = stored.target("validation")
-    target = project.target
     raw = predict(fitted.estimator, stored.matrix(kind, "validation"))
-    held = target.honest_output(raw, held_out)
-    metrics = {f"validation_{name}": value for name, value in target.scores(held_out, held).items()}
-    metrics["validation_loss"] = metrics[target.metric.key("validation")]  # under one name for boards
-    finished = target.learn(raw, held_out, settings.coverage)
-    drawn = target.plots(held_out, held, finished).items()
-    pictures = "\n".join(markdown_image(draw(), name) for name, draw in drawn)
+    found = judged(project, stored, raw)
     model = Model(project.spec, stored.encoder, fitted.estimator, name, kind)
-    looked, main = stored.looked, project.spec.features.main_category
-    levels = needed_levels(looked.levels, settings.coverage)
-    category = (main, stored.category(main, "validation")) if main else None
-    output = target.output(raw, finished)
-    intervals = target.intervals(output, held_out, settings.coverage, levels, category, looked.stretch)
-    learnt: tuple[SplitName, ...] = JUDGED_ON_TEST if stored.periods.test else ("train",)
     if stored.periods.test:
         parts = gather(window, window.periods, window.share)
-        judged = replace(model, intervals=intervals, finish=finished)
-        model, final = refit(project, window, parts, name, tuned, judged, learnt)
-    else:  # the gate has validation alone to judge by
-        model = finish(model, final.X, stored.specimens, intervals, finished)
+        twin = replace(model, intervals=found.intervals, finish=found.finish)
+        model, final = refit(project, window, parts, name, tuned, twin, learnt_by_candidates(stored))
+    else:
+        model = finish(model, final.X, stored.specimens, found.intervals, found.finish)
+    fit_metrics = {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares}
+    about = f"{name} with the best parameters of its search, a candidate for champion."
+    new = NewCandidate(model, raw, found, final.fitted.params, fit_metrics, about, began)
+    return log_candidate(context, project, making, stored, built, new)
+
+
+@dataclass(frozen=True, eq=False)
+class NewCandidate:
+    """A model to register; `raw`: what its fit on the train split said of the validation rows, `began`: when."""
+
+    model: "Model"
+    raw: "np.ndarray"
+    found: Judged
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]  # beside those of `found`
+    about: str
+    began: float
+
+
+def log_candidate(
+    context: dg.AssetExecutionContext,
+    project: Project,
+    making: Making,
+    stored: "TrainingSet",
+    built: Record,
+    new: NewCandidate,
+) -> "Version":
+    """Log a candidate with what it is worth, and register it."""
+    import numpy as np
+
+    name, array = new.model.model_type, io.BytesIO()
+    np.save(array, new.raw, allow_pickle=False)
     tags = {"model_type": name, "role": "candidate", "training_set": making.recipe.parts["upstream"]["training_set"]}
     tags |= {"periods": ",".join(stored.periods.all), RECIPE_TAG: making.recipe.digest}
-    tags |= {LEARNT_TAG: ",".join(periods_of(stored.periods, learnt))}
+    tags |= {LEARNT_TAG: ",".join(periods_of(stored.periods, learnt_by_candidates(stored)))}
     tags |= {"code_version": making.recipe.parts["code"]}
-    about = f"{name} with the best parameters of its search, a candidate for champion."
     with (
-        project.tracking.run(context, f"fit {name}", tags, since=began, about=about) as run,
+        project.tracking.run(context, f"fit {name}", tags, since=new.began, about=new.about) as run,
         tempfile.TemporaryDirectory() as folder,
     ):
-        model.save(Path(folder))
+        new.model.save(Path(folder))
         run.learn_from(training_data(project, built))
-        write_artefacts(project, run.run_id, PLOTS, {PLOT: pictures.encode()})
+        write_artefacts(project, run.run_id, PLOTS, {PLOT: new.found.pictures.encode()})
+        write_artefacts(project, run.run_id, HELD_OUT, {RAW: array.getvalue()})
         return project.registry.log(
             run,
             Path(folder),
             example=example_rows(context, project, stored.periods.train[0]),
-            prediction_name=target.unit or "prediction",
-            params=final.fitted.params,
-            metrics=metrics
-            | {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares},
+            prediction_name=project.target.unit or "prediction",
+            params=new.params,
+            metrics={**new.found.metrics, **new.metrics},
             tags=tags,
-            about=about,
+            about=new.about,
         )
+
+
+def held_out_output(project: Project, number: int) -> "np.ndarray":
+    """What the fit of a candidate on the train split said of the validation rows, (n,) or (n, k)."""
+    import numpy as np
+
+    run_id = project.registry.version(number).run_id
+    if (content := read_bytes(project, run_id, f"{HELD_OUT}/{RAW}")) is None:
+        raise DataError(f"what version {number} said of validation rows is not kept in MLflow: fit its type again")
+    return np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def fitted_on(records: Records, project: Project, built: Record) -> dict[str, Record]:
+    """The final model of each type that was fitted on this very training set."""
+    newest = {name: records.latest(SKLEARN_NAME, name) for name in project.sklearn_types}
+    newest |= {name: records.latest(XGBOOST_NAME) for name in project.xgboost_types}
+    return of_training_set(newest, built)
+
+
+def of_training_set(newest: "Mapping[str, Record | None]", built: Record) -> dict[str, Record]:
+    return {
+        name: record
+        for name, record in newest.items()
+        if record and record.recipe.parts["upstream"]["training_set"] == built.content
+    }
 
 
 def example_rows(context: dg.AssetExecutionContext, project: Project, period: str, count: int = 5) -> "pd.DataFrame":

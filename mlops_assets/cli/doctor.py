@@ -55,7 +55,7 @@ def _passes(
 
 
 def _model_types(project: Project) -> str:
-    return ", ".join(project.model_types)
+    return ", ".join(project.listed_types) if project.model_types else ""
 
 
 def _home(project: Project) -> str:

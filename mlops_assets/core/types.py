@@ -5,6 +5,7 @@ An array's shape is said where it is used. NumPy alone is imported: a matrix of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -24,10 +25,31 @@ Array: TypeAlias = npt.NDArray[Any]  # a column: float64, datetime64[us] or obje
 MatrixKind = Literal["one_hot", "dense"]
 SparseMatrix: TypeAlias = "csr_matrix[np.float64]"  # one_hot
 Matrix: TypeAlias = "csr_matrix[np.float64] | SingleArray"  # one_hot, or dense
+AnyMatrix = Literal["one_hot", "dense", "both"]  # of a model: the members of an ensemble may take one each
+
+
+@dataclass(frozen=True, eq=False)
+class Both:
+    """The same rows as both kinds of matrix, or one row as both kinds of entries."""
+
+    one_hot: Any
+    dense: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.dense.shape)
+
+    def __getitem__(self, rows: Any) -> Both:
+        return Both(self.one_hot[rows], self.dense[rows])
+
+
+def of_kind(X: Any, kind: MatrixKind) -> Any:
+    """What an estimator of this kind takes of a matrix, or of a row, that may be both."""
+    return getattr(X, kind) if isinstance(X, Both) else X
 
 
 class Estimator(Protocol):
-    """Anything fitted that predicts: a regressor of scikit-learn, a Booster of XGBoost, or its trees as arrays.
+    """Anything fitted that predicts: an estimator of scikit-learn, a Booster, trees as arrays, an ensemble.
 
     What it takes and gives differs: `learners.estimators.predict` knows how.
     """

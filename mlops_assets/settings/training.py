@@ -18,7 +18,8 @@ class TrainingSettings(Group):
 
     model_types: Names = Field(
         (),
-        description="Model types to tune and fit, by name or import path, separated by commas. Where left out, "
+        description="Model types to tune and fit, by name or import path, separated by commas; `Ensemble` blends "
+        "the others. Where left out, "
         "LinearRegression, Ridge, Lasso and XGBoost for numbers, and classifiers for classes.",
         min_length=1,
     )
@@ -28,6 +29,10 @@ class TrainingSettings(Group):
     max_trials: int = Field(10, ge=1, le=100_000, description="Trials a model type, at most.")
     tuning_seconds: float = Field(600, gt=0, description="Seconds after which a search starts no further trial.")
     patience: int = Field(15, ge=1, description="Trials without a better loss after which a search stops.")
+    suggester: Literal["hyperopt", "optuna", "random"] = Field(
+        "hyperopt",
+        description="What suggests the points of a search: TPE of `hyperopt` or of `optuna` (an extra), or `random`.",
+    )
     tuning_rows: int = Field(
         100_000, ge=100, description="Training rows a trial sees, at most, spread evenly over the window."
     )

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from mlops_assets.core.features.encoder import MatrixKind, fit_encoder
+from mlops_assets.core.learners.ensemble import ENSEMBLE
 from mlops_assets.core.learners.estimators import FitData, fit
 from mlops_assets.core.learners.model_types import ModelType, resolve_model_type, shipped_model_types
+from mlops_assets.core.model.ensemble import blended
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.model import Model, finish
 from mlops_assets.core.prepare.cleaning import TARGET
@@ -26,6 +28,7 @@ from mlops_assets_tests.tiny import random_columns
 BINARY = target_of(Target(column="price", kind="binary", above=20))
 CATEGORY = target_of(Target(column="price", classes=(0, 1, 2)))
 
+MEMBERS = {"XGBoost": 0.7, "Ridge": 0.35}
 PARAMETERS = {
     "LinearRegression": {},
     "Ridge": {},
@@ -85,6 +88,9 @@ def fit_final_model(
     make: Callable[..., dict[str, np.ndarray]] = order_columns,
 ) -> Model:
     """A model of a type with all its parts, made of so many orders and 1,000 held out."""
+    if name == ENSEMBLE:
+        models = {name: fit_final_model(spec, name, rows, matrix, make) for name in MEMBERS}
+        return blended(models, MEMBERS, models["XGBoost"].intervals, None)
     columns, held = make(rows), make(1_000, seed=1)
     train = {alias: columns[alias] for alias in spec.inputs()}
     rest = {alias: held[alias] for alias in spec.inputs()}

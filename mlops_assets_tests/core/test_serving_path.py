@@ -27,7 +27,15 @@ def model(request, final_model):
 # The same number on every path
 
 
-OTHERS = ("LightGBM", "CatBoost", "LinearRegression", "Lasso", "HistGradientBoostingRegressor", "sklearn.svm.SVR")
+OTHERS = (
+    "LightGBM",
+    "CatBoost",
+    "Ensemble",
+    "LinearRegression",
+    "Lasso",
+    "HistGradientBoostingRegressor",
+    "sklearn.svm.SVR",
+)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.one_hot import Block, Entries, OneHotEncoder, RowEntries, Scale, fit_one_hot
 from mlops_assets.core.features.target_encoding import Curve, FittedGroupMeans, GroupMeansEncoder, fit_group_means
 from mlops_assets.core.state import load_state, save_state
-from mlops_assets.core.types import FloatArray, MatrixKind, SingleArray
+from mlops_assets.core.types import AnyMatrix, Both, FloatArray, MatrixKind, SingleArray
 from mlops_assets.dataset import DatasetSpec, Features
 
 if TYPE_CHECKING:
@@ -72,8 +72,14 @@ class Encoder:
     @overload
     def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> Matrix: ...
 
-    def transform(self, spec: Features, columns: Columns, kind: MatrixKind) -> Matrix:
+    @overload
+    def transform(self, spec: Features, columns: Columns, kind: AnyMatrix) -> Matrix | Both: ...
+
+    def transform(self, spec: Features, columns: Columns, kind: AnyMatrix) -> Matrix | Both:
         """The matrix (n, width) of rows that were not trained on: CSR float64, or float32."""
+        if kind == "both":
+            dense, one_hot = self.both(spec, columns)
+            return Both(one_hot, dense)
         features = derive(spec, columns)
         codes = self.codes(features)
         return self.one_hot_encoder.csr(features, codes) if kind == "one_hot" else self._dense(features, codes)
@@ -84,8 +90,10 @@ class Encoder:
         codes = self.codes(features)
         return self._dense(features, codes), self.one_hot_encoder.csr(features, codes)
 
-    def matrix(self, features: Columns, codes: Codes, kind: MatrixKind) -> Entries | SingleArray:
+    def matrix(self, features: Columns, codes: Codes, kind: AnyMatrix) -> Entries | SingleArray | Both:
         """The matrix (n, width) of derived features: sparse entries, or float32 with NaN where missing."""
+        if kind == "both":
+            return Both(self.matrix(features, codes, "one_hot"), self.matrix(features, codes, "dense"))
         if kind == "one_hot":
             return self.one_hot_encoder.transform(features, codes)
         return self._dense(features, codes)
@@ -97,8 +105,10 @@ class Encoder:
     def codes_row(self, features: Row) -> RowCodes:
         return {name: vocabulary.encode_row(features[name]) for name, vocabulary in self.vocabularies.items()}
 
-    def matrix_row(self, features: Row, codes: RowCodes, kind: MatrixKind) -> RowEntries | list[float]:
+    def matrix_row(self, features: Row, codes: RowCodes, kind: AnyMatrix) -> RowEntries | list[float] | Both:
         """The entries of one row, or its values before they are rounded to float32."""
+        if kind == "both":
+            return Both(self.matrix_row(features, codes, "one_hot"), self.matrix_row(features, codes, "dense"))
         if kind == "one_hot":
             return self.one_hot_encoder.transform_row(features, codes)
         categories = [code if (code := codes[name]) != UNKNOWN else math.nan for name in self.categorical]

@@ -10,7 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from mlops_assets.core.features.one_hot import Entries
+from mlops_assets.core.learners.ensemble import Ensemble
 from mlops_assets.core.learners.libraries import library_of
 from mlops_assets.core.learners.libraries.xgboost import feature_kinds
 from mlops_assets.core.learners.model_types import ModelType
@@ -26,7 +27,7 @@ from mlops_assets.core.learners.out_of_core import external_matrix, fit_line
 from mlops_assets.core.learners.tree_arrays import TreeArrays
 from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.core.targets.numbers import NUMBER
-from mlops_assets.core.types import Estimator, FloatArray, LinearModel, MatrixKind
+from mlops_assets.core.types import AnyMatrix, Both, Estimator, FloatArray, LinearModel, of_kind
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
@@ -202,12 +203,16 @@ def learns_from_disk(model_type: ModelType, params: Mapping[str, Any]) -> bool:
     return model_type.is_xgboost or (is_line and params.keys() <= {"alpha", "fit_intercept"})
 
 
-def predict(estimator: Estimator, X: Matrix | Entries) -> FloatArray:
+def predict(estimator: Estimator, X: Matrix | Entries | Both) -> FloatArray:
     """Raw output of a matrix of the kind the estimator was fitted on: predictions (n,) float64 of a number.
 
     Of classes margins: log-odds (n,) of the second of two, (n, k) of more.
     """
     prediction: Any
+    if isinstance(estimator, Ensemble):
+        return estimator.predict([predict(member.estimator, of_kind(X, member.matrix)) for member in estimator.members])
+    if isinstance(X, Both):
+        raise TypeError("an estimator that is no ensemble takes one matrix")
     if is_linear(estimator):
         prediction = np.asarray(X @ estimator.coef_) + estimator.intercept_  # scikit-learn would check a row for longer
     else:
@@ -249,15 +254,21 @@ def for_few_rows(estimator: Estimator, categories: Mapping[int, int] | None) -> 
 
     `categories`: how many a categorical column has, by its place in the dense matrix; None for a sparse one.
     """
+    if isinstance(estimator, Ensemble):
+        sizes = {"dense": categories, "one_hot": None}
+        few = (replace(m, estimator=for_few_rows(m.estimator, sizes[m.matrix])) for m in estimator.members)
+        return Ensemble(tuple(few))
     library = library_of(estimator)
     return library.for_few_rows(estimator, categories) if library else estimator
 
 
-def for_one_row(few: Estimator, matrix: MatrixKind, width: int) -> Callable[[Any], Any]:
+def for_one_row(few: Estimator, matrix: AnyMatrix, width: int) -> Callable[[Any], Any]:
     """What gives the raw output of a row of a matrix of this kind and width, as `few`, an estimator for few rows, does.
 
     A line may add the same terms in another order.
     """
+    if isinstance(few, Ensemble):
+        return _sum_for_one_row(few, width)
     if isinstance(few, TreeArrays):
         return few.predict_row
     if matrix == "dense":
@@ -268,6 +279,16 @@ def for_one_row(few: Estimator, matrix: MatrixKind, width: int) -> Callable[[Any
     return lambda row: sum([weights[place] * value for place, value in row.items()], intercept)
 
 
+def _sum_for_one_row(few: Ensemble, width: int) -> Callable[[Any], Any]:
+    asked = [(m.weight, m.matrix, for_one_row(m.estimator, m.matrix, width)) for m in few.members]
+
+    def estimate(row: Any) -> Any:
+        raws = [weight * np.asarray(ask(of_kind(row, kind))) for weight, kind, ask in asked]
+        return np.add.accumulate(raws)[-1].tolist()
+
+    return estimate
+
+
 def _fit_sklearn(estimator: Any, data: FitData) -> Estimator:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -276,7 +297,8 @@ def _fit_sklearn(estimator: Any, data: FitData) -> Estimator:
     takes_missing = get_tags(estimator).input_tags.allow_nan or not isinstance(data.X, np.ndarray)
     fitted: Any = estimator if takes_missing else make_pipeline(SimpleImputer(keep_empty_features=True), estimator)
     fitted.fit(_writable(data.X), data.y, **_weighted(fitted, estimator, data.weights))
-    if _is_line(type(estimator)) and len(getattr(estimator, "classes_", ())) == 2:  # one line, as of a number
+    cls: type = type(estimator)
+    if _is_line(cls) and len(getattr(estimator, "classes_", ())) == 2:  # one line, as of a number
         estimator.coef_, estimator.intercept_ = estimator.coef_[0], float(np.ravel(estimator.intercept_)[0])
     if hasattr(estimator, "n_jobs"):
         # A forest adds its trees up in the order in which threads finish: one thread predicts.

@@ -6,15 +6,21 @@ skops checks the types in a file, not their content: load only files from your o
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
+from typing import get_args
 
+from mlops_assets.core.learners.ensemble import Ensemble, Member
 from mlops_assets.core.learners.libraries import LIBRARIES, library_of, refuse_absent
-from mlops_assets.core.state import check_members
-from mlops_assets.core.types import Estimator
+from mlops_assets.core.learners.libraries.library import damaged
+from mlops_assets.core.state import DAMAGE, check_members
+from mlops_assets.core.types import Estimator, MatrixKind
 from mlops_assets.errors import ModelError
 
 SKLEARN_FILE = "estimator.skops"
+ENSEMBLE_FILE = "ensemble.json"  # and a file for each member, its number in front
+MOST_MEMBERS = 100
 TRUSTED_TYPES = (
     # Forests and gradient boosting, also inside other ensembles.
     "sklearn.tree._tree.Tree",
@@ -44,22 +50,29 @@ TRUSTED_TYPES = (
 )
 
 
-def save_estimator(estimator: Estimator, folder: Path) -> Path:
-    """Write a fitted estimator into `folder`; raises ModelError where it holds a type that is not trusted."""
+def save_estimator(estimator: Estimator, folder: Path, prefix: str = "") -> Path:
+    """Write a fitted estimator into `folder`; raises ModelError where it holds a type that is not trusted.
+
+    `prefix`: how the name of its file begins.
+    """
+    if isinstance(estimator, Ensemble):
+        return _save_members(estimator, folder)
     library = library_of(estimator)
-    path = folder / (library.file if library else SKLEARN_FILE)
+    path = folder / f"{prefix}{library.file if library else SKLEARN_FILE}"
     path.write_bytes(dump_estimator(estimator))
     return path
 
 
-def load_estimator(folder: Path) -> Estimator:
+def load_estimator(folder: Path, prefix: str = "") -> Estimator:
     """Read what `save_estimator` wrote.
 
     Raises ModelError where it is missing, damaged or not trusted, or its library is not installed.
     """
     packages_of(folder)
+    if not prefix and (folder / ENSEMBLE_FILE).is_file():
+        return _load_members(folder)
     files = (SKLEARN_FILE, *(library.file for library in LIBRARIES.values()))
-    for path in (folder / file for file in files):
+    for path in (folder / f"{prefix}{file}" for file in files):
         if path.is_file():
             return parse_estimator(path.read_bytes())
     raise ModelError(f"the saved model has none of {', '.join(files)}: train and save it again")
@@ -70,10 +83,32 @@ def packages_of(folder: Path) -> tuple[str, ...]:
 
     Raises ModelError where one is not installed.
     """
-    kept = [library for library in LIBRARIES.values() if (folder / library.file).is_file()]
+    kept = [library for library in LIBRARIES.values() if any(folder.glob(f"*{library.file}"))]
     for library in kept:
         refuse_absent("the saved model", library)
     return tuple(name for library in kept for name in library.packages)
+
+
+def _save_members(ensemble: Ensemble, folder: Path) -> Path:
+    path, about = folder / ENSEMBLE_FILE, []
+    for number, member in enumerate(ensemble.members):
+        save_estimator(member.estimator, folder, f"{number}.")
+        about.append({"model_type": member.model_type, "weight": member.weight, "matrix": member.matrix})
+    path.write_text(json.dumps(about, indent=1), encoding="utf-8")
+    return path
+
+
+def _load_members(folder: Path) -> Ensemble:
+    try:
+        about = json.loads((folder / ENSEMBLE_FILE).read_text(encoding="utf-8"))[:MOST_MEMBERS]
+        members = [
+            Member(str(item["model_type"]), float(item["weight"]), item["matrix"], load_estimator(folder, f"{number}."))
+            for number, item in enumerate(about)
+            if item["matrix"] in get_args(MatrixKind)
+        ]
+    except DAMAGE:
+        raise damaged() from None
+    return Ensemble(tuple(members))
 
 
 def dump_estimator(estimator: Estimator) -> bytes:

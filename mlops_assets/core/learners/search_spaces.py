@@ -1,4 +1,4 @@
-"""Search spaces: named parameters of a model type, written in YAML, drawn from by hyperopt.
+"""Search spaces: named parameters of a model type, written in YAML, drawn from by hyperopt or Optuna.
 
 hyperopt works with raw numbers: an index for a choice, a float for an integer. A space turns them into a
 typed point, constants included, so that what is sampled is what is logged and what is fitted. A parameter is one
@@ -157,6 +157,19 @@ class Parameter(BaseModel):
         if self.kind == "loguniform":
             return hp.loguniform(label, math.log(low), math.log(high))
         return hp.uniform(label, low, high)
+
+    def to_optuna(self) -> Any:
+        """The parameter as a distribution of Optuna, over the same raw numbers."""
+        from optuna import distributions
+
+        if self.kind == "choice":
+            return distributions.CategoricalDistribution(range(len(self.values())))
+        if self.kind == "integer":
+            return distributions.IntDistribution(0, len(self.values()) - 1)
+        low, high = self.bounds
+        if self.kind == "integer_log":
+            return distributions.IntDistribution(int(low), int(high), log=True)
+        return distributions.FloatDistribution(low, high, log=self.kind == "loguniform")
 
 
 class Space(BaseModel):

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlops_assets.core.columns import evenly_spread
 from mlops_assets.core.features.encoder import Encoder
+from mlops_assets.core.learners.ensemble import Ensemble
 from mlops_assets.core.learners.estimators import is_linear, predict
 from mlops_assets.core.learners.libraries import library_of
 from mlops_assets.core.learners.libraries.library import Library
 from mlops_assets.core.state import load_state, save_state
-from mlops_assets.core.types import Array, BoolArray, Estimator, FloatArray, IntArray, LinearModel, MatrixKind
+from mlops_assets.core.types import (
+    AnyMatrix,
+    Array,
+    BoolArray,
+    Estimator,
+    FloatArray,
+    IntArray,
+    LinearModel,
+    of_kind,
+)
 from mlops_assets.dataset import Features
 from mlops_assets.errors import ModelError
 
@@ -44,9 +54,13 @@ class Contributions:
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """What a row is compared with, a row (width,) of the matrix: the training mean, or a typical training row."""
+    """What a row is compared with, a row (width,) of the matrix: the training mean, or a typical training row.
 
-    row: Array
+    Of an ensemble, those of its `members`, None for those that need none.
+    """
+
+    row: Array | None
+    members: tuple[Background | None, ...] = ()
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "background")
@@ -79,39 +93,69 @@ def _mean(X: Matrix) -> FloatArray:
 
 def explain(
     estimator: Estimator,
-    X: Matrix,
+    X: Any,
     encoder: Encoder,
-    kind: MatrixKind,
+    kind: AnyMatrix,
     features: Features,
     background: Background | None,
+    of_class: IntArray | None = None,
 ) -> Contributions:
-    """Contributions to the predictions of the rows of a matrix.
+    """Contributions to the predictions of the rows of a matrix; of more than two classes, for each row's `of_class`.
 
     Raises ModelError where the model was saved without the background that its kind needs.
     """
+    if isinstance(estimator, Ensemble):
+        return _of_ensemble(estimator, X, encoder, features, background)
     labels = _one_hot_labels(encoder, features) if kind == "one_hot" else _dense_labels(encoder, features)
     names = tuple(dict.fromkeys(labels))
     place = {name: number for number, name in enumerate(names)}
     groups = np.array([place[label] for label in labels], np.int64)
     if library := library_of(estimator):
-        return _of_trees(library, estimator, X, encoder, names, groups)
-    if background is None:
+        return _of_trees(library, estimator, X, encoder, names, groups, of_class)
+    if background is None or background.row is None:
         raise ModelError("this model was saved without what explains its answers: use the version of a final model")
     if is_linear(estimator):
         return _of_linear(estimator, X, names, groups, background.row)
-    return _of_any(estimator, X, names, groups, background.row)
+    return _of_any(estimator, X, names, groups, background.row, of_class)
 
 
 def is_exact(estimator: Estimator) -> bool:
     """Whether contributions are computed, and not sampled."""
+    if isinstance(estimator, Ensemble):
+        return all(is_exact(member.estimator) for member in estimator.members)
     return library_of(estimator) is not None or is_linear(estimator)
 
 
+def _of_ensemble(
+    ensemble: Ensemble, X: Any, encoder: Encoder, features: Features, background: Background | None
+) -> Contributions:
+    """The weighted sum of the members' contributions."""
+    members = ensemble.members
+    backgrounds = background.members if background else (None,) * len(members)
+    raw = predict(ensemble, X)
+    of_class = _likeliest(raw)
+    found = [
+        explain(member.estimator, of_kind(X, member.matrix), encoder, member.matrix, features, its, of_class)
+        for member, its in zip(members, backgrounds, strict=True)
+    ]
+    names = tuple(dict.fromkeys(name for part in found for name in part.names))
+    values = np.zeros((len(raw), len(names)))
+    for member, part in zip(members, found, strict=True):
+        values[:, [names.index(name) for name in part.names]] += member.weight * part.values
+    return Contributions(names, values, _of_class(raw, of_class) - values.sum(axis=1))
+
+
 def _of_trees(
-    library: Library, estimator: Estimator, X: Matrix, encoder: Encoder, names: tuple[str, ...], groups: IntArray
+    library: Library,
+    estimator: Estimator,
+    X: Matrix,
+    encoder: Encoder,
+    names: tuple[str, ...],
+    groups: IntArray,
+    of_class: IntArray | None,
 ) -> Contributions:
     each, raw = library.contributions(estimator, X, encoder.dense_categorical), predict(estimator, X)
-    likeliest = _likeliest(raw)
+    likeliest = _likeliest(raw) if of_class is None else of_class
     values = (each if raw.ndim == 1 else each[np.arange(len(raw)), likeliest]) @ _membership(groups, len(names))
     # Some sum in single precision: what that loses goes to the base.
     return Contributions(names, values, _of_class(raw, likeliest) - values.sum(axis=1))
@@ -126,7 +170,12 @@ def _of_linear(
 
 
 def _of_any(
-    estimator: Estimator, X: Matrix, names: tuple[str, ...], groups: IntArray, reference: Array
+    estimator: Estimator,
+    X: Matrix,
+    names: tuple[str, ...],
+    groups: IntArray,
+    reference: Array,
+    of_class: IntArray | None,
 ) -> Contributions:
     """Features go from the reference row's value to the row's own in a random order; each is given its step."""
     rng = np.random.default_rng(SEED)
@@ -135,7 +184,8 @@ def _of_any(
     # Whether a feature has the row's own value: (orders, steps, names), then (orders * steps, width).
     is_own: BoolArray = np.arange(len(names) + 1)[:, None] > orders.argsort(axis=1)[:, None, :]
     is_own = is_own.reshape(-1, len(names))[:, groups]
-    values, likeliest = np.empty((X.shape[0], len(names))), _likeliest(predict(estimator, X))
+    values = np.empty((X.shape[0], len(names)))
+    likeliest = _likeliest(predict(estimator, X)) if of_class is None else of_class
     for number in range(X.shape[0]):
         path = np.where(is_own, _dense(X[[number]])[0], reference)
         raw = predict(estimator, _like(X, path))

@@ -39,7 +39,7 @@ from mlops_assets.core.state import DAMAGE
 from mlops_assets.core.targets.intervals import Intervals
 from mlops_assets.core.targets.kind import Finish, TargetKind
 from mlops_assets.core.targets.kinds import target_of
-from mlops_assets.core.types import Estimator, FloatArray, MatrixKind
+from mlops_assets.core.types import AnyMatrix, Estimator, FloatArray
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import ModelError
 
@@ -70,7 +70,7 @@ class Model:
     encoder: Encoder
     estimator: Estimator
     model_type: str
-    matrix: MatrixKind
+    matrix: AnyMatrix
     signature: tuple[Input, ...] = ()
     intervals: Intervals | None = None
     finish: Finish | None = None
@@ -180,7 +180,7 @@ class Model:
 
     @cached_property
     def _for_few_rows(self) -> Estimator:
-        return for_few_rows(self.estimator, self.encoder.dense_sizes if self.matrix == "dense" else None)
+        return for_few_rows(self.estimator, None if self.matrix == "one_hot" else self.encoder.dense_sizes)
 
     @cached_property
     def _limits(self) -> tuple[Limits, ...]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from mlops_assets.core.learners.search_spaces import Space
+from mlops_assets.errors import SettingsError
 
 SMALL = 32
 _REDRAWS = 100
+_NEVER = 10**9  # points before a suggester learns
+
+SuggesterName = Literal["hyperopt", "optuna", "random"]
 
 
 class Suggester(Protocol):
@@ -26,12 +32,19 @@ class Suggester(Protocol):
         ...
 
 
-def make_suggester(space: Space, *, seed: int, startup: int, first: Sequence[Mapping[str, Any]]) -> Suggester:
-    """TPE, after the points `first` and `startup` points in all; a small space is tried whole instead."""
+def make_suggester(
+    space: Space, *, seed: int, startup: int, first: Sequence[Mapping[str, Any]], name: SuggesterName = "hyperopt"
+) -> Suggester:
+    """TPE, after the points `first` and `startup` points in all; a small space is tried whole instead.
+
+    Raises SettingsError where the library of that name is not installed.
+    """
     points = list({_key(point): dict(point) for point in first}.values())
     if space.size is not None and space.size <= SMALL:
         return _Everything(space, seed, points)
-    return _Tpe(space, seed, startup, points)
+    if name == "optuna":
+        return _Optuna(space, seed, startup, points)
+    return _Hyperopt(space, seed, startup if name == "hyperopt" else _NEVER, points)
 
 
 class _Everything:
@@ -49,7 +62,7 @@ class _Everything:
         pass
 
 
-class _Tpe:
+class _Hyperopt:
     """hyperopt's tree of Parzen estimators (Bergstra et al. 2011).
 
     A point that is not told yet counts as a bad one, so that points in flight differ.
@@ -114,6 +127,47 @@ class _Tpe:
 
     def _point(self, document: dict[str, Any]) -> dict[str, Any]:
         return self._space.point({name: values[0] for name, values in document["misc"]["vals"].items()})
+
+
+class _Optuna:
+    """Optuna's tree of Parzen estimators (Akiba et al. 2019), over the places of choices and integers.
+
+    A point that is not told yet counts as a bad one, so that points in flight differ.
+    """
+
+    def __init__(self, space: Space, seed: int, startup: int, first: list[dict[str, Any]]) -> None:
+        if find_spec("optuna") is None:
+            raise SettingsError("MLOPS_SUGGESTER is optuna, which is not installed: pip install 'mlops-assets[optuna]'")
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._tpe = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
+        self._at_random = optuna.samplers.RandomSampler(seed=seed)
+        self._space, self._study = space, optuna.create_study()
+        self._failed = optuna.trial.TrialState.FAIL
+        self._distributions = {name: space.parameters[name].to_optuna() for name in space.free}
+        for point in first:
+            self._study.enqueue_trial(space.raw(point))
+        self._trials: list[optuna.trial.Trial] = []
+        self._suggested: set[str] = set()
+
+    def next(self) -> dict[str, Any] | None:
+        for redraw in range(_REDRAWS):
+            self._study.sampler = self._at_random if redraw else self._tpe
+            trial = self._study.ask(self._distributions)
+            point = self._space.point(trial.params)
+            if _key(point) not in self._suggested:
+                self._suggested.add(_key(point))
+                self._trials.append(trial)
+                return point
+            self._study.tell(trial, state=self._failed)
+        return None
+
+    def tell(self, number: int, loss: float | None) -> None:
+        if loss is None or not math.isfinite(loss):
+            self._study.tell(self._trials[number], state=self._failed)
+        else:
+            self._study.tell(self._trials[number], loss)
 
 
 def _key(point: Mapping[str, Any]) -> str:

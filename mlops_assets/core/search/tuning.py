@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from mlops_assets.core.learners.search_spaces import Space
 from mlops_assets.core.search.executors import Call, Executor
-from mlops_assets.core.search.suggestions import Suggester, make_suggester
+from mlops_assets.core.search.suggestions import Suggester, SuggesterName, make_suggester
 from mlops_assets.core.search.trials import Attempt, Objective, Trial, TrialStore, attempt
 from mlops_assets.errors import TuningError
 
@@ -27,7 +27,7 @@ class SearchPlan:
     """How long a search goes on, and what fixes its course.
 
     `seconds` only stops new suggestions. `patience`: trials in a row without a better loss. `width`: trials
-    in flight. `startup`: points before TPE begins to learn. Seed, width and startup fix the course; the
+    in flight. `startup`: points before TPE begins to learn. Seed, width, startup and suggester fix the course; the
     others may be raised later, and the search goes on where it ended.
     """
 
@@ -37,6 +37,7 @@ class SearchPlan:
     seed: int
     width: int
     startup: int = 8
+    suggester: SuggesterName = "hyperopt"
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ def search(
     points = [space.adopt(point) for point in (*warm_start, *([space.start] if space.start else []))]
     identity = {"space": space.model_dump(mode="json", exclude_unset=True), "seed": plan.seed}
     identity |= {"width": plan.width, "startup": plan.startup}
+    identity |= {} if plan.suggester == "hyperopt" else {"suggester": plan.suggester}
     first = store.open(identity, [point for point in points if point is not None])
-    suggester = make_suggester(space, seed=plan.seed, startup=plan.startup, first=first)
+    suggester = make_suggester(space, seed=plan.seed, startup=plan.startup, first=first, name=plan.suggester)
     return _Run(objective, plan, executor, store, on_trial, suggester).finish()
 
 

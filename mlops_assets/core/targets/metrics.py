@@ -109,7 +109,7 @@ def _log_loss(y: FloatArray, output: FloatArray) -> FloatArray:
 def _brier(y: FloatArray, output: FloatArray) -> FloatArray:
     """Squared distance from the truth, halved, so that of two classes it is that of the probability."""
     truth = np.equal.outer(y.astype(np.int64), np.arange(output.shape[1]))
-    return ((output - truth) ** 2).sum(axis=1) / 2
+    return np.asarray(((output - truth) ** 2).sum(axis=1) / 2)
 
 
 def _cost(y: FloatArray, output: FloatArray, *, costs: tuple[tuple[float, ...], ...]) -> FloatArray:

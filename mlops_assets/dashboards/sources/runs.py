@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from mlops_assets.core.learners.ensemble import ENSEMBLE
 from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.sources.feeds import Feed
 from mlops_assets.dashboards.sources.source import Source, columns
@@ -66,9 +67,9 @@ def runs_source(instance: dg.DagsterInstance, project: Project, catalogue: Catal
 
 
 def model_type_of(partition: str | None, asset: str, xgboost: str) -> str | None:
-    """The model type that a partition stands for; `xgboost_model` has one without a partition."""
-    if asset == "xgboost_model":
-        return xgboost
+    """The model type that a partition stands for; two assets have one without a partition."""
+    if asset in (alone := {"xgboost_model": xgboost, "ensemble_model": ENSEMBLE}):
+        return alone[asset]
     return None if partition is None or partition == SNAPSHOT or _PERIOD.match(partition) else partition
 
 

@@ -11,7 +11,7 @@ from mlops_assets.core.model.contributions import _of_any
 from mlops_assets.errors import ModelError
 
 LINES, BOOSTED = ("LinearRegression", "Ridge", "Lasso"), ("XGBoost", "LightGBM", "CatBoost")
-TYPES = (*LINES, *BOOSTED, "HistGradientBoostingRegressor", "sklearn.svm.SVR")
+TYPES = (*LINES, *BOOSTED, "Ensemble", "HistGradientBoostingRegressor", "sklearn.svm.SVR")
 
 
 def raw(model, columns):
