@@ -26,7 +26,7 @@ TYPES = {"category": "LogisticRegression,XGBoost", "binary": "LinearSVC,XGBoost"
 def test_a_kind_is_learnt_judged_served_and_measured(kind, tmp_path):
     spec = SHOP | TARGETS[kind] | {"source": {"kind": "files", "uri": str(tmp_path / "sales_{period}.csv")}}
     for period in PERIODS:
-        write_period(tmp_path, period, rows=250)
+        write_period(tmp_path, period, rows=400)
     types = {"MLOPS_MODEL_TYPES": TYPES.get(kind, "Ridge,XGBoost"), "MLOPS_MAX_TRIALS": "1"}
     home = Home(tmp_path, MLOPS_DATASET=write_yaml(tmp_path / "shop.yaml", spec), **types)
     ran = home.command("run")
