@@ -5,6 +5,7 @@ import re
 import pytest
 import requests
 
+from mlops_assets.addresses import mlflow_page
 from mlops_assets.resources.dagster_client import LOCATION, REPOSITORY
 from mlops_assets_tests.browser import CHROMIUM, open_browser, open_uis
 
@@ -121,10 +122,10 @@ def test_metadata_show_the_leaderboard_and_a_plot(uis, page):
     assert image.evaluate("image => image.naturalWidth") > 100
 
 
-def test_the_link_of_a_search_leads_to_its_run_in_mlflow(uis, page):
+def test_a_search_names_its_run_in_mlflow(uis, page):
     page.goto(f"{uis.dagster}/assets/hyperparameters?view=partitions&partition=Ridge")
-    path = page.locator("a[href*='/experiments/']").first.get_attribute("href").partition("#")[2]
-    page.goto(f"{uis.mlflow}/#{path}")
+    path = page.get_by_text(re.compile(r"^experiments/\d+/runs/\w+$")).first.inner_text()
+    page.goto(mlflow_page(uis.mlflow, path))
     page.get_by_text("tune Ridge").first.wait_for()
 
 

@@ -44,8 +44,8 @@ def names_imported(tree):
 
 
 def is_private(name, tree):
-    own = OF_TUPLES | names_defined(tree)
-    return name.startswith("_") and not name.startswith("__") and name not in own
+    looks_so = name.startswith("_") and not name.startswith("__")
+    return looks_so and name not in OF_TUPLES | names_defined(tree)
 
 
 def names_defined(tree):

@@ -50,7 +50,7 @@ def test_the_verdict_is_on_the_version_and_on_its_run(workshop):
     for row in record.value("leaderboard_rows"):  # can be sorted by in MLflow, too
         if row["role"] == "candidate":
             candidate = client.get_run(client.get_model_version("shop", str(row["version"])).run_id)
-            assert candidate.data.metrics["test_rmse"] == row["rmse"]
+            assert candidate.data.metrics["test_rmse"] == row["loss"]
             assert candidate.inputs.dataset_inputs[0].dataset.name == "shop"
 
 

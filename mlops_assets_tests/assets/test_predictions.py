@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.assets.predictions import COLUMNS
+from mlops_assets.assets.predictions import columns
 from mlops_assets.assets.records import reigns, report_by_hand
 from mlops_assets.core.columns import from_table
 from mlops_assets.core.prepare.cleaning import target
@@ -16,7 +16,7 @@ def scored(workshop, period="2024-03"):
 
 def test_every_raw_row_has_a_prediction_an_interval_and_the_version(workshop):
     project, table = workshop.project, scored(workshop)
-    assert table.column_names == list(COLUMNS)
+    assert table.column_names == list(columns(project.target))
     raw = project.storage.read_table(workshop.record("raw_data", "2024-03").path)
     assert table["row_id"].to_pylist() == list(range(raw.num_rows))
     version = workshop.record("champion_model").value("champion_version")

@@ -36,9 +36,9 @@ def project(tmp_path):
     return make
 
 
-def record(asset, recipe=None, content="c" * 64, **metadata):
+def record(asset, recipe=None, content="c" * 64, partition=None, **metadata):
     values = {name: dg.MetadataValue.int(value) for name, value in ({"dagster/row_count": 1_000} | metadata).items()}
-    return Record(asset, None, recipe or Recipe({}), content, None, values, "run", datetime.now(UTC))
+    return Record(asset, partition, recipe or Recipe({}), content, None, values, "run", datetime.now(UTC))
 
 
 def test_raw_data_depends_on_its_source_and_its_version_alone(project):
@@ -114,20 +114,20 @@ def test_what_fixes_a_search_is_in_its_recipe(project, env, told):
 
 def test_threads_and_time_outs_change_no_recipe(project):
     slow = project(env={"THREADS": "1", "HTTP_TIMEOUT": "5", "MLFLOW_URL": "http://elsewhere"})
-    built, tuned = record("training_set"), record("hyperparameters")
+    built, tuned = record("training_set"), record("hyperparameters", partition="Ridge")
     assert models.recipe("sklearn_model", slow, built, tuned) == models.recipe("sklearn_model", project(), built, tuned)
     assert hyperparameters.recipe(slow, "Ridge", built, None) == hyperparameters.recipe(project(), "Ridge", built, None)
 
 
-@pytest.mark.parametrize("asset", ["sklearn_model", "xgboost_model"])
-def test_a_model_depends_on_the_coverage_of_its_intervals(project, asset):
-    built, tuned = record("training_set"), record("hyperparameters")
+@pytest.mark.parametrize(("asset", "model_type"), [("sklearn_model", "Ridge"), ("xgboost_model", "XGBoost")])
+def test_a_model_depends_on_the_coverage_of_its_intervals(project, asset, model_type):
+    built, tuned = record("training_set"), record("hyperparameters", partition=model_type)
     narrow, wide = (models.recipe(asset, project(env={"COVERAGE": each}), built, tuned) for each in ("0.8", "0.9"))
     assert changes(narrow, wide) == ("settings: coverage 0.8 -> 0.9",)
 
 
 def test_a_model_in_another_mlflow_is_another_model_and_no_password_is_told(project):
-    built, tuned = record("training_set"), record("hyperparameters")
+    built, tuned = record("training_set"), record("hyperparameters", partition="Ridge")
     here = models.recipe("sklearn_model", project(), built, tuned)
     there = models.recipe("sklearn_model", project(env={"TRACKING_URI": "http://me:zq_word@host"}), built, tuned)
     assert changes(here, there) == ("settings: tracking changed",)
@@ -175,13 +175,14 @@ def test_periods_of_another_source_or_cleaned_by_other_rules_do_not_count(worksh
 
 
 def test_a_fit_over_a_cluster_is_another_model_of_xgboost_wherever_the_cluster_is(project):
-    built, tuned = record("training_set", **{"dagster/row_count": 900}), record("hyperparameters")
+    built = record("training_set", **{"dagster/row_count": 900})
+    tuned, ridge = (record("hyperparameters", partition=name) for name in ("XGBoost", "Ridge"))
     here, there = project(), [project(env={"FINAL_FIT": f"dask:tcp://{host}:8786"}) for host in ("one", "two")]
     recipe = models.recipe("xgboost_model", here, built, tuned)
     one, other = (models.recipe("xgboost_model", each, built, tuned) for each in there)
     assert one == other
     assert changes(recipe, one) == ('settings: final_fit is new ("divided")',)
-    assert models.recipe("sklearn_model", here, built, tuned) == models.recipe("sklearn_model", there[0], built, tuned)
+    assert models.recipe("sklearn_model", here, built, ridge) == models.recipe("sklearn_model", there[0], built, ridge)
 
 
 def test_the_rows_in_memory_decide_where_a_window_has_more(project):
@@ -192,7 +193,7 @@ def test_the_rows_in_memory_decide_where_a_window_has_more(project):
     def all_recipes(most):
         made = project({"MEMORY_ROWS": most})
         yield training_set.recipe(made, periods, cleaned)
-        yield models.recipe("sklearn_model", made, built, record("hyperparameters"))
+        yield models.recipe("sklearn_model", made, built, record("hyperparameters", partition="Ridge"))
         yield champion_model.recipe(made, built, {})
 
     for fits, beyond, further in zip(*map(all_recipes, ("2000", "1999", "1998")), strict=True):

@@ -17,7 +17,7 @@ def schedules(home, **settings):
 
 def test_cleaning_is_scheduled_where_the_settings_say_so(tmp_path):
     home = Home(tmp_path)
-    assert "clean_by_schedule" not in schedules(home)
+    assert schedules(home)["clean_by_schedule"].default_status == dg.DefaultScheduleStatus.STOPPED
     schedule = schedules(home, MLOPS_CLEAN_SCHEDULE="weekly", MLOPS_TIMEZONE="Europe/Berlin")["clean_by_schedule"]
     assert (schedule.job_name, schedule.execution_timezone) == ("clean_up", "Europe/Berlin")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING

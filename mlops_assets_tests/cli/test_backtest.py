@@ -29,7 +29,7 @@ def record(home, answer):
 
 
 def test_policies_are_walked_over_the_periods_and_told_in_a_table(answer, record):
-    assert "Backtest of Ridge, 2024-03 to 2024-05 (RMSE in euros)" in answer.out
+    assert "Backtest of Ridge, 2024-03 to 2024-05: RMSE (euros)" in answer.out
     assert "6 of 6: window-3, 2024-05: RMSE" in answer.out
     assert record.value("best_policy") in ("never", "window-3")
     rows = record.value("backtest_rows")

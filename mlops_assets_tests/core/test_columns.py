@@ -121,7 +121,7 @@ def test_numbers_are_floats_and_an_empty_one_is_missing(spec, given, expected):
     [
         ("at", "tomorrow", "at must be an ISO 8601 time: Invalid isoformat string: 'tomorrow'"),
         ("at", "now", "at must be an ISO 8601 time: Invalid isoformat string: 'now'"),
-        ("at", "2024-02-30", "at must be an ISO 8601 time: day is out of range for period"),
+        ("at", "2024-02-30", "at must be an ISO 8601 time: day is out of range for month"),
         ("at", "0001-01-01T00:00+01:00", "at must be an ISO 8601 time: date value out of range"),
         ("at", [1], "at must be an ISO 8601 time: Invalid isoformat string: '[1]'"),
         ("size", "big", "size must be a number: 'big' is not one"),

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mlops_assets.addresses import mlflow_page
+
 
 def test_health_tells_the_model_and_its_age(served):
     told = served.client.get("/health").json()
@@ -22,7 +24,7 @@ def test_the_model_page_tells_inputs_metrics_verdict_and_links(served):
     assert told["model"] == served.champion.card
     assert told["verdict"] == version.tags["verdict"]
     assert told["periods"] == ["2024-01", "2024-02", "2024-03"]
-    assert told["registry_page"] == version.url
+    assert told["registry_page"] == mlflow_page(served.project.tracking.ui_url, version.page)
     assert {"validation_rmse", "test_rmse"} <= set(told["metrics"])
     assert (told["unit"], told["coverage"]) == ("euros", 0.9)
     inputs = {item["name"]: item for item in told["signature"]}

@@ -99,7 +99,7 @@ def test_sampled_contributions_come_near_the_exact_shapley_values():
             before = Product().predict(x[None])[0]
             x[feature] = row[feature]
             exact[feature] += (Product().predict(x[None])[0] - before) / 24
-    found = _of_any(Product(), row[None], ("a", "b", "c", "d"), np.arange(4), reference)
+    found = _of_any(Product(), row[None], ("a", "b", "c", "d"), np.arange(4), reference, None)
     np.testing.assert_allclose(found.values[0], exact, atol=0.6)
     assert found.values[0, 2] == pytest.approx(3.0)  # without interactions every order says the same
     assert found.base[0] + found.values.sum() == pytest.approx(Product().predict(row[None])[0])
