@@ -1,6 +1,7 @@
 """Every model type fits and predicts, the same twice, and with exactly the parameters that it was given."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,17 @@ def test_the_seed_reaches_the_estimator(name, data):
     X = data(model_type).validation[0]
     one, other = (fit(model_type, params, data(model_type), seed=seed, threads=1).estimator for seed in (1, 2))
     assert not np.array_equal(predict(one, X), predict(other, X))
+
+
+@pytest.mark.parametrize("name", ["Ridge", *BOOSTED])
+def test_rows_of_more_weight_draw_the_fit_to_them(name, data):
+    model_type = resolve_model_type(name)
+    params = quick(model_type, model_type.space.adopt(model_type.space.start))
+    rows = data(model_type)
+    high = rows.y > np.median(rows.y)
+    for_high, for_low = (replace(rows, weights=np.where(at, 50.0, 1.0)) for at in (high, ~high))
+    one, other = (fit(model_type, params, each, seed=7, threads=1).estimator for each in (for_high, for_low))
+    assert predict(one, rows.X).mean() > predict(other, rows.X).mean()
 
 
 @pytest.mark.parametrize("name", [name for name in shipped_model_types() if name not in BOOSTED])

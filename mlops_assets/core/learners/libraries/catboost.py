@@ -40,7 +40,7 @@ class CatBoost:
         stops = {"eval_set": held, "early_stopping_rounds": patience, "use_best_model": True} if held else {}
         if held and data.target.stops_by == "rmse" and beat < math.inf:
             stops["callbacks"] = [_GivesUp(Course(beat, params.get("learning_rate", 0.03)))]
-        grown.fit(data.X, data.y, **stops)
+        grown.fit(data.X, data.y, sample_weight=data.weights, **stops)
         return grown, grown.tree_count_
 
     def predict(self, estimator: Any, X: Matrix) -> FloatArray:

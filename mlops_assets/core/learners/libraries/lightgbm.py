@@ -43,7 +43,7 @@ class LightGBM:
         patience = given.get("early_stopping_rounds")
         held = validation_rows("LightGBM", data, patience is not None and rounds is None)
         categories = [place for place, is_category in enumerate(data.categories) if is_category]
-        train = lightgbm.Dataset(data.X, data.y, categorical_feature=categories, params=params)
+        train = lightgbm.Dataset(data.X, data.y, weight=data.weights, categorical_feature=categories, params=params)
         booster = lightgbm.train(
             params,
             train,
