@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping
 
 STARTED_BY = "mlops/started_by"
@@ -9,6 +11,7 @@ USER = "user"  # who launched a run, as Dagster's pages show it where neither a 
 RETRAIN = "retrain"  # the job of a retraining
 RETRAINING = "mlops/retraining"  # on every run of a retraining: the run id of the job `retrain` that it belongs to
 TASK = "mlops/task"
+PROCESS = "mlops/process"  # on runs that no launcher has started: host and id of the process that makes them
 PARTITION = "dagster/partition"
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 TO = "..."  # between the first and the last of partitions in a row, as Dagster's own commands write it
@@ -17,6 +20,11 @@ TO = "..."  # between the first and the last of partitions in a row, as Dagster'
 def launched_by(who: str) -> dict[str, str]:
     """The tags of a run that neither a schedule nor a sensor launches."""
     return {STARTED_BY: who, USER: who}
+
+
+def launched_here() -> dict[str, str]:
+    """The tags of a run that a command makes in its own process."""
+    return launched_by("cli") | {PROCESS: f"{platform.node()}:{os.getpid()}"}
 
 
 def partitions_of(tags: Mapping[str, str]) -> str | None:

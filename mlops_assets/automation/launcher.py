@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,6 +21,7 @@ from mlops_assets.compat import (
     instance_of,
     server_of,
 )
+from mlops_assets.run_tags import PROCESS
 
 if TYPE_CHECKING:
     from mlops_assets.compat import DagsterGrpcClient
@@ -36,8 +38,13 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         """Ask the server that started the run; where it is gone, look for the process itself on this machine.
 
         A server elsewhere, such as in another container, may be started anew: what has become of its runs is known
-        once it answers again.
+        once it answers again. A run that a command makes itself is there for as long as its process.
         """
+        if process := run.tags.get(PROCESS):
+            host, _, pid = process.rpartition(":")
+            if host != platform.node() or _is_alive(int(pid)) or self._has_ended(run.run_id):
+                return CheckRunHealthResult(WorkerStatus.RUNNING)
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process that made it is gone")
         server = server_of(self, run.run_id)
         if server is None:
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, "it is not known which server started it")

@@ -20,7 +20,7 @@ from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import DataError, StorageError
 from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
-from mlops_assets.run_tags import STARTED_BY
+from mlops_assets.run_tags import launched_here
 
 if TYPE_CHECKING:
     from mlops_assets.assets.records import Record, Records
@@ -63,7 +63,7 @@ def _walk(instance: dg.DagsterInstance, project: Project, progress: TerminalProg
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     result = job.execute_in_process(
         instance=instance,
-        tags={STARTED_BY: "cli"},
+        tags=launched_here(),
         run_config=quiet | {"ops": {NAME: {"config": config}}},
         raise_on_error=False,
     )

@@ -20,7 +20,7 @@ from mlops_assets.project import Project
 from mlops_assets.resources.dagster_client import LOCATION, MODULE, REPOSITORY
 from mlops_assets.resources.mlflow.tracking import is_active
 from mlops_assets.resources.progress import PARTS, Progress
-from mlops_assets.run_tags import STARTED_BY, TASK, launched_by
+from mlops_assets.run_tags import STARTED_BY, TASK, launched_here
 
 _ACTIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -67,9 +67,7 @@ class Runner:
             REPOSITORY,
             module=MODULE,
             # The next `run` makes what was not made; a retry by the daemon would be a second one.
-            tags=launched_by("cli")
-            | part.tags
-            | {TASK: part.name, PARTS: f"{done} of {of}", "dagster/max_retries": "0"},
+            tags=launched_here() | part.tags | {TASK: part.name, PARTS: f"{done} of {of}", "dagster/max_retries": "0"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         if result.success:
