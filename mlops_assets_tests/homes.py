@@ -28,7 +28,12 @@ ROOT = Path(__file__).resolve().parents[1]
 UNSET = {f"{PREFIX}{name.upper()}": "" for name in Settings.model_fields} | {"DAGSTER_HOME": ""}
 SHOP = {
     "name": "shop",
-    "columns": {"at": {"type": "time"}, "zone": {"type": "integer"}, "size": {}, "price": {}},
+    "columns": {
+        "at": {"type": "time"},
+        "zone": {"type": "integer"},
+        "size": {"description": "Length of the longest side", "unit": "cm"},
+        "price": {},
+    },
     "time": {"column": "at", "first": "2024-01", "last": "2024-12"},
     "target": {"column": "price", "keep": [1, 1000], "unit": "euros"},
     "features": {"categorical": ["zone"], "numeric": {"size": {}}},

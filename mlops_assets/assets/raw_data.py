@@ -45,7 +45,7 @@ def recipe(project: Project, source_version: str) -> Recipe:
 
 def _read_by(column: Column) -> dict[str, Any]:
     """What of a column says how it is read, and not what it means to people."""
-    meaning = {"missing", "description", "range"} | (set() if column.type == "time" else {"unit"})
+    meaning = {"missing", "description"} | (set() if column.type == "time" else {"unit"})
     plain = Column().model_dump(mode="json", exclude={"source_name", "type", "timezone"})
     return _unlike(column.model_dump(mode="json", exclude=meaning), plain)
 

@@ -75,6 +75,7 @@ class Column(Part):
     source_name: str | tuple[str, ...] | None = Field(
         None, alias="from", description="Real name; the alias where left out. Several are joined by a space: a time."
     )
+    description: str = Field("", description="What it means, for people.")
     type: Literal["integer", "number", "text", "time", "boolean"] = Field(
         "number", description="Type after ingest; a `boolean` is 0 or 1."
     )
@@ -113,6 +114,11 @@ class Column(Part):
             except ValueError:
                 raise ValueError(f"'{form}' is no format that tells a day (expected one such as %d/%m/%Y)") from None
         return form
+
+    @property
+    def measured_in(self) -> str:
+        """The unit of its numbers, for people; a time has none."""
+        return "" if self.type == "time" else self.unit or ""
 
     @property
     def is_plain(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from mlops_assets.serving.table_formats import FORMATS
 
 if TYPE_CHECKING:
     from mlops_assets.core.features.signature import Input
+    from mlops_assets.dataset import Column
 
 
 _TYPES: dict[str, dict[str, Any]] = {
@@ -53,7 +55,7 @@ def describe(app: FastAPI, champion: Champion | None, has_keys: bool) -> dict[st
 
 def _row(champion: Champion | None) -> dict[str, Any]:
     needed = _required(champion)
-    fields = {item.name: _field(item, item.name in needed) for item in champion.model.signature} if champion else {}
+    fields = {name: _field(item, column, name in needed) for name, item, column in _inputs(champion)}
     description = (
         "The inputs of one row. One that is left out or null is missing; without a required one it is refused."
     )
@@ -62,9 +64,11 @@ def _row(champion: Champion | None) -> dict[str, Any]:
 
 
 def _columns(champion: Champion | None) -> dict[str, Any]:
-    inputs = champion.model.signature if champion else ()
     needed = _required(champion)
-    fields = {item.name: {"type": "array", "items": _field(item, item.name in needed)} for item in inputs}
+    fields = {
+        name: {"type": "array", "items": _field(item, column, name in needed)}
+        for name, item, column in _inputs(champion)
+    }
     description = "A list of values for each input, all of the same length."
     shape = {"type": "object", "description": description, "properties": fields, "additionalProperties": not champion}
     return shape | {"required": needed}
@@ -74,8 +78,15 @@ def _required(champion: Champion | None) -> list[str]:
     return list(champion.model.required) if champion else []
 
 
-def _field(item: Input, is_needed: bool) -> dict[str, Any]:
-    sentences = []
+def _inputs(champion: Champion | None) -> Iterator[tuple[str, Input, Column]]:
+    """Name, what training rows had, and what the dataset's YAML says of each input."""
+    if champion:
+        for item in champion.model.signature:
+            yield item.name, item, champion.model.spec.columns[item.name]
+
+
+def _field(item: Input, column: Column, is_needed: bool) -> dict[str, Any]:
+    sentences = [f"{text.rstrip('.')}." for text in (column.description, _unit(column)) if text]
     if item.categories:
         first = ", ".join(item.categories[:12])
         sentences.append(f"One of {first}{', …' if len(item.categories) > 12 else ''}; others are flagged as unseen.")
@@ -85,6 +96,10 @@ def _field(item: Input, is_needed: bool) -> dict[str, Any]:
         sentences.append(f"Without an offset it is a wall clock of {item.timezone or 'UTC'}.")
     kind = _TYPES[item.type]
     return kind | {"type": kind["type"] if is_needed else [kind["type"], "null"], "description": " ".join(sentences)}
+
+
+def _unit(column: Column) -> str:
+    return f"In {column.measured_in}" if column.measured_in else ""
 
 
 def _predict(rows: list[dict[str, Any]]) -> dict[str, Any]:

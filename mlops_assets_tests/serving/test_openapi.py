@@ -75,6 +75,7 @@ def test_the_inputs_are_those_of_the_champion(document):
     assert row["additionalProperties"] is False
     assert row["required"] == ["zone", "size"]
     assert row["properties"]["size"]["type"] == "number"  # and not null
+    assert row["properties"]["size"]["description"].startswith("Length of the longest side. In cm. From ")
     assert "One of 1, 2, 3, 4, 5" in row["properties"]["zone"]["description"]
 
 

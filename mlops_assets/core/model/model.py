@@ -40,7 +40,7 @@ from mlops_assets.core.targets.intervals import Intervals
 from mlops_assets.core.targets.kind import Finish, TargetKind
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.types import AnyMatrix, Estimator, FloatArray
-from mlops_assets.dataset import DatasetSpec
+from mlops_assets.dataset import Column, DatasetSpec
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
@@ -280,10 +280,15 @@ def _input(saved: dict[str, Any]) -> Input:
 def _public(spec: DatasetSpec) -> dict[str, Any]:
     """The spec as a model carries it: no place, no real column name and nothing from the environment."""
     document = spec.model_dump(mode="json", exclude={"source", "rows"})
-    plain = {alias: column.as_callers_write() for alias, column in spec.columns.items()}
-    columns = {alias: column.model_dump(mode="json") | {"source_name": None} for alias, column in plain.items()}
+    columns = {alias: _public_column(column, spec) for alias, column in spec.columns.items()}
     source = {"kind": "files", "uri": "withheld"}
     return document | {"description": spec.redact(spec.description), "columns": columns, "source": source}
+
+
+def _public_column(column: Column, spec: DatasetSpec) -> dict[str, Any]:
+    plain = column.as_callers_write()
+    about = {"description": spec.redact(plain.description), "unit": plain.unit and spec.redact(plain.unit)}
+    return plain.model_dump(mode="json") | about | {"source_name": None}
 
 
 class PyfuncModel:

@@ -61,7 +61,9 @@ def _column(spec: DatasetSpec, alias: str, nullable: bool, checks: list[pandera.
     import pandera.pandas as pandera
 
     column = spec.columns[alias]
-    about = spec.redact(f"{column.type}, wall clock of {column.timezone}" if column.timezone else column.type)
+    kind = f"{column.type}, wall clock of {column.timezone}" if column.timezone else column.type
+    unit = f", in {column.measured_in}" if column.measured_in else ""
+    about = spec.redact(f"{column.description} ({kind}{unit})" if column.description else f"{kind}{unit}")
     return pandera.Column(_pandas_types()[column.type], checks, nullable=nullable, description=about)
 
 

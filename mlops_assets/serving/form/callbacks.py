@@ -146,13 +146,13 @@ def add_callbacks(app: Dash, form: Form) -> None:
         champion = form.champion
         if champion is None or champion.number == shown_number:
             raise PreventUpdate
-        signature = champion.model.signature
+        model = champion.model
         filled = _filled_in(ids, values).values if ids else first_values(champion)
         set_props("who", {"children": who(champion)})
         set_props("empty", {"hidden": True})
         set_props("form-page", {"hidden": False})
         set_props("watch", {"interval": WATCH})
-        return fields(signature, to_show(signature, filled, champion.model.spec)), champion.number
+        return fields(model, to_show(model.signature, filled, model.spec)), champion.number
 
     @app.callback(Output("compare", "data"), Input("shown", "data"))
     def offer(shown_number: int | None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from mlops_assets.core.features import signature
+    from mlops_assets.core.model.model import Model
+    from mlops_assets.dataset import Column
 
 SHOWN_AT_ONCE = 300  # categories in an open list; typing narrows it
 UNSEEN = "Not in the training rows"
@@ -37,9 +39,9 @@ def field_id(name: IdPart, kind: IdPart) -> dict[str, IdPart]:
     return pattern_id(part="field", name=name, kind=kind)
 
 
-def fields(inputs: Iterable[signature.Input], values: Mapping[str, Any]) -> list[Component]:
-    """All fields in order; `values` by name, which need not have all."""
-    return [_field(item, values.get(item.name)) for item in inputs]
+def fields(model: Model, values: Mapping[str, Any]) -> list[Component]:
+    """A field for each input of a model, in order; `values` by name, which need not have all."""
+    return [_field(item, model.spec.columns[item.name], values.get(item.name)) for item in model.signature]
 
 
 def add_callbacks(app: Dash) -> None:
@@ -53,8 +55,10 @@ def add_callbacks(app: Dash) -> None:
     )
 
 
-def _field(item: signature.Input, value: Any) -> Component:
-    shared = {"label": label(item.name), "description": hint(item) or "\N{NO-BREAK SPACE}", "value": value}
+def _field(item: signature.Input, column: Column, value: Any) -> Component:
+    title = f"{label(item.name)} ({column.measured_in})" if column.measured_in else label(item.name)
+    below = "; ".join(text for text in (column.description, hint(item)) if text)
+    shared = {"label": title, "description": below or "\N{NO-BREAK SPACE}", "value": value}
     shared["debounce"] = True  # so that Enter and leaving a field hand its value on before a question is asked
     if item.categories is not None:
         options: list[dict[str, Any]] = [{"value": category, "label": category} for category in item.categories]

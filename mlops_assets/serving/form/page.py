@@ -77,7 +77,7 @@ WATCH, WATCH_EMPTY = 15_000, 2_000  # milliseconds between looks for another cha
 
 def page(spec: DatasetSpec, champion: Champion | None, problem: str, asked: Query) -> dmc.MantineProvider:
     """A new page with what a link asks; `problem` says why there is no champion, where there is none."""
-    form_fields = fields(champion.model.signature, first_values(champion, asked)) if champion else []
+    form_fields = fields(champion.model, first_values(champion, asked)) if champion else []
     parts = [
         dcc.Location(id="url", refresh=False),
         dcc.Interval(id="watch", interval=WATCH if champion else WATCH_EMPTY),

@@ -114,7 +114,7 @@ def test_a_bad_row_is_an_input_error_that_names_it(ridge, frame):
 def test_a_saved_model_tells_no_place_no_real_name_and_no_rule(tmp_path, tiny, make_columns):
     tiny["description"] = "Orders of ${SHOP_DB}"
     tiny["source"] = {"kind": "sql", "url": "${SHOP_DB}", "table": "inner_orders"}
-    tiny["columns"]["town"] = {"from": "${TOWN_COLUMN}", "type": "text"}
+    tiny["columns"]["town"] = {"from": "${TOWN_COLUMN}", "type": "text", "description": "In ${SHOP_DB}"}
     tiny["columns"]["zone"] = {"from": "ZONE_SECRET", "type": "integer"}
     tiny["rows"] = [{"name": "no friends of the house", "column": "town", "none_of": ["Secretville"]}]
     (tmp_path / "shop.yaml").write_text(yaml.safe_dump(tiny))

@@ -163,9 +163,10 @@ def test_a_schema_becomes_the_column_schema_that_dagster_shows(name):
     raw = pandera_schema_to_dagster_type(raw_schema(spec)).metadata["schema"].value
     cleaned = pandera_schema_to_dagster_type(clean_schema(spec)).metadata["schema"].value
     assert [column.name for column in raw.columns] == list(spec.columns)
-    assert [column.description.split(",")[0] for column in raw.columns] == [
-        column.type for column in spec.columns.values()
-    ]
+    for shown, column in zip(raw.columns, spec.columns.values(), strict=True):
+        assert {column.description, column.type, column.measured_in} - {""} <= set(
+            re.split(r" \(|, (?:in )?|\)", shown.description)
+        )
     target = cleaned.columns[-1]
     assert (target.name, target.type, target.constraints.nullable) == ("target", "float64", False)
     assert target.constraints.other == [f"in {spec.target.keep[0]:g}..{spec.target.keep[1]:g}"]
@@ -180,7 +181,7 @@ def test_a_value_from_the_environment_shows_as_its_variable(tmp_path):
 name: parcels
 description: Parcels of ${FIRM}.
 source: {kind: files, uri: parcels.parquet}
-columns: {size: {type: text}, hours: {type: number}}
+columns: {size: {type: text, description: "As ${FIRM} measures"}, hours: {type: number}}
 target: {column: hours}
 rows: [{name: no parcels of ours, column: size, none_of: ["${FIRM}"]}]
 features: {categorical: [size]}
@@ -189,4 +190,5 @@ features: {categorical: [size]}
     )
     schema = clean_schema(load_dataset(str(path), {"FIRM": "Hidden Ltd"}))
     assert schema.description == "Parcels of ${FIRM}."
+    assert schema.columns["size"].description == "As ${FIRM} measures (text)"
     assert schema.columns["size"].checks[0].description == "no parcels of ours: none of ${FIRM}"

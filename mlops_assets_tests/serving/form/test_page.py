@@ -121,6 +121,7 @@ def test_the_fields_are_those_of_the_signature(served):
     for name, kind in KINDS.items():
         assert f'"part": "field", "name": "{name}", "kind": "{kind}"' in page
     assert "5 known" in page
+    assert "Size (cm)" in page and "Length of the longest side; seen: " in page
     assert "Ridge" in page
 
 
