@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from tempfile import NamedTemporaryFile
 
 import dagster as dg
+import numpy as np
 from rich.console import Console
 
 from mlops_assets.alerts.alert import KINDS
@@ -113,8 +114,18 @@ def _records(instance: dg.DagsterInstance, asset: str) -> list[Record]:
 
 
 def _source(project: Project) -> str:
-    keys = sorted(project.source.partitions())
-    return f"{len(keys)} partition(s), {keys[0]} to {keys[-1]}" if keys else "reachable, but empty"
+    """What there is, and what the target is taken for: where the YAML leaves that open, by the newest rows."""
+    from mlops_assets.core.columns import from_table
+    from mlops_assets.core.prepare.cleaning import target
+    from mlops_assets.sources import stream_rows
+
+    spec, keys = project.spec, sorted(project.source.partitions())
+    if not keys:
+        return "reachable, but empty"
+    y = np.empty(0)
+    if spec.target.kind is None:
+        y = target(spec, from_table(next(stream_rows(project.source, keys[-1])), spec.target.columns))
+    return f"{len(keys)} partition(s), {keys[0]} to {keys[-1]}; the target is {project.target.told(y)}"
 
 
 def _dagster(project: Project) -> str:

@@ -104,7 +104,13 @@ def _time(spec: DatasetSpec) -> Iterator[str]:
 
 def _target(spec: DatasetSpec) -> Iterator[str]:
     target = spec.target
-    yield from _aliases(spec, "target", target.columns, _target_takes(target))
+    if target.kind is None and target.column in spec.columns and spec.columns[target.column].type == "text":
+        yield (
+            f"target: '{target.column}' is text, which is one of some classes: name the positive value by positive, "
+            "in quotes, or all of them by classes"
+        )
+    else:
+        yield from _aliases(spec, "target", target.columns, _target_takes(target))
     if target.column in spec.columns and target.has_classes:
         is_text = spec.columns[target.column].type == "text"
         if is_text and target.kind == "binary" and not isinstance(target.positive, str):

@@ -128,8 +128,9 @@ class Target(Part):
     minutes_between: tuple[Alias, Alias] | None = Field(None, description="Aliases of start and end time.")
     kind: TargetKindName | None = Field(
         None,
-        description="`number`, `count` (0, 1, 2, ...), `binary` (two classes) or `category` (more). Left out: number, "
-        "or two classes where `above` or `positive` is given, or more where `classes` are.",
+        description="`number`, `count` (0, 1, 2, ...), `binary` (two classes) or `category` (more). Left out: "
+        "two classes where `above` or `positive` is given or the column is a `boolean`, more where `classes` are, else "
+        "number.",
     )
     above: float | None = Field(None, description="Makes two classes of a number: whether it is greater than this.")
     positive: str | float | None = Field(None, description="Makes two classes of a column: whether it has this value.")

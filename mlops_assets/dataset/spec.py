@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mlops_assets.dataset.checks import problems
 from mlops_assets.dataset.dialect import Column, Dialect
@@ -112,6 +112,16 @@ class DatasetSpec(Part):
     @classmethod
     def _renewed(cls, document: Any) -> Any:
         return renewed(document)[0]
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _told_kind(cls, target: Any, so_far: ValidationInfo) -> Any:
+        """A column of booleans tells that there are two classes."""
+        if not isinstance(target, dict) or target.get("kind") is not None:
+            return target
+        columns = so_far.data.get("columns", {})
+        is_told = any(alias == target.get("column") and column.true_words for alias, column in columns.items())
+        return target | {"kind": "binary"} if is_told else target
 
     @model_validator(mode="after")
     def _fits_together(self) -> "DatasetSpec":

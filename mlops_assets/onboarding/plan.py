@@ -77,9 +77,9 @@ def target_keys(target: Seen) -> dict[str, Any]:
     """The keys of the target: two classes, of texts the rarer as the positive one; more classes; or a number."""
     import pyarrow.compute as pc
 
-    is_bit = target.kind == "integer" and {*target.values.unique().drop_null().to_pylist()[:3]} == {0, 1}
-    if target.kind == "boolean" or is_bit:
-        return {"column": target.alias, "kind": "binary"}
+    if target.is_number and target.distinct == 2:
+        low, high = sorted(target.values.unique().drop_null().to_pylist())
+        return {"column": target.alias} | ({"kind": "binary"} if (low, high) == (0, 1) else {"positive": high})
     if target.kind != "text":
         return {"column": target.alias}
     counts = {item["values"].as_py(): item["counts"].as_py() for item in pc.value_counts(target.values.drop_null())}

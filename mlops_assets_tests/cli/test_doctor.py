@@ -3,7 +3,7 @@
 import pytest
 
 from mlops_assets.resources.databases.schema import REVISION
-from mlops_assets_tests.homes import Home
+from mlops_assets_tests.homes import SHOP, Home, write_yaml
 from mlops_assets_tests.servers import free_port
 
 SERVICES = ["webserver", "code location", "daemon", "predictions"]
@@ -39,7 +39,7 @@ def test_all_is_well(shop):
         "mail",
     ]
     assert [name for name, (passes, _) in found.items() if not passes] == SERVICES
-    assert found["source"][1] == "3 partition(s), 2024-01 to 2024-03"
+    assert found["source"][1] == "3 partition(s), 2024-01 to 2024-03; the target is a number, by rmse"
     assert found["workers"][1] == "not set up (MLOPS_TRIALS, MLOPS_FINAL_FIT)"
     assert found["mail"][1] == "not set up (MLOPS_SMTP_HOST)"
     assert found["MLflow"][1].startswith("sqlite:///") and "experiment 'shop'" in found["MLflow"][1]
@@ -82,6 +82,24 @@ def test_a_home_that_cannot_be_written_is_a_fault(shop, tmp_path):
 def test_a_source_without_rows_is_reachable_but_empty(shop, tmp_path):
     answer = shop.command("doctor", MLOPS_SOURCE_URI=f"{tmp_path}/{{period}}.csv")
     assert lines(answer)["source"] == (True, "reachable, but empty")
+
+
+@pytest.mark.parametrize(
+    ("keys", "passes", "told"),
+    [
+        ({}, False, "the target holds 0 and 1 alone: write kind: binary to learn two classes, or kind: number"),
+        ({"kind": "binary"}, True, "the target is one of 2 classes (0, 1), by log_loss"),
+        ({"kind": "number"}, True, "the target is a number, by rmse"),
+    ],
+)
+def test_what_the_target_is_taken_for_is_told_and_two_values_without_a_kind_are_a_fault(
+    shop, tmp_path, keys, passes, told
+):
+    (tmp_path / "sales_2024-01.csv").write_text("at,zone,size,price\n2024-01-01,1,2.5,0\n2024-01-02,2,3.5,1\n")
+    source = {"kind": "files", "uri": f"{tmp_path}/sales_{{period}}.csv"}
+    dataset = write_yaml(tmp_path / "shop.yaml", SHOP | {"source": source, "target": {"column": "price"} | keys})
+    found, line = lines(shop.command("doctor", MLOPS_DATASET=dataset))["source"]
+    assert (found, told in line) == (passes, True)
 
 
 def told(home, **settings):

@@ -63,6 +63,16 @@ def test_three_datasets_ship():
     assert shipped_datasets() == ("nyc_flights", "nyc_flights_late", "nyc_green_taxi")
 
 
+@pytest.mark.parametrize(("keys", "kind"), [({}, "binary"), ({"kind": "number"}, "number")])
+def test_a_target_of_booleans_has_two_classes_unless_it_says_otherwise(load, keys, kind):
+    def change(document):
+        put("columns.price", {"type": "boolean"})(document)
+        document["target"] = {"column": "price"} | keys
+        document["features"]["group_means"].pop("relative_to")
+
+    assert load(change).target.kind == kind
+
+
 def test_inputs_are_what_features_are_made_of_in_the_yamls_order():
     assert load_dataset("nyc_flights", {}).inputs() == (
         "departure_at",
@@ -237,7 +247,7 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
         ("target", {}, "target: give either column or minutes_between"),
         ("target.minutes_between", ["at", "at"], "target: give either column or minutes_between"),
         ("target.column", "cost", "target: 'cost' is not a column (columns: at, town, zone, size, price)"),
-        ("target.column", "town", "target: 'town' has type text, which must be number or integer"),
+        ("target.column", "town", "target: 'town' is text, which is one of some classes: name the positive value by"),
         ("target.column", "size", "features: 'size' is known only after the event, because the target is made of it"),
         ("target.keep", [5, 5], "target: keep must be [low, high] with low < high"),
     ],

@@ -121,6 +121,9 @@ class Classes:
     def rules(self, y: FloatArray) -> Iterator[tuple[str, BoolArray]]:
         yield from ()
 
+    def told(self, y: FloatArray) -> str:
+        return f"one of {len(self.labels)} classes ({', '.join(self.labels)}), by {self.metric.name}"
+
     def check(self, splits: Mapping[str, FloatArray]) -> None:
         train = np.bincount(splits["train"].astype(np.int64), minlength=len(self.labels))
         for name, y in splits.items():

@@ -91,6 +91,12 @@ class TargetKind(Protocol):
     def rules(self, y: FloatArray) -> Iterator[tuple[str, BoolArray]]:
         """Further rules of cleaning, and whether each row (n,) passes."""
 
+    def told(self, y: FloatArray) -> str:
+        """What the target is taken for, in words.
+
+        Raises DataError where nothing says what it is, and values of it (n,) look like another kind.
+        """
+
     def check(self, splits: Mapping[str, FloatArray]) -> None:
         """Raise DataError where nothing can be learnt of these targets by split."""
 

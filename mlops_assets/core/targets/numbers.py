@@ -103,14 +103,23 @@ class Number:
             low, high = self.target.keep
             yield f"target is in {low:g}..{high:g}", ~((y < low) | (y > high))
 
+    def told(self, y: FloatArray) -> str:
+        values = np.unique(y[~np.isnan(y)])
+        if self.target.kind is None and len(values) == 2:
+            low, high = values.tolist()
+            classes = "kind: binary" if (low, high) == (0, 1) else f"positive: {high:g}"
+            raise DataError(
+                f"the target holds {low:g} and {high:g} alone: write {classes} to learn two classes, or "
+                "kind: number to regress it"
+            )
+        return f"a {self.target.kind or 'number'}, by {self.metric.name}"
+
     def check(self, splits: Mapping[str, FloatArray]) -> None:
         least = min((float(y.min()) for y in splits.values() if len(y)), default=0.0)
         if least < 0 and (self._log or self.metric.name in _NOT_NEGATIVE):
             reason = "transform: log" if self._log else f"metric: {self.metric.name}"
             raise DataError(f"the target is {least:g} in a row, and {reason} is for targets from 0 on: use `keep`")
-        y = splits["train"]
-        if self.target.kind is None and np.array_equal(np.unique(y), [0, 1]):
-            raise DataError("the target holds 0 and 1 alone: write kind: binary, or kind: number to regress it")
+        self.told(splits["train"])
 
     def xgboost(self) -> dict[str, Any]:
         settings = dict(_XGBOOST[self.metric.name])
