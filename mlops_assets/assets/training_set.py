@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -14,13 +15,15 @@ from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
-from mlops_assets.core.prepare.splitting import SPLITS, Periods, choose_periods
+from mlops_assets.core.prepare.splitting import SPLITS, Cutoffs, Periods, choose_periods, is_stratified
 from mlops_assets.dataset.periods import MONTHS
 from mlops_assets.errors import DataError
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow as pa
 
     from mlops_assets.core.training_set import Parts
     from mlops_assets.resources.mlflow.tracking import TrainingData
@@ -52,6 +55,8 @@ def recipe(project: Project, periods: Periods, cleaned: Mapping[str, Record]) ->
     settings |= {"seed": project.settings.seed} | ({"weights": project.spec.weights} if project.spec.weights else {})
     if project.spec.target.transform:
         settings["transform"] = project.spec.target.transform  # the levels for intervals are learnt by it
+    if is_stratified(project.spec):
+        settings["split"] = "stratified by class"
     if groups := project.spec.split.groups:
         settings["groups on one side"] = groups
     if allowed := [alias for alias in project.spec.inputs() if project.spec.columns[alias].missing == "allow"]:
@@ -167,10 +172,19 @@ class WindowRows:
         from mlops_assets.core.training_set import divide
 
         spec, seed = self.project.spec, self.project.settings.seed
-        columns = [*kept_columns(spec), TARGET]
+        for table in self._tables([*kept_columns(spec), TARGET]):
+            yield divide(spec, table, self.periods, seed, self._cutoffs)
+
+    def _tables(self, columns: list[str]) -> "Iterator[pa.Table]":
         for path in self.paths:
-            for table in self.project.storage.read_batches(path, columns, SLICE_ROWS):
-                yield divide(spec, table, self.periods, seed)
+            yield from self.project.storage.read_batches(path, columns, SLICE_ROWS)
+
+    @cached_property
+    def _cutoffs(self) -> "Cutoffs | None":
+        from mlops_assets.core.training_set import class_cutoffs, identity_columns
+
+        spec = self.project.spec
+        return class_cutoffs(spec, self._tables([*identity_columns(spec), TARGET]), self.project.settings.seed)
 
     @property
     def share(self) -> float:

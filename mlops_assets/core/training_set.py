@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
-from mlops_assets.core.columns import Columns, concatenate, evenly_spread, from_table, nothing_like, take
+from mlops_assets.core.columns import Columns, concatenate, evenly_spread, from_table, nothing_like, row_hash, take
 from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encoder, masked
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.splitting import (
     SPLITS,
+    Cutoffs,
     Evenly,
     Periods,
     SplitName,
+    is_stratified,
     split_by_hash,
     split_by_time,
     walking_steps,
@@ -139,11 +141,28 @@ def split_rows(spec: DatasetSpec, tables: Iterable[pa.Table], periods: Periods, 
 
     Raises DataError where a split that the window asks for has no row.
     """
-    return gather((divide(spec, table, periods, seed) for table in tables), periods)
+    tables = list(tables)
+    cutoffs = class_cutoffs(spec, tables, seed)
+    return gather((divide(spec, table, periods, seed, cutoffs) for table in tables), periods)
 
 
-def divide(spec: DatasetSpec, table: pa.Table, periods: Periods, seed: int) -> Parts:
-    """Clean rows, such as some of a period, divided into splits, of which any may be empty."""
+def class_cutoffs(spec: DatasetSpec, tables: Iterable[pa.Table], seed: int) -> Cutoffs | None:
+    """How a stratified split divides all clean rows of these tables; None where the split is none."""
+    if not is_stratified(spec):
+        return None
+    found = [
+        (row_hash(from_table(table, identity_columns(spec)), seed), table.column(TARGET).to_numpy().astype(np.int64))
+        for table in tables
+    ]
+    places, codes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Cutoffs.by_class(places, codes, spec.window)
+
+
+def divide(spec: DatasetSpec, table: pa.Table, periods: Periods, seed: int, cutoffs: Cutoffs | None = None) -> Parts:
+    """Clean rows, such as some of a period, divided into splits, of which any may be empty.
+
+    `cutoffs`: of all rows that these are some of, where the split is stratified.
+    """
     columns = from_table(table, kept_columns(spec))
     y = table.column(TARGET).to_numpy()
     if spec.time:
@@ -153,7 +172,11 @@ def divide(spec: DatasetSpec, table: pa.Table, periods: Periods, seed: int) -> P
             side = split_by_hash(groups, spec.window if periods.test else spec.window.without_test(), seed)
             split = np.where(split == side, split, _ON_NO_SIDE)
     else:
-        split = split_by_hash({name: columns[name] for name in _identity(spec)}, spec.window, seed)
+        identity = {name: columns[name] for name in identity_columns(spec)}
+        if cutoffs:
+            split = cutoffs.split(row_hash(identity, seed), y.astype(np.int64))
+        else:
+            split = split_by_hash(identity, spec.window, seed)
     for_gate = {
         alias: columns[alias]
         for alias in dict.fromkeys((*spec.gate.columns, *spec.split.groups, *(() if spec.time else spec.key)))
@@ -164,7 +187,7 @@ def divide(spec: DatasetSpec, table: pa.Table, periods: Periods, seed: int) -> P
     return {name: rows.take(np.flatnonzero(split == number)) for number, name in enumerate(SPLITS)}
 
 
-def _identity(spec: DatasetSpec) -> tuple[str, ...]:
+def identity_columns(spec: DatasetSpec) -> tuple[str, ...]:
     """The columns by which the rows of a snapshot are divided."""
     return spec.split.groups or spec.key or spec.inputs()
 

@@ -267,6 +267,17 @@ def test_rows_of_a_group_are_on_one_side_whatever_their_time():
     assert not len(parts["test"])
 
 
+def test_a_rare_class_of_a_snapshot_is_on_every_side_by_its_share():
+    source, target = {"kind": "files", "uri": "a.csv"}, {"column": "price", "above": 100}
+    changes = {"time": None, "source": source, "target": target, "features": {"categorical": ["zone"]}, "key": ["id"]}
+    spec = DatasetSpec.model_validate(TINY | changes | {"columns": TINY["columns"] | {"id": {"type": "integer"}}})
+    number = np.arange(1_000)
+    columns = random_columns(1_000) | {"id": number, "price": (number % 50 == 0).astype(float)}
+    columns["at"] = np.full(1_000, np.datetime64("2024-01-01", "us"))
+    parts = split_rows(spec, tables_of(columns), choose_periods(["snapshot"], spec.window), seed=7)
+    assert [(len(rows), int(rows.y.sum())) for rows in parts.values()] == [(700, 14), (150, 3), (150, 3)]
+
+
 def test_a_snapshot_may_be_split_by_its_groups():
     source = {"kind": "files", "uri": "a.csv"}
     spec = DatasetSpec.model_validate(TINY | {"time": None, "source": source, "split": {"groups": ["zone"]}})

@@ -1,4 +1,7 @@
-"""Which rows are trained on, tuned on and tested on: by time, or by a hash where there is no time."""
+"""Which rows are trained on, tuned on and tested on: by time, or by a hash where there is no time.
+
+Classes of a snapshot are held out in equal shares of each.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import Literal
 import numpy as np
 
 from mlops_assets.core.columns import Columns, row_hash
-from mlops_assets.core.types import BoolArray, IntArray, TimeArray
-from mlops_assets.dataset import SNAPSHOT, Window
+from mlops_assets.core.targets.kinds import target_of
+from mlops_assets.core.types import BoolArray, FloatArray, IntArray, TimeArray
+from mlops_assets.dataset import SNAPSHOT, DatasetSpec, Window
 from mlops_assets.dataset.periods import MONTHS, Cadence, Every
 from mlops_assets.errors import DataError
 
@@ -100,6 +104,38 @@ def split_by_time(times: TimeArray, validation_from: np.datetime64, test_from: n
     """Split of each row (n,) int8: 0 before `validation_from`, 2 from `test_from` on, else 1."""
     split = (times >= validation_from).astype(np.int8)
     return split if test_from is None else split + (times >= test_from)
+
+
+def is_stratified(spec: DatasetSpec) -> bool:
+    """Whether each class is divided by itself: in a snapshot whose rows need not stay together."""
+    return not spec.time and not spec.split.groups and target_of(spec.target).is_classifier
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """From which hash on rows of each class are held out for validation (k,), and from which on for test (k,)."""
+
+    validation: FloatArray
+    test: FloatArray
+
+    @classmethod
+    def by_class(cls, places: FloatArray, codes: IntArray, window: Window) -> Cutoffs:
+        """Those by which each class has the window's shares of its own rows: a stratified split.
+
+        `places`: the hash of each row (n,); `codes`: its class. As rows come, a cutoff moves less and less, and only
+        rows between where it was and where it is change sides.
+        """
+        counts = np.bincount(codes)
+        ordered = np.split(places[np.lexsort((places, codes))], np.cumsum(counts)[:-1])
+
+        def cutoffs(share: float) -> FloatArray:
+            return np.array([np.append(own, 1.0)[len(own) - round(share * len(own))] for own in ordered])
+
+        return cls(cutoffs(window.validation_share + window.test_share), cutoffs(window.test_share))
+
+    def split(self, places: FloatArray, codes: IntArray) -> IntArray:
+        """Split of each row (n,) int8."""
+        return (places >= self.validation[codes]).astype(np.int8) + (places >= self.test[codes])
 
 
 def split_by_hash(key: Columns, window: Window, seed: int) -> IntArray:

@@ -5,6 +5,7 @@ import pytest
 
 from mlops_assets.core.prepare.splitting import (
     MOST_STEPS,
+    Cutoffs,
     Evenly,
     Periods,
     choose_periods,
@@ -106,6 +107,21 @@ def test_a_row_never_changes_sides_when_others_come():
     after = split_by_hash({"id": np.sort(ids)}, Window(), seed=7)
     np.testing.assert_array_equal(after[ids[:3_000].astype(int)], before)
     assert (split_by_hash({"id": ids[:3_000]}, Window(), seed=8) != before).any()
+
+
+def test_each_class_is_held_out_by_its_own_share_and_keeps_its_sides_when_others_come():
+    rng = np.random.default_rng(0)
+    places, codes = rng.random(2_000), (rng.random(2_000) < 0.02).astype(int)
+    window = Window(validation_share=0.2, test_share=0.1)
+    split = Cutoffs.by_class(places, codes, window).split(places, codes)
+    for code in (0, 1):
+        count = np.count_nonzero(codes == code)
+        held = round((0.2 + 0.1) * count) - round(0.1 * count), round(0.1 * count)
+        assert np.bincount(split[codes == code], minlength=3).tolist() == [count - sum(held), *held]
+    fewer = Cutoffs.by_class(places[:1_800], codes[:1_800], window).split(places[:1_800], codes[:1_800])
+    assert np.mean(fewer != split[:1_800]) < 0.02
+    none = Cutoffs.by_class(places, codes, Window(test_share=0)).split(places, codes)
+    assert set(none) == {0, 1}
 
 
 def test_rows_with_one_key_stay_together():
