@@ -11,7 +11,7 @@ from mlops_assets.assets.registry import asset_graph
 from mlops_assets.assets.requested_predictions import build_predict_job, requested_predictions
 from mlops_assets.automation import build_schedules, build_sensors
 from mlops_assets.automation.housekeeping import build_clean_job
-from mlops_assets.automation.retraining import build_retrain_job
+from mlops_assets.automation.retrain_job import build_retrain_job
 from mlops_assets.logs import tell_runs_in_json
 from mlops_assets.project import Project, open_project
 from mlops_assets.resources.progress import LogProgress, Progress
@@ -22,7 +22,7 @@ def build_definitions(project: Project, progress: Progress | None = None) -> dg.
     # Dagster itself hands on a parameter in beta whenever it makes a sensor.
     warnings.filterwarnings("ignore", "Parameter `owners`", category=dg.BetaWarning)
     graph = asset_graph(project)
-    stages, retrain, clean = build_jobs(graph), build_retrain_job(), build_clean_job()
+    stages, retrain, clean = build_jobs(graph), build_retrain_job(project), build_clean_job()
     alerts = build_alert_sensor(project)
     return dg.Definitions(
         assets=[*graph.definitions, backtest_asset(project), requested_predictions(project)],

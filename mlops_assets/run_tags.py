@@ -22,9 +22,14 @@ def launched_by(who: str) -> dict[str, str]:
     return {STARTED_BY: who, USER: who}
 
 
+def this_process() -> dict[str, str]:
+    """The tag of a run that is made in this process, by which it is watched."""
+    return {PROCESS: f"{platform.node()}:{os.getpid()}"}
+
+
 def launched_here() -> dict[str, str]:
     """The tags of a run that a command makes in its own process."""
-    return launched_by("cli") | {PROCESS: f"{platform.node()}:{os.getpid()}"}
+    return launched_by("cli") | this_process()
 
 
 def partitions_of(tags: Mapping[str, str]) -> str | None:

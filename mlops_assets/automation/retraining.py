@@ -1,11 +1,9 @@
-"""The job `retrain`, and the sensor that launches its parts: runs side by side, the periods of an asset in one.
+"""What a retraining does next: the parts that can be made now, from what is stale and which runs there were.
 
-The job's run lasts as long as the retraining. It does no work itself: the sensor looks at what is stale, launches
-what can be made now, and says in a tag when nothing is left. Where nobody launches anything any more, it fails.
+Where parts are runs side by side, the sensor `retraining` launches them. The job is in `retrain_job`.
 """
 
 import json
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +12,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import dagster as dg
 
 from mlops_assets.addresses import dagster_run_page
-from mlops_assets.assets.memo import INTERRUPTED
 from mlops_assets.assets.plan import Part, Plan, Task
+from mlops_assets.automation.launcher import WatchedRunLauncher
 from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
-from mlops_assets.resources.dagster_client import is_stopped, last_heartbeat
 from mlops_assets.resources.progress import PARTS
 from mlops_assets.run_tags import RETRAIN, RETRAINING, STARTED_BY, TASK
 
@@ -32,11 +29,7 @@ FINISHED = "mlops/finished"
 # What is tried again, after some time, where a retraining gave it up and went on without: else a period would be lost.
 HOLD_PERIODS = ("clean_data", "training_set")
 ATTEMPTS = 3  # of a task in one retraining: a crash or two may pass, a fault stays
-POLL_SECONDS = 3
-TELL_SECONDS = 60  # between two looks at whether anybody launches parts, each told in the log
 SOURCE_SECONDS = 300  # for which the source may be away when a retraining has to ask it
-STOPPED_SECONDS = 300  # for which the sensor may be off
-SILENT_SECONDS = 1_800  # for which nothing may be heard of the daemon's sensors: they take turns, and may be slow
 # dagster.yaml lets one run with this tag be at work, so that two starts in the same moment cannot both pass.
 EXCLUSIVE = {"mlops/exclusive": RETRAIN}
 ACTIVE = [
@@ -145,71 +138,6 @@ def _outlook(plan: Plan, runs: Sequence[dg.DagsterRun], renewed: Collection[str]
     return Outlook(tuple(steps), tuple(running), tuple(given_up), tuple(blocked), parts)
 
 
-class _Launching:
-    """Whether parts are still launched, as one waiting run sees it: by its own clock, which stands still in sleep."""
-
-    def __init__(self, instance: dg.DagsterInstance, clock: Callable[[], float] = time.monotonic) -> None:
-        self._instance, self._clock = instance, clock
-        self._heartbeat: float | None = None
-        self._heard_at = self._on_at = clock()
-
-    def check(self) -> str | None:
-        """What is amiss, where something is; raises dagster.Failure once that has lasted too long."""
-        now, heartbeat = self._clock(), last_heartbeat(self._instance, "SENSOR")
-        if heartbeat != self._heartbeat:
-            self._heartbeat, self._heard_at = heartbeat, now
-        if is_stopped(self._instance, SENSOR):
-            if now - self._on_at >= STOPPED_SECONDS:
-                reason = f"the sensor '{SENSOR}' is stopped, so that no part is launched: turn it on, and retrain again"
-                raise dg.Failure(reason, allow_retries=False)
-            return f"the sensor '{SENSOR}' is stopped"
-        self._on_at = now
-        silence = now - self._heard_at
-        if silence >= SILENT_SECONDS:
-            reason = f"nothing was heard of Dagster's daemon for {silence / 60:.0f} min: start it, and retrain again"
-            raise dg.Failure(reason, allow_retries=False)
-        return f"nothing was heard of Dagster's daemon for {silence / 60:.0f} min" if silence >= TELL_SECONDS else None
-
-
-class Wait:
-    """What the run of a retraining does until the sensor says that nothing is left, a look at a time."""
-
-    def __init__(
-        self,
-        instance: dg.DagsterInstance,
-        run_id: str,
-        tell: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`tell` hears once a minute what is waited for."""
-        self._instance, self._run_id, self._tell, self._clock = instance, run_id, tell, clock
-        self._launching, self._told_at = _Launching(instance, clock), clock()
-
-    def look(self) -> dict[str, list[str]] | None:
-        """The tasks that were given up, and those that they blocked; None where parts are still to be made.
-
-        Raises dagster.Failure where nobody launches parts any more.
-        """
-        run = self._instance.get_run_by_id(self._run_id)
-        if run is None:
-            raise dg.Failure("the retraining's own run was deleted", allow_retries=False)
-        if FINISHED in run.tags:
-            return json.loads(run.tags[FINISHED])
-        if self._clock() - self._told_at >= TELL_SECONDS:
-            amiss = self._launching.check()
-            self._tell(_waiting_for(self._instance, retraining_id(run)) + (f"; {amiss}" if amiss else ""))
-            self._told_at = self._clock()
-        return None
-
-
-def wait_for_parts(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None]) -> dict[str, list[str]]:
-    """Wait until the sensor says that nothing is left: the tasks that were given up, and those that they blocked."""
-    wait = Wait(instance, run_id, tell)
-    while (left := wait.look()) is None:
-        time.sleep(POLL_SECONDS)
-    return left
-
-
 def periods_lost(run: dg.DagsterRun) -> list[str]:
     """Tasks that hold periods, and that a retraining has given up."""
     given_up = json.loads(run.tags.get(FINISHED, "{}")).get("given_up", [])
@@ -225,41 +153,14 @@ def why_undecided(left: Mapping[str, list[str]]) -> str | None:
     return "the champion could not be decided; it stays as it was"
 
 
-def _waiting_for(instance: dg.DagsterInstance, retraining: str) -> str:
-    runs = instance.get_runs(dg.RunsFilter(tags={RETRAINING: retraining}, statuses=ACTIVE))
-    tasks = sorted(run.tags[TASK] for run in runs if TASK in run.tags)
-    return f"waiting for {', '.join(tasks) or f'the sensor {SENSOR!r} to look at what is left'}"
-
-
 def retraining_id(run: dg.DagsterRun) -> str:
     """The run that a retraining is known by: the first one, where this is a retry of it."""
     return run.root_run_id or run.run_id
 
 
-def build_retrain_job() -> dg.JobDefinition:
-    """The one job that schedule, sensors, freshness, GraphQL, UI and CLI start."""
-
-    @dg.op(description="Lasts until every part of the retraining is made or given up.")
-    def conduct(context: dg.OpExecutionContext) -> None:
-        try:
-            left = wait_for_parts(context.instance, context.run_id, context.log.info)
-        except dg.DagsterExecutionInterruptedError:
-            raise dg.Failure(INTERRUPTED, allow_retries=False) from None
-        for name in left["given_up"]:
-            context.log.error(f"{name} could not be made")
-        context.add_output_metadata({key: ", ".join(names) or "none" for key, names in left.items()})
-        if reason := why_undecided(left):
-            raise dg.Failure(reason, allow_retries=False)
-
-    @dg.job(
-        name=RETRAIN,
-        tags=EXCLUSIVE,
-        description="New data, training set, every model type, champion, predictions: whatever is not up to date.",
-    )
-    def retrain():
-        conduct()
-
-    return retrain
+def makes_parts_itself(instance: dg.DagsterInstance, project: Project) -> bool:
+    """Whether the run of a retraining makes its parts in its own process, which only our own launcher can watch."""
+    return project.settings.retrain_in == "process" and isinstance(instance.run_launcher, WatchedRunLauncher)
 
 
 class AskedSource:
@@ -352,9 +253,11 @@ def build_retraining_sensor(project: Project, jobs: "Sequence[AssetJob]") -> dg.
         jobs=jobs,
         minimum_interval_seconds=5,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Launches the parts of a retraining as soon as what they need is there. Needed by `retrain`.",
+        description="Launches the parts of a retraining as soon as what they need is there, where they are runs.",
     )
     def retraining(context: dg.SensorEvaluationContext):
+        if makes_parts_itself(context.instance, project):
+            return dg.SkipReason("a retraining makes its parts itself: MLOPS_RETRAIN_IN")
         return next_move(context.instance, lambda versions: Plan(context.instance, project, versions), source)
 
     return retraining

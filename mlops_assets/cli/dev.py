@@ -26,7 +26,6 @@ MAIN = "from mlops_assets.cli import main; main()"
 BACKEND = "MLFLOW_BACKEND_STORE_URI"
 STOP_SECONDS = 2  # for services to stop by themselves, and again for what they have started
 Service: TypeAlias = tuple[Sequence[str], signal.Signals]  # a command, and the signal that ends it
-ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes that nothing here asks for
 
 
 def serve(port: int, mlflow_port: int, serve_port: int | None, *, verbose: bool) -> int:
@@ -42,7 +41,6 @@ def serve(port: int, mlflow_port: int, serve_port: int | None, *, verbose: bool)
         "MLOPS_SERVE_URL": f"http://127.0.0.1:{serve_port}",
         "MLOPS_DAGSTER_URL": f"http://127.0.0.1:{port}",
         "MLOPS_MLFLOW_URL": f"http://127.0.0.1:{mlflow_port}",
-        **ENVIRONMENT,
         BACKEND: project.settings.tracking,
     }
     workspace = str(project_root() / "workspace.yaml")
@@ -162,7 +160,7 @@ def serve_tracking(host: str, port: int) -> None:
             "MLOPS_TRACKING_URI names a server: leave it out here, and this one keeps its runs in MLOPS_DATABASE_URL"
         )
     connect(uri)  # makes the tables; the experiment is left to who asks the server, which then keeps its artefacts
-    os.environ.update(ENVIRONMENT | {BACKEND: uri})
+    os.environ[BACKEND] = uri
     command = server_command(project, host, port)
     os.execv(command[0], command)
 

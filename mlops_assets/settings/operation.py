@@ -1,5 +1,7 @@
 """What happens by itself, and how long things are kept."""
 
+from typing import Literal
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from mlops_assets.settings.fields import Group, Zone
@@ -20,6 +22,11 @@ class AutomationSettings(Group):
         "UTC", description="Time zone of the schedules, and of times without one of their own: by it a period is over."
     )
     run_at_start: bool = Field(False, description="Retrain once when the daemon first sees the project.")
+    retrain_in: Literal["process", "runs"] = Field(
+        "process",
+        description="Where a retraining makes its parts: in its own `process`, one after the other, or in `runs` side "
+        "by side, a process each, for many cores. Where runs go to other machines, as with Celery, always the latter.",
+    )
     watch_source: bool = Field(True, description="Retrain when the source has a new or changed period.")
     watch_seconds: int = Field(300, ge=5, description="Seconds between looks at the source.")
     fresh_days: float = Field(35, ge=0.001, description="Days after which a champion is stale and retraining starts.")

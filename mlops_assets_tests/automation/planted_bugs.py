@@ -52,7 +52,7 @@ class Bug:
             yield
 
 
-RETRAINING, TRIGGERS = "automation.retraining", "automation.triggers"
+RETRAINING, JOB, TRIGGERS = "automation.retraining", "automation.retrain_job", "automation.triggers"
 BUGS = (
     Bug("a task is tried four times", f"{RETRAINING}:ATTEMPTS", "3", "ATTEMPTS + 1"),
     Bug("a task is tried twice only", f"{RETRAINING}:ATTEMPTS", "3", "ATTEMPTS - 1"),
@@ -90,7 +90,12 @@ BUGS = (
         "return not",
         "return False and",
     ),
-    Bug("a stopped sensor is waited for without end", f"{RETRAINING}:_Launching.check", ">= STOPPED_SECONDS", "< 0"),
+    Bug(
+        "a stopped sensor is waited for without end",
+        "automation.retrain_job:_Launching.check",
+        ">= STOPPED_SECONDS",
+        "< 0",
+    ),
     Bug(
         "partitions feed one another alone",
         "assets.plan:Plan.feeds",

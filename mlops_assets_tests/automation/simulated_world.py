@@ -28,6 +28,7 @@ from mlops_assets.assets.records import REIGNS, reigns, report_by_hand
 from mlops_assets.assets.records import Records as NewestRecords
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation import retraining, triggers
+from mlops_assets.automation.retrain_job import Wait
 from mlops_assets.automation.retraining import EXCLUSIVE, FINISHED, RETRAIN
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from mlops_assets.core.fingerprint import Recipe
@@ -155,7 +156,7 @@ class Umbrella:
     """The process of the run of `retrain`."""
 
     run: Run
-    wait: retraining.Wait
+    wait: Wait
 
 
 @dataclass
@@ -408,7 +409,7 @@ class World:
             self.records.set_status(run, S.STARTED)
             if run.job_name == RETRAIN:
                 self.asked_when.setdefault(retraining.retraining_id(run), self.meddled)
-                wait = retraining.Wait(self.records, run.run_id, lambda text: None, self.clock.read_steady)
+                wait = Wait(self.records, run.run_id, lambda text: None, self.clock.read_steady)
                 self.umbrellas[run.run_id] = Umbrella(run, wait)
             else:
                 self.workers[run.run_id] = Worker(run, self._steps(run), self.worker_dies_after, self.next_dawdles)

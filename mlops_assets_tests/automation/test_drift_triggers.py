@@ -5,11 +5,13 @@ import pytest
 
 from mlops_assets.assets.jobs import build_jobs
 from mlops_assets.assets.registry import asset_graph
-from mlops_assets.automation.retraining import RETRAIN, STARTED_BY, build_retrain_job
+from mlops_assets.automation.retrain_job import build_retrain_job
+from mlops_assets.automation.retraining import RETRAIN, STARTED_BY
 from mlops_assets.automation.triggers import CAUSE, build_drift_sensor, build_monitoring_sensor
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.project import open_project
 
-JOB = build_retrain_job()
+JOB = build_retrain_job(open_project({}))
 PERIOD = "2024-05"
 
 

@@ -1,16 +1,9 @@
 """The next steps of a retraining, from tasks and runs."""
 
 import json
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-import pytest
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
-from dagster._daemon.types import DaemonHeartbeat
 
 from mlops_assets.assets.plan import Plan, Task
 from mlops_assets.assets.registry import asset_graph
@@ -193,118 +186,3 @@ def test_performance_waits_for_the_predictions_of_its_period(instance):
     done(instance)
     plan = Tasks("predictions[2024-02]", "model_performance[2024-01]", "model_performance[2024-02]")
     assert steps(look(instance, plan, "r")) == ["predictions[2024-02]", "model_performance[2024-01]"]
-
-
-@pytest.fixture
-def stored(tmp_path):
-    """An instance in files, which several threads may use."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        yield instance
-
-
-@pytest.fixture
-def wait(stored, monkeypatch):
-    """A function that waits for the parts of the retraining `r`, with short times; and what was told meanwhile."""
-    for name, seconds in {"POLL": 0.01, "TELL": 0.05, "STOPPED": 0.2, "SILENT": 0.2}.items():
-        monkeypatch.setattr(automation, f"{name}_SECONDS", seconds)
-    run = stored.add_run(dg.DagsterRun(job_name=RETRAIN, status=S.STARTED, run_id="r" * 32))
-    lines = []
-
-    def wait():
-        return automation.wait_for_parts(stored, run.run_id, lines.append)
-
-    wait.lines, wait.run = lines, run
-    return wait
-
-
-@pytest.fixture
-def daemon(stored):
-    """A daemon that is heard of all the time, until it is told to stop."""
-    stop = threading.Event()
-
-    def beat():
-        while not stop.wait(0.02):
-            stored.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", "d"))
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    yield stop
-    stop.set()
-    thread.join()
-
-
-def turn(stored, status):
-    """Turn the sensor `retraining` on or off, as the UI does."""
-    location = RegisteredCodeLocationOrigin("mlops")
-    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), automation.SENSOR)
-    state = InstigatorState(origin, InstigatorType.SENSOR, status)
-    known = stored.get_instigator_state(state.instigator_origin_id, state.selector_id)
-    (stored.update_instigator_state if known else stored.add_instigator_state)(state)
-
-
-def finish_soon(stored, run, left):
-    tags = {FINISHED: json.dumps(left)}
-    threading.Timer(0.5, stored.add_run_tags, (run.run_id, tags)).start()
-
-
-def test_the_job_waits_until_the_sensor_says_that_nothing_is_left(stored, wait, daemon):
-    left = {"given_up": ["sklearn_model[Lasso]"], "blocked": []}
-    finish_soon(stored, wait.run, left)
-    assert wait() == left
-
-
-def test_what_is_waited_for_is_told_again_and_again(stored, wait, daemon):
-    for task, status in {"training_set": S.SUCCESS, "hyperparameters[Ridge]": S.STARTED}.items():
-        tags = {RETRAINING: wait.run.run_id, TASK: task}
-        stored.add_run(dg.DagsterRun(job_name="part", status=status, tags=tags))
-    finish_soon(stored, wait.run, {"given_up": [], "blocked": []})
-    wait()
-    assert len(wait.lines) > 1
-    assert set(wait.lines) == {"waiting for hyperparameters[Ridge]"}
-
-
-def test_between_two_parts_the_sensor_is_waited_for(stored, wait, daemon):
-    finish_soon(stored, wait.run, {"given_up": [], "blocked": []})
-    wait()
-    assert set(wait.lines) == {"waiting for the sensor 'retraining' to look at what is left"}
-
-
-def test_a_retraining_whose_sensor_was_stopped_ends_with_one_clear_failure(stored, wait, daemon):
-    turn(stored, InstigatorStatus.STOPPED)
-    with pytest.raises(dg.Failure) as failure:
-        wait()
-    expected = "the sensor 'retraining' is stopped, so that no part is launched: turn it on, and retrain again"
-    assert failure.value.description == expected
-    assert not failure.value.allow_retries
-    assert wait.lines[0].endswith("; the sensor 'retraining' is stopped")
-
-
-def test_a_sensor_that_is_on_again_in_time_does_no_harm(stored, wait, daemon):
-    turn(stored, InstigatorStatus.STOPPED)
-    threading.Timer(0.1, turn, (stored, InstigatorStatus.RUNNING)).start()
-    finish_soon(stored, wait.run, {"given_up": [], "blocked": []})
-    assert wait() == {"given_up": [], "blocked": []}
-
-
-@pytest.mark.parametrize("was_heard", [True, False])
-def test_a_retraining_without_a_daemon_ends_with_one_clear_failure(stored, wait, was_heard):
-    if was_heard:
-        stored.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", "d"))
-    with pytest.raises(dg.Failure, match=r"nothing was heard of Dagster's daemon .*: start it, and retrain again"):
-        wait()
-    assert any("; nothing was heard of Dagster's daemon" in line for line in wait.lines)
-
-
-def test_the_job_fails_with_that_reason_and_is_not_tried_again(stored, monkeypatch):
-    for name, seconds in {"POLL": 0.01, "TELL": 0.02, "SILENT": 0.05}.items():
-        monkeypatch.setattr(automation, f"{name}_SECONDS", seconds)
-    result = automation.build_retrain_job().execute_in_process(instance=stored, raise_on_error=False)
-    assert not result.success
-    (failed,) = [event for event in result.all_events if event.is_step_failure]
-    assert "nothing was heard of Dagster's daemon" in failed.step_failure_data.user_failure_data.description
-
-
-def test_a_retraining_that_was_deleted_waits_no_longer(stored, wait):
-    stored.delete_run(wait.run.run_id)
-    with pytest.raises(dg.Failure, match="was deleted"):
-        wait()

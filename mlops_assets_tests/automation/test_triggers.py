@@ -10,7 +10,8 @@ from mlops_assets.assets.jobs import build_jobs
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation.housekeeping import build_clean_job, build_clean_schedule
-from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY, TASK, build_retrain_job
+from mlops_assets.automation.retrain_job import build_retrain_job
+from mlops_assets.automation.retraining import FINISHED, RETRAIN, STARTED_BY, TASK
 from mlops_assets.automation.triggers import (
     NOTHING_YET,
     build_first_run_sensor,
@@ -24,10 +25,10 @@ from mlops_assets.automation.triggers import (
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import SettingsError, SourceUnreachable
-from mlops_assets.project import Project
+from mlops_assets.project import Project, open_project
 from mlops_assets.settings import read_settings
 
-JOB = build_retrain_job()
+JOB = build_retrain_job(open_project({}))
 
 
 @pytest.fixture

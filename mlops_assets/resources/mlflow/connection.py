@@ -29,6 +29,7 @@ DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes of its server that nothing here asks for
 }
 # What the packages of object stores raise by themselves, where MLflow's artefacts are in one.
 _STORE_ERRORS = {
