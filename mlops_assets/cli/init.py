@@ -43,7 +43,7 @@ def write_yaml(place: str, table: str | None, target: str | None, out: Path | No
     out = out or Path(f"{name}.yaml")
     if out.exists():
         raise InputError(f"{out} exists already: remove it, or give another file by --out")
-    columns = [_in_database(column, found) for column in profile(found.table)]
+    columns = [_in_database(column, found) for column in profile(found.table, joins=not found.by_sql)]
     console.print(f"{found.rows:,} rows, {len(columns)} columns")
     chosen = _target(columns, target, console)
     periods = _periods(columns, found)
@@ -78,7 +78,9 @@ def _target(columns: Sequence[Seen], wanted: str | None, console: Console) -> Se
     named = {name: column for column in columns for name in (column.alias, column.name, column.name.strip())}
     if wanted not in named:
         near = difflib.get_close_matches(wanted, named, 1)
-        raise InputError(f"there is no column '{wanted}'" + (f": did you mean '{near[0]}'?" if near else ""))
+        listed = ", ".join(column.alias for column in columns[:_MOST_LISTED])
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {listed}"
+        raise InputError(f"there is no column '{wanted}': {hint}")
     chosen = named[wanted]
     if chosen.distinct < 2:
         raise InputError(f"{wanted} is the same in all rows: there is nothing to predict")

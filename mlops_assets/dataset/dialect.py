@@ -5,7 +5,7 @@ a point before decimals, and times as ISO 8601 has them.
 """
 
 import codecs
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -34,6 +34,7 @@ class Dialect(Part):
     delimiter: str = Field(",", min_length=1, max_length=1, description="Between two values.")
     encoding: str = Field("utf-8", description="Such as `latin-1`, `cp1252` or `utf-16`.")
     quote: str = Field('"', max_length=1, description="Around a text that holds a delimiter; empty for none.")
+    escape: str | None = Field(None, max_length=1, description="Before a quote in a text, where it is not doubled.")
     decimal: Decimal = Field(".", description="Before the decimals of a number, in texts of any format.")
     thousands: str | None = Field(None, max_length=1, description="Between thousands, in texts of any format.")
     skip_rows: int = Field(0, ge=0, description="Lines above the header, Excel too.")
@@ -105,11 +106,12 @@ class Column(Part):
 
     @field_validator("format")
     @classmethod
-    def _tells_a_day(cls, form: str | None) -> str | None:
+    def _tells_a_year(cls, form: str | None) -> str | None:
+        """A month or a year alone is its first day."""
         if form is not None:
             try:
-                day = datetime(2024, 11, 28, 13, 45)
-                if datetime.strptime(day.strftime(form), form).date() != day.date():
+                day = datetime(2024, 11, 28, 13, 45, tzinfo=UTC)
+                if datetime.strptime(day.strftime(form), form).year != day.year:
                     raise ValueError
             except ValueError:
                 raise ValueError(f"'{form}' is no format that tells a day (expected one such as %d/%m/%Y)") from None

@@ -70,8 +70,8 @@ class DatasetSpec(Part):
 
     def source_names(self, alias: str) -> tuple[str, ...]:
         """The real names of the columns that it is made of; only sources may ask for them."""
-        name = self.columns[alias].source_name or alias
-        return (name,) if isinstance(name, str) else name
+        name = self.columns[alias].source_name
+        return name if isinstance(name, tuple) else (alias if name is None else name,)
 
     def source_name(self, alias: str) -> str:
         """The column's real name, or the alias where it is made of several; only sources may ask for it."""

@@ -162,7 +162,7 @@ def _says(x: FloatArray, y: FloatArray) -> bool:
 def _sums(numbers: dict[str, FloatArray], y: FloatArray, target: Seen, found: dict[str, str]) -> dict[str, str]:
     """Pairs of columns whose sum or difference is the target, such as the parts of a total."""
     sums: dict[str, str] = {}
-    names = [name for name, x in numbers.items() if name not in found and np.isfinite(x).any() and np.nanstd(x) > 0]
+    names = [name for name, x in numbers.items() if name not in found and len(np.unique(x[np.isfinite(x)])) > 1]
     for one, other in combinations(names[:_MOST_SUMMED], 2):
         for sign, word in ((1, "and"), (-1, "less")):
             known = np.isfinite(numbers[one]) & np.isfinite(numbers[other]) & np.isfinite(y)

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.dataset import Dialect
+from mlops_assets.dataset.parts import FileFormat
 from mlops_assets.dataset.periods import Every
 from mlops_assets.errors import BadTable, InputError
 from mlops_assets.onboarding.profile import SAMPLE
-from mlops_assets.onboarding.sniff import HEAD, sniff
+from mlops_assets.onboarding.sniff import HEAD, LINES, layout_of, sniff
 from mlops_assets.sources.database import Database
 from mlops_assets.sources.delimited import read_texts, why_not
-from mlops_assets.sources.formats import ENDINGS
-from mlops_assets.sources.other_formats import read_arrow, read_excel, read_json
+from mlops_assets.sources.diagnosis import damaged, format_told, kind_told, wide_encoding
+from mlops_assets.sources.formats import ENDINGS, damage
+from mlops_assets.sources.other_formats import cells_of, is_blank, read_arrow, read_excel, read_json, workbook_of
 from mlops_assets.sources.raw import Opened, Packing, opener
 from mlops_assets.sources.retries import Retry
 
@@ -76,11 +78,18 @@ def look(place: str, table: str | None, timeout: float) -> Found:
 
 
 def _one_file(place: str) -> Found:
-    kind, packed = _kind(place) or ("csv", None)
+    named, packed = _kind(place) or (None, None)
+    kind: FileFormat = named or "csv"
     with Path(place).open("rb") as stream:
         opened = opener(stream, packed, place)
-        keys, table, notes = _read(opened, kind, place)
-    known = {"kind": "files", "uri": place} | ({} if _kind(place) else {"format": "csv"})
+        try:
+            if kind == "csv":  # what is called so is often something else
+                with opened() as inner:
+                    kind = format_told(inner.read(HEAD)) or "csv"
+            keys, table, notes = _read(opened, kind, place)
+        except damage():
+            raise damaged(kind, place) from None
+    known = {"kind": "files", "uri": place} | ({} if kind == named else {"format": kind})
     return Found(dataset_name(place), known | keys, table, table.num_rows, notes)
 
 
@@ -100,13 +109,15 @@ def _by_period(files: Sequence[str]) -> Found:
             looked = [_one_file(files[number]) for number in sorted({0, len(files) // 2, len(files) - 1})]
             rows = round(sum(one.rows for one in looked) / len(looked) * len(files))
             columns = looked[-1].table.column_names
-            like_newest = [one.table for one in looked if set(columns) <= set(one.table.column_names)]
+            lacking = {one.source["uri"]: [c for c in columns if c not in one.table.column_names] for one in looked}
+            like_newest = [one.table for one in looked if not lacking[one.source["uri"]]]
+            notes = [f"{_last_part(uri)} has no column {', '.join(gone)}" for uri, gone in lacking.items() if gone]
             whole = pa.concat_tables([table.select(columns) for table in like_newest], promote_options="permissive")
             uri = uris.pop()
             name = dataset_name(re.sub(r"\{\w+\}", "", uri)) or "table"
             return replace(
                 looked[-1], name=name, source=looked[-1].source | {"uri": uri}, table=whole, rows=rows, every=every,
-                first=names[0], last=names[-1],
+                first=names[0], last=names[-1], notes=(*looked[-1].notes, *notes),
             )  # fmt: skip
     raise InputError(
         f"{len(files)} files whose names differ in more than their period: join them to one, or name them such as "
@@ -118,7 +129,7 @@ def _last_part(path: str) -> str:
     return Path(path).name
 
 
-def _kind(name: str) -> tuple[str, Packing | None] | None:
+def _kind(name: str) -> tuple[FileFormat, Packing | None] | None:
     packed = next((ending for ending in _PACKINGS if name.lower().endswith(f".{ending}")), None)
     kind = ENDINGS.get(name.lower().removesuffix(f".{packed}").rpartition(".")[2])
     return (kind, packed) if kind else None
@@ -131,7 +142,7 @@ def dataset_name(place: str) -> str:
     return name if name[:1].isalpha() else f"table_{name}".rstrip("_")
 
 
-def _read(opened: Opened, kind: str, label: str) -> tuple[dict[str, Any], pa.Table, tuple[str, ...]]:
+def _read(opened: Opened, kind: FileFormat, label: str) -> tuple[dict[str, Any], pa.Table, tuple[str, ...]]:
     """Keys of the source beside its place, the table, and what people should look at."""
     import pyarrow.parquet as pq
 
@@ -144,7 +155,7 @@ def _read(opened: Opened, kind: str, label: str) -> tuple[dict[str, Any], pa.Tab
         case "json":
             return {}, read_json(opened, label).table, ()
         case "excel":
-            return {}, read_excel(opened, Dialect(), label).table, ()
+            return _read_excel(opened, label)
     return _read_csv(opened, label)
 
 
@@ -152,20 +163,37 @@ def _read_csv(opened: Opened, label: str) -> tuple[dict[str, Any], pa.Table, tup
     import pyarrow as pa
 
     with opened() as inner:
-        keys = sniff(inner.read(HEAD))
+        head = inner.read(HEAD)
+    if told := kind_told(head, Dialect(encoding=wide_encoding(head) or "utf-8")):
+        raise BadTable(f"{label} {told}")
+    keys, notes = sniff(head)
     try:
-        return keys, read_texts(opened, Dialect(**keys), label).table, ()
+        return keys, read_texts(opened, Dialect(**keys), label).table, notes
     except (pa.ArrowInvalid, UnicodeError):
         reason = why_not(opened, Dialect(**keys), "CSV", label)
     if "columns:" not in str(reason):
         raise reason
     raw = read_texts(opened, Dialect(**keys, ragged="drop"), label)
     if raw.ragged > raw.table.num_rows:
-        raise BadTable(f"{label}: more rows have too few or too many values than not: is it a table?")
+        raise BadTable(f"{str(reason).partition(': correct')[0]}, as most rows differ from the header: is it a table?")
     note = (
         f"{raw.ragged:,} row(s) have too few or too many values, and are left out; remove `ragged` to have them refused"
     )
-    return keys | {"ragged": "drop"}, raw.table, (note,)
+    return keys | {"ragged": "drop"}, raw.table, (*notes, note)
+
+
+def _read_excel(opened: Opened, label: str) -> tuple[dict[str, Any], pa.Table, tuple[str, ...]]:
+    """The sheet with most cells."""
+    with workbook_of(opened, label) as book:
+        sheets = {str(name): cells_of(book, str(name)) for name in book.sheet_names}
+    name = max(sheets, key=lambda name: sum(len(row) for row in sheets[name] if not is_blank(row)))
+    rows = [(n, ["" if cell is None else str(cell) for cell in row]) for n, row in enumerate(sheets[name])]
+    rows = [(line, row) for line, row in rows if any(row)]
+    keys, notes = layout_of(rows[:LINES], max((len(row) for _, row in rows), default=0))
+    if len(sheets) > 1:
+        keys = {"sheet": name} | keys
+        notes = (*notes, f"the sheet with most cells of {len(sheets)}: {', '.join(sheets)}")
+    return keys, read_excel(opened, Dialect(**keys), label).table, notes
 
 
 def _in_database(url: str, name: str | None, timeout: float) -> Found:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from mlops_assets.errors import InputError
 from mlops_assets.onboarding.plan import Periods, target_keys
 from mlops_assets.onboarding.profile import Seen
 
@@ -52,9 +53,11 @@ def write(
     if categories := [c.alias for c in features if c.is_category]:
         lines += [f"  categorical: {_flow(categories)}"]
     if numbers := [c for c in features if c.is_number and not c.is_category]:
-        lines += ["  numeric:", *(f"    {c.alias}: {{}}" for c in numbers)]
-    if times := [c for c in features if c.kind == "time"]:
-        lines += ["  calendar:", *(f"    {c.alias}: {{parts: {_flow(_parts(c, periods))}}}" for c in times)]
+        lines += ["  numeric:", *(f"    {_flow(c.alias)}: {{}}" for c in numbers)]
+    if times := [(c, parts) for c in features if c.kind == "time" and (parts := _parts(c))]:
+        lines += ["  calendar:", *(f"    {_flow(c.alias)}: {{parts: {_flow(parts)}}}" for c, parts in times)]
+    if not (categories or numbers or times):
+        raise InputError(f"no column is left to learn {target.alias} from: each is empty, constant or an identifier")
     if periods and periods.every != "month":
         window = {"train_periods": periods.train}
         lines += ["", f"window: {_flow(window)}  # then one {periods.every} to tune on, and the newest to judge by"]
@@ -67,7 +70,7 @@ def _column(column: Seen) -> str:
     note = "; ".join(column.notes)
     if column.missing > 0:
         note = "; ".join(filter(None, [note, f"empty in {max(column.missing, 0.001):.1%} of the rows"]))
-    return f"  {column.alias}: {_flow(keys)}" + (f"  # {note}" if note else "")
+    return f"  {_flow(column.alias)}: {_flow(keys)}" + (f"  # {note}" if note else "")
 
 
 def _time(periods: Periods | None) -> list[str]:
@@ -77,7 +80,7 @@ def _time(periods: Periods | None) -> list[str]:
     note = periods.note or "leave it out for a table that grows"
     return [
         "time:",
-        f"  column: {periods.column.alias}",
+        f"  column: {_flow(periods.column.alias)}",
         *every,
         f"  first: {_flow(periods.first)}",
         f"  last: {_flow(periods.last)}  # {note}",
@@ -85,15 +88,16 @@ def _time(periods: Periods | None) -> list[str]:
     ]
 
 
-def _parts(column: Seen, periods: Periods | None) -> list[str]:
+def _parts(column: Seen) -> list[str]:
     """Parts of the calendar that there are enough of to learn from."""
     import pyarrow.compute as pc
 
     has_clock = pc.any(pc.not_equal(pc.hour(column.values), 0)).as_py()
     span = pc.min_max(column.values)
     days = (span["max"].as_py() - span["min"].as_py()).days
-    parts = (["hour"] if has_clock else []) + (["weekday"] if days > 14 else []) + (["month"] if days > 730 else [])
-    return parts or ["weekday"]
+    has_days = pc.any(pc.not_equal(pc.day(column.values), 1)).as_py()
+    parts = (["hour"] if has_clock else []) + (["weekday"] if has_days and days > 14 else [])
+    return parts + (["month"] if days > 730 else [])
 
 
 def _mapping(name: str, keys: Mapping[str, Any]) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from mlops_assets.dataset import DatasetSpec, Dialect
@@ -45,7 +46,7 @@ def read_csv(opened: Opened, dialect: Dialect, spec: DatasetSpec, label: str) ->
         except pa.ArrowInvalid:
             if number == len(attempts):
                 raise
-    return Raw(table, dialect.skip_rows + (1 if dialect.header else 2), ragged)
+    return Raw(table, partial(_line_of, opened, dialect), ragged)
 
 
 def read_texts(opened: Opened, dialect: Dialect, label: str) -> Raw:
@@ -56,7 +57,38 @@ def read_texts(opened: Opened, dialect: Dialect, label: str) -> Raw:
     if twice := next((name for name in header if header.count(name) > 1), None):
         raise BadTable(f"{label}: {header.count(twice)} columns are called '{twice}': rename one in the table")
     table, ragged = _parsed(opened, dialect, header, dict.fromkeys(header, pa.string()), True)
-    return Raw(table, ragged=ragged)
+    return Raw(table, partial(_line_of, opened, dialect), ragged)
+
+
+def _line_of(opened: Opened, dialect: Dialect, row: int, *, ragged_too: bool = False) -> int:
+    """The line of the file on which a row begins: comments and texts with line breaks may stand above it."""
+    width = len(dialect.header)
+    number = -1 if dialect.header else -2  # the header is a row too
+    last = 0
+    with opened() as inner, suppress(csv.Error):  # a text longer than any: the row before it
+        for line, values in _records(_plain(inner, dialect).read().decode("utf-8-sig", "replace"), dialect):
+            width = width or len(values)
+            number += bool(ragged_too or dialect.ragged == "refuse" or len(values) == width)
+            if number == row:
+                return line
+            last = line
+    return last
+
+
+def _records(text: str, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """The values of each row that is not empty, with the line on which it begins. Raises csv.Error."""
+    rows = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote or None,
+        escapechar=dialect.escape,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+    )
+    line = 1
+    for values in rows:
+        if values:
+            yield line, values
+        line = rows.line_num + 1
 
 
 def why_not(opened: Opened, dialect: Dialect, form: str, label: str) -> BadTable:
@@ -68,16 +100,17 @@ def why_not(opened: Opened, dialect: Dialect, form: str, label: str) -> BadTable
     except UnicodeError as error:
         return not_in(dialect, content, error, label)
     ragged = _first_ragged_row(opened, dialect)
+    line = _line_of(opened, dialect, ragged.number - (1 if dialect.header else 2), ragged_too=True) if ragged else 0
     if dialect.quote and (ragged.text if ragged else content.decode(dialect.encoding)).count(dialect.quote) % 2:
-        where = f" in row {ragged.number + dialect.skip_rows:,}" if ragged else ""
+        where = f" in row {line:,}" if ragged else ""
         return BadTable(
             f"{label}: a quoted text{where} does not end: correct it, or set source.quote to '' where {dialect.quote} "
             "is a character like others"
         )
     if ragged:
         return BadTable(
-            f"{label}: row {ragged.number + dialect.skip_rows:,} has {ragged.actual_columns} of "
-            f"{ragged.expected_columns} columns: correct it, or leave out such rows, counted, by source.ragged: drop"
+            f"{label}: row {line:,} has {ragged.actual_columns} of {ragged.expected_columns} columns: correct it, "
+            "or leave out such rows, counted, by source.ragged: drop"
         )
     return damaged(form, label)
 
@@ -114,13 +147,12 @@ def _header(opened: Opened, dialect: Dialect, label: str) -> Sequence[str]:
     with opened() as inner:
         plain = _plain(io.BytesIO(head) if _is_plain(dialect) else inner, dialect)
         text = plain.read(HEAD).decode("utf-8-sig", "replace")
-    lines = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote or None,
-        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-    )
-    header = next((line for line in lines if line), None)
+    try:
+        header = next((names for _, names in _records(text, dialect)), None)
+    except csv.Error:  # a value longer than any
+        raise BadTable(
+            f"{label}: a quoted text in the header does not end: correct it, or set source.quote to ''"
+        ) from None
     if header is None:
         raise BadTable(f"{label}: the file is empty below what source.skip_rows and source.comment leave out")
     if any("\ufffd" in name for name in header):
@@ -173,6 +205,7 @@ def _parse_options(dialect: Dialect, breaks: bool, handler: Any) -> Any:
     return arrow_csv.ParseOptions(
         delimiter=dialect.delimiter,
         quote_char=dialect.quote or False,
+        escape_char=dialect.escape or False,
         newlines_in_values=breaks,
         invalid_row_handler=handler,
     )
@@ -184,22 +217,24 @@ def _is_plain(dialect: Dialect) -> bool:
 
 
 def _plain(stream: IO[bytes], dialect: Dialect) -> IO[bytes]:
-    """The same table in UTF-8, its header in the first line. Raises UnicodeError where it is of another encoding."""
+    """The same table in UTF-8, an empty line for each that is left out. Raises UnicodeError where it is of another
+    encoding.
+    """
     if _is_plain(dialect):
         return stream
     text = stream.read().decode("utf-8-sig" if dialect.encoding.lower() in ("utf-8", "utf8") else dialect.encoding)
     start = 0
     for _ in range(dialect.skip_rows):
         start = text.find("\n", start) + 1 or len(text)
-    text = text[start:]
+    text = "\n" * dialect.skip_rows + text[start:]
     if dialect.comment:
         text = _without_comments(text, dialect.comment, dialect.quote)
     return io.BytesIO(text.encode())
 
 
 def _without_comments(text: str, comment: str, quote: str) -> str:
-    """The lines that do not begin with the mark; a quoted text may hold one that does."""
-    line = rf"^{re.escape(comment)}[^\n]*(?:\n|\Z)"
+    """Nothing in place of lines that begin with the mark; a quoted text may hold one that does."""
+    line = rf"^{re.escape(comment)}[^\n]*"
     if not quote:
         return re.sub(line, "", text, flags=re.MULTILINE)
     mark = re.escape(quote)

@@ -91,14 +91,14 @@ def read_rows(stream: BinaryIO, form: Format, spec: DatasetSpec, label: str) -> 
     opened = opener(stream, form.packed, label)
     try:
         raw = _READ[form.kind](opened, form.dialect, spec, label)
-    except _damage():
+    except damage():
         raise _why(opened, form, label) from None
     names = locate(raw.table.column_names, spec, label)
-    rows = normalise(by_alias(raw.table, names, spec), spec, label, first_row=raw.first_row)
+    rows = normalise(by_alias(raw.table, names, spec), spec, label, line_of=raw.line_of)
     return rows.replace_schema_metadata({RAGGED: str(raw.ragged)}) if raw.ragged else rows
 
 
-def _damage() -> tuple[type[Exception], ...]:
+def damage() -> tuple[type[Exception], ...]:
     """What parsers raise where bytes are not what they should be."""
     import pyarrow as pa
 
@@ -109,7 +109,7 @@ def _damage() -> tuple[type[Exception], ...]:
 def _why(opened: Opened, form: Format, label: str) -> BadTable:
     try:
         return why_not(opened, form.dialect, str(form), label) if form.kind == "csv" else damaged(str(form), label)
-    except _damage():
+    except damage():
         return damaged(str(form), label)
 
 

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 from mlops_assets.dataset.dialect import FALSE_WORDS, TRUE_WORDS
+from mlops_assets.sources.values import MINUS, NEGATIVE
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 _DATES = [
@@ -17,17 +18,22 @@ _DATES = [
     for mark in "/.- "
     for parts in product(["%d", "%m", "%Y", "%y", "%b", "%B"], repeat=3)
     if "".join(parts).lower() in ("%d%m%y", "%m%d%y", "%y%m%d", "%d%b%y", "%b%d%y", "%y%b%d")
-] + ["%Y%m%d", "%b %d, %Y", "%B %d, %Y", "%d%b%Y"]
+] + ["%Y%m%d", "%d%m%Y", "%m%d%Y", "%b %d, %Y", "%B %d, %Y", "%d%b%Y", "%Y-%j"]
+_DATES += [f"{day}{date}" for day in ("%a ", "%a, ", "%A ", "%A, ") for date in ("%d %b %Y", "%d %B %Y", "%B %d, %Y")]
+_MONTHS = ["%Y-%m", "%Y/%m", "%Y.%m", "%Y %m", "%m/%Y", "%m.%Y", "%m-%Y", "%Y%m", "%b %Y", "%B %Y", "%Y %b", "%Y %B"]
+_MONTHS += ["%b-%Y", "%b-%y", "%B-%Y", "%Y-%b", "%b %y"]
 _CLOCKS = ["", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H.%M.%S", "%H.%M", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p"]
-_CLOCKS += ["%H%M", "%H%M%S", "%H"]
+_CLOCKS += ["%H", "%H%M", "%H%M%S"]
 _ZONES = {"": ("",), "%z": ("+0100", "+01:00", "-01:00", "-0100", "Z"), " %z": (" +0100", " -0100")}
 _EXAMPLE = datetime(2024, 12, 31, 13, 45, 30, 250_000)
 _JOINS = (" ", "T", ", ", ":", "")
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?")
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf)")
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)", re.IGNORECASE)
+_COMPACT = re.compile(r"(%[dmyYHMSI]){2}|%j")  # parts of a time without a mark between: each has all its digits
 _UNITS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
-_WRITINGS = ((".", None), (".", ","), (",", None), (",", "."), (".", "'"), (",", " "), (".", " "))
-_GROUPED = r"[+-]?\d{1,3}(?:[%s]\d{3})+"
+_WRITINGS = ((".", None), (".", ","), (",", None), (",", "."), (".", "'"), (".", "\u2019"), (",", " "), (".", " "))
+_GROUPED = r"[+-]?\d{1,3}(?:[%s]\d{2,4})*[%s]\d{3}"  # India counts in lakhs
+_DAY = re.compile(r"\d{8}|\d{6}|\d{12}|\d{14}")
 
 
 def is_iso_time(text: str) -> bool:
@@ -68,6 +74,8 @@ def _formats_by_skeleton() -> dict[str, list[str]]:
                     alike = formats.setdefault(_skeleton(_EXAMPLE.strftime(form) + shape), [])
                     if form + zone not in alike:
                         alike.append(form + zone)
+    for form in (*_MONTHS, *(f"{clock} {date}" for clock in _CLOCKS[1:3] for date in _DATES if len(date) == 8)):
+        formats.setdefault(_skeleton(_EXAMPLE.strftime(form)), []).append(form)
     return formats
 
 
@@ -78,9 +86,28 @@ def _skeleton(text: str) -> str:
 
 def _reads(form: str, text: str) -> bool:
     try:
-        return FIRST_YEAR <= datetime.strptime(text, form).year <= LAST_YEAR
+        time = datetime.strptime(text, form)
     except ValueError:
         return False
+    return FIRST_YEAR <= time.year <= LAST_YEAR and not (_COMPACT.search(form) and time.strftime(form) != text)
+
+
+def clock_format(texts: Sequence[str]) -> str | None:
+    """The format of the time of a day that all texts have."""
+    return next((form for form in _CLOCKS[1:] if texts and all(_is_clock(form, text) for text in texts)), None)
+
+
+def _is_clock(form: str, text: str) -> bool:
+    try:
+        time = datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return not (_COMPACT.search(form) and time.strftime(form) != text)
+
+
+def is_compact_day(text: str) -> bool:
+    """Whether a text has as many digits as a month, a day or a moment without marks between."""
+    return bool(_DAY.fullmatch(text))
 
 
 def is_boolean(texts: Sequence[str]) -> bool:
@@ -112,13 +139,19 @@ def plain_numbers(texts: Sequence[str], keys: Mapping[str, Any]) -> list[str]:
 def _affixes(texts: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """What may stand around numbers: nothing, or the same sign before or after each that has one."""
     yield ()
-    befores = {re.match(r"[+-]?(EUR|USD|GBP|CHF|[^\w\s.,+-]{0,4})", text)[1] for text in texts} - {""}  # type: ignore[index] # matches
-    afters = {re.search(r"([^\d\s.,]{0,4})$", text)[1] for text in texts} - {""}  # type: ignore[index] # always matches
+    texts = [_signed(text) for text in texts]
+    befores = {re.match(r"[+-]?(EUR|USD|GBP|CHF|[^\w\s.,+()-]{0,4})", text)[1] for text in texts} - {""}  # type: ignore[index] # matches
+    afters = {re.search(r"([^\d\s.,()-]{0,4})$", text)[1] for text in texts} - {""}  # type: ignore[index] # always matches
     if len(befores) <= 1 and len(afters) <= 1 and (befores or afters):
         yield (*befores, *afters)
 
 
+def _signed(text: str) -> str:
+    return re.sub(rf"^(?:{NEGATIVE})$", lambda found: f"-{found[1] or found[2]}", text.replace(MINUS, "-"))
+
+
 def _bare(text: str, strip: Sequence[str]) -> str:
+    text = _signed(text)
     for part in strip:
         text = re.sub(rf"^([+-]?){re.escape(part)}\s*", r"\1", text)
         text = re.sub(rf"\s*{re.escape(part)}$", "", text)
@@ -127,7 +160,7 @@ def _bare(text: str, strip: Sequence[str]) -> str:
 
 def _plain(text: str, decimal: str, thousands: str | None) -> str:
     text = re.sub("[\u00a0\u2009\u202f]", " ", text)
-    if thousands and re.fullmatch(_GROUPED % re.escape(thousands) + rf"(\{decimal}\d*)?", text):
+    if thousands and re.fullmatch(_GROUPED.replace("%s", re.escape(thousands)) + rf"(\{decimal}\d*)?", text):
         text = text.replace(thousands, "")
     return text.replace(".", "_").replace(",", ".") if decimal == "," else text
 

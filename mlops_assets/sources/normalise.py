@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlops_assets.dataset import Column, DatasetSpec
@@ -92,19 +92,19 @@ def normalise(
     label: str,
     *,
     written: Mapping[str, Column] | None = None,
-    first_row: int | None = None,
+    line_of: Callable[[int], int] | None = None,
 ) -> pa.Table:
     """The table of `schema(spec)` from one array an alias.
 
     `label` is what messages call the rows, such as `period 2024-02`. `written`: the columns as these rows have them,
-    where that is not as the spec's source does. `first_row`: number of the first row in its file. NaN becomes null;
-    infinite numbers stay. Raises BadTable that names the alias, shows a value and counts the unreadable rows.
+    where that is not as the spec's source does. `line_of`: where in the file a row stands. NaN becomes null; infinite
+    numbers stay. Raises BadTable that names the alias, shows a value and counts the unreadable rows.
     """
     import pyarrow as pa
 
     written = spec.written() if written is None else written
     typed = [
-        _typed(columns[alias], column, f"{label}: column {alias}", alias, spec, first_row)
+        _typed(columns[alias], column, f"{label}: column {alias}", alias, spec, line_of)
         for alias, column in written.items()
     ]
     return pa.table(typed, schema=_schema(written))
@@ -118,7 +118,12 @@ def _schema(columns: Mapping[str, Column]) -> pa.Schema:
 
 
 def _typed(
-    values: pa.ChunkedArray, column: Column, what: str, alias: str, spec: DatasetSpec, first_row: int | None
+    values: pa.ChunkedArray,
+    column: Column,
+    what: str,
+    alias: str,
+    spec: DatasetSpec,
+    line_of: Callable[[int], int] | None,
 ) -> pa.ChunkedArray:
     import pyarrow as pa
 
@@ -131,7 +136,7 @@ def _typed(
         bad, places = _bad(values, convert)
         is_hidden = any(map(spec.hides, spec.source_names(alias)))
         count = f"{bad:,}" if bad < _MOST_COUNTED else f"at least {bad:,}"
-        row = "" if first_row is None else f" in row {first_row + places[0]:,}"
+        row = "" if line_of is None else f" in row {line_of(places[0]):,}"
         kind = "boolean" if column.true_words else column.type
         raise BadTable(
             f"{what} cannot be read as {kind} in {count} of {len(values):,} rows, "

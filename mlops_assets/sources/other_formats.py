@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from mlops_assets.sources.normalise import locate
 from mlops_assets.sources.raw import Opened, Raw
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 
@@ -50,20 +52,37 @@ def read_json(opened: Opened, label: str) -> Raw:
         raise BadTable(f"{label} cannot be read: the file is empty")
     lines = [content] if content.startswith(b"[") else content.splitlines()
     rows: list[Any] = []
+    places: list[int] = []
     for number, line in enumerate(lines, 1):
         try:
             value = orjson.loads(line) if line.strip() else []
         except orjson.JSONDecodeError as error:
             raise BadTable(f"{label} is no JSON in row {number:,}: {str(error).partition(':')[0]}") from None
-        rows += value if isinstance(value, list) else [value]
+        found = value if isinstance(value, list) else [value]
+        rows += found
+        places += [number] * len(found) if len(lines) > 1 else range(1, len(found) + 1)
     if wrong := next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None):
         raise BadTable(f"{label}: row {wrong:,} is no JSON object of names and values")
     names = dict.fromkeys(name for row in rows for name in row)
-    return Raw(_table(names, [[row.get(name) for row in rows] for name in names]))
+    return Raw(_table(names, [[row.get(name) for row in rows] for name in names]), places.__getitem__)
 
 
 def read_excel(opened: Opened, dialect: Dialect, label: str) -> Raw:
     """The one sheet of a workbook, or the one that is named; cells keep their types."""
+    with workbook_of(opened, label) as book:
+        sheet = _sheet([str(name) for name in book.sheet_names], dialect.sheet, label)
+        cells = cells_of(book, sheet)
+    kept = [number for number, row in enumerate(cells) if number >= dialect.skip_rows and not is_blank(row)]
+    if not kept and not dialect.header:
+        raise BadTable(f"{label}: the sheet is empty")
+    header = dialect.header or [str(cell) for cell in cells[kept.pop(0)]]
+    columns = zip(*(cells[number] for number in kept), strict=True) if kept else [[] for _ in header]
+    return Raw(_table(header, [list(column) for column in columns]), lambda row: kept[row] + 1)
+
+
+@contextmanager
+def workbook_of(opened: Opened, label: str) -> Iterator[pd.ExcelFile]:
+    """The workbook, open. Raises SourceError without the extra, BadTable where it cannot be read."""
     try:
         from python_calamine import CalamineError
     except ImportError:
@@ -73,17 +92,20 @@ def read_excel(opened: Opened, dialect: Dialect, label: str) -> Raw:
     with opened() as inner:
         content = io.BytesIO(inner.read())
     try:
-        book = pd.ExcelFile(content, engine="calamine")
-        sheet = _sheet([str(name) for name in book.sheet_names], dialect.sheet, label)
-        cells = book.parse(sheet, header=None, dtype=object, skiprows=dialect.skip_rows, keep_default_na=False)
+        with pd.ExcelFile(content, engine="calamine") as book:
+            yield book
     except CalamineError:
         raise BadTable(f"{label} is no Excel workbook that can be opened: is it damaged, or locked?") from None
-    rows = [row for row in cells.to_numpy().tolist() if any(cell is not None and cell != "" for cell in row)]
-    if not rows and not dialect.header:
-        raise BadTable(f"{label}: the sheet is empty")
-    header = dialect.header or [str(cell) for cell in rows.pop(0)]
-    columns = zip(*rows, strict=True) if rows else [[] for _ in header]
-    return Raw(_table(header, [list(column) for column in columns]), dialect.skip_rows + (1 if dialect.header else 2))
+
+
+def cells_of(book: pd.ExcelFile, sheet: str) -> list[list[Any]]:
+    """The rows of a sheet, from its first line on."""
+    rows: list[list[Any]] = book.parse(sheet, header=None, dtype=object, keep_default_na=False).to_numpy().tolist()
+    return rows
+
+
+def is_blank(row: Sequence[Any]) -> bool:
+    return all(cell is None or cell == "" for cell in row)
 
 
 def _sheet(names: Sequence[str], wanted: str | None, label: str) -> str:

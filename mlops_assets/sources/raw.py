@@ -26,10 +26,10 @@ _OPEN: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}  # o
 
 @dataclass(frozen=True)
 class Raw:
-    """A table, the number of its first row in the file, and how many rows of the file were left out."""
+    """A table, where in the file a row of it stands, by its number from 0, and how many rows were left out."""
 
     table: pa.Table
-    first_row: int = 1
+    line_of: Callable[[int], int] = (1).__add__
     ragged: int = 0
 
 

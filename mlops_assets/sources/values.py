@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 # What files write for "no value". In a text column only the empty text counts: NA is also Namibia.
 MISSING = ("", "#N/A", "N/A", "n/a", "NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
 _OFFSET = r":\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)$"
+_NANOSECONDS = r"(:\d{2}\.\d{6})\d{1,3}"  # are cut off
 _SPACES = "[ \u00a0\u2009\u202f]"  # all of them separate thousands
+MINUS = "\u2212"
+NEGATIVE = r"\(([^()+-]+)\)|([^()+-]*\d[^()+-]*)-"
 _NO_POINT = "_"  # where a point is no part of a number: none is read from it
 Convert = Callable[["pa.ChunkedArray"], "pa.ChunkedArray"]
 
@@ -118,6 +121,8 @@ def _times(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
         if column.format:
             return _formatted_times(texts, column.format, column.timezone)
         has_offset = pc.match_substring_regex(texts, _OFFSET)
+        if pc.any(pc.match_substring_regex(texts, _NANOSECONDS)).as_py():
+            texts = pc.replace_substring_regex(texts, _NANOSECONDS, r"\1")
         aware = pc.if_else(has_offset, texts, None).cast(pa.timestamp("us", "UTC"))
         return pc.coalesce(_wall_clock(aware, column.timezone), pc.if_else(has_offset, None, texts).cast(naive))
     if pa.types.is_integer(values.type) and column.format:  # 20240131
@@ -193,7 +198,7 @@ def _plain_numbers(texts: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     """
     import pyarrow.compute as pc
 
-    texts = _stripped(_without_missing(texts, column), column)
+    texts = _stripped(_signed(_without_missing(texts, column)), column)
     if column.thousands:
         mark = _SPACES if column.thousands.isspace() else re.escape(column.thousands)
         decimals = rf"({re.escape(column.decimal or '.')}\d*)?"
@@ -202,6 +207,14 @@ def _plain_numbers(texts: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     if column.decimal == ",":
         texts = pc.replace_substring(pc.replace_substring(texts, ".", _NO_POINT), ",", ".")
     return texts
+
+
+def _signed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """With the minus in front: `(5)`, `5-` and a typographer's minus have one meaning in a column of numbers."""
+    import pyarrow.compute as pc
+
+    texts = pc.replace_substring(texts, MINUS, "-")
+    return pc.replace_substring_regex(texts, rf"^(?:{NEGATIVE})$", r"-\1\2")
 
 
 def _stripped(texts: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:

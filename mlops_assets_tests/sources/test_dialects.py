@@ -223,6 +223,51 @@ def test_what_the_keys_say_is_right_where_it_does_not_fit(error):
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "source", "row"),
+    [
+        (PLAIN.replace("-0.25", "bad"), {}, 3),
+        ("# a\n# b\n" + PLAIN.replace("\n2024-02", "\n# c\n2024-02").replace("-0.25", "bad"), {"comment": "#"}, 6),
+        ("a\nb\n" + PLAIN.replace("-0.25", "bad"), {"skip_rows": 2}, 5),
+        (PLAIN.replace("a,5.5", '"two\nlines",5.5').replace("-0.25", "bad"), {}, 4),
+        (PLAIN.replace("\n", "\n\n").replace("-0.25", "bad"), {}, 5),
+        (PLAIN.replace("\n2024-02", "\nshort\n2024-02").replace("-0.25", "bad"), {"ragged": "drop"}, 4),
+        (PLAIN.partition("\n")[2].replace("-0.25", "bad"), {"header": ["at", "shop", "x", "y"]}, 2),
+        (PLAIN.replace("-0.25", "bad").encode("utf-16"), {"encoding": "utf-16"}, 3),
+    ],
+)
+def test_the_row_of_an_error_is_that_of_the_file(error, body, source, row):
+    assert f"such as `bad` in row {row}:" in error(body, source=source)
+    ragged = body.decode("utf-16") if isinstance(body, bytes) else body
+    if source.get("ragged") != "drop":
+        ragged = ragged.replace("bad", "bad,more")
+        body = ragged.encode("utf-16") if isinstance(body, bytes) else ragged
+        assert f"row {row} has 5 of 4 columns" in error(body, source=source)
+
+
+def test_rows_of_other_formats_are_counted_as_they_stand(error):
+    lines = "\n\n".join(json.dumps(row | {"x": value}) for row, value in zip(OBJECTS, (5.5, "bad"), strict=True))
+    assert "such as `bad` in row 3:" in error(lines, name="t.jsonl")
+    rows = [
+        ["Report"],
+        [None],
+        ["at", "shop", "x", "y"],
+        ["2024-01-01", "a", 5.5, 1],
+        [None],
+        ["2024-01-02", "b", "bad", 1],
+    ]
+    assert "such as `bad` in row 6:" in error(workbook({"rows": rows}), name="t.xlsx", source={"skip_rows": 1})
+
+
+@pytest.mark.parametrize(("text", "number"), [("(5)", -5), ("5-", -5), ("\u22125", -5), ("-5", -5), ("(5", None)])
+def test_a_negative_number_may_be_written_as_books_do(read, error, text, number):
+    body = PLAIN.replace("5.5", text)
+    if number is None:
+        assert "such as `(5` in row 2" in error(body)
+    else:
+        assert read(body)["x"].to_pylist() == [number, -0.25]
+
+
 @pytest.mark.parametrize("name", ["AT", "Secret-At", " secret at "])
 def test_values_and_names_of_hidden_columns_are_not_told(error, name):
     body = PLAIN.replace("at,shop", f"{name},shop").replace("2024-01-31T13:30:00", "31/12/2024")

@@ -66,7 +66,8 @@ def leaderboard_bars(
     A baseline far beyond the models stands in the legend alone: it would shrink all bars to the same length.
     """
     known = {row: interval for row, interval in enumerate(intervals) if interval is not None}
-    most = 1.4 * max([0.0, *losses, *(interval.high for interval in known.values())])
+    ends = finite(np.array([0.0, *losses, *(interval.high for interval in known.values())]))[0]  # of one row: no end
+    most = 1.4 * float(ends.max())
     panel = Panel(title, heading, rows=names, x_ends=(0, most) if most > 0 else None)
     panel.bars(losses)
     for row, interval in known.items():

@@ -32,6 +32,7 @@ EMPTY = {
     "only failed trials": lambda: plots.search_history([None, None]),
     "no predictions": lambda: plots.predicted_against_true(np.array([]), np.array([])),
     "one constant": lambda: plots.predicted_against_true(np.ones(3), np.ones(3)),
+    "one row": lambda: plots.leaderboard_bars(["Ridge"], [5.0], [Interval(0.0, float("inf"))]),
     "no models": lambda: plots.leaderboard_bars([], []),
     "no difference": lambda: plots.gain_histogram(np.zeros(100)),
     "no bars": lambda: plots.bars([], [], "Rows dropped by rule"),
