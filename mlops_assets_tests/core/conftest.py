@@ -59,3 +59,16 @@ def final_model(order_spec) -> "Callable[..., Model]":
     from mlops_assets_tests.core.examples import fit_final_model
 
     return partial(fit_final_model, order_spec)
+
+
+@pytest.fixture
+def class_model(make_spec, tiny) -> "Callable[[str, dict], Model]":
+    """A function that gives a model of a type of classes of the price, by the other keys of the target."""
+    from mlops_assets_tests.core.examples import fit_final_model
+
+    features = tiny["features"] | {"group_means": {"keys": [["town"], ["zone", "size/10"]]}}
+
+    def model(name: str, target: dict) -> "Model":
+        return fit_final_model(make_spec(target={"column": "price"} | target, features=features), name)
+
+    return model

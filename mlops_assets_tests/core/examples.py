@@ -9,14 +9,13 @@ import pyarrow as pa
 
 from mlops_assets.core.features.encoder import MatrixKind, fit_encoder
 from mlops_assets.core.learners.ensemble import ENSEMBLE
-from mlops_assets.core.learners.estimators import FitData, fit
+from mlops_assets.core.learners.estimators import FitData, fit, predict
 from mlops_assets.core.learners.model_types import ModelType, resolve_model_type, shipped_model_types
 from mlops_assets.core.model.ensemble import blended
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.model import Model, finish
 from mlops_assets.core.prepare.cleaning import TARGET
 from mlops_assets.core.prepare.splitting import choose_periods
-from mlops_assets.core.targets.intervals import calibrate
 from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.targets.numbers import NUMBER
@@ -29,6 +28,11 @@ BINARY = target_of(Target(column="price", kind="binary", above=20))
 CATEGORY = target_of(Target(column="price", classes=(0, 1, 2)))
 
 MEMBERS = {"XGBoost": 0.7, "Ridge": 0.35}
+OF_CLASSIFIERS = {
+    "HistGradientBoostingClassifier": {"max_iter": 8},
+    "RandomForestClassifier": {"n_estimators": 20},
+    "ExtraTreesClassifier": {"n_estimators": 20},
+}
 PARAMETERS = {
     "LinearRegression": {},
     "Ridge": {},
@@ -94,12 +98,16 @@ def fit_final_model(
     columns, held = make(rows), make(1_000, seed=1)
     train = {alias: columns[alias] for alias in spec.inputs()}
     rest = {alias: held[alias] for alias in spec.inputs()}
-    kind = resolve_model_type(name)
-    kind = replace(kind, matrix=matrix or kind.matrix)
-    encoded = fit_encoder(spec.features, train, columns["price"], seed=7)
-    X = encoded.one_hot if kind.matrix == "one_hot" else encoded.dense
-    data = FitData(X, columns["price"], encoded.encoder.dense_categorical)
-    estimator = fit(kind, PARAMETERS[name], data, seed=7, threads=1).estimator
-    model = Model(spec, encoded.encoder, estimator, name, kind.matrix)
-    intervals = calibrate(model.predict_columns(rest), held["price"], coverage=0.9)
-    return finish(model, X, Specimens.of(spec, train, encoded.encoder.vocabularies, rest), intervals)
+    kind = target_of(spec.target)
+    y, y_held = in_classes(kind, columns["price"]), in_classes(kind, held["price"])
+    model_type = resolve_model_type(name, target=kind)
+    model_type = replace(model_type, matrix=matrix or model_type.matrix)
+    encoded = fit_encoder(spec.features, train, y, seed=7)
+    X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
+    data = FitData.of(kind, X, y, encoded.encoder.dense_categorical)
+    estimator = fit(model_type, (PARAMETERS | OF_CLASSIFIERS).get(name, {}), data, seed=7, threads=1).estimator
+    model = Model(spec, encoded.encoder, estimator, name, model_type.matrix)
+    raw = predict(estimator, encoded.encoder.transform(spec.features, rest, model_type.matrix))
+    rule = kind.learn(raw, y_held, coverage=0.9)
+    intervals = kind.intervals(kind.output(raw, rule), y_held, 0.9, (), None, 1.0)
+    return finish(model, X, Specimens.of(spec, train, encoded.encoder.vocabularies, rest), intervals, rule)

@@ -8,9 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from mlops_assets.core.columns import from_rows, from_table
+from mlops_assets.core.columns import from_rows, from_table, take
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.learners.estimators import predict
+from mlops_assets.core.learners.model_types import shipped_model_types
 from mlops_assets.core.model.golden_rows import ROWS, difference
 from mlops_assets.core.model.model import Model, load_model
 from mlops_assets.core.training_set import TrainingSet
@@ -71,6 +72,32 @@ def test_training_tables_frames_json_and_a_loaded_model_agree_on_the_golden_rows
     for path, prediction in answers.items():
         assert difference(prediction, trained).max() <= 1e-9, path
     assert len(np.unique(trained)) > 50
+
+
+CLASSIFIERS = [name for name, entry in shipped_model_types().items() if entry.predicts != "numbers"]
+
+
+@pytest.mark.parametrize("target", [{"above": 20}, {"classes": (0, 1, 2)}], ids=["two", "three"])
+@pytest.mark.parametrize("name", [*CLASSIFIERS, "sklearn.naive_bayes.GaussianNB"])
+def test_classes_are_the_same_on_every_path(class_model, name, target, tmp_path):
+    model = class_model(name, target)
+    model.save(tmp_path)
+    loaded = load_model(tmp_path)
+    rows, spec = model.golden.rows, model.spec
+    columns = from_rows(rows, spec)
+    raw = predict(model.estimator, model.encoder.transform(spec.features, columns, model.matrix))
+    trained = model.kind.output(raw, model.finish)
+    ways = {
+        "table": model.answer(columns).classes.probabilities,
+        "loaded": loaded.answer_rows(rows).classes.probabilities,
+        "one by one": np.concatenate([loaded.answer_rows([row]).classes.probabilities for row in rows[::20]]),
+    }
+    for way, said in ways.items():
+        assert difference(said, trained[::20] if way == "one by one" else trained).max() <= 1e-9, way
+    assert len(np.unique(trained)) > 25
+    found = loaded.contributions(take(columns, slice(0, 20)))
+    of_class = (raw if raw.ndim == 1 else raw.max(axis=1))[:20]
+    np.testing.assert_allclose(found.base + found.values.sum(axis=1), of_class, rtol=0, atol=1e-9)
 
 
 def test_validation_rows_get_the_number_that_the_written_training_set_gives(

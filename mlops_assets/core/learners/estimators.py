@@ -132,9 +132,9 @@ def build(
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"its parameters: {', '.join(known)}"
             raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
-    params = _of_target(model_type, params)
     if library:
-        return cls(**library.settings(seed, threads) | dict(params))
+        # What the parameters themselves say of the objective goes before.
+        return cls(**library.settings(seed, threads) | library.objective(model_type.target).params | dict(params))
     ours: dict[str, Any] = {"random_state": seed} | ({} if _is_line(cls) else {"n_jobs": threads})
     if any(categorical):
         ours["categorical_features"] = list(categorical)
@@ -146,13 +146,6 @@ def parameters_of(cls: type) -> list[str]:
     by_signature = [name for name, item in inspect.signature(cls).parameters.items() if item.kind != item.VAR_KEYWORD]
     more: Sequence[str] = list(cls().get_params(deep=False)) if hasattr(cls, "get_params") else ()
     return list(dict.fromkeys([*by_signature, *more]))
-
-
-def _of_target(model_type: ModelType, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters, and the objective that the target asks for where they name none."""
-    if not model_type.is_xgboost:
-        return dict(params)
-    return model_type.target.xgboost() | dict(params)
 
 
 def fit(

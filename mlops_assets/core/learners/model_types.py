@@ -69,18 +69,24 @@ def resolve_model_type(
     """The model type of a shipped name, an entry of the user's YAML, or an estimator's import path.
 
     `sklearn.` may be left out of a path: `linear_model.Lasso`. Shipped names are resolved without importing a
-    library. Raises ModelError, with close matches or what to install, where the name leads to no estimator of numbers.
+    library. Raises ModelError, with close matches or what to install, where the name leads to no estimator of
+    what the target is.
     """
     shipped = shipped_model_types()
     by_path = {entry.import_path: entry for entry in shipped.values()}
     own = (extra or {}).get(name) or ModelTypeSpec()
     entry = shipped.get(name) or ModelTypeSpec()
     path = _whole_path(own.import_path or entry.import_path or name)
-    if library := library_of_path(path):
+    library = library_of_path(path)
+    if library:
         refuse_absent(f"'{name}'", library)
-    base = by_path.get(path) or ModelTypeSpec(matrix=_default_matrix(name, path, target))
-    is_for_numbers = base.predicts == "numbers" or (library is not None and path != XGBOOST)
-    if is_for_numbers if target.is_classifier else base.predicts == "classes":
+    is_of_classes = library is not None and path == library.classifier
+    if library and is_of_classes:
+        path = library.estimator
+    other = ModelTypeSpec(predicts="numbers" if library else None)
+    base = by_path.get(path) or other.model_copy(update={"matrix": _default_matrix(name, path, target)})
+    predicts = "classes" if is_of_classes else base.predicts
+    if predicts == ("numbers" if target.is_classifier else "classes"):
         raise ModelError(_misfit(name, target))
     matrix = own.matrix or base.matrix or _default_matrix(name, path, target)
     space = own if "parameters" in own.model_fields_set else base

@@ -82,10 +82,12 @@ class Classes:
         return cls(target, _metric(target), labels)
 
     @property
-    def stops_by(self) -> str | None:
-        if self.metric.name != "log_loss" or self.target.balanced:
-            return None
-        return "mlogloss" if self._many else "logloss"
+    def objective(self) -> str:
+        return "multiclass" if self._many else "binary"
+
+    @property
+    def learns_metric(self) -> bool:
+        return self.metric.name == "log_loss" and not self.target.balanced
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -143,11 +145,6 @@ class Classes:
                     f"class '{self.labels[code]}' has {count} train row(s), fewer than the {FOLDS} folds of encodings: "
                     "merge it with another, or take more periods"
                 )
-
-    def xgboost(self) -> dict[str, Any]:
-        if self._many:
-            return {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": len(self.labels)}
-        return {"objective": "binary:logistic", "eval_metric": "logloss"}
 
     def forward(self, y: FloatArray) -> FloatArray:
         return y

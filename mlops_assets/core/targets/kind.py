@@ -56,8 +56,12 @@ class TargetKind(Protocol):
     def metric(self) -> Metric: ...
 
     @property
-    def stops_by(self) -> str | None:
-        """XGBoost's name of the metric, where its value can be compared with ours."""
+    def objective(self) -> str:
+        """What boosted trees minimise for it: a metric of numbers, `binary` or `multiclass`."""
+
+    @property
+    def learns_metric(self) -> bool:
+        """Whether the loss of that objective is the metric, so that both can be compared."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -99,9 +103,6 @@ class TargetKind(Protocol):
 
     def check(self, splits: Mapping[str, FloatArray]) -> None:
         """Raise DataError where nothing can be learnt of these targets by split."""
-
-    def xgboost(self) -> dict[str, Any]:
-        """Its objective and metric as XGBoost's parameters."""
 
     def forward(self, y: FloatArray) -> FloatArray:
         """What estimators learn in place of the target."""

@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 
 UNBOUNDED = (-np.inf, np.inf)
 _NOT_NEGATIVE = ("rmsle", "poisson", "tweedie")
-_XGBOOST: Mapping[str, dict[str, Any]] = {
-    "rmse": {"eval_metric": "rmse"},
-    "mae": {"objective": "reg:absoluteerror", "eval_metric": "mae"},
-    "rmsle": {"eval_metric": "rmsle"},
-    "pinball": {"objective": "reg:quantileerror"},
-    "poisson": {"objective": "count:poisson"},
-    "tweedie": {"objective": "reg:tweedie", "tweedie_variance_power": metrics.TWEEDIE_POWER},
-}
 OF_NUMBERS: Mapping[str, Metric] = {
     metric.name: metric for metric in (metrics.RMSE, metrics.MAE, metrics.RMSLE, metrics.POISSON, metrics.TWEEDIE)
 }
@@ -83,8 +75,12 @@ class Number:
         return f"log {self.unit}".strip() if self._log else self.unit
 
     @property
-    def stops_by(self) -> str | None:
-        return None if self._log else _XGBOOST[self.metric.name].get("eval_metric")
+    def objective(self) -> str:
+        return "rmse" if self._log else self.metric.name
+
+    @property
+    def learns_metric(self) -> bool:
+        return not self._log
 
     @property
     def _log(self) -> bool:
@@ -120,16 +116,6 @@ class Number:
             reason = "transform: log" if self._log else f"metric: {self.metric.name}"
             raise DataError(f"the target is {least:g} in a row, and {reason} is for targets from 0 on: use `keep`")
         self.told(splits["train"])
-
-    def xgboost(self) -> dict[str, Any]:
-        settings = dict(_XGBOOST[self.metric.name])
-        if self._log:
-            return {}
-        if self.metric.name == "rmse":
-            return {}  # as it is by default
-        if self.metric.name == "pinball":
-            settings["quantile_alpha"] = self.target.quantile
-        return settings
 
     def forward(self, y: FloatArray) -> FloatArray:
         return np.log(y + self._shift) if self._log else y

@@ -10,7 +10,7 @@ from mlops_assets.core.learners.estimators import parameters_of
 from mlops_assets.core.learners.model_types import SHIPPED, resolve_model_type, shipped_model_types
 from mlops_assets.core.learners.search_spaces import ModelTypeSpec
 from mlops_assets.errors import ModelError
-from mlops_assets_tests.core.examples import model_type_of
+from mlops_assets_tests.core.examples import BINARY, CATEGORY, model_type_of
 
 TUTORIAL = {
     "linear_model.Lasso": "one_hot",
@@ -69,6 +69,16 @@ def test_any_scikit_learn_regressor_can_be_named_and_is_tried_once_with_its_defa
 def test_a_path_of_another_library_has_the_shipped_space_of_that_class(path, name):
     model_type = resolve_model_type(path)
     assert model_type.space == resolve_model_type(name).space and model_type.library is not None
+
+
+@pytest.mark.parametrize("name", ["lightgbm.LGBMClassifier", "catboost.CatBoostClassifier", "xgboost.XGBClassifier"])
+def test_a_classifier_of_another_library_is_the_shipped_model_type_with_the_objective_of_classes(name):
+    found = resolve_model_type(name, target=CATEGORY)
+    assert found.import_path == found.library.estimator
+    assert found.space == resolve_model_type(found.library.estimator).space
+    assert found.library.objective(CATEGORY).params != found.library.objective(BINARY).params
+    with pytest.raises(ModelError, match=f"'{name}' predicts classes, and the target's kind asks for numbers"):
+        resolve_model_type(name)
 
 
 @pytest.mark.parametrize("name", ["LightGBM", "catboost.CatBoostRegressor"])

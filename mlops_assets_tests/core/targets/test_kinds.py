@@ -6,6 +6,7 @@ from sklearn import metrics as sklearn_metrics
 
 from mlops_assets.core.learners.estimators import FitData, fit, for_few_rows, for_one_row, predict
 from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.learners.persistence import dump_estimator, parse_estimator
 from mlops_assets.core.targets import metrics
 from mlops_assets.core.targets.classes import Classes
 from mlops_assets.core.targets.kinds import target_of
@@ -142,17 +143,51 @@ def test_a_threshold_follows_costs_precision_or_recall_and_is_told_in_the_answer
         assert target.row_numbers(rule, None)(float(MARGIN[0]), {}, False)[3].threshold == rule.threshold
 
 
-@pytest.mark.parametrize("name", ["XGBoost", "LogisticRegression", "RandomForestClassifier"])
+@pytest.mark.parametrize("name", ["XGBoost", "LightGBM", "CatBoost", "LogisticRegression", "RandomForestClassifier"])
 @pytest.mark.parametrize(("target", "y"), [(BINARY, LATE), (THREE, GRADE)])
 def test_estimators_give_margins_alone_and_together(name, target, y):
     model_type = resolve_model_type(name, target=target)
-    params = {"n_estimators": 20} if name != "LogisticRegression" else {}
-    estimator = fit(model_type, params, FitData.of(target, X, y), seed=7, threads=1).estimator
+    params = {"n_estimators": 20} if name not in ("LogisticRegression", "CatBoost") else {}
+    rounds = {"rounds": 40} if name == "CatBoost" else {}
+    estimator = fit(model_type, params, FitData.of(target, X, y), seed=7, threads=1, **rounds).estimator
     raw = predict(estimator, X)
     assert raw.shape == ((N,) if target is BINARY else (N, 3))
     assert target.metric(y, target.output(raw)) < 0.8 * np.log(len(target.labels))
     one = for_one_row(for_few_rows(estimator, {}), "dense", 3)
     assert np.abs(np.array([one(row.tolist()) for row in X[:50]]) - raw[:50]).max() < 1e-9
+
+
+BOOSTED = ("XGBoost", "LightGBM", "CatBoost")
+
+
+@pytest.mark.parametrize("name", BOOSTED)
+@pytest.mark.parametrize(
+    "target", [{"kind": "count"}, {"metric": "tweedie"}, {"metric": "mae"}, {"metric": "pinball", "quantile": 0.9}]
+)
+def test_boosted_trees_minimise_the_metric_and_say_so_after_they_were_loaded(name, target):
+    asked = kind(**target)
+    rng = np.random.default_rng(1)
+    y = rng.poisson(np.exp(1 + X[:, 0] / 2)).astype(float) + rng.random(N) * (asked.objective in ("mae", "pinball"))
+    model_type = resolve_model_type(name, target=asked)
+    data = FitData.of(asked, X, y)
+    estimator = fit(model_type, {"learning_rate": 0.2}, data, seed=7, threads=1, rounds=80).estimator
+    said = predict(estimator, X)
+    assert np.array_equal(predict(parse_estimator(dump_estimator(estimator)), X), said)
+    if asked.objective in ("mae", "pinball"):
+        assert np.mean(y <= said) == pytest.approx(target.get("quantile", 0.5), abs=0.05)
+    else:
+        assert said.min() > 0 and said.mean() == pytest.approx(y.mean(), rel=0.05)
+
+
+@pytest.mark.parametrize("name", BOOSTED)
+@pytest.mark.parametrize(("target", "y"), [(BINARY, LATE), (THREE, GRADE)])
+def test_boosting_for_classes_stops_early_and_sooner_where_it_cannot_win(name, target, y):
+    model_type = resolve_model_type(name, target=target)
+    params = model_type.space.adopt(model_type.space.start) | {"early_stopping_rounds": 10}
+    half = N // 2
+    data = FitData.of(target, X[:half], y[:half], (), (X[half:], y[half:]))
+    whole, hopeless = (fit(model_type, params, data, seed=7, threads=1, beat=beat) for beat in (np.inf, 0.01))
+    assert 3 < whole.rounds < 700 and hopeless.rounds <= whole.rounds
 
 
 def test_the_logarithm_of_a_target_over_many_decades_is_learnt_and_brought_back():

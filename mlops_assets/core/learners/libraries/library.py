@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_assets.core.types import Estimator, FloatArray
@@ -10,6 +11,7 @@ from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
     from mlops_assets.core.learners.estimators import FitData
+    from mlops_assets.core.targets.kind import TargetKind
     from mlops_assets.core.types import Matrix
 
 SETTLED = 2.0  # over the learning rate: so many rounds, and the first steep fall is over
@@ -17,15 +19,32 @@ MOST_TO_COME = 3.0
 FEW_ROWS = 64  # one thread answers them: waking others costs more than a few rows
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What a library minimises for a kind of target.
+
+    `params`: what says so; `metric`: its name for the metric, None where it has none that is as ours.
+    """
+
+    params: dict[str, Any]
+    metric: str | None
+
+
 class Library(Protocol):
     """How one library's estimators are set up, fitted, asked, explained and kept."""
 
+    estimator: str  # the import path of the one that learns any kind of target
+    classifier: str  # of the one that stands for the same, of classes alone
     packages: tuple[str, ...]  # beside those that every model needs
     file: str  # the name of a saved estimator
     more_parameters: tuple[str, ...]  # that its class takes without saying so
 
     def settings(self, seed: int, threads: int) -> dict[str, Any]:
         """What is set of an unfitted estimator beside its parameters."""
+        ...
+
+    def objective(self, target: TargetKind) -> Goal:
+        """Its objective for a kind of target."""
         ...
 
     def fit(self, unfitted: Any, data: FitData, rounds: int | None, beat: float) -> tuple[Estimator, int]:
@@ -84,6 +103,19 @@ def validation_rows(name: str, data: FitData, stops: bool) -> tuple[Matrix, Floa
     if stops and not data.validation:
         raise ModelError(f"{name} cannot stop early without validation rows: give them, or the number of rounds")
     return data.validation if stops else None
+
+
+def with_values(goals: Mapping[str, Goal], target: TargetKind, quantile: str, classes: str) -> Goal:
+    """The goal for a target, with its quantile or its number of classes under these names of parameters."""
+    goal = goals[target.objective]
+    values = {"pinball": (quantile, target.target.quantile), "multiclass": (classes, len(target.labels))}
+    name, value = values.get(target.objective, ("", None))
+    return replace(goal, params=goal.params | {name: value}) if name else goal
+
+
+def comparable(library: Library, target: TargetKind) -> str | None:
+    """The library's name of the metric, where its values while it fits can be compared with ours."""
+    return library.objective(target).metric if target.learns_metric else None
 
 
 def damaged() -> ModelError:

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops_assets.core.learners.libraries.library import Course, damaged, validation_rows
+from mlops_assets.core.learners.libraries.library import (
+    Course,
+    Goal,
+    comparable,
+    damaged,
+    validation_rows,
+    with_values,
+)
 from mlops_assets.core.learners.tree_arrays import tree_arrays
+from mlops_assets.core.targets.metrics import TWEEDIE_POWER
 from mlops_assets.core.types import Estimator, FloatArray
 
 if TYPE_CHECKING:
@@ -21,18 +29,32 @@ if TYPE_CHECKING:
     from mlops_assets.core.types import Matrix
 
 GIVES, MARGINS = "gives", "margins"  # an attribute of Boosters that answer for classes
+_GOALS: Mapping[str, Goal] = {
+    "rmse": Goal({}, "rmse"),  # as it is by default
+    "mae": Goal({"objective": "reg:absoluteerror", "eval_metric": "mae"}, "mae"),
+    "rmsle": Goal({"eval_metric": "rmsle"}, "rmsle"),
+    "pinball": Goal({"objective": "reg:quantileerror"}, None),
+    "poisson": Goal({"objective": "count:poisson"}, None),
+    "tweedie": Goal({"objective": "reg:tweedie", "tweedie_variance_power": TWEEDIE_POWER}, None),
+    "binary": Goal({"objective": "binary:logistic", "eval_metric": "logloss"}, "logloss"),
+    "multiclass": Goal({"objective": "multi:softprob", "eval_metric": "mlogloss"}, "mlogloss"),
+}
 SMALLEST_BOOSTER = 100  # bytes; one without a tree has over a thousand
 
 
 class XGBoost:
     """Its fitted estimators are Boosters with exactly the trees that predict."""
 
+    estimator, classifier = "xgboost.XGBRegressor", "xgboost.XGBClassifier"
     packages: tuple[str, ...] = ()
     file = "estimator.ubj"
     more_parameters: tuple[str, ...] = ()
 
     def settings(self, seed: int, threads: int) -> dict[str, Any]:
         return {"random_state": seed, "n_jobs": threads, "tree_method": "hist"}
+
+    def objective(self, target: TargetKind) -> Goal:
+        return with_values(_GOALS, target, quantile="quantile_alpha", classes="num_class")
 
     def fit(self, unfitted: XGBRegressor, data: FitData, rounds: int | None, beat: float) -> tuple[Booster, int]:
         import xgboost
@@ -47,7 +69,7 @@ class XGBoost:
             evals=[(matrix, "validation") for matrix in validation] if stops else (),
             early_stopping_rounds=unfitted.early_stopping_rounds if stops else None,
             verbose_eval=False,
-            callbacks=_callbacks(beat, unfitted.learning_rate or 0.3, data.target.stops_by) if stops else None,
+            callbacks=_callbacks(beat, unfitted.learning_rate or 0.3, comparable(self, data.target)) if stops else None,
         )
         booster = booster[: booster.best_iteration + 1] if stops else booster
         finish_booster(booster, data.target)
