@@ -15,7 +15,7 @@ import mlops_assets
 PACKAGE = Path(mlops_assets.__file__).parent
 # From the bottom up. Each may import what stands below it, and nothing of what stands beside it.
 HOUSE = (
-    {"errors", "database_urls", "compat", "disks", "run_tags", "addresses"},
+    {"errors", "database_urls", "compat", "disks", "run_tags", "addresses", "facts"},
     {"settings", "dataset", "logs"},
     {"core"},
     {"sources", "resources"},

@@ -9,9 +9,10 @@ import dagster as dg
 
 from mlops_assets.addresses import mlflow_page
 from mlops_assets.alerts.alert import Alert, Change, Comparison, Fact, Link, asset_link, board_link, one_line
-from mlops_assets.alerts.run_summary import CHAMPION, plain
+from mlops_assets.alerts.run_summary import CHAMPION
 from mlops_assets.assets.entry import OVERVIEW
 from mlops_assets.compat import FreshnessState, FreshnessStateRecord
+from mlops_assets.facts import facts_of
 from mlops_assets.project import Project
 
 _STALE = {FreshnessState.WARN: "will soon be stale", FreshnessState.FAIL: "is stale"}
@@ -59,7 +60,7 @@ def stale_alert(
 def rollback_alert(project: Project, record: dg.EventLogRecord) -> Alert | None:
     """What to tell of a `champion_model` that was recorded without a run; None where no person moved the alias."""
     materialisation = record.asset_materialization
-    values = plain(materialisation.metadata) if materialisation else {}
+    values = facts_of(materialisation.metadata) if materialisation else {}
     if record.run_id or "verdict" not in values:
         return None
     page = mlflow_page(project.settings.mlflow_url, values["registered_model"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -12,6 +12,7 @@ import dagster as dg
 from mlops_assets.alerts.alert import named
 from mlops_assets.assets.by_period import failed_periods
 from mlops_assets.assets.memo import why_failed
+from mlops_assets.facts import facts_of
 from mlops_assets.run_tags import PARTITION, partitions_of
 
 DECISIONS = ("promoted", "proposed", "refused")  # on a challenger
@@ -130,11 +131,6 @@ def _failed_periods(event: dg.DagsterEvent) -> dict[str, str]:
     return failed_periods(failure.metadata) if failure else {}
 
 
-def plain(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, Any]:
-    """Metadata values as plain Python."""
-    return {name: value.value for name, value in metadata.items()}
-
-
 def _name(run: dg.DagsterRun, assets: Sequence[str], partition: str | None) -> str:
     if run.job_name != _JOB_OF_ASSETS:
         return named(run.job_name, partition)
@@ -144,7 +140,7 @@ def _name(run: dg.DagsterRun, assets: Sequence[str], partition: str | None) -> s
 def _materialised(instance: dg.DagsterInstance, event: dg.DagsterEvent, at: float) -> Materialised:
     materialisation = event.step_materialization_data.materialization
     key, partition = materialisation.asset_key, event.partition
-    metadata, before = plain(materialisation.metadata), None
+    metadata, before = facts_of(materialisation.metadata), None
     is_scored = any(name.startswith("validation_") for name in metadata)
     if is_scored or key.to_user_string() == CHAMPION:
         partitions = None if partition is None else [partition]
@@ -155,5 +151,5 @@ def _materialised(instance: dg.DagsterInstance, event: dg.DagsterEvent, at: floa
         asset=key.to_user_string(),
         partition=partition,
         metadata=metadata,
-        before=plain(before.metadata) if before else {},
+        before=facts_of(before.metadata) if before else {},
     )

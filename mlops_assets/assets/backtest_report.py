@@ -14,6 +14,7 @@ from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import DataError
+from mlops_assets.facts import Hidden, Quantity
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 
@@ -31,8 +32,10 @@ DASHBOARD = "backtest"
 class BacktestConfig(dg.Config):
     """What is walked forward."""
 
-    policies: list[str] = Field([], description="never, window-1, window-3, window-6, window-12, drift, gate; all.")
-    model_type: str = Field("", description="One of MLOPS_MODEL_TYPES; the champion's, or the last, without it.")
+    policies: list[str] = Field(
+        [], description="Of never, window-1, window-3, window-6, window-12, drift, gate. Empty: all."
+    )
+    model_type: str = Field("", description="One of MLOPS_MODEL_TYPES. Empty: the champion's, or the last.")
     start: int = Field(3, ge=2, description="Periods that every policy begins with.")
     trials: int = Field(
         1, ge=1, description="Points of the search space tried on the first periods; 1 takes its start."
@@ -178,18 +181,18 @@ def _made(project: Project, steps: "Sequence[Step]", model_type: str, params: Ma
     from mlops_assets.core.judge.backtest import by_period, rows, summarise, table
     from mlops_assets.core.report.plots import markdown_image
 
-    step_rows = rows(steps)
+    step_rows, metric = rows(steps), project.target.metric
     stored = project.storage.write_table("backtest_report", "backtest_report", pa.Table.from_pylist(step_rows))
     ranked = summarise(steps)
-    plot = by_period(steps, project.target.metric.heading(project.target.unit))
+    plot = by_period(steps, metric.heading(project.target.unit))
     metadata = {
         "best_policy": ranked[0].policy.name,
-        project.target.metric.key("best"): ranked[0].loss,
+        metric.key("best"): Quantity(ranked[0].loss, metric.unit_of(project.target.unit)),
         "model_type": model_type,
         "parameters": dg.MetadataValue.json(dict(params)),
         "periods": f"{min(step.period for step in steps)} to {max(step.period for step in steps)}",
         "policies": dg.MetadataValue.md(table(steps)),
-        "backtest_rows": dg.MetadataValue.json(step_rows),
+        "backtest_rows": Hidden(step_rows),
         "backtest_plot": dg.MetadataValue.md(markdown_image(plot, "error and cost by period")),
     }
     return Made(stored.digest, stored.path, metadata)

@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.assets import ensemble_model, models
+from mlops_assets.assets.by_period import Result
+from mlops_assets.assets.champion_checks import CHAMPION_CHECKS, judge_champion
+from mlops_assets.assets.checks import asset_checks, check_results
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State, freshness_policy
 from mlops_assets.assets.final_fit import refit, refit_ensemble
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
@@ -22,6 +25,7 @@ from mlops_assets.assets.training_set import WindowRows, training_data, window_o
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.learners.ensemble import ENSEMBLE, weights_of
 from mlops_assets.errors import DataError
+from mlops_assets.facts import Hidden, Quantity, facts_of
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
 
@@ -96,11 +100,14 @@ def build(project: Project) -> dg.AssetsDefinition:
         code_version=CODE_VERSION,
         retry_policy=RETRY,
         freshness_policy=freshness_policy(project.settings),
+        check_specs=asset_checks(NAME, CHAMPION_CHECKS),
     )
-    def champion_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]):
+    def champion_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> Iterator[Result]:
         """The gate's verdict on the best candidate, and the version that holds the alias `champion`."""
         with clear_failures(project):
-            return _decide(context, project)
+            decided = _decide(context, project)
+            yield from check_results(NAME, judge_champion(project, facts_of(decided.metadata or {})))
+            yield decided
 
     return champion_model
 
@@ -164,7 +171,7 @@ def _decide(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     if proposed:
         metadata["proposed_version"] = proposed.number
     # A contest in which nothing was tried is no look.
-    metadata |= {JUDGED_ROWS: judged_rows, LOOK: look - (decision == "none")}
+    metadata |= {JUDGED_ROWS: Hidden(judged_rows), LOOK: Hidden(look - (decision == "none"))}
     metadata |= carded(records, project, champion, contest, parts, periods)
     return making.done(Made(content.digest, None, metadata))
 
@@ -284,12 +291,13 @@ def _metadata(project: Project, contest: "Contest", champion: "Version | None", 
 
     target, verdict = project.target, contest.verdict
     metric = target.metric
-    entries, rows = contest.candidates, leaderboard(contest)
+    unit = metric.unit_of(target.unit)
+    candidates, rows = contest.candidates, leaderboard(contest)
     table = as_markdown(rows, contest.judged_on, target, project.settings.confidence)
     bars = leaderboard_bars(
-        [entry.name for entry in entries],
-        [entry.loss for entry in entries],
-        [entry.interval for entry in entries],
+        [candidate.name for candidate in candidates],
+        [candidate.loss for candidate in candidates],
+        [candidate.interval for candidate in candidates],
         {entry.name: entry.loss for entry in contest.baselines},
         metric.heading(target.unit),
         title=f"{metric.label} by model",
@@ -302,25 +310,25 @@ def _metadata(project: Project, contest: "Contest", champion: "Version | None", 
         "judged_on": contest.judged_on,
         "challenger": contest.challenger.name,
         "metric": metric.label,
-        "metric_name": metric.name,
-        metric.key("challenger"): contest.challenger.loss,
-        REIGNS: dg.MetadataValue.json(reigns(project.registry)),
-        "not_fitted": ", ".join(missing) or "none",
+        "metric_name": Hidden(metric.name),
+        metric.key("challenger"): Quantity(contest.challenger.loss, unit),
+        REIGNS: Hidden(reigns(project.registry)),
+        "not_fitted": ", ".join(missing) or Hidden("none"),
         "leaderboard": dg.MetadataValue.md(table),
-        "leaderboard_rows": dg.MetadataValue.json(rows),
+        "leaderboard_rows": Hidden(rows),
         "leaderboard_plot": dg.MetadataValue.md(markdown_image(bars, "leaderboard")),
     }
     if verdict.champion:
         metadata |= {
-            metric.key("champion"): verdict.champion.loss,
+            metric.key("champion"): Quantity(verdict.champion.loss, unit),
             "gain": verdict.champion.gain,
-            "gain_low": verdict.champion.interval.low,
-            "gain_high": verdict.champion.interval.high,
+            "gain_low": Quantity(verdict.champion.interval.low, unit),
+            "gain_high": Quantity(verdict.champion.interval.high, unit),
         }
     if verdict.slices:
         parts = slices_as_rows(verdict.slices)
         metadata["slices"] = dg.MetadataValue.md(slices_as_markdown(parts, target))
-        metadata["slice_rows"] = dg.MetadataValue.json(parts)
+        metadata["slice_rows"] = Hidden(parts)
     if rival:
         metadata["judged_by"] = str(rival.difference.clusters)
         metadata["smallest_visible_gain"] = rival.smallest_visible_gain

@@ -1,4 +1,4 @@
-"""Asset checks of one period, and the column schemas that the Dagster UI shows."""
+"""Asset checks, and the column schemas that the Dagster UI shows."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def check_specs(entry: AssetEntry, project: Project, rules: Sequence[QualityChec
     ]
 
 
+def asset_checks(asset: str, rules: Sequence[QualityCheck]) -> list[dg.AssetCheckSpec]:
+    """The same of an asset without periods."""
+    return [
+        dg.AssetCheckSpec(rule.name, asset=asset, description=rule.description, blocking=rule.blocking)
+        for rule in rules
+    ]
+
+
 def check_results(asset: str, outcomes: Sequence[CheckOutcome]) -> Iterator[dg.AssetCheckResult]:
     for outcome in outcomes:
         yield dg.AssetCheckResult(
@@ -37,13 +45,13 @@ def check_results(asset: str, outcomes: Sequence[CheckOutcome]) -> Iterator[dg.A
         )
 
 
-def stop_if_harmful(period: str, outcomes: Sequence[CheckOutcome]) -> None:
-    """Raise DataError where a blocking check failed: the period's last good state stays."""
+def stop_if_harmful(what: str, outcomes: Sequence[CheckOutcome]) -> None:
+    """Raise DataError where a blocking check failed: the last good state, such as of a period, stays."""
     harmful = [
         f"{outcome.name} ({outcome.description})" for outcome in outcomes if outcome.blocking and not outcome.passed
     ]
     if harmful:
-        raise DataError(f"{period} is not used: {'; '.join(harmful)}")
+        raise DataError(f"{what} is not used: {'; '.join(harmful)}")
 
 
 def column_schema(schema: DataFrameSchema) -> dict[str, dg.MetadataValue]:

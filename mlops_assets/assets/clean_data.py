@@ -18,6 +18,7 @@ from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.quality import CLEAN_CHECKS
+from mlops_assets.facts import Quantity
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 
@@ -119,7 +120,7 @@ def _clean(context: dg.AssetExecutionContext, project: Project, records: Records
         "dagster/row_count": cleaner.kept,
         "rows_dropped": raw_rows - cleaner.kept,
         "dropped_by_rule": dropped,
-        "target_mean": float(y.mean()),
+        "target_mean": Quantity(float(y.mean()), project.target.unit),
         "dropped_plot": dg.MetadataValue.md(markdown_image(dropped_plot, "rows dropped by rule")),
         "target_plot": dg.MetadataValue.md(markdown_image(target_plot, "target")),
     }

@@ -19,6 +19,7 @@ from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, variables
 from mlops_assets.core.prepare.cleaning import TARGET
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import InputError, ModelError
+from mlops_assets.facts import Hidden
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import LEARNT_TAG
 from mlops_assets.resources.progress import Progress
@@ -221,7 +222,7 @@ def _report(
         return
     metadata = _metadata(project, basis, read)
     yield _check(metadata["drifted_count"], metadata["judgement"])
-    content = Recipe({"rows": metadata["drift_rows"].data, "judgement": metadata["judgement"]}).digest
+    content = Recipe({"rows": metadata["drift_rows"].value, "judgement": metadata["judgement"]}).digest
     yield making.done(Made(content, None, metadata))
 
 
@@ -276,7 +277,7 @@ def _judged(project: Project, report: "DriftReport", note: str) -> dict[str, Any
         "drifted_count": len(report.drifted),
         "judgement": redact(judgement),
         "drift": dg.MetadataValue.md(redact(table(report))),
-        "drift_rows": dg.MetadataValue.json(public_rows),
+        "drift_rows": Hidden(public_rows),
     } | {f"{STRENGTH}{shift.name}": shift.strongest.strength for shift in report.shifts}
 
 

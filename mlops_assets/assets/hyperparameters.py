@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 from pydantic import Field
@@ -19,6 +19,7 @@ from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import ModelError, SettingsError
+from mlops_assets.facts import Quantity
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 from mlops_assets.settings import Settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.search.trials import Trial
     from mlops_assets.core.search.tuning import SearchResult
+    from mlops_assets.core.targets.kind import TargetKind
     from mlops_assets.core.targets.metrics import Metric
 
 NAME, CODE_VERSION = "hyperparameters", "2"
@@ -45,9 +47,9 @@ class Budget:
 class TuningConfig(dg.Config):
     """The budget of one search; by default that of the settings."""
 
-    max_trials: int = Field(0, ge=0, description="Trials at most; 0 takes MLOPS_MAX_TRIALS.")
+    max_trials: int = Field(0, ge=0, description="Trials at most. 0: as MLOPS_MAX_TRIALS says.")
     tuning_seconds: float = Field(
-        0, ge=0, description="Seconds after which no further trial starts; 0 takes MLOPS_TUNING_SECONDS."
+        0, ge=0, description="Seconds after which no further trial starts. 0: as MLOPS_TUNING_SECONDS says."
     )
 
     def budget(self, settings: Settings) -> Budget:
@@ -139,7 +141,7 @@ def build(project: Project) -> dg.AssetsDefinition:
             result, path = _search(context, project, progress, built, search, previous)
             best = result.best
             content = Recipe({"params": best.params, "rounds": best.rounds, "upstream": built.content}).digest
-            return making.done(Made(content, None, _metadata(result, project.target.metric) | {MLFLOW_RUN: path}))
+            return making.done(Made(content, None, _metadata(result, project.target) | {MLFLOW_RUN: path}))
 
     return hyperparameters
 
@@ -234,15 +236,15 @@ def _best_model(project: Project, built: Record, name: str, result: "SearchResul
     return Model(project.spec, encoder, parse_estimator(result.estimator), name, project.model_types[name].matrix)
 
 
-def _metadata(result: "SearchResult", metric: "Metric") -> dict[str, Any]:
+def _metadata(result: "SearchResult", target: "TargetKind") -> dict[str, Any]:
     from mlops_assets.core.report.plots import markdown_image, search_history
 
-    best = result.best
+    best, metric = result.best, target.metric
     rounds = {"rounds": best.rounds} if best.rounds else {}  # only boosting counts them
     return rounds | {
         "best_parameters": dg.MetadataValue.json(best.params),
         "metric": metric.name,
-        metric.key("validation"): best.loss,
+        metric.key("validation"): Quantity(cast(float, best.loss), metric.unit_of(target.unit)),
         "trials": len(result.trials),
         "failed_trials": sum(trial.status == "failed" for trial in result.trials),
         "resumed_trials": result.resumed,

@@ -12,6 +12,7 @@ import dagster as dg
 from mlops_assets.assets.recipes import written_now
 from mlops_assets.assets.records import BYTES, CHAMPION_VERSION, CONTENT, PATH, RECIPE, VERSION, Record, Records
 from mlops_assets.core.fingerprint import Recipe, changes
+from mlops_assets.core.targets.metrics import IN_THE_UNIT
 from mlops_assets.errors import (
     ClusterUnreachable,
     DataError,
@@ -20,6 +21,7 @@ from mlops_assets.errors import (
     StorageUnreachable,
     TrackingError,
 )
+from mlops_assets.facts import Hidden, Quantity, entries
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -34,17 +36,22 @@ def column_lineage(upstream: str, lineage: Lineage) -> dict[str, dg.MetadataValu
     return {"dagster/column_lineage": dg.MetadataValue.column_lineage(dg.TableColumnLineage(columns))}
 
 
+def with_units(numbers: Mapping[str, float], unit: str) -> dict[str, Quantity]:
+    """Scores by name, such as `validation_rmse`, each in the target's unit where it is in that."""
+    return {name: Quantity(it, unit if name.rpartition("_")[2] in IN_THE_UNIT else "") for name, it in numbers.items()}
+
+
 _WORTH_A_RETRY = (SourceUnreachable, StorageUnreachable, ClusterUnreachable, TrackingError)
 INTERRUPTED = "canceled: it was stopped before its end, and the next one goes on where it was"
 
 
 @dataclass(frozen=True)
 class Made:
-    """What an asset made: a digest of its content, where it lies, and what to show of it."""
+    """What an asset made: a digest of its content, where it lies, and facts as `mlops_assets.facts` takes them."""
 
     content: str
     path: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -155,15 +162,14 @@ class Making:
 
     def done(self, made: Made) -> dg.MaterializeResult:
         """The result to record; artefacts that no record can ask for any more are removed."""
-        metadata = dict(made.metadata) | {"recomputed": True, "reason": "; ".join(self.reasons)}
-        metadata |= {RECIPE: self.recipe.to_json(), CONTENT: made.content}
+        facts = dict(made.facts) | {"recomputed": True, "reason": "; ".join(self.reasons)}
+        facts |= {RECIPE: Hidden(dict(self.recipe.parts)), CONTENT: Hidden(made.content)}
         if made.path:
-            metadata[PATH] = made.path
-            metadata[BYTES] = self.project.storage.size(made.path)
+            facts |= {PATH: Hidden(made.path), BYTES: Hidden(self.project.storage.size(made.path))}
             keep = {made.path} | ({self.record.path} if self.record and self.record.path else set())
             asset = self.context.asset_key.to_user_string()
             self.project.storage.prune(asset, self.partition or asset, keep)
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(made.content))
+        return dg.MaterializeResult(metadata=entries(facts), data_version=dg.DataVersion(made.content))
 
 
 def begin(

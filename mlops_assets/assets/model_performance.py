@@ -10,7 +10,7 @@ import dagster as dg
 from mlops_assets.assets.by_period import Result, make_periods, period_asset, period_check
 from mlops_assets.assets.champion_model import answered_then, why_no_champion
 from mlops_assets.assets.entry import LOOKED_AT, RETRY, AssetEntry, State
-from mlops_assets.assets.memo import Made, begin
+from mlops_assets.assets.memo import Made, begin, with_units
 from mlops_assets.assets.realised import Line, RealisedPeriod, event_limits, realised_period
 from mlops_assets.assets.recipes import is_tracked_here, tracking_place
 from mlops_assets.assets.records import Record, Records
@@ -18,6 +18,7 @@ from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.performance import Realised, Segment, by_category, by_prediction, main_category
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.errors import DataError
+from mlops_assets.facts import Hidden, Quantity
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 
@@ -155,7 +156,7 @@ def _metadata(project: Project, realised: RealisedPeriod, period: str) -> dict[s
     if not realised.lines:
         return {"dagster/row_count": 0, "online_rows_asked": realised.asked_online}
     line, metric = realised.lines[0], project.target.metric
-    heading = metric.heading(project.target.unit)
+    unit, heading = project.target.unit, metric.heading(project.target.unit)
     segments = _segments(project, realised, line)
     metadata = {
         "performance": dg.MetadataValue.md(_table(realised.lines, segments, metric.label, heading)),
@@ -167,16 +168,17 @@ def _metadata(project: Project, realised: RealisedPeriod, period: str) -> dict[s
         "registered_model": line.version.page,
         "learnt_from_it": line.learnt,
         "metric": metric.label,
-        "metric_name": metric.name,
-        **_numbers("realised", line.realised, metric),
+        "metric_name": Hidden(metric.name),
+        **_numbers("realised", line.realised, metric, unit),
         "online_rows_asked": realised.asked_online,
     }
     if line.promise:
         low, high = line.promise.interval.low, line.promise.interval.high
-        metadata |= {metric.key("promised"): line.promise.loss, "promised_low": low, "promised_high": high}
+        promised = {"promised_low": low, "promised_high": high, metric.key("promised"): line.promise.loss}
+        metadata |= {name: Quantity(value, metric.unit_of(unit)) for name, value in promised.items()}
     online = [line for line in realised.lines if line.way == "online"]
     if online:
-        metadata |= _numbers("online", max(online, key=lambda line: line.realised.rows).realised, metric)
+        metadata |= _numbers("online", max(online, key=lambda line: line.realised.rows).realised, metric, unit)
         metadata["online_rows"] = sum(line.realised.rows for line in online)
     return metadata
 
@@ -195,9 +197,9 @@ def _coverage(line: Line, segments: Sequence[Segment], period: str) -> dict[str,
     return promised | {"coverage_plot": dg.MetadataValue.md(markdown_image(plot, "coverage by segment"))}
 
 
-def _numbers(prefix: str, realised: Realised, metric: Metric) -> dict[str, float]:
+def _numbers(prefix: str, realised: Realised, metric: Metric, unit: str) -> dict[str, Quantity]:
     values = {name: getattr(realised, name) for name in ("mae", "bias", "coverage")} | {metric.name: realised.loss}
-    return {f"{prefix}_{name}": value for name, value in values.items() if value is not None}
+    return with_units({f"{prefix}_{name}": value for name, value in values.items() if value is not None}, unit)
 
 
 def _segments(project: Project, realised: RealisedPeriod, line: Line) -> list[Segment]:

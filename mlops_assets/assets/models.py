@@ -14,12 +14,13 @@ from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.explanations import explained, read_artefact, read_bytes, write_artefacts
 from mlops_assets.assets.final_fit import fit_final, periods_of, refit
-from mlops_assets.assets.memo import Made, Making, begin, clear_failures
+from mlops_assets.assets.memo import Made, Making, begin, clear_failures, with_units
 from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, thinning, tracking_place
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
+from mlops_assets.facts import Hidden
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import LEARNT_TAG, RECIPE_TAG
 
@@ -148,15 +149,21 @@ def _fit(context: dg.AssetExecutionContext, project: Project, asset: str, name: 
 
 def metadata_of(project: Project, version: "Version", name: str, trials: int) -> dict[str, Any]:
     """What the record of a candidate says of its version; `trials`: that it was found by."""
-    return project.tracking.metrics(version.run_id) | {
-        "metric": project.target.metric.name,
-        "model_type": name,
-        "version": version.number,
-        "trials": trials,
-        "validation_plot": dg.MetadataValue.md(read_artefact(project, version.run_id, f"{PLOTS}/{PLOT}") or ""),
-        MLFLOW_RUN: project.tracking.run_path(version.run_id),
-        "registered_model": version.page,
-    }
+    metrics = project.tracking.metrics(version.run_id)
+    loss = {name: Hidden(metrics.pop(name)) for name in ("validation_loss",) if name in metrics}  # the metric once more
+    return (
+        with_units(metrics, project.target.unit)
+        | loss
+        | {
+            "metric": project.target.metric.name,
+            "model_type": name,
+            "version": version.number,
+            "trials": trials,
+            "validation_plot": dg.MetadataValue.md(read_artefact(project, version.run_id, f"{PLOTS}/{PLOT}") or ""),
+            MLFLOW_RUN: project.tracking.run_path(version.run_id),
+            "registered_model": version.page,
+        }
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.model.answers import NUMBERS
 from mlops_assets.core.prepare.cleaning import ROW_ID
 from mlops_assets.errors import DataError
+from mlops_assets.facts import Quantity
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
 
@@ -111,7 +112,7 @@ def _score(context: dg.AssetExecutionContext, project: Project, records: Records
         "model_version": version,
         "model_type": champion.value("champion_type"),
         "registered_model": registered.page,
-        **tally.metadata(),
+        **tally.facts(project.target.unit),
         "learnt_from_it": period in registered.tags.get("periods", "").split(","),
         "prediction_plot": dg.MetadataValue.md(markdown_image(plot, "predictions")),
         "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, kind) for name, kind in types.items()]),
@@ -166,15 +167,15 @@ class Tally:
     def sample(self) -> np.ndarray:
         return np.concatenate(self._sampled)
 
-    def metadata(self) -> dict[str, float]:
+    def facts(self, unit: str) -> dict[str, float | Quantity]:
         """Coverage where some truth is known; of a period that was learnt from it says nothing of later ones."""
-        metadata = {
-            "prediction_mean": self._sum / self.rows,
+        facts: dict[str, float | Quantity] = {
+            "prediction_mean": Quantity(self._sum / self.rows, unit),
             "rows_with_truth": self._with_truth,
             "rows_lacking_inputs": self.lacking,
         }
         if self._with_interval:
-            metadata["interval_width_mean"] = self._width / self._with_interval
+            facts["interval_width_mean"] = Quantity(self._width / self._with_interval, unit)
         if self._judged:
-            metadata["coverage"] = self._inside / self._judged
-        return metadata
+            facts["coverage"] = self._inside / self._judged
+        return facts

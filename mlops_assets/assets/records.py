@@ -12,6 +12,7 @@ import dagster as dg
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.dataset.old_keys import renewed_settings
 from mlops_assets.errors import DataError
+from mlops_assets.facts import RECORD, Hidden, entries, facts_of
 
 if TYPE_CHECKING:
     from mlops_assets.resources.mlflow.registry import Registry, Version
@@ -25,7 +26,10 @@ _AT_ONCE = 500  # records in one query
 
 @dataclass(frozen=True)
 class Record:
-    """A materialisation: what it was made from (`recipe`), and what came out (`content`, a digest)."""
+    """A materialisation: what it was made from (`recipe`), and what came out (`content`, a digest).
+
+    `facts` are those of its `metadata` as plain Python, by name.
+    """
 
     asset: str
     partition: str | None
@@ -33,6 +37,7 @@ class Record:
     content: str
     path: str | None
     metadata: Mapping[str, dg.MetadataValue]
+    facts: Mapping[str, Any]
     run_id: str
     made_at: datetime
 
@@ -51,8 +56,8 @@ class Record:
         return self.path
 
     def value(self, name: str) -> Any:
-        """A metadata value as plain Python; None where it is absent."""
-        return self.metadata[name].value if name in self.metadata else None
+        """A fact; None where it is absent."""
+        return self.facts.get(name)
 
 
 class Records:
@@ -124,23 +129,24 @@ class Records:
 def _record(asset: str, entry: dg.EventLogRecord) -> Record | None:
     """What an entry of the event log holds; None where it is not of this project, or nothing was made."""
     event = entry.asset_materialization
-    if event is None or RECIPE not in event.metadata or CONTENT not in event.metadata:
+    facts = facts_of(event.metadata) if event else {}
+    if event is None or RECIPE not in facts or CONTENT not in facts:
         return None
-    metadata = event.metadata
     return Record(
         asset=asset,
         partition=event.partition,
-        recipe=_recipe(str(metadata[RECIPE].value)),
-        content=str(metadata[CONTENT].value),
-        path=str(metadata[PATH].value) if PATH in metadata else None,
-        metadata=metadata,
+        recipe=_recipe(facts[RECIPE]),
+        content=facts[CONTENT],
+        path=facts.get(PATH),
+        metadata=event.metadata,
+        facts=facts,
         run_id=entry.run_id,
         made_at=datetime.fromtimestamp(entry.timestamp, UTC),
     )
 
 
-def _recipe(text: str) -> Recipe:
-    recorded = Recipe.from_json(text)
+def _recipe(kept: str | dict[str, Any]) -> Recipe:
+    recorded = Recipe(kept) if isinstance(kept, dict) else Recipe.from_json(kept)  # text until 0.1
     if not isinstance(settings := recorded.parts.get("settings"), dict):
         return recorded
     return Recipe({**recorded.parts, "settings": renewed_settings(settings)})
@@ -167,9 +173,10 @@ def report_by_hand(
         "decision": decision,
         "verdict": verdict,
         "registered_model": now.page,
-        REIGNS: dg.MetadataValue.json(reigned),
-        CONTENT: content,
+        REIGNS: Hidden(reigned),
+        CONTENT: Hidden(content),
     }
-    metadata = {**record.metadata, **metadata}
+    kept: Any = record.metadata.get(RECORD, dg.MetadataValue.json({}))
+    metadata = {**record.metadata, **entries(metadata, kept.value)}
     tags = {"dagster/data_version": content}
     instance.report_runless_asset_event(dg.AssetMaterialization("champion_model", metadata=metadata, tags=tags))

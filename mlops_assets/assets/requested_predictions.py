@@ -39,16 +39,24 @@ class PredictConfig(dg.Config):
     The columns of a file, table or query have the aliases of the inputs, or the names that the source has for them.
     """
 
-    rows: list[dict] = Field([], description="Rows as objects of inputs by alias; an absent input is missing.")
-    file: str = Field("", description="Path or URL of a .json, .csv or .parquet file, as the run sees it.")
-    table: str = Field("", description="Table or view; ${NAME} is taken from the environment.")
-    query: str = Field("", description="SELECT statement, instead of a table; ${NAME} as there.")
+    rows: list[dict] = Field(
+        [], description="Rows as objects of inputs by alias; an absent input is missing. Empty: one of the next three."
+    )
+    file: str = Field(
+        "", description="Path or URL of a .json, .csv or .parquet file, as the run sees it. Empty: one of the others."
+    )
+    table: str = Field(
+        "", description="Table or view; ${NAME} is taken from the environment. Empty: one of the others."
+    )
+    query: str = Field(
+        "", description="SELECT statement, instead of a table; ${NAME} as there. Empty: one of the others."
+    )
     url_variable: str = Field(
         "",
-        description="Name of the environment variable that holds the SQLAlchemy URL of the table or query; "
-        "without it they are read from the dataset's own database.",
+        description="Name of the environment variable that holds the SQLAlchemy URL of the table or query. "
+        "Empty: the dataset's own database.",
     )
-    version: int = Field(0, ge=0, description="Version of the model; 0 takes the champion.")
+    version: int = Field(0, ge=0, description="Version of the model. 0: the champion.")
 
 
 def requested_predictions(project: Project) -> dg.AssetSpec:
@@ -65,7 +73,7 @@ def requested_predictions(project: Project) -> dg.AssetSpec:
 
 
 def build_predict_job(project: Project) -> dg.JobDefinition:
-    """The job that answers what its run config asks; launched as it is, it answers a made-up row."""
+    """The job that answers what its run config asks; launched as it is, it answers the row of `example_row`."""
 
     @dg.op(name=OP, description="Answers the rows, and keeps the answers under the run's id.")
     def answer(context: dg.OpExecutionContext, config: PredictConfig, project: dg.ResourceParam[Project]) -> None:
@@ -85,11 +93,11 @@ def build_predict_job(project: Project) -> dg.JobDefinition:
 
 
 def example_row(spec: DatasetSpec) -> dict[str, Any]:
-    """A row to change in the Launchpad: of the right types, and within the limits that the spec gives."""
-    return {alias: _example(spec, alias) for alias in spec.inputs()}
+    """A row to change in the Launchpad: the example of the spec, made up where it has none, of the right types."""
+    return {alias: spec.example.get(alias, _made_up(spec, alias)) for alias in spec.inputs()}
 
 
-def _example(spec: DatasetSpec, alias: str) -> Any:
+def _made_up(spec: DatasetSpec, alias: str) -> Any:
     kind = spec.columns[alias].type
     if kind == "time":
         start = spec.time.cadence.start(spec.time.first) if spec.time else datetime(2024, 1, 1)

@@ -1,13 +1,16 @@
 """`training_set`: train, validation and test rows of the newest periods, encoded once for every model type."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 
 from mlops_assets.assets import clean_data, raw_data
+from mlops_assets.assets.by_period import Result
+from mlops_assets.assets.checks import asset_checks, check_results, stop_if_harmful
 from mlops_assets.assets.entry import OWNERS, AssetEntry, State, freshness_policy
 from mlops_assets.assets.memo import Made, begin, clear_failures, column_lineage
 from mlops_assets.assets.recipes import LIBRARIES, libraries, same_settings, thinning
@@ -15,9 +18,12 @@ from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
+from mlops_assets.core.prepare.quality import CheckOutcome
+from mlops_assets.core.prepare.sides import SPLIT_CHECKS, Sides, judge_splits
 from mlops_assets.core.prepare.splitting import SPLITS, Cutoffs, Periods, choose_periods, is_stratified
 from mlops_assets.dataset.periods import MONTHS
 from mlops_assets.errors import DataError
+from mlops_assets.facts import Hidden
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
@@ -25,10 +31,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from mlops_assets.core.training_set import Parts
+    from mlops_assets.core.training_set import Parts, TrainingSet
     from mlops_assets.resources.mlflow.tracking import TrainingData
 
 NAME, CODE_VERSION = "training_set", "3"
+OUTCOMES = "outcomes"  # of its checks, in the record
 
 
 def chosen_periods(records: Records, project: Project) -> tuple[Periods, dict[str, Record]]:
@@ -84,11 +91,12 @@ def build(project: Project) -> dg.AssetsDefinition:
         kinds={"python", "numpy"},
         code_version=CODE_VERSION,
         freshness_policy=freshness_policy(project.settings),
+        check_specs=asset_checks(NAME, SPLIT_CHECKS),
     )
-    def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
+    def training_set(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> Iterator[Result]:
         """Train, validation and test of the newest periods, encoded once for every model type."""
         with clear_failures(project):
-            return _encode(context, project)
+            yield from _encode(context, project)
 
     return training_set
 
@@ -107,7 +115,7 @@ ENTRY = AssetEntry(
 )
 
 
-def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:
+def _encode(context: dg.AssetExecutionContext, project: Project) -> Iterator[Result]:
     from mlops_assets.core.prepare.lineage import dense_lineage
     from mlops_assets.core.report.plots import bars, markdown_image
     from mlops_assets.core.training_set import TrainingSet, write_training_set
@@ -116,15 +124,21 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     records = Records(context.instance)
     periods, cleaned = chosen_periods(records, project)
     making = begin(context, project, records, recipe(project, periods, cleaned))
+    window = WatchedRows.of(project, periods, cleaned)
     if making.unchanged:
-        return making.again()
-    window = WindowRows.of(project, periods, cleaned)
+        yield from check_results(NAME, _judged_then(project, making.newest, window))
+        yield making.again()
+        return
 
     def write(folder: "Path") -> None:
         write_training_set(folder, spec, window, periods, seed, window.share)
 
     stored = project.storage.write_folder(NAME, NAME, write)
     written = TrainingSet.load(project.storage.local_folder(stored.path))
+    outcomes = _judge(project, window, written)
+    yield from check_results(NAME, outcomes)
+    with making.discarding(stored):
+        stop_if_harmful(NAME, outcomes)
     rows = [record.value("dagster/row_count") for record in cleaned.values()]
     rows_plot = bars(list(cleaned), rows, "Rows by period")
     metadata = {
@@ -136,11 +150,27 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
         "one_hot_columns": len(written.one_hot_names),
         "dense_columns": len(written.dense_names),
         "megabytes": round(stored.size / 1e6, 1),
+        OUTCOMES: Hidden([asdict(outcome) for outcome in outcomes]),
         "rows_plot": dg.MetadataValue.md(markdown_image(rows_plot, "rows by period")),
         "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
         **column_lineage("clean_data", dense_lineage(spec, written.encoder)),
     }
-    return making.done(Made(stored.digest, stored.path, metadata))
+    yield making.done(Made(stored.digest, stored.path, metadata))
+
+
+def _judged_then(project: Project, record: Record, window: "WatchedRows") -> list[CheckOutcome]:
+    """Outcomes of the checks as they were recorded; of a record from before there were any, found now."""
+    from mlops_assets.core.training_set import TrainingSet
+
+    if recorded := record.value(OUTCOMES):
+        return [CheckOutcome(**outcome) for outcome in recorded]
+    deque(window, maxlen=0)
+    return _judge(project, window, TrainingSet.load(project.storage.local_folder(record.stored_path)))
+
+
+def _judge(project: Project, window: "WatchedRows", written: "TrainingSet") -> list[CheckOutcome]:
+    targets = {name: written.target(name) for name in SPLITS if getattr(window.periods, name)}
+    return judge_splits(window.sides, targets, project.target.labels)
 
 
 def _feature_schema(names: tuple[str, ...], categorical: tuple[bool, ...]) -> dg.TableSchema:
@@ -164,7 +194,7 @@ class WindowRows:
     rows: int
 
     @classmethod
-    def of(cls, project: Project, periods: Periods, cleaned: Mapping[str, Record]) -> "WindowRows":
+    def of(cls, project: Project, periods: Periods, cleaned: Mapping[str, Record]) -> Self:
         paths = tuple(record.stored_path for record in cleaned.values())
         return cls(project, periods, paths, sum(record.value("dagster/row_count") for record in cleaned.values()))
 
@@ -190,6 +220,20 @@ class WindowRows:
     def share(self) -> float:
         """The part of the rows that may be in memory: MLOPS_MEMORY_ROWS of them."""
         return min(1.0, self.project.settings.memory_rows / self.rows)
+
+
+@dataclass(frozen=True)
+class WatchedRows(WindowRows):
+    """The same, with what is seen of splits as they go by."""
+
+    sides: Sides = field(default_factory=Sides)
+
+    def __iter__(self) -> "Iterator[Parts]":
+        groups = self.project.spec.split.groups
+        for parts in super().__iter__():
+            for name, rows in parts.items():
+                self.sides.add(name, {group: rows.for_gate[group] for group in groups}, rows.times)
+            yield parts
 
 
 def training_data(project: Project, built: Record) -> "TrainingData":

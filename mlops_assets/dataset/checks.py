@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +22,7 @@ _TYPES: dict[InputKind, tuple[str, ...]] = {
     "category": ("integer", "text"),
     "label": ("number", "integer", "text"),
 }
+_NAMES = {"time": "time (as in ISO 8601)", "integer": "whole number", "number": "number", "text": "text"}
 Item = TypeVar("Item", bound=Hashable)
 
 
@@ -36,6 +38,7 @@ def problems(spec: DatasetSpec) -> Iterator[str]:
     yield from _group_means(spec)
     yield from _split(spec)
     yield from _gate(spec)
+    yield from _example(spec)
 
 
 def _columns(spec: DatasetSpec) -> Iterator[str]:
@@ -149,6 +152,23 @@ def _split(spec: DatasetSpec) -> Iterator[str]:
     yield from _aliases(spec, "split.groups", spec.split.groups)
     for alias in _repeated(spec.split.groups):
         yield f"split.groups: {alias} is given twice"
+
+
+def _example(spec: DatasetSpec) -> Iterator[str]:
+    for alias, value in spec.example.items():
+        if alias not in spec.inputs():
+            yield f"example: {alias} is no input (inputs: {', '.join(spec.inputs())})"
+        elif not _is_of_type(value, spec.columns[alias].type):
+            yield f"example.{alias}: {value!r} is no {_NAMES[spec.columns[alias].type]}"
+
+
+def _is_of_type(value: str | float, kind: str) -> bool:
+    if not isinstance(value, str):
+        return kind == "number" or (kind == "integer" and isinstance(value, int))
+    try:
+        return kind == "text" or (kind == "time" and bool(datetime.fromisoformat(value)))
+    except ValueError:
+        return False
 
 
 def _rows(spec: DatasetSpec) -> Iterator[str]:

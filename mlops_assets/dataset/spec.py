@@ -6,6 +6,7 @@ Everything after ingest knows the aliases of this file and no real column name.
 import logging
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ class DatasetSpec(Part):
     window: Window = Field(default_factory=Window)
     split: Split = Field(default_factory=Split)
     gate: Gate = Field(default_factory=Gate)
+    example: dict[Alias, str | int | float] = Field(
+        {}, description="A row to predict, such as a real one: what the launchpad of the job `predict` begins with."
+    )
 
     _hidden: dict[str, str] = PrivateAttr(default_factory=dict)
     _old_keys: tuple[str, ...] = PrivateAttr(())
@@ -107,6 +111,14 @@ class DatasetSpec(Part):
     def old_keys(self) -> tuple[str, ...]:
         """Names in its YAML that have become others: a sentence for each."""
         return self._old_keys
+
+    @field_validator("example", mode="before")
+    @classmethod
+    def _times_as_text(cls, row: Any) -> Any:
+        """YAML reads what looks like a time as one."""
+        if not isinstance(row, dict):
+            return row
+        return {alias: value.isoformat() if isinstance(value, date) else value for alias, value in row.items()}
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ import yaml
 
 from mlops_assets.errors import InputError
 from mlops_assets.onboarding.plan import Periods, target_keys
-from mlops_assets.onboarding.profile import Seen
+from mlops_assets.onboarding.profile import Kind, Seen
 
 _ALWAYS_KNOWN = "Is each of these known when the question is asked? What is known only afterwards has to go."
 
@@ -61,6 +61,8 @@ def write(
     if periods and periods.every != "month":
         window = {"train_periods": periods.train}
         lines += ["", f"window: {_flow(window)}  # then one {periods.every} to tune on, and the newest to judge by"]
+    if example := _example(features):
+        lines += ["", f"example: {_flow(example)}  # a row of the table, to try the first prediction with"]
     return "\n".join(lines) + "\n"
 
 
@@ -71,6 +73,22 @@ def _column(column: Seen) -> str:
     if column.missing > 0:
         note = "; ".join(filter(None, [note, f"empty in {max(column.missing, 0.001):.1%} of the rows"]))
     return f"  {_flow(column.alias)}: {_flow(keys)}" + (f"  # {note}" if note else "")
+
+
+def _example(columns: Sequence[Seen]) -> dict[str, Any]:
+    """The values of the last row without a gap; none where there is no such row."""
+    import pyarrow as pa
+
+    whole = pa.table({c.alias: c.values for c in columns}).drop_null()
+    row = whole.slice(max(0, whole.num_rows - 1)).to_pylist()
+    return {c.alias: _plain(row[0][c.alias], c.kind) for c in columns if row}
+
+
+def _plain(value: Any, kind: Kind) -> str | int | float:
+    """A value as YAML writes it."""
+    if kind == "time":
+        return str(value.isoformat())
+    return int(value) if kind in ("integer", "boolean") else value
 
 
 def _time(periods: Periods | None) -> list[str]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from mlops_assets.addresses import MLFLOW_RUN
+from mlops_assets.facts import facts_of
 from mlops_assets.project import Project
 from mlops_assets.resources.mlflow.registry import changes_of, pending_keys
 from mlops_assets.resources.mlflow.removal import MlflowRemoval, size_of
@@ -130,19 +132,19 @@ def _champions(project: Project) -> Iterator[int]:
 
 def _versions_in(entry: dg.EventLogRecord) -> Iterator[int]:
     for key in _VERSION_KEYS:
-        value = _metadata(entry)[key].value if key in _metadata(entry) else None
+        value = _facts(entry).get(key)
         if isinstance(value, int):
             yield value
 
 
-def _metadata(entry: dg.EventLogRecord) -> Mapping[str, dg.MetadataValue]:
-    return entry.asset_materialization.metadata if entry.asset_materialization else {}
+def _facts(entry: dg.EventLogRecord) -> Mapping[str, Any]:
+    return facts_of(entry.asset_materialization.metadata) if entry.asset_materialization else {}
 
 
 def _mlflow_run(entry: dg.EventLogRecord) -> str | None:
     """The run that an asset's metadata name."""
-    page = _metadata(entry).get(MLFLOW_RUN) or _metadata(entry).get("mlflow")
-    return str(page.value).rpartition("/runs/")[2] if page else None
+    page = _facts(entry).get(MLFLOW_RUN) or _facts(entry).get("mlflow")
+    return str(page).rpartition("/runs/")[2] if page else None
 
 
 def _answers(project: Project, before: datetime) -> Iterator[Item]:

@@ -17,6 +17,7 @@ import dagster as dg
 
 from mlops_assets.addresses import dagster_run_page
 from mlops_assets.errors import LaunchError
+from mlops_assets.facts import unfolded
 from mlops_assets.resources.progress import progress_in_words
 from mlops_assets.run_tags import RETRAINING
 
@@ -176,7 +177,7 @@ class LaunchClient:
         if "status" not in answer:
             raise LaunchError(f"{self._name} cannot tell of run {run_id}: {_one_line(answer['message'])}")
         metadata = {
-            "/".join(event["assetKey"]["path"]): dict(_metadata(event["metadataEntries"]))
+            "/".join(event["assetKey"]["path"]): unfolded(dict(_metadata(event["metadataEntries"])))
             for event in answer["assetMaterializations"]
         }
         return Run(answer["runId"], answer["status"], answer["jobName"], metadata)

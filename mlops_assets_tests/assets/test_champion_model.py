@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.errors import TrackingError
+from mlops_assets.errors import ModelError, TrackingError
 from mlops_assets_tests.assets.conftest import failure_of
 from mlops_assets_tests.homes import write_yaml
 
@@ -135,6 +135,24 @@ def test_the_verdict_says_how_many_days_there_were_and_what_they_could_have_show
     assert record.value("judged_by") == f"{days} days"
     assert f"Judged by {days} days: a gain of {visible:.2%} or more" in record.value("verdict")
     assert record.value("look") == 1
+
+
+def test_checks_ask_whether_the_champion_answers_and_whether_it_is_worth_asking(lab, monkeypatch):
+    def checks():
+        result = lab.make("champion_model")
+        found = result.get_asset_check_evaluations()
+        return {check.check_name: (check.passed, check.description) for check in found}
+
+    (answers, said), (beats, how_good) = checks().values()
+    assert answers and "golden rows as in training; no signature is asked for" in said
+    assert beats and how_good.startswith("RMSE (euros) ") and how_good.endswith(" without a model")
+
+    def damaged(*args):
+        raise ModelError("the model file is damaged")
+
+    monkeypatch.setattr("mlops_assets.core.model.model.Model.self_check", damaged)
+    number = lab.record("champion_model").value("champion_version")
+    assert checks()["answers_as_trained"] == (False, f"version {number}: the model file is damaged")
 
 
 def test_an_equal_challenger_is_no_challenger(lab):

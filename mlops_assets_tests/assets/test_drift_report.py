@@ -18,7 +18,7 @@ FIRST, MARCH, APRIL, MAY, NEXT_MARCH = "2024-01", "2024-03", "2024-04", "2024-05
 
 def told(workshop, period):
     record = workshop.record("drift_report", period)
-    return {name: value.value for name, value in record.metadata.items()}
+    return dict(record.facts)
 
 
 def stale(workshop):

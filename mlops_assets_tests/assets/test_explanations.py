@@ -11,7 +11,7 @@ MARCH = "2024-03"
 
 
 def told(workshop, asset, partition=None):
-    return {name: value.value for name, value in workshop.record(asset, partition).metadata.items()}
+    return dict(workshop.record(asset, partition).facts)
 
 
 def artefact(workshop, version, path):

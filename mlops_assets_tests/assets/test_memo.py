@@ -12,6 +12,7 @@ from mlops_assets.assets.memo import INTERRUPTED, Made, begin, clear_failures
 from mlops_assets.assets.records import CONTENT, RECIPE, Records
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError, SourceError, SourceUnreachable, StorageError, TrackingError
+from mlops_assets.facts import RECORD
 from mlops_assets.resources.artefacts.local import Storage
 
 PROJECT = SimpleNamespace(spec=SimpleNamespace(redact=lambda text: text.replace("secret", "${NAME}")))
@@ -133,4 +134,6 @@ def test_the_content_is_dagsters_data_version(make):
     record = make({})
     (event,) = make.instance.fetch_materializations(dg.AssetKey("note"), limit=1).records
     assert event.asset_materialization.tags["dagster/data_version"] == record.content
-    assert {RECIPE, CONTENT} <= set(event.asset_materialization.metadata)
+    metadata = event.asset_materialization.metadata
+    assert {RECIPE, CONTENT} <= set(metadata[RECORD].value), "what programs read is in one entry"
+    assert not {RECIPE, CONTENT} & set(metadata)

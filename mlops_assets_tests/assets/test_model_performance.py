@@ -18,7 +18,7 @@ ASKED = datetime(2024, 4, 10, 12, tzinfo=UTC)
 
 def performance(workshop, period):
     record = workshop.record("model_performance", period)
-    return {name: value.value for name, value in record.metadata.items()}
+    return dict(record.facts)
 
 
 def stale(workshop):

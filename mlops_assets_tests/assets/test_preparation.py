@@ -69,6 +69,17 @@ def test_the_training_set_joins_the_periods_of_the_window(workshop):
     assert names == [*written.dense_names, "target"]
 
 
+def test_a_leak_between_splits_leaves_the_last_training_set(lab, monkeypatch):
+    before = lab.record("training_set")
+    monkeypatch.setattr("mlops_assets.core.prepare.sides.Sides.leaks", lambda sides: ["2 group(s) are on two sides"])
+    lab.change(MLOPS_SEED="8")
+    result = lab.make("training_set")
+    lab.change(MLOPS_SEED="")
+    told = "training_set is not used: no_leak (2 group(s) are on two sides)"
+    assert failure_of(result) == told and checks(result)["no_leak"] == (False, dg.AssetCheckSeverity.ERROR)
+    assert lab.record("training_set") == before and lab.project.storage.exists(before.path)
+
+
 @pytest.mark.parametrize(("asset", "period"), [("raw_data", PERIOD), ("clean_data", PERIOD), ("training_set", None)])
 def test_what_has_not_changed_is_recorded_again_and_neither_computed_nor_drawn(lab, asset, period, no_pictures):
     before = lab.record(asset, period)
@@ -78,7 +89,7 @@ def test_what_has_not_changed_is_recorded_again_and_neither_computed_nor_drawn(l
     assert (after.content, after.path) == (before.content, before.path)
     assert after.value("recomputed") is False
     assert after.value("dagster/row_count") == before.value("dagster/row_count")
-    assert bool(checks(result)) == (asset != "training_set")  # checks are made again, on the rows as they are
+    assert {passed for passed, _ in checks(result).values()} == {True}  # checks are told again
 
 
 def test_a_period_that_is_not_published_is_not_there_and_no_failure(lab):

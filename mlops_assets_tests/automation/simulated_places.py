@@ -33,7 +33,7 @@ from mlops_assets.errors import (
 from mlops_assets.resources.databases.prediction_log import Extent
 from mlops_assets.resources.databases.schema import MAIL_OUTBOX, METADATA
 
-TELLING = ("recipe", "content", "path", "champion_version", "reigns")  # metadata that recipes are made from
+TELLING = ("record", "recipe", "content", "path", "champion_version", "reigns")  # metadata that recipes are made from
 ENDS = {
     dg.DagsterRunStatus.SUCCESS: dg.DagsterEventType.RUN_SUCCESS,
     dg.DagsterRunStatus.FAILURE: dg.DagsterEventType.RUN_FAILURE,

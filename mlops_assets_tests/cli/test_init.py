@@ -75,6 +75,7 @@ def test_a_table_is_read_as_it_is_written(init, content, said):
     assert list(rows) == ["2024-01", "2024-02", "2024-03", "2024-04"]
     assert sum(part.num_rows for part in rows.values()) == MONTHS * ROWS
     assert spec.features.numeric.keys() == {"size"} and spec.features.categories in (("shop",), ("grosse",))
+    assert list(spec.example) == list(spec.inputs()), text
 
 
 def test_what_is_no_feature_is_left_out_with_its_reason(init):

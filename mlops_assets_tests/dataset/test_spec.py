@@ -1,6 +1,7 @@
 """A dataset's YAML: what it may hold, and one clear error that names whatever is wrong."""
 
 import copy
+from datetime import datetime
 
 import pytest
 import yaml
@@ -298,6 +299,23 @@ def test_a_rule_that_cannot_be_applied_is_told_by_its_name(problem, rule, messag
 )
 def test_a_feature_that_cannot_be_is_told(problem, place, value, message):
     assert message in problem(put(f"features.{place}", value))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"colour": "red"}, "example: colour is no input (inputs: "),
+        ({"zone": 1.5}, "example.zone: 1.5 is no whole number"),
+        ({"size": "large"}, "example.size: 'large' is no number"),
+        ({"at": "yesterday"}, "example.at: 'yesterday' is no time (as in ISO 8601)"),
+    ],
+)
+def test_an_example_that_nobody_could_send_is_told(problem, value, message):
+    assert message in problem(put("example", value))
+
+
+def test_an_example_may_hold_times_as_yaml_reads_them(load):
+    assert load(put("example", {"at": datetime(2024, 5, 1, 8)})).example == {"at": "2024-05-01T08:00:00"}
 
 
 def test_features_have_to_be_given(problem):

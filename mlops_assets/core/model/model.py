@@ -279,7 +279,7 @@ def _input(saved: dict[str, Any]) -> Input:
 
 def _public(spec: DatasetSpec) -> dict[str, Any]:
     """The spec as a model carries it: no place, no real column name and nothing from the environment."""
-    document = spec.model_dump(mode="json", exclude={"source", "rows"})
+    document = spec.model_dump(mode="json", exclude={"source", "rows", "example"})
     columns = {alias: _public_column(column, spec) for alias, column in spec.columns.items()}
     source = {"kind": "files", "uri": "withheld"}
     return document | {"description": spec.redact(spec.description), "columns": columns, "source": source}

@@ -48,9 +48,13 @@ class Metric:
         """Its name among what is recorded, such as `validation_rmse`."""
         return f"{place}_{self.name}"
 
+    def unit_of(self, unit: str) -> str:
+        """The unit of its values, where that of the target is `unit`; empty for none."""
+        return unit if self.has_unit else ""
+
     def heading(self, unit: str) -> str:
         """Such as `RMSE (minutes)`."""
-        return f"{self.label} ({unit})" if unit and self.has_unit else self.label
+        return f"{self.label} ({unit})" if self.unit_of(unit) else self.label
 
     def interval(self, losses: FloatArray, clusterings: Sequence[Clusters], *, confidence: float) -> Interval:
         """Interval of the metric of rows with these losses (n,), never below zero.
@@ -125,6 +129,8 @@ POISSON = Metric("poisson", "Poisson deviance", _poisson)
 TWEEDIE = Metric("tweedie", "Tweedie deviance", _tweedie)
 LOG_LOSS = Metric("log_loss", "log loss", _log_loss)
 BRIER = Metric("brier", "Brier score", _brier)
+
+IN_THE_UNIT = frozenset({"rmse", "mae", "pinball", "bias"})  # names of scores that are in the target's unit
 
 
 def pinball(quantile: float) -> Metric:

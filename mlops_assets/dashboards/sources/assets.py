@@ -9,6 +9,7 @@ from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.sources.feeds import Derived, Feed
 from mlops_assets.dashboards.sources.runs import model_type_of
 from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns, none_where_missing, records
+from mlops_assets.facts import unfolded
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -151,7 +152,8 @@ class _Materialisations:
 
     def _row(self, record: dg.EventLogRecord, materialisation: dg.AssetMaterialization) -> dict:
         asset = materialisation.asset_key.to_user_string()
-        details = {name: plain(value) for name, value in materialisation.metadata.items() if name != "recipe"}
+        details = unfolded({name: plain(value) for name, value in materialisation.metadata.items()})
+        details.pop("recipe", None)
         model_type = model_type_of(materialisation.partition, asset, self._xgboost)
         return {
             "id": str(record.storage_id),
