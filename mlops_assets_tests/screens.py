@@ -11,12 +11,18 @@ import termios
 _CONTROL = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])")
 
 
-def run_in_terminal(script: str, columns: int, env: dict[str, str]) -> bytes:
-    """All that a Python script writes to a terminal of so many columns."""
+def start_in_terminal(script: str, columns: int, env: dict[str, str], *words: str) -> tuple[int, int]:
+    """A Python script at a terminal of so many columns: its process, and the other end of the terminal."""
     child, terminal = pty.fork()
     if child == 0:
-        os.execve(sys.executable, [sys.executable, "-c", script], env)
+        os.execve(sys.executable, [sys.executable, "-c", script, *words], env)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    return child, terminal
+
+
+def run_in_terminal(script: str, columns: int, env: dict[str, str]) -> bytes:
+    """All that a Python script writes to a terminal of so many columns."""
+    child, terminal = start_in_terminal(script, columns, env)
     written = b""
     try:
         while read := os.read(terminal, 65_536):

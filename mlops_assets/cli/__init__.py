@@ -206,9 +206,9 @@ def dev(
     verbose: Annotated[bool, typer.Option("--verbose", help="Print what the servers say, too.")] = False,
 ) -> None:
     """Start the Dagster UI with its daemon, the MLflow UI, and form and dashboards beside them."""
-    from mlops_assets.cli.dev import serve
+    from mlops_assets.cli.dev import serve_and_leave
 
-    raise typer.Exit(serve(port, mlflow_port, serve_port, verbose=verbose))
+    serve_and_leave(port, mlflow_port, serve_port, verbose=verbose)
 
 
 @app.command()

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, TypeAlias
+from typing import IO, NoReturn, TypeAlias
 
 from mlops_assets.addresses import mlflow_page
 from mlops_assets.errors import SettingsError
@@ -24,8 +24,17 @@ from mlops_assets.settings import project_root
 MAIN = "from mlops_assets.cli import main; main()"
 # Not an argument, which others see: it may hold a password.
 BACKEND = "MLFLOW_BACKEND_STORE_URI"
-STOP_SECONDS = 2  # for services to stop by themselves, and again for what they have started
+# For services to stop by themselves, then for what they have started, and then for what is killed: 5 s with the rest.
+ASKED_SECONDS, TOLD_SECONDS, KILLED_SECONDS = 1.5, 1.0, 1.0
 Service: TypeAlias = tuple[Sequence[str], signal.Signals]  # a command, and the signal that ends it
+
+
+def serve_and_leave(port: int, mlflow_port: int, serve_port: int | None, *, verbose: bool) -> NoReturn:
+    """Serve, and end this process at once: what it has imported takes seconds to be taken down one by one."""
+    code = serve(port, mlflow_port, serve_port, verbose=verbose)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def serve(port: int, mlflow_port: int, serve_port: int | None, *, verbose: bool) -> int:
@@ -126,19 +135,19 @@ def _end(started: Mapping[subprocess.Popen[bytes], signal.Signals]) -> None:
     """Ask the processes, then what is left of their groups, then insist."""
     for process, end in started.items():
         process.send_signal(end)
-    _wait_while(started, lambda process: process.poll() is None)
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    _wait_while(started, lambda process: process.poll() is None, ASKED_SECONDS)
+    for number, seconds in ((signal.SIGTERM, TOLD_SECONDS), (signal.SIGKILL, KILLED_SECONDS)):
         for process in started:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
-        _wait_while(started, lambda process: process.poll() is None or _has_members(process.pid))
+        _wait_while(started, lambda process: process.poll() is None or _has_members(process.pid), seconds)
 
 
 def _wait_while(
-    started: Iterable[subprocess.Popen[bytes]], going_on: Callable[[subprocess.Popen[bytes]], bool]
+    started: Iterable[subprocess.Popen[bytes]], going_on: Callable[[subprocess.Popen[bytes]], bool], seconds: float
 ) -> None:
-    """Wait until that is true of no process, for a few seconds at most."""
-    deadline = time.monotonic() + STOP_SECONDS
+    """Wait until that is true of no process, for so many seconds at most."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and any(going_on(process) for process in started):
         time.sleep(0.05)
 
