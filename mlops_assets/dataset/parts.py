@@ -225,7 +225,10 @@ def _class_problems(target: Target) -> Iterator[str]:
 
 
 class RowRule(Part):
-    """Rows that break this rule are dropped from clean data, and counted under its name."""
+    """Rows that break this rule are dropped from clean data, and counted under its name.
+
+    Of an input, its ends are also what the form, the API's page and Dagster's table of columns say that it may be.
+    """
 
     name: str = Field(description="What the rule asks, in a few words.", min_length=1)
     column: Alias = Field(description="The column that is looked at.")

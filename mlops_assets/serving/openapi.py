@@ -94,7 +94,8 @@ def _field(item: Input, column: Column, is_needed: bool) -> dict[str, Any]:
         sentences.append(f"From {item.low} to {item.high}; values outside are flagged.")
     if item.type == "time":
         sentences.append(f"Without an offset it is a wall clock of {item.timezone or 'UTC'}.")
-    kind = _TYPES[item.type]
+    ends = {"minimum": item.least, "maximum": item.most}  # of the dataset's rules
+    kind = _TYPES[item.type] | {name: end for name, end in ends.items() if end is not None}
     return kind | {"type": kind["type"] if is_needed else [kind["type"], "null"], "description": " ".join(sentences)}
 
 

@@ -1,5 +1,7 @@
 """The OpenAPI page is true: its examples are answered, and requests made from it find no failure of the server."""
 
+from dataclasses import replace
+
 import hypothesis
 import jsonschema_rs
 import pytest
@@ -7,6 +9,8 @@ import schemathesis
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from mlops_assets.serving.openapi import describe
 
 ROUTES = (
     "POST /predict",
@@ -77,6 +81,14 @@ def test_the_inputs_are_those_of_the_champion(document):
     assert row["properties"]["size"]["type"] == "number"  # and not null
     assert row["properties"]["size"]["description"].startswith("Length of the longest side. In cm. From ")
     assert "One of 1, 2, 3, 4, 5" in row["properties"]["zone"]["description"]
+
+
+def test_what_rules_say_of_a_number_is_its_minimum_and_maximum(served, monkeypatch):
+    model = served.champion.model
+    limited = tuple(replace(item, least=0.0) if item.name == "size" else item for item in model.signature)
+    monkeypatch.setitem(vars(model), "signature", limited)
+    size = describe(served.app, served.champion, False)["components"]["schemas"]["Row"]["properties"]["size"]
+    assert size["minimum"] == 0 and "maximum" not in size
 
 
 def test_its_examples_are_answered_without_a_flag(served, document):

@@ -66,19 +66,25 @@ def _end_text(item: Input, end: float | str) -> str:
 
 def allowed(item: Input) -> str:
     """What a number may be by the dataset's rules, for one that is not."""
-    if item.is_clock and item.least is None and item.most is None:
+    limits = _limits(item)
+    if item.is_clock and not limits:
         return "no clock shows that, as hours and minutes hhmm"
+    return f"it may be {limits}" if limits else ""
+
+
+def _limits(item: Input) -> str:
     if item.least is None or item.most is None:
         end = item.most if item.least is None else item.least
         return f"at {'most' if item.least is None else 'least'} {plain(end)}" if end is not None else ""
-    return f"it may be {plain(item.least)} to {plain(item.most)}"
+    return f"{plain(item.least)} to {plain(item.most)}"
 
 
 def hint(item: Input) -> str:
-    """What the model has seen of an input, for the line above its field."""
+    """What an input may be, and what the model has seen of it, for the line above its field."""
     if item.categories is not None:
         return f"{len(item.categories):,} known"
-    parts = [f"seen: {range_text(item)}"] if item.low is not None else []
+    parts = [f"may be {limits}"] if (limits := _limits(item)) else []
+    parts += [f"seen: {range_text(item)}"] if item.low is not None else []
     if item.timezone:
         parts.append(f"clock of {item.timezone.rpartition('/')[2].replace('_', ' ')}")
     return ", ".join(parts)

@@ -21,6 +21,8 @@ def test_numbers_have_a_real_minus_and_thousands():
     ("item", "told"),
     [
         (Input("size", "number", None, 1.5, 4983.0, None), "seen: 1.5 to 4,983"),
+        (Input("size", "number", None, 1.5, 90, None, least=0.0, most=100.0), "may be 0 to 100, seen: 1.5 to 90"),
+        (Input("size", "number", None, 1.5, 90, None, least=0.0), "may be at least 0, seen: 1.5 to 90"),
         (Input("clock", "integer", None, 500.0, 2359.0, None), "seen: 500 to 2359"),
         (Input("zone", "integer", ("1", "2"), None, None, None), "2 known"),
         (Input("note", "text", None, None, None, None), ""),
@@ -30,7 +32,7 @@ def test_numbers_have_a_real_minus_and_thousands():
         ),
     ],
 )
-def test_a_hint_tells_what_the_model_has_seen(item, told):
+def test_a_hint_tells_what_a_value_may_be_and_what_the_model_has_seen(item, told):
     assert hint(item) == told
 
 
