@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -15,6 +16,7 @@ from mlops_assets.alerts.channels import recipients
 from mlops_assets.alerts.mail import MailChannel
 from mlops_assets.alerts.smtp import Mailer
 from mlops_assets.assets.records import BYTES, Record, Records
+from mlops_assets.dataset import DatasetSpec
 from mlops_assets.disks import damaged_database, damaged_databases, disk_of, disk_trouble, free_space
 from mlops_assets.errors import MlopsError, ServiceError, StorageError
 from mlops_assets.instance import dagster_databases, dagster_home, damaged_record, open_instance
@@ -22,6 +24,9 @@ from mlops_assets.project import Project, open_project
 from mlops_assets.resources.databases.database import LOST as LOST_WITH_OWN
 from mlops_assets.resources.mlflow.tables import LOST as LOST_WITH_MLFLOW
 from mlops_assets.resources.mlflow.tables import sqlite_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SECONDS = 5  # to wait for an answer
 LEAST_FREE = 100_000_000  # bytes that a small run needs
@@ -118,14 +123,31 @@ def _source(project: Project) -> str:
     from mlops_assets.core.columns import from_table
     from mlops_assets.core.prepare.cleaning import target
     from mlops_assets.sources import stream_rows
+    from mlops_assets.sources.normalise import schema
 
     spec, keys = project.spec, sorted(project.source.partitions())
     if not keys:
         return "reachable, but empty"
-    y = np.empty(0)
-    if spec.target.kind is None:
-        y = target(spec, from_table(next(stream_rows(project.source, keys[-1])), spec.target.columns))
-    return f"{len(keys)} partition(s), {keys[0]} to {keys[-1]}; the target is {project.target.told(y)}"
+    rows = next(stream_rows(project.source, keys[-1]), schema(spec).empty_table())
+    y = target(spec, from_table(rows, spec.target.columns)) if spec.target.kind is None else np.empty(0)
+    line = f"{len(keys)} partition(s), {keys[0]} to {keys[-1]}; the target is {project.target.told(y)}"
+    return "; ".join([line, *_no_numbers(spec, rows)])
+
+
+def _no_numbers(spec: DatasetSpec, rows: pa.Table) -> Iterator[str]:
+    """A sentence for each column with a number such as -999 that may mean none."""
+    import pyarrow.compute as pc
+
+    from mlops_assets.onboarding.profile import sentinel
+
+    for alias, column in spec.columns.items():
+        if column.type in ("number", "integer") and (mark := sentinel(rows[alias])) is not None:
+            count = pc.sum(pc.equal(rows[alias], mark)).as_py()
+            shown = "a number" if any(map(spec.hides, spec.source_names(alias))) else f"{mark:g}"
+            yield (
+                f"{alias} is {shown} in {count:,} of {len(rows):,} rows, far from all others: "
+                f"set columns.{alias}.missing_values if that means none"
+            )
 
 
 def _dagster(project: Project) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import numpy as np
 
 from mlops_assets.core.columns import Columns, concatenate, evenly_spread, from_table, nothing_like, row_hash, take
+from mlops_assets.core.features.categories import Vocabulary, is_free_text
 from mlops_assets.core.features.encoder import Encoder, FittedEncoder, fit_encoder, masked
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
@@ -242,6 +243,7 @@ def write_training_set(
     learnt_from = masked(spec, train.columns, seed)
     fitted = fit_encoder(spec.features, learnt_from, train.y, seed)
     encoder = fitted.encoder
+    _check_categories(spec, encoder.vocabularies, len(train))
     encoder.save(folder)
     Specimens.of(spec, train.columns, encoder.vocabularies, held.columns).save(folder)
     whole = fitted.one_hot
@@ -265,6 +267,22 @@ def write_training_set(
         "dense_names": encoder.dense_names,
     }
     (folder / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _check_categories(spec: DatasetSpec, vocabularies: Mapping[str, Vocabulary], rows: int) -> None:
+    """Raises DataError where a category is free text, from which nothing can be learnt in this way."""
+    for name, vocabulary in vocabularies.items():
+        texts = vocabulary.values
+        if texts.dtype != object or not len(texts):
+            continue
+        characters = sum(map(len, texts)) / len(texts)
+        if is_free_text(characters, len(texts)):
+            is_hidden = any(map(spec.hides, spec.source_names(name)))
+            shown = "" if is_hidden else f", such as `{spec.redact(texts[0])[:40]}...`"
+            raise DataError(
+                f"columns.{name} is no category: {len(texts):,} texts of {characters:.0f} characters on average in "
+                f"{rows:,} rows{shown}; take it out of features.categorical"
+            )
 
 
 def _check_weights(spec: DatasetSpec, train: Rows) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from mlops_assets.core.features.categories import is_free_text
 from mlops_assets.dataset import Column
 from mlops_assets.dataset.checks import RESERVED
 from mlops_assets.errors import BadTable
@@ -33,7 +34,6 @@ _FEW_WORDS = 3
 _SENTINELS = {-200.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0}
 _LOOKED_AT = 500  # different values that a writing has to fit
 _LONGEST_ALIAS = 40
-_LONG = 60  # characters of an average text that is no category
 _TIME_NAME = re.compile(r"time|date|day|month|stamp|epoch|period|(^|_)(at|ts|on)$")  # of aliases
 _ID_NAME = re.compile(r"(^|[_\s.-])(id|uuid|guid|key|index|idx|rownames?|row|no|nr|number)$|^unnamed|^$|Id$|ID$")
 _CODE_NAME = re.compile(r"(^|_)(id|code|zip|zone|type|class|kind|category|group|region|store|shop)(_|$)", re.IGNORECASE)
@@ -185,7 +185,7 @@ def _seen(name: str, alias: str, values: pa.ChunkedArray) -> Seen:
         typed = values.cast(pa.string())
     if kind == "text" and _TIME_NAME.search(alias) and not notes:
         notes = _no_time(typed)
-    if kind in ("integer", "number") and not keys.get("missing_values") and (mark := _sentinel(typed)) is not None:
+    if kind in ("integer", "number") and not keys.get("missing_values") and (mark := sentinel(typed)) is not None:
         keys = keys | {"missing_values": [mark]}
         typed = converter(Column.model_validate({"type": kind} | keys))(values)
         notes = (*notes, f"{mark:g} stands far from all other values: read as missing")
@@ -315,8 +315,11 @@ def _counted_time(alias: str, values: pa.ChunkedArray) -> dict[str, Any]:
     return keys if kind == "time" else {}
 
 
-def _sentinel(values: pa.ChunkedArray) -> float | None:
-    """A number that people write for none, and that is as far from all others as these are from each other."""
+def sentinel(values: pa.ChunkedArray) -> float | None:
+    """A number that people write for none, and that is as far from all others as these are from each other.
+
+    None where there is none, or too few numbers to tell.
+    """
     import numpy as np
 
     numbers = values.drop_null().to_numpy()
@@ -347,7 +350,7 @@ def _why_left_out(seen: Seen) -> str:
         return "an identifier: each row has its own"
     if seen.kind == "text":
         length = pc.mean(pc.utf8_length(seen.values)).as_py() or 0
-        if length > _LONG and seen.distinct > 100:
+        if is_free_text(length, seen.distinct):
             return f"long texts, {length:.0f} characters on average: no category"
         if all_differ or (seen.distinct > 0.5 * filled and seen.distinct > 1_000):
             return f"nearly each row has its own: {seen.distinct:,} values in {filled:,} rows"

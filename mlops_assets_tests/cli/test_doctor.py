@@ -102,6 +102,16 @@ def test_what_the_target_is_taken_for_is_told_and_two_values_without_a_kind_are_
     assert (found, told in line) == (passes, True)
 
 
+def test_a_number_that_may_mean_none_is_hinted_at(shop, tmp_path):
+    rows = [f"2024-01-{n % 28 + 1:02},1,{-999 if n % 9 == 0 else n},{n}" for n in range(40)]
+    (tmp_path / "sales_2024-01.csv").write_text("\n".join(["at,zone,size,price", *rows]))
+    source = {"kind": "files", "uri": f"{tmp_path}/sales_{{period}}.csv"}
+    dataset = write_yaml(tmp_path / "shop.yaml", SHOP | {"source": source})
+    passes, line = lines(shop.command("doctor", MLOPS_DATASET=dataset))["source"]
+    hint = "size is -999 in 5 of 40 rows, far from all others: set columns.size.missing_values if that means none"
+    assert passes and hint in line
+
+
 def told(home, **settings):
     (line,) = [line for line in home.command("doctor", **settings).out.splitlines() if "own tables: " in line]
     return line

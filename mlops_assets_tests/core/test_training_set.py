@@ -55,6 +55,17 @@ def written(tmp_path, make_spec, make_columns):
     return tmp_path, spec, parts, periods
 
 
+def test_free_text_is_no_category(tmp_path, make_spec, make_columns):
+    spec = make_spec(window={"test_periods": 0})
+    columns = make_columns(400)
+    columns["town"] = np.array([f"{number} {'word ' * 15}" for number in range(400)], object)
+    periods = choose_periods(["2024-01", "2024-02"], spec.window)
+    parts = split_rows(spec, tables_of(columns), periods, seed=7)
+    told = r"columns.town is no category: \d+ texts of 7\d characters .* such as `\d+ word .*`; take it out of features"
+    with pytest.raises(DataError, match=told):
+        write_training_set(tmp_path, spec, [parts], periods, seed=7)
+
+
 def test_the_tutorials_published_counts_come_out_exactly(tmp_path, taxi_month):
     periods = choose_periods(["2024-01", "2024-02"], TUTORIAL.window)
     raw = [taxi_month(TUTORIAL, period) for period in periods.all]

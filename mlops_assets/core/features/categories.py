@@ -25,7 +25,14 @@ RowCodes = dict[str, int]
 UNKNOWN = -1
 _LOOKUP_LIMIT = 1 << 16
 _TABLE_PER_ROW = 16  # so many places a row, and a table is filled sooner than a sorted array is searched
+_LONGEST_CATEGORY = 60  # characters on average
+_MANY = 100  # different texts
 _TABLE_ROWS = 256  # fewer rows are found sooner than any table is made
+
+
+def is_free_text(characters: float, distinct: int) -> bool:
+    """Whether texts of so many characters on average, of which so many differ, are sentences rather than categories."""
+    return characters > _LONGEST_CATEGORY and distinct > _MANY
 
 
 @dataclass(frozen=True)
