@@ -15,6 +15,7 @@ from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, no_update, se
 from plotly.utils import PlotlyJSONEncoder
 
 from mlops_assets.dashboards import editor_callbacks, grid, pages
+from mlops_assets.dashboards.at_work import add_at_work
 from mlops_assets.dashboards.cards import message, part
 from mlops_assets.dashboards.context import Dashboards
 from mlops_assets.dashboards.pages import frame
@@ -51,6 +52,7 @@ def build_app(dashboards: Dashboards) -> Dash:
     app.layout = lambda: frame(dashboards.sources)
     _add_callbacks(app, dashboards)
     editor_callbacks.add_callbacks(app, dashboards)
+    add_at_work(app, dashboards.at_work, dashboards.project.settings.dagster_url)
     return app
 
 

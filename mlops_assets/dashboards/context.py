@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.dashboards.catalogue import Catalogue
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from mlops_assets.project import Project
+    from mlops_assets.resources.progress import AtWork
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Dashboards:
     library: Library
     store: BoardStore
     renderer: ChartRenderer
+    at_work: Callable[[], AtWork | None]  # the retraining that is at work
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -79,13 +82,16 @@ def open_dashboards(
     Raises SpecError where a Python file of the user's folder cannot be run; what is wrong with a YAML file is told on
     the pages.
     """
+    from mlops_assets.resources.progress import retraining_at_work
+
     folder = project.settings.dashboards
     if folder:
         registry.load_folder(folder)
     sources = _sources(project, instance, catalogue, sampler)
     store = BoardStore(project.database, project.spec.name)
     evidence = Evidence(project, sources["materialisations"].read)
-    return Dashboards(project, Library(folder, store, sources), store, ChartRenderer(sources, project, evidence))
+    library, renderer = Library(folder, store, sources), ChartRenderer(sources, project, evidence)
+    return Dashboards(project, library, store, renderer, partial(retraining_at_work, instance))
 
 
 def _sources(

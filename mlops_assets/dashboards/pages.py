@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import dash_mantine_components as dmc
 from dash import dcc, html
 
+from mlops_assets.dashboards.at_work import at_work_line
 from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.cards import card
 from mlops_assets.dashboards.components import attributes
@@ -52,6 +53,7 @@ def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
             dcc.Store(id="revision", data=0),
             dcc.Interval(id="tick", interval=30_000),
             html.Nav(id="boards", **attributes(aria_label="Dashboards")),
+            *at_work_line(),
             html.Div(id="notice", role="status"),
             html.Div(id="content"),
             editor(sources),

@@ -162,6 +162,8 @@ main a:hover {{ text-decoration: underline; }}
 .page-head {{ margin-bottom: 20px; }}
 .page-title {{ font-size: 24px; line-height: 1.25; margin-bottom: 4px; }}
 .page-subtitle {{ color: var(--mantine-color-dimmed); font-size: 14px; }}
+#at-work:not(:empty) {{ margin-bottom: 12px; padding: 8px 14px; border-left: 3px solid var(--series); font-size: 14px;
+  text-align: left; color: var(--mantine-color-text); background: var(--card); }}
 .card {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 20px; }}
 ._dash-loading {{ padding: 30vh 0; text-align: center; color: {GREY}; }}
 @media (max-width: 48em) {{

@@ -69,7 +69,7 @@ def build_app(
     `predictor`: another one than that of the project's registry, together with the `metrics` that it writes to.
     `open_dashboards`: gives what is shown at /dashboards/. It is called when somebody first looks there, since it takes
     as long as the start of the server, and half as much memory again.
-    `pipeline`: what `/metrics` tells of Dagster, if anything.
+    `pipeline`: what `/metrics`, and a form without a champion, tell of Dagster, if anything.
     `hint`: passes a hint about a new champion on to more than this process.
     """
     settings = project.settings
@@ -129,7 +129,7 @@ def build_app(
     app.router.routes[:0] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()]
     app.include_router(build_router(predictor, bodies, metrics, secret, pipeline, hint or predictor.hint))
     app.include_router(runs_router)
-    mount_form(app, project, predict, bool(keys))
+    mount_form(app, project, predict, bool(keys), pipeline.at_work if pipeline else lambda: None)
     mount_docs(app, predictor, bool(keys))
     if open_dashboards:
         mount(app, lambda: _opened(open_dashboards, sampler, project.spec.redact), DASHBOARDS)

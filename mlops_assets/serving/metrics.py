@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from functools import lru_cache
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,12 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 if TYPE_CHECKING:
     import dagster as dg
 
+    from mlops_assets.resources.progress import AtWork
 
 log = logging.getLogger(__name__)
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 KEEP_SECONDS = 15.0  # whoever asks sooner hears the same again
+LOOK_SECONDS = 2.0  # the same for a retraining at work
 WAIT_SECONDS = 5.0  # for Dagster's database, at most; what it says later is for who asks next
 MOST_ASSETS = 100
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -94,7 +97,7 @@ class Metrics:
 
 
 class PipelineMetrics:
-    """Gauges read from the Dagster instance that `open_instance` opens, when it is first asked for them."""
+    """What the Dagster instance says that `open_instance` opens, when it is first asked: gauges, and who is at work."""
 
     def __init__(self, open_instance: Callable[[], AbstractContextManager[dg.DagsterInstance]]) -> None:
         self._open_instance = open_instance
@@ -102,6 +105,9 @@ class PipelineMetrics:
         self._instance: dg.DagsterInstance | None = None
         self._reading: asyncio.Future[bytes] | None = None
         self._text, self._read_at = b"", -KEEP_SECONDS
+        self._at_work: AtWork | None = None
+        self._looked_at = -LOOK_SECONDS
+        self._opening, self._looking = Lock(), Lock()
 
     async def text(self) -> bytes:
         """The newest numbers, in Prometheus's format; empty where Dagster has not said anything yet."""
@@ -118,15 +124,33 @@ class PipelineMetrics:
         """One look. Whatever goes wrong there, the metrics say so, and the next look begins anew."""
         registry = CollectorRegistry()
         try:
-            if self._instance is None:
-                self._instance = self._opened.enter_context(self._open_instance())
-            gauges = [*_gauges(self._instance, datetime.now(UTC)), _up(True)]
+            gauges = [*_gauges(self._open(), datetime.now(UTC)), _up(True)]
         except Exception as error:  # of Dagster, its database or its driver
             log.warning("Dagster's records cannot be read for the metrics: %s", type(error).__name__)
             self.close()
             gauges = [_up(False)]
         registry.register(_Collected(gauges))
         return generate_latest(registry)
+
+    def at_work(self) -> AtWork | None:
+        """The retraining at work; None where none is, or where Dagster's records cannot be read."""
+        from mlops_assets.resources.progress import retraining_at_work
+
+        with self._looking:
+            if monotonic() - self._looked_at >= LOOK_SECONDS:
+                try:
+                    self._at_work = retraining_at_work(self._open())
+                except Exception as error:  # of Dagster, its database or its driver
+                    log.warning("Dagster's records cannot be read for a retraining: %s", type(error).__name__)
+                    self._at_work = None
+                self._looked_at = monotonic()
+            return self._at_work
+
+    def _open(self) -> dg.DagsterInstance:
+        with self._opening:
+            if self._instance is None:
+                self._instance = self._opened.enter_context(self._open_instance())
+            return self._instance
 
     def close(self) -> None:
         self._instance = None

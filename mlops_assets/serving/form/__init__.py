@@ -5,12 +5,15 @@ In: the champion, and what somebody fills in or a link says. Out: a page with fi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dash_mantine_components import MantineProvider
 from fastapi import FastAPI
 from flask import has_request_context, request
 
+from mlops_assets.dashboards.at_work import add_at_work
 from mlops_assets.dashboards.mount import mount
 from mlops_assets.dashboards.theme import new_app
 from mlops_assets.project import Project
@@ -22,12 +25,17 @@ from mlops_assets.serving.form.values import parse_query
 from mlops_assets.serving.predict import Predict
 from mlops_assets.serving.predictor import STARTING
 
+if TYPE_CHECKING:
+    from mlops_assets.resources.progress import AtWork
+
 PREFIX = "/"
 
 
-def mount_form(api: FastAPI, project: Project, predict: Predict, has_keys: bool) -> None:
+def mount_form(
+    api: FastAPI, project: Project, predict: Predict, has_keys: bool, at_work: Callable[[], AtWork | None]
+) -> None:
     """Serve the form beside the API's routes, which come first. Where the API asks for keys, so does the form: its
-    requests pass the same middleware.
+    requests pass the same middleware. `at_work` gives the retraining that may lead to the first champion.
     """
     predictor = predict.predictor
     app = new_app("Predict", PREFIX, css=CSS, on_error=reporter(project.spec.redact))
@@ -41,5 +49,6 @@ def mount_form(api: FastAPI, project: Project, predict: Predict, has_keys: bool)
 
     app.layout = layout
     fields.add_callbacks(app)
+    add_at_work(app, at_work, project.settings.dagster_url)
     add_callbacks(app, Form(predict, Versions(project.registry, predictor), has_keys))
     mount(api, lambda: app, PREFIX)

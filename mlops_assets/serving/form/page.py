@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
+from mlops_assets.dashboards.at_work import at_work_line
 from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.theme import shell
 from mlops_assets.serving.form.fields import fields
@@ -82,7 +83,7 @@ def page(spec: DatasetSpec, champion: Champion | None, problem: str, asked: Quer
         dcc.Location(id="url", refresh=False),
         dcc.Interval(id="watch", interval=WATCH if champion else WATCH_EMPTY),
         dcc.Store(id="shown", data=champion.number if champion else None),
-        html.Div(_empty(problem), id="empty", hidden=champion is not None),
+        html.Div(_empty(problem, champion), id="empty", hidden=champion is not None),
         html.Div([_form(form_fields), _answer_area()], id="form-page", className="form-page", hidden=champion is None),
     ]
     subtitle = [html.Div(spec.redact(spec.description)), html.Div(who(champion), id="who")]
@@ -140,7 +141,8 @@ def _answer_area() -> Component:
     return html.Div(start, id="answer", **attributes(aria_live="polite"))
 
 
-def _empty(problem: str) -> Component:
+def _empty(problem: str, champion: Champion | None) -> Component:
     texts = [dmc.Title("Nothing can be predicted yet", order=3), dmc.Text(problem, id="problem")]
+    texts += at_work_line(disabled=champion is not None)
     texts.append(dmc.Text("This page goes on by itself as soon as there is a champion.", size="sm"))
     return dmc.Stack(texts, gap="xs", className="card empty")

@@ -4,11 +4,16 @@ import base64
 import json
 import re
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import dagster as dg
 import pytest
 
+from mlops_assets.resources.progress import PARTS
+from mlops_assets.run_tags import RETRAIN, STARTED_BY
+from mlops_assets.serving.metrics import PipelineMetrics
 from mlops_assets_tests.homes import Home
 from mlops_assets_tests.serving.served import serving
 
@@ -113,6 +118,23 @@ def test_scripts_come_compressed_and_are_kept_by_the_browser(served):
 )
 def test_what_the_form_does_not_have_is_told_in_the_shape_of_all_errors(served, method, path, status):
     assert served.error(method, path)["status"] == status
+
+
+def test_an_empty_form_says_how_far_the_retraining_is_that_leads_to_the_first_champion(new_home, monkeypatch):
+    monkeypatch.setattr("mlops_assets.serving.metrics.LOOK_SECONDS", 0)
+
+    def look():
+        answer = call(empty, [("at-work", "children")], [state("look", "n_intervals", 1)], [])
+        return answer["response"]["at-work"]["children"]
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        with serving(new_home(), pipeline=PipelineMetrics(lambda: nullcontext(instance))) as empty:
+            assert look() == [] and '"at-work"' in text(empty.client.get("/_dash-layout").json())
+            tags = {PARTS: "18 of 27", STARTED_BY: "schedule"}
+            run = instance.add_run(dg.DagsterRun(RETRAIN, tags=tags, status=dg.DagsterRunStatus.STARTED))
+            link, words = look()
+    assert link["props"]["href"].endswith(f"/runs/{run.run_id}")
+    assert words == ", started by schedule: 18 of 27 parts"
 
 
 def test_the_fields_are_those_of_the_signature(served):
