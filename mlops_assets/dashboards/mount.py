@@ -11,6 +11,7 @@ import mimetypes
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -74,8 +75,9 @@ class _Site:
         await wsgi({**scope, "root_path": self._root}, receive, send)
 
     async def script(self, request: Request) -> Response:
-        """A script of Dash or its components: compressed once, and kept by browsers, since each version has its name.
+        """A script of Dash or its components: compressed once, and kept by browsers, with what they compiled of it.
 
+        Most have their version in the name. Of others, such as Plotly, a browser asks whether they are still the same.
         Dash's own route for them answers a wrong path with a 500.
         """
         app, _ = self._opened or await self._open()
@@ -84,9 +86,11 @@ class _Site:
         if file not in app.registered_paths.get(package, ()):
             raise HTTPException(404)
         is_small = "gzip" in request.headers.get("accept-encoding", "")
-        body = await run_in_threadpool(_script, package, file, is_small)
-        headers = {"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+        body, digest = await run_in_threadpool(_script, package, file, is_small)
+        headers = {"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff", "ETag": f'"{digest}"'}
         headers["Cache-Control"] = "public, max-age=31536000, immutable" if has_version else "no-cache"
+        if headers["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
         if is_small:
             headers["Content-Encoding"] = "gzip"
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
@@ -104,11 +108,13 @@ class _Site:
 
 
 @lru_cache(maxsize=100)
-def _script(package: str, file: str, is_small: bool) -> bytes:
+def _script(package: str, file: str, is_small: bool) -> tuple[bytes, str]:
+    """What is sent, and its digest."""
     body = pkgutil.get_data(package, file)
     if body is None:
         raise HTTPException(404)
-    return gzip.compress(body, mtime=0) if is_small else body
+    sent = gzip.compress(body, mtime=0) if is_small else body
+    return sent, sha256(sent).hexdigest()[:32]
 
 
 def _to_prefix(request: Request) -> Response:

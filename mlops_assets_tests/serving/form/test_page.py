@@ -104,6 +104,15 @@ def test_scripts_come_compressed_and_are_kept_by_the_browser(served):
         assert "content-encoding" not in plain.headers and plain.content == answer.content
 
 
+def test_a_script_without_a_version_is_sent_once_and_then_asked_for_by_its_digest(served):
+    place = "/_dash-component-suites/plotly/package_data/plotly.min.js"
+    first = served.client.get(place)
+    assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache")
+    again = served.client.get(place, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert served.client.get(place, headers={"If-None-Match": '"of another release"'}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
