@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlops_assets.dataset.periods import Cadence
+from mlops_assets.run_tags import TASK
 from mlops_assets_tests.homes import SHOP, write_yaml
 
 # The first and the last period, the name of a file, and how many periods the gate judges by.
@@ -46,6 +47,11 @@ def test_periods_go_through_the_pipeline_and_a_gap_is_said(made):
     periods, gap, judged, home = made
     for asset in ("raw_data", "clean_data", "predictions", "model_performance", "drift_report"):
         assert list(home.records(asset)) == periods
+    with home.instance() as instance:  # the gap divides no run
+        runs = [run.tags[TASK] for run in instance.get_runs()]
+    assert f"raw_data[{periods[0]}...{periods[-1]}]" in runs and len(runs) == len(
+        {run.partition("[")[0] for run in runs}
+    )
     built, champion = home.record("training_set"), home.record("champion_model")
     assert (built.value("gaps"), built.value("test_periods")) == (gap, ", ".join(periods[-judged:]))
     assert champion.value("decision") == "promoted"

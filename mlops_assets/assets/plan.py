@@ -18,6 +18,8 @@ from mlops_assets.errors import DataError, SpecError, StorageError
 from mlops_assets.project import Project
 from mlops_assets.run_tags import TO, partitions_of, tags_of
 
+LONGEST_GAP = 100  # periods that a run skips between two that the source has
+
 
 @dataclass(frozen=True)
 class Task:
@@ -110,7 +112,10 @@ class Plan:
         return known
 
     def parts(self, tasks: Iterable[Task]) -> list[Part]:
-        """Tasks as runs, in their order: periods of an asset that come one after the other are made by one."""
+        """Tasks as runs, in their order: periods of an asset that come one after the other are made by one.
+
+        So are those between which the source has none, as weekends of daily data: the run skips what is not there.
+        """
         grouped: list[list[Task]] = []
         for task in tasks:
             before = grouped[-1][-1] if grouped else None
@@ -128,7 +133,13 @@ class Plan:
 
     @cached_property
     def _next_period(self) -> Mapping[str | None, str]:
-        return dict(pairwise(period_partitions(self._project).get_partition_keys()))
+        """The period that the source has next after each; none after a gap that is longer than a run should skip."""
+        places = {period: place for place, period in enumerate(period_partitions(self._project).get_partition_keys())}
+        return {
+            period: after
+            for period, after in pairwise(sorted(self.source_versions()))
+            if places[after] - places[period] <= LONGEST_GAP
+        }
 
     def feeds(self, parent: Task, task: Task) -> bool:
         """Whether the one is made from the other: unpartitioned assets feed all and take all, others their own kind."""

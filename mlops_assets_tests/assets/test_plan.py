@@ -51,6 +51,17 @@ def test_at_first_all_is_to_be_made_and_waits_for_what_is_above(new_workshop):
     assert names(plan.tasks("xgboost_model")) == ["xgboost_model"]
 
 
+def test_periods_that_the_source_lacks_do_not_divide_a_run_and_others_do(workshop, monkeypatch):
+    plan = Plan(workshop.instance, workshop.home.project(), versions={"2024-01": "new", "2024-03": "new"})
+    tasks = plan.tasks("raw_data")
+    assert [part.name for part in plan.parts(tasks)] == ["raw_data[2024-01...2024-03]"]
+    whole = Plan(workshop.instance, workshop.home.project(), versions={f"2024-0{month}": "new" for month in (1, 2, 3)})
+    assert [part.name for part in whole.parts(tasks)] == ["raw_data[2024-01]", "raw_data[2024-03]"]
+    monkeypatch.setattr("mlops_assets.assets.plan.LONGEST_GAP", 1)
+    again = Plan(workshop.instance, workshop.home.project(), versions={"2024-01": "new", "2024-03": "new"})
+    assert [part.name for part in again.parts(tasks)] == ["raw_data[2024-01]", "raw_data[2024-03]"]
+
+
 def test_afterwards_nothing_is_to_be_made(workshop):
     assert stale(plan_with(workshop)) == {}
 
