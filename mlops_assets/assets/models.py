@@ -193,7 +193,7 @@ def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged
     output = target.output(raw, finished)
     return Judged(
         metrics,
-        "\n".join(markdown_image(draw(), name) for name, draw in drawn),
+        "\n".join(markdown_image(draw().svg(), name) for name, draw in drawn),
         finished,
         target.intervals(output, held_out, coverage, levels, category, looked.stretch),
     )

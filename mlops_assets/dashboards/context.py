@@ -89,8 +89,9 @@ def open_dashboards(
         registry.load_folder(folder)
     sources = _sources(project, instance, catalogue, sampler)
     store = BoardStore(project.database, project.spec.name)
+    library = Library(folder, store, sources, "classes" if project.target.is_classifier else "numbers")
     evidence = Evidence(project, sources["materialisations"].read)
-    library, renderer = Library(folder, store, sources), ChartRenderer(sources, project, evidence)
+    renderer = ChartRenderer(sources, project, evidence)
     return Dashboards(project, library, store, renderer, partial(retraining_at_work, instance))
 
 

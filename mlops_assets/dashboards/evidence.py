@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.answers import Answers
     from mlops_assets.core.model.contributions import Contributions
     from mlops_assets.core.model.model import Model
+    from mlops_assets.core.targets.kind import Plots
     from mlops_assets.project import Project
     from mlops_assets.resources.mlflow.registry import Version
 
@@ -62,7 +63,13 @@ class JudgedRows:
     columns: Columns
     y: np.ndarray
     answers: Answers
-    coverage: float | None
+    model: Model
+
+    @cached_property
+    def pictures(self) -> Plots:
+        """How good it is, by the title of each picture; made when called."""
+        model = self.model
+        return model.kind.plots(self.y, model.output(self.columns), model.finish)
 
     @property
     def errors(self) -> np.ndarray:
@@ -132,7 +139,7 @@ class Evidence:
             some = np.arange(MOST_ERRORS) * length(columns) // MOST_ERRORS
             columns, y = take(columns, some), y[some]
         model = project.registry.load(int(candidate))
-        return JudgedRows(int(candidate), version.model_type, period, columns, y, model.answer(columns), model.coverage)
+        return JudgedRows(int(candidate), version.model_type, period, columns, y, model.answer(columns), model)
 
     def _unseen(self, table: pa.Table, period: str, version: Version) -> tuple[Columns, np.ndarray]:
         """The newest period is whole in the split that the gate judges by; of a snapshot only some rows are."""

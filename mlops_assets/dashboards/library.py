@@ -106,8 +106,10 @@ class PageList:
 class Library:
     """Reads files and edits at every look, so that what was changed shows at once."""
 
-    def __init__(self, folder: Path | None, store: BoardStore, sources: Mapping[str, Source]) -> None:
-        self._folder, self._store, self._sources = folder, store, sources
+    def __init__(
+        self, folder: Path | None, store: BoardStore, sources: Mapping[str, Source], predicts: str = "numbers"
+    ) -> None:
+        self._folder, self._store, self._sources, self._predicts = folder, store, sources, predicts
         self._parse = lru_cache(maxsize=200)(self._checked)
         self._last: tuple[float, PageList | None] = (0.0, None)
 
@@ -128,7 +130,8 @@ class Library:
                     continue
                 pages |= {page.slug: page for page in new}
                 break
-        ordered = sorted(pages.values(), key=lambda page: page.board.position)
+        shown = [page for page in pages.values() if page.board.predicts in (None, self._predicts)]
+        ordered = sorted(shown, key=lambda page: page.board.position)
         page_list = PageList(tuple(ordered), problems)
         self._last = monotonic(), page_list
         return page_list

@@ -168,6 +168,9 @@ class Board(BoardPart):
 
     title: str = Field(description="Heading of the page.", min_length=1, max_length=120)
     description: str = Field("", description="A sentence below the heading.")
+    predicts: Literal["numbers", "classes"] | None = Field(
+        None, description="The page is there only where the dataset's target is so; always where left out."
+    )
     position: int = Field(100, description="Place among the dashboards: small numbers first.")
     time_range: TimeRange = Field("90d", description="Time range at first; each browser keeps its own.")
     refresh_seconds: int = Field(30, ge=5, le=3600, description="Seconds between two looks at the sources.")

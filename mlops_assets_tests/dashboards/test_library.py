@@ -39,7 +39,7 @@ def refusal(library):
 
 def test_there_are_dashboards_to_ship():
     names = {path.stem for path in SHIPPED.glob("*.yaml")}
-    assert names == {"overview", "pipeline", "model", "data", "predictions", "backtest"}
+    assert names == {"overview", "pipeline", "model", "classes", "data", "predictions", "backtest"}
 
 
 def test_an_edit_stands_above_its_file_until_it_is_reset(library):
@@ -106,3 +106,10 @@ def test_a_file_that_changes_shows_at_the_next_look(library, tmp_path):
 )
 def test_what_cannot_be_drawn_is_refused_with_chart_and_key(refusal, old, new, message):
     assert f"mine.yaml: chart sizes, {message}" in refusal(old, new)
+
+
+@pytest.mark.parametrize(("predicts", "slugs"), [("classes", ["mine"]), ("numbers", [])])
+def test_a_page_for_classes_is_there_where_the_target_has_some(library, predicts, slugs):
+    library.save(BoardFile("mine", MINE + "predicts: classes\n"))
+    other = Library(library._folder, library._store, library._sources, predicts)
+    assert [page.slug for page in other.page_list().pages] == slugs

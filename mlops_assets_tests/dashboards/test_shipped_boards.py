@@ -8,7 +8,8 @@ from plotly.utils import PlotlyJSONEncoder
 
 from mlops_assets.dashboards.boards import parse, read_files
 
-PAGES = [page for file in read_files(None).values() for page in parse(file)]
+ALL_PAGES = [page for file in read_files(None).values() for page in parse(file)]
+PAGES = [page for page in ALL_PAGES if page.board.predicts != "classes"]
 CHARTS = [(page.slug, name) for page in PAGES for name in page.board.charts]
 # What a shop that was run once by hand, and asked nothing, has nothing to show of.
 EMPTY = {

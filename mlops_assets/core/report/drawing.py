@@ -37,14 +37,30 @@ Ends: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class _Mark:
-    """Shapes of one look: n of k points each, drawn by a path whose parts end with `end`."""
+class Mark:
+    """Shapes of one look: n of k points each; `end` is how SVG's path of each ends: `z` an area, `h0` dots, else lines.
+
+    `size`: the width of a line or a dot; `dash`: as of `Panel.line`.
+    """
 
     x: FloatArray
     y: FloatArray
     end: str
-    look: str
+    colour: str
     label: str
+    opacity: float = 1.0
+    size: float = 1.5
+    dash: str = ""
+
+    @property
+    def look(self) -> str:
+        if self.end == "z":
+            shade = f' fill-opacity="{self.opacity:g}" shape-rendering="crispEdges"' if self.opacity < 1 else ""
+            return f'fill="{self.colour}"{shade}'
+        if self.end == "h0":
+            return f'stroke="{self.colour}" stroke-width="{self.size:g}" stroke-linecap="round"'
+        dashes = f' stroke-dasharray="{self.dash}"' if self.dash else ""
+        return f'fill="none" stroke="{self.colour}" stroke-width="{self.size:g}"{dashes}'
 
 
 @dataclass
@@ -63,14 +79,13 @@ class Panel:
     x_ends: Ends | None = None
     y_ends: Ends | None = None
     room: float = 0.04
-    marks: list[_Mark] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     notes: list[tuple[float, float, str]] = field(default_factory=list)
 
     def boxes(self, x: ArrayLike, y: ArrayLike, colour: str = BLUE, opacity: float = 1, label: str = "") -> None:
         """Rectangles of two opposite corners each, x and y (n, 2); of an opacity below 1, for adjacent ones."""
         x, y = _shapes(x, y, 2)
-        shade = f' fill-opacity="{opacity:g}" shape-rendering="crispEdges"' if opacity < 1 else ""
-        self.marks.append(_Mark(x[:, [0, 1, 1, 0]], y[:, [0, 0, 1, 1]], "z", f'fill="{colour}"{shade}', label))
+        self.marks.append(Mark(x[:, [0, 1, 1, 0]], y[:, [0, 0, 1, 1]], "z", colour, label, opacity))
 
     def bars(
         self,
@@ -95,7 +110,7 @@ class Panel:
         """Heights (n,) between edges (n + 1,), as of a histogram."""
         x, y = np.repeat(edges, 2), np.concatenate([[0.0], np.repeat(heights, 2), [0.0]])
         if fill:
-            self.marks.append(_Mark(x[None], y[None], "z", f'fill="{colour}"', label))
+            self.marks.append(Mark(x[None], y[None], "z", colour, label))
         else:
             self.line(x, y, colour, label)
 
@@ -103,10 +118,8 @@ class Panel:
         self, x: ArrayLike, y: ArrayLike, colour: str = BLUE, label: str = "", width: float = 1.5, dash: str = ""
     ) -> None:
         """A line through points (n,); `dash` is SVG's: lengths drawn and left out."""
-        dashes = f' stroke-dasharray="{dash}"' if dash else ""
-        look = f'fill="none" stroke="{colour}" stroke-width="{width:g}"{dashes}'
         x, y = _shapes(x, y, 1)
-        self.marks.append(_Mark(x.T, y.T, "", look, label))
+        self.marks.append(Mark(x.T, y.T, "", colour, label, size=width, dash=dash))
 
     def rule(self, x: float | None = None, y: float = 0, colour: str = INK, label: str = "", dash: str = "") -> None:
         """A line all across: upright at an x, else level at a y."""
@@ -115,8 +128,19 @@ class Panel:
 
     def dots(self, x: ArrayLike, y: ArrayLike, colour: str = BLUE, label: str = "", size: float = 5) -> None:
         """Points (n,), each a dot of so many pixels."""
-        look = f'stroke="{colour}" stroke-width="{size:g}" stroke-linecap="round"'
-        self.marks.append(_Mark(*_shapes(x, y, 1), "h0", look, label))
+        self.marks.append(Mark(*_shapes(x, y, 1), "h0", colour, label, size=size))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Panels as `picture` takes them: SVG text, or whatever else can draw marks."""
+
+    panels: tuple[Panel, ...]
+    size: tuple[float, float] = (500, 300)
+    columns: int = 1
+
+    def svg(self) -> bytes:
+        return picture(self.panels, self.size, self.columns)
 
 
 def picture(panels: Sequence[Panel], size: tuple[float, float] = (500, 300), columns: int = 1) -> bytes:
@@ -259,7 +283,7 @@ def _path(x: FloatArray, y: FloatArray, end: str) -> str:
     return "".join(f"M{shape}{end}" for shape in dict.fromkeys(shapes) if shape)
 
 
-def _legend(marks: Sequence[_Mark], width: float, top: float) -> tuple[list[str], float]:
+def _legend(marks: Sequence[Mark], width: float, top: float) -> tuple[list[str], float]:
     """Lines of samples with their labels, and where they end."""
     parts, x, y = [], 14.0, top + 8
     for mark in marks:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlops_assets.core.metrics import Interval
 from mlops_assets.core.report.document import Picture
-from mlops_assets.core.report.drawing import GREY, INK, LARGEST, ORANGE, Panel, apart, picture, picture_of_rows
+from mlops_assets.core.report.drawing import GREY, INK, LARGEST, ORANGE, Drawing, Panel, apart, picture, picture_of_rows
 from mlops_assets.core.types import FloatArray
 
 SHADES = 6
@@ -35,7 +35,7 @@ def search_history(losses: Sequence[float | None]) -> bytes:
     return picture([panel])
 
 
-def predicted_against_true(y: FloatArray, prediction: FloatArray, unit: str = "") -> bytes:
+def predicted_against_true(y: FloatArray, prediction: FloatArray, unit: str = "") -> Drawing:
     """How predictions (n,) lie about the truth (n,): density of rows in squares, in shades by its logarithm."""
     suffix = f" ({unit})" if unit else ""
     panel = Panel("Predicted against true", f"true{suffix}", f"predicted{suffix}")
@@ -50,7 +50,7 @@ def predicted_against_true(y: FloatArray, prediction: FloatArray, unit: str = ""
             panel.boxes(x, y, opacity=0.999 * shade / SHADES)
         panel.line(ends, ends, ORANGE)
         panel.x_ends = panel.y_ends = ends
-    return picture([panel], (400, 360))
+    return Drawing((panel,), (400, 360))
 
 
 def leaderboard_bars(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlops_assets.core.report.drawing import BLUE, GREY, ORANGE, PALE, Panel, picture
+from mlops_assets.core.report.drawing import BLUE, GREY, ORANGE, PALE, Drawing, Panel
 from mlops_assets.core.targets.metrics import SMALLEST
 from mlops_assets.core.types import FloatArray, IntArray
 
@@ -24,10 +24,10 @@ UNIT = (0.0, 1.0)
 
 def class_plots(
     y: FloatArray, output: FloatArray, said: ClassAnswers, costs: tuple[tuple[float, ...], ...]
-) -> dict[str, Callable[[], bytes]]:
+) -> dict[str, Callable[[], Drawing]]:
     """Pictures by title of an output (n, k), made when called; the threshold is drawn for two classes alone."""
     code = y.astype(np.int64)
-    plots: dict[str, Callable[[], bytes]] = {
+    plots: dict[str, Callable[[], Drawing]] = {
         "confusion matrix": lambda: confusion(code, said),
         "ROC": lambda: _curves(code, output, said.labels, _roc),
         "precision and recall": lambda: _curves(code, output, said.labels, _precision_recall),
@@ -39,7 +39,7 @@ def class_plots(
     return plots
 
 
-def confusion(code: IntArray, said: ClassAnswers) -> bytes:
+def confusion(code: IntArray, said: ClassAnswers) -> Drawing:
     """Rows by true class (from the top) and decided class; shades by the share of the true class."""
     labels = said.labels
     counts = np.zeros((len(labels), len(labels)))
@@ -50,12 +50,12 @@ def confusion(code: IntArray, said: ClassAnswers) -> bytes:
         row, column = np.nonzero(np.ceil(share * LEVELS) == level)
         panel.boxes(column[:, None] + [-0.5, 0.5], row[:, None] + [-0.5, 0.5], opacity=0.7 * level / LEVELS)
     panel.notes = [(float(c) - 0.3, r, f"{counts[r, c]:,.0f}") for r in range(len(labels)) for c in range(len(labels))]
-    return picture([panel], (max(320, 90 * len(labels) + 120), max(240, 50 * len(labels) + 90)))
+    return Drawing((panel,), (max(320, 90 * len(labels) + 120), max(240, 50 * len(labels) + 90)))
 
 
 def _curves(
     code: IntArray, output: FloatArray, labels: tuple[str, ...], draw: Callable[[FloatArray, FloatArray], Panel | None]
-) -> bytes:
+) -> Drawing:
     """A curve a class; of two classes that of the positive one."""
     positive = [1] if len(labels) == 2 else list(range(min(len(labels), MOST_CLASSES)))
     whole: Panel | None = None
@@ -69,7 +69,7 @@ def _curves(
     whole = whole or Panel("One class alone")
     if whole.x != "recall":
         whole.line(UNIT, UNIT, GREY, dash="4 3")
-    return picture([whole], (380, 340))
+    return Drawing((whole,), (380, 340))
 
 
 def _ordered(came: FloatArray, said: FloatArray) -> tuple[FloatArray, FloatArray] | None:
@@ -106,7 +106,7 @@ def _reliability(came: FloatArray, said: FloatArray) -> Panel | None:
     return panel
 
 
-def scores_by_class(code: IntArray, output: FloatArray, said: ClassAnswers) -> bytes:
+def scores_by_class(code: IntArray, output: FloatArray, said: ClassAnswers) -> Drawing:
     """How the probability of the positive class, or of the true one, is spread over the rows of each class."""
     edges = np.linspace(0, 1, 41)
     two = len(said.labels) == 2
@@ -119,12 +119,12 @@ def scores_by_class(code: IntArray, output: FloatArray, said: ClassAnswers) -> b
             panel.stairs(np.histogram(scores, edges)[0] / len(scores), edges, colour, said.labels[place], fill=False)
     if said.threshold is not None:
         panel.rule(said.threshold, colour=GREY, label=f"threshold {said.threshold:.3g}", dash="4 3")
-    return picture([panel])
+    return Drawing((panel,))
 
 
 def threshold_curves(
     code: IntArray, positive: FloatArray, threshold: float, costs: tuple[tuple[float, ...], ...]
-) -> bytes:
+) -> Drawing:
     """Precision, recall and the mean cost by threshold; without costs an alarm and a miss cost the same."""
     (right_no, alarm), (miss, right_yes) = costs or ((0.0, 1.0), (1.0, 0.0))
     order = np.argsort(positive, kind="stable")
@@ -142,4 +142,4 @@ def threshold_curves(
     cost.line(limits, spent)
     for panel in (shares, cost):
         panel.rule(threshold, colour=PALE, label=f"threshold {threshold:.3g}", dash="4 3")
-    return picture([shares, cost], (340, 280), columns=2)
+    return Drawing((shares, cost), (340, 280), columns=2)

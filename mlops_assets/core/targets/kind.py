@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from mlops_assets.core.report.drawing import Drawing
 from mlops_assets.core.targets.intervals import Intervals
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.targets.class_answers import ClassAnswer, ClassAnswers
 
 FOLDS = 10  # of out-of-fold encodings: a class with fewer rows is missing from one
-Plots = Mapping[str, Callable[[], bytes]]  # SVG by title
+Plots = Mapping[str, Callable[[], Drawing]]  # by title
 
 
 class Finish(Protocol):

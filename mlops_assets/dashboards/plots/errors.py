@@ -22,7 +22,7 @@ FEWEST = 20  # rows of a segment
 
 @plot("residuals_by_segment", "Errors of the champion's candidate on the judged rows, by parts of them.")
 def residuals_by_segment(request: PlotRequest) -> Figure:
-    judged = _judged(request)
+    judged = judged_rows(request)
     figure = base_figure(request.view, y_title=f"prediction − truth ({request.view.unit or 'target'})")
     palette = request.view.palette
     for group, name, rows in _segments(request, judged):
@@ -47,9 +47,9 @@ class Bins(Options):
     "interval_calibration", "How often the truth lies within the interval, by the size of the prediction.", options=Bins
 )
 def interval_calibration(request: PlotRequest) -> Figure:
-    judged = _judged(request)
+    judged = judged_rows(request)
     answers = judged.answers
-    if judged.coverage is None or not np.isfinite(answers.low).any():
+    if judged.model.coverage is None or not np.isfinite(answers.low).any():
         raise Empty("The champion has no intervals: there were too few validation rows to make them.")
     inside = (judged.y >= answers.low) & (judged.y <= answers.high)
     parts = np.array_split(np.argsort(answers.prediction, kind="stable"), min(request.options.bins, len(inside)))
@@ -61,7 +61,7 @@ def interval_calibration(request: PlotRequest) -> Figure:
     bars = {"type": "data", "array": error.tolist(), "thickness": 1.2, "width": 3, "color": palette[0]}
     points = {"x": x, "y": share.tolist(), "error_y": bars, "marker": {"size": 7, "color": palette[0]}}
     figure["data"] = [{"type": "scatter", "mode": "lines+markers", "name": "realised", "line": {"width": 1}} | points]
-    promised = {"x": [min(x), max(x)], "y": [judged.coverage] * 2, "line": {"color": palette[1], "dash": "dash"}}
+    promised = {"x": [min(x), max(x)], "y": [judged.model.coverage] * 2, "line": {"color": palette[1], "dash": "dash"}}
     figure["data"].append({"type": "scatter", "mode": "lines", "name": "promised"} | promised)
     lowest = min(0.5, float(share.min()) - 0.05)
     figure["layout"]["yaxis"] |= {"tickformat": ".0%", "range": [lowest, 1.02]}
@@ -145,7 +145,7 @@ def _by_period(periods: Sequence[str]) -> dict[str, Any]:
     return {"xaxis": period_axis(periods) or {"type": "category"}, "showlegend": True}
 
 
-def _judged(request: PlotRequest) -> JudgedRows:
+def judged_rows(request: PlotRequest) -> JudgedRows:
     judged = request.evidence.judged()
     if judged is None:
         raise Empty(NOT_JUDGED)

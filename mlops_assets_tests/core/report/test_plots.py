@@ -15,7 +15,7 @@ PREDICTED = TRUE * RNG.normal(1, 0.2, size=20_000)
 
 PLOTS = {
     "search history": lambda: plots.search_history([5.0, None, 4.2, float("nan"), 4.5, 3.9]),
-    "predicted against true": lambda: plots.predicted_against_true(TRUE, PREDICTED, "minutes"),
+    "predicted against true": lambda: plots.predicted_against_true(TRUE, PREDICTED, "minutes").svg(),
     "leaderboard": lambda: plots.leaderboard_bars(
         ["XGBoost", "Ridge"],
         [3.8, 5.2],
@@ -30,8 +30,8 @@ PLOTS = {
 EMPTY = {
     "no trials": lambda: plots.search_history([]),
     "only failed trials": lambda: plots.search_history([None, None]),
-    "no predictions": lambda: plots.predicted_against_true(np.array([]), np.array([])),
-    "one constant": lambda: plots.predicted_against_true(np.ones(3), np.ones(3)),
+    "no predictions": lambda: plots.predicted_against_true(np.array([]), np.array([])).svg(),
+    "one constant": lambda: plots.predicted_against_true(np.ones(3), np.ones(3)).svg(),
     "one row": lambda: plots.leaderboard_bars(["Ridge"], [5.0], [Interval(0.0, float("inf"))]),
     "no models": lambda: plots.leaderboard_bars([], []),
     "no difference": lambda: plots.gain_histogram(np.zeros(100)),
@@ -66,7 +66,7 @@ def test_too_little_to_draw_is_still_a_picture(name):
 
 def test_wild_values_do_not_break_a_plot():
     wild = np.array([1.0, 2.0, 1e12, np.inf, np.nan])
-    size_of(plots.predicted_against_true(wild, wild[::-1]))
+    size_of(plots.predicted_against_true(wild, wild[::-1]).svg())
     size_of(plots.histogram(wild, "Distance"))
     size_of(plots.histogram(np.array([-1.7e308, 1.7e308]), "Ends of what a number holds"))
     size_of(plots.histogram(1e17 + np.arange(0.0, 99.0, 16.0), "Nearly equal"))

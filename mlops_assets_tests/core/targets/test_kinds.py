@@ -210,7 +210,7 @@ def test_balanced_classes_weigh_the_same():
 def test_plots_and_scores_of_classes_are_made_for_any_number_of_them():
     for target, y in ((BINARY, LATE), (THREE, GRADE)):
         output = next(iter(target.baselines(y, None, N).values()))
-        assert all(draw().startswith(b"<svg") for draw in target.plots(y, output).values())
+        assert all(draw().svg().startswith(b"<svg") for draw in target.plots(y, output).values())
         assert target.scores(y, output)["ece"] < 0.01
 
 
