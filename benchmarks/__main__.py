@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     accuracy,
+    answers,
     backtest,
     big_data,
     counts,
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "simulate": simulate.measure,
     "tracking": tracking.measure,
     "throughput": throughput.measure,
+    "answers": answers.measure,
     "drift": drift.measure,
     "backtest": backtest.measure,
     "dashboards": dashboards.measure,

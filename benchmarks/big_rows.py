@@ -68,7 +68,7 @@ def make_model(folder: str) -> str:
     from mlops_assets.core.learners.model_types import resolve_model_type
     from mlops_assets.core.model.model import Model
 
-    taxi = Taxi(SPEC, f"{folder}/{{month}}.parquet")
+    taxi = Taxi(SPEC, f"{folder}/{{period}}.parquet")
     train = taxi.split(MONTHS[:1], MONTHS[1])["train"]
     step = max(1, len(train) // LEARNT_FROM)
     columns, y = {alias: values[::step] for alias, values in train.columns.items()}, train.y[::step]
@@ -191,7 +191,7 @@ def score(folder: str, model: str, stored: list[str]) -> dict[str, Any]:
 def _project(folder: str, **settings: str) -> Project:
     from mlops_assets.project import open_project
 
-    source = f"{folder}/{{month}}.parquet"
+    source = f"{folder}/{{period}}.parquet"
     return open_project({"MLOPS_DATASET": SPEC, "MLOPS_SOURCE_URI": source, "MLOPS_HOME": f"{folder}/home"} | settings)
 
 

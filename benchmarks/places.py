@@ -34,4 +34,4 @@ class Places:
         return str(self.data / "green_tripdata_{period}.parquet")
 
     def file(self, month: str) -> str:
-        return self.source_uri.replace("{month}", month)
+        return self.source_uri.replace("{period}", month)

@@ -1,0 +1,140 @@
+"""What answers promise, on months not learnt from: intervals by month and by category, and each input left out.
+
+A home of each dataset ends with a month, as it did when that month was new; its champion answers the next one.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from benchmarks.homes import Home
+from benchmarks.measuring import call
+from benchmarks.places import Places
+from benchmarks.results import Figure, Report, Table
+
+if TYPE_CHECKING:
+    from mlops_assets.core.columns import Columns
+    from mlops_assets.core.model.model import Model
+
+FLIGHTS, TAXI = "nyc_flights", "nyc_green_taxi"
+NEXT = {
+    FLIGHTS: {"2013-07": "2013-08", "2013-08": "2013-09", "2013-09": "2013-10", "2013-10": "2013-11"}
+    | {"2013-11": "2013-12"},
+    TAXI: {"2023-10": "2023-11", "2023-11": "2023-12", "2023-12": "2024-01", "2024-01": "2024-02"},
+}
+FEWEST = 300  # rows of a group whose coverage is looked at
+TRIED = 50  # rows from which an input is left out
+LOW, HIGH = 0.85, 0.95
+COVERED = Figure(
+    "coverage of 90 % intervals, by month and by main category",
+    "85-95 % in nine of ten groups",
+    f"each month answered by the champion of the months before, XGBoost; categories of {FEWEST} rows or more",
+)
+LEFT_OUT = Figure(
+    "each input left out in turn, where training rows had it always",
+    "refused, or flagged and without an interval",
+    f"{TRIED} rows of each such month",
+)
+
+
+def measure(places: Places) -> Report:
+    sources = {FLIGHTS: ""} | ({TAXI: places.source_uri} if places.months else {})
+    groups, tried, silent = [], 0, []
+    for name, uri in sources.items():
+        for last, month in NEXT[name].items():
+            with tempfile.TemporaryDirectory() as folder:
+                found = _answered(name, uri, last, month, Path(folder))
+            groups += [(name, month, *group) for group in found["groups"]]
+            tried += found["tried"]
+            silent += found["silent"]
+    within = sum(LOW <= share <= HIGH for *_, share in groups)
+    rows = [
+        COVERED.measured(f"{within} of {len(groups)} groups", within >= 0.9 * len(groups)),
+        LEFT_OUT.measured(f"{len(silent)} of {tried} silent {', '.join(sorted(set(silent)))}".strip(), not silent),
+    ]
+    return Report(rows, [_table(groups)])
+
+
+def _answered(name: str, uri: str, last: str, month: str, folder: Path) -> dict[str, Any]:
+    """What the champion that has learnt until a month gives for the next one."""
+    from mlops_assets.dataset.spec import SHIPPED
+
+    document = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"))
+    document["time"]["last"] = last
+    dataset = folder / f"{name}.yaml"
+    dataset.write_text(yaml.safe_dump(document), encoding="utf-8")
+    settings = {"MLOPS_DATASET": str(dataset), "MLOPS_MODEL_TYPES": "XGBoost", "MLOPS_MAX_TRIALS": "1"}
+    with Home.fresh(**settings, MLOPS_SOURCE_URI=uri) as home:
+        home.run()
+        return call(examine, home.env, dataset=name, source_uri=uri or None, month=month).value
+
+
+def examine(dataset: str, source_uri: str | None, month: str) -> dict[str, Any]:
+    """Shares of truths within their intervals by group, and inputs whose absence nobody was told of."""
+    from mlops_assets.core.columns import from_table
+    from mlops_assets.core.prepare.cleaning import TARGET, clean
+    from mlops_assets.dataset import load_dataset
+    from mlops_assets.project import open_project
+    from mlops_assets.sources import open_source
+
+    project = open_project()
+    champion = project.registry.champion()
+    assert champion is not None, "the run has promoted nobody"
+    model = project.registry.load(champion.number)
+    spec = load_dataset(dataset, {}, source_uri)
+    source = open_source(spec, Path(tempfile.gettempdir()), timeout=30, retries=0)
+    table = clean(spec, source.read(month), month).table
+    columns, y = from_table(table, spec.inputs()), table.column(TARGET).to_numpy()
+    learnt = {together[0] for together in model.absences or () if len(together) == 1}  # absent in training rows too
+    tried = [alias for alias in columns if alias not in learnt]
+    silent = [alias for alias in tried if _is_silent(model, columns, alias)]
+    return {"groups": _groups(model, columns, y), "tried": len(tried), "silent": silent}
+
+
+def _groups(model: Model, columns: Columns, y: Any) -> list[tuple[str, int, float]]:
+    import numpy as np
+
+    answers = model.answer_complete(columns)
+    holds = (answers.low <= y) & (y <= answers.high)
+    groups = [("all", len(y), float(holds.mean()))]
+    main = model.spec.features.main_category
+    for value in sorted(set(columns[main].tolist()), key=str) if main else ():
+        rows = columns[main] == value
+        if np.count_nonzero(rows) >= FEWEST:
+            groups.append((f"{main} {value}", int(np.count_nonzero(rows)), float(holds[rows].mean())))
+    return groups
+
+
+def _is_silent(model: Model, columns: Columns, alias: str) -> bool:
+    """Whether rows without an input are answered as if nothing were amiss."""
+    import numpy as np
+
+    from mlops_assets.core.columns import take
+    from mlops_assets.errors import InputError
+
+    rows = take(columns, np.arange(TRIED))
+    absent = {"O": None, "M": np.datetime64("NaT")}.get(rows[alias].dtype.kind, np.nan)
+    try:
+        answers = model.answer_complete(rows | {alias: np.full(TRIED, absent, rows[alias].dtype)})
+    except InputError:
+        return False
+    return not (np.isnan(answers.low).all() and alias in answers.missing)
+
+
+def _table(groups: list[tuple]) -> Table:
+    """All rows of each month, and its groups furthest from what was promised."""
+    lines = []
+    for dataset, month in dict.fromkeys((name, month) for name, month, *_ in groups):
+        (whole, *parts) = [group[2:] for group in groups if group[:2] == (dataset, month)]
+        within = sum(LOW <= share <= HIGH for *_, share in parts)
+        worst = min(parts, key=lambda part: part[2])
+        lines.append((dataset, month, f"{whole[2]:.3f}", f"{within} of {len(parts)}", f"{worst[0]}: {worst[2]:.3f}"))
+    return Table(
+        "Coverage of intervals on months not learnt from",
+        ("dataset", "month", "all rows", "categories between 85 % and 95 %", "the least"),
+        tuple(lines),
+    )
