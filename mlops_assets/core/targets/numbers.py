@@ -53,7 +53,7 @@ class Number:
     is_classifier: ClassVar[bool] = False
     has_intervals: ClassVar[bool] = True
     is_stored: ClassVar[bool] = True
-    model_types: ClassVar[tuple[str, ...]] = ("LinearRegression", "Ridge", "Lasso", "XGBoost")
+    model_types: ClassVar[tuple[str, ...]] = ("LinearRegression", "Ridge", "Lasso", "XGBoost", "Ensemble")
     labels: tuple[str, ...] = ()
 
     @classmethod
