@@ -146,6 +146,8 @@ def _shared_recipe(project: Project, config: BacktestConfig, model_type: str, cl
         "minimum_gain": settings.minimum_gain,
         "seed": settings.seed,
     } | learnt_as(project.spec)
+    if project.spec.weights:
+        described["weights"] = project.spec.weights
     data = {period: record.content for period, record in cleaned.items()}
     return Recipe({"code": CODE_VERSION, "settings": described, "data": data})
 
@@ -172,7 +174,8 @@ def _read(project: Project, record: Record) -> "Period":
     y = columns.pop(TARGET)
     together = clusterings(spec, columns, columns[spec.time.column] if spec.time else None)
     dropped = Dropped(len(y) + record.value("rows_dropped"), record.value("dropped_by_rule"))
-    return Period({alias: columns[alias] for alias in spec.inputs()}, y, together, dropped)
+    weights = columns[spec.weights] if spec.weights else None
+    return Period({alias: columns[alias] for alias in spec.inputs()}, y, together, dropped, weights)
 
 
 def _made(project: Project, steps: "Sequence[Step]", model_type: str, params: Mapping) -> Made:

@@ -119,8 +119,7 @@ def _show_example(instance: dg.DagsterInstance, project: Project, console: Conso
     row = project.storage.read_table(cleaned[periods.all[-1]].stored_path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
     inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())
-    unit = project.target.unit
-    example = f"For example: {inputs}\n  -> {prediction:.2f} {unit} (it was {row[TARGET].iloc[0]:g})"
+    example = f"For example: {inputs}\n  -> {project.target.sentence(prediction, row[TARGET].iloc[0])}"
     console.print(example, markup=False, highlight=False)
 
 

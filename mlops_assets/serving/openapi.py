@@ -41,6 +41,7 @@ def describe(app: FastAPI, champion: Champion | None, has_keys: bool) -> dict[st
     models = (OneAnswer, ListAnswer, BatchAnswer, ErrorAnswer)
     answers: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "serialization") for model in models]
     schemas |= models_json_schema(answers, ref_template="#/components/schemas/{model}")[1]["$defs"]
+    schemas["BatchAnswer"] = _with_classes(schemas["BatchAnswer"], champion)
     schemas["Row"], schemas["Columns"] = _row(champion), _columns(champion)
     examples = example_rows(champion) if champion else []
     document["paths"] |= {PREDICT: {"post": _predict(examples)}, BATCH: {"post": _batch(examples)}}
@@ -51,6 +52,14 @@ def describe(app: FastAPI, champion: Champion | None, has_keys: bool) -> dict[st
         document["components"]["securitySchemes"] = SECURITY
         document["security"] = [{name: []} for name in SECURITY]
     return document
+
+
+def _with_classes(answer: dict[str, Any], champion: Champion | None) -> dict[str, Any]:
+    """The answer to a table with the columns that the champion's kind of target has beside numbers."""
+    further = champion.model.kind.columns if champion else {}
+    types = {"double": "number", "string": "string"}
+    fields = {name: {"type": "array", "items": {"type": types[kind]}} for name, kind in further.items()}
+    return answer | {"properties": answer["properties"] | fields, "required": [*answer["required"], *fields]}
 
 
 def _row(champion: Champion | None) -> dict[str, Any]:

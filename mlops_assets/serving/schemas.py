@@ -95,9 +95,11 @@ class BatchAnswer(Shared):
     """The answers to a table of rows, column by column."""
 
     rows: int
-    prediction: list[float | None]
-    low: list[float | None]
-    high: list[float | None]
+    prediction: list[float | None] = Field(
+        description="Of two classes the probability of the second, of more the place of the one that is decided."
+    )
+    low: list[float | None] = Field(description="Of the interval; of two classes the least in the set, as 0 or 1.")
+    high: list[float | None] = Field(description="Of the interval; of two classes the greatest in the set, as 0 or 1.")
     out_of_range: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
     unseen: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")
     missing: dict[str, list[int]] = Field(description="Places of the flagged rows, by input.")

@@ -44,6 +44,15 @@ def page(served, document):
     return schema
 
 
+def test_the_answer_to_a_table_has_the_columns_of_classes(served):
+    champion = served.champion
+    three = champion.model.spec.target.model_copy(update={"kind": "category", "classes": ("a", "b", "c"), "keep": None})
+    model = replace(champion.model, spec=champion.model.spec.model_copy(update={"target": three}))
+    schema = describe(served.app, replace(champion, model=model), False)["components"]["schemas"]["BatchAnswer"]
+    assert {"decision", "probability_a", "probability_b", "probability_c", "likely"} <= set(schema["required"])
+    assert schema["properties"]["probability_a"] == {"type": "array", "items": {"type": "number"}}
+
+
 def send(page, route, mode, *excluded):
     """Send requests made from the page to a route, and check the answers against it."""
     method, path = route.split()

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlops_assets.core.explain.importance import Explanation
 from mlops_assets.core.explain.plots import importance_bars
 from mlops_assets.core.prepare.splitting import Periods
@@ -81,7 +83,8 @@ def model_card(facts: CardFacts, *, pictures: bool) -> Document:
 
 def _purpose(spec: DatasetSpec) -> Iterator[Block]:
     unit = f", in {spec.target.unit}" if spec.target.unit else ""
-    yield Paragraph(f"The target is made of {' to '.join(spec.target.columns)}{unit}.")
+    learnt = target_of(spec.target).told(np.empty(0))
+    yield Paragraph(f"The target is made of {' to '.join(spec.target.columns)}{unit}; it is learnt as {learnt}.")
     if spec.target.keep:
         low, high = spec.target.keep
         yield Paragraph(f"Values from {low:g} to {high:g} are learnt and predicted; rows with any other were left out.")
@@ -118,9 +121,9 @@ def _quality(facts: CardFacts) -> Iterator[Block]:
     yield Paragraph(f"Version {judged.by_version} on rows that it has not learnt from ({where}):")
     rows = [_score_row("all rows", judged.overall)]
     rows += [_score_row(segment.name, segment.realised) for segment in judged.segments]
-    yield table(("rows", "number", metric.heading(target.unit), "MAE", "bias", "in the interval"), rows)
+    yield table(("rows", "number", metric.heading(target.unit), "MAE", "bias", f"in the {target.span}"), rows)
     if judged.coverage is not None:
-        yield Paragraph(f"Intervals are made to hold {judged.coverage:.0%} of the true values.")
+        yield Paragraph(f"{target.span.capitalize()}s are made to hold {judged.coverage:.0%} of the true values.")
     yield Paragraph("Beside its rivals on the same rows:")
     ranks = [(row["role"], row["model"], row["version"], f"{row['loss']:.4g}") for row in judged.leaderboard]
     intervals = [f"{row['low']:.4g} to {row['high']:.4g}" for row in judged.leaderboard]
@@ -145,7 +148,7 @@ def _explanation(facts: CardFacts, pictures: bool) -> Iterator[Block]:
 
 
 def _limits(facts: CardFacts) -> Iterator[str]:
-    spec, judged = facts.spec, facts.judged
+    spec, judged, target = facts.spec, facts.judged, target_of(facts.spec.target)
     yield (
         f"All figures above are of version {judged.by_version}. The champion is its recipe fitted once more, on the "
         "judged rows too, so that no rows are left to judge it by until the next period."
@@ -153,12 +156,12 @@ def _limits(facts: CardFacts) -> Iterator[str]:
     worst = max(judged.segments, key=lambda segment: segment.realised.loss, default=None)
     if worst:
         overall = judged.overall.loss
-        label = target_of(spec.target).metric.label
+        label = target.metric.label
         yield f"Errors are largest for {worst.name}: {label} {worst.realised.loss:.4g}, where {overall:.4g} is overall."
     for segment in judged.segments:
         coverage, aim = segment.realised.coverage, judged.coverage
         if coverage is not None and aim is not None and coverage < aim - COVERAGE_SLACK:
-            yield f"Intervals hold {coverage:.1%} of the truth for {segment.name}, not {aim:.0%}."
+            yield f"{target.span.capitalize()}s hold {coverage:.1%} of the truth for {segment.name}, not {aim:.0%}."
     if spec.time:
         cadence = spec.time.cadence
         numbers = {month for period in facts.periods.all for month in cadence.months_in(period)}

@@ -69,12 +69,13 @@ class Journal:
 
 @dataclass(frozen=True, eq=False)
 class Period:
-    """Clean rows of one period, how they move together, and how many others cleaning dropped."""
+    """Clean rows of one period, how they move together, how many others cleaning dropped, and their weights in fits."""
 
     columns: Columns
     y: FloatArray
     clusterings: tuple[Clusters, ...]
     dropped: Dropped
+    weights: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,8 @@ class ModelLab:
         learnt_from = masked(rules.spec, columns, rules.seed)
         encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
         X = encoded.matrix(rules.model_type.matrix)
-        data = FitData.of(rules.model_type.target, X, y, encoded.encoder.dense_categorical)
+        categorical, weights = encoded.encoder.dense_categorical, self._weights(learnt)
+        data = FitData.of(rules.model_type.target, X, y, categorical, weights=weights)
         how = {"seed": rules.seed, "threads": rules.threads}
         fitted = fit(rules.model_type, recipe.params, data, rounds=recipe.rounds, **how)
         if self._journal.get(_key("fit", learnt)) is None:
@@ -194,7 +196,8 @@ class ModelLab:
         X = encoded.matrix(kind)
         X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
         target = rules.model_type.target
-        data = FitData.of(target, X, y, encoded.encoder.dense_categorical, (X_held, held.y))
+        categorical, weights = encoded.encoder.dense_categorical, self._weights(self._start[:-1])
+        data = FitData.of(target, X, y, categorical, (X_held, held.y), weights=weights)
         space = rules.model_type.space
         first = [point for point in [space.adopt(space.start)] if point is not None]
         suggester = make_suggester(space, seed=rules.seed, startup=rules.trials, first=first)
@@ -211,6 +214,10 @@ class ModelLab:
     def _rows(self, periods: Periods) -> tuple[Columns, FloatArray]:
         parts = [self._period(name) for name in periods]
         return concatenate([part.columns for part in parts]), np.concatenate([part.y for part in parts])
+
+    def _weights(self, periods: Periods) -> FloatArray | None:
+        weights = [part.weights for part in map(self._period, periods) if part.weights is not None]
+        return np.concatenate(weights) if weights else None
 
     def _sample(self, periods: Periods, model: Model) -> Sample:
         columns, y = self._rows(periods)

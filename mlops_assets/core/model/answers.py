@@ -99,6 +99,13 @@ class Answers:
         ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(self)))]).astype(np.int32)
         return pa.ListArray.from_arrays(pa.array(ends), pa.array([*flags], pa.string()).take(pa.array(name)))
 
+    def held(self, truth: FloatArray) -> FloatArray:
+        """Whether each truth (n,) lies in its interval or set: 1 or 0, NaN where there is none."""
+        if self.classes and self.classes.threshold is None:
+            return self.classes.likely[np.arange(len(truth)), truth.astype(np.int64)].astype(np.float64)
+        within = (truth >= self.low) & (truth <= self.high)
+        return np.where(np.isfinite(self.low), within, np.nan)
+
     @property
     def lacks_inputs(self) -> BoolArray:
         """Whether each row (n,) lacks an input that it is flagged for."""

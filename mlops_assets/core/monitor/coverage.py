@@ -16,12 +16,12 @@ def judge_coverage(outcomes: Outcomes, promised: float, *, confidence: float) ->
     Rows of a day, or of a group, are held or missed together: they count as one. A promise counts as broken where the
     whole interval of the share lies below it, and as broken beyond doubt where that lies SLACK below.
     """
-    rows = np.isfinite(outcomes.low)
+    rows = np.isfinite(outcomes.held)
     if np.count_nonzero(rows) < FEWEST_ROWS:
-        return Judgement(True, False, "too few intervals to judge by")
+        return Judgement(True, False, f"too few {outcomes.span}s to judge by")
     known = outcomes.take(rows)
-    inside = ((known.low <= known.truth) & (known.truth <= known.high)).astype(np.float64)
-    sentence = f"intervals held {inside.mean():.1%} where {promised:.0%} was promised"
+    inside = known.held
+    sentence = f"{known.span}s held {inside.mean():.1%} where {promised:.0%} was promised"
     if inside.mean() >= promised:
         return Judgement(True, False, sentence)
     clusterings = known.clusterings or (Clusters.of_rows(len(known)),)

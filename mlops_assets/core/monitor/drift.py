@@ -23,6 +23,7 @@ from mlops_assets.core.monitor.effect_sizes import (
     number_effects,
     share_effect,
 )
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.types import Array, FloatArray
 from mlops_assets.dataset import DatasetSpec
 
@@ -123,9 +124,10 @@ def variables(
         for name, values in derive(spec.features, columns).items()
         if name not in fixed
     ]
+    kind: Kind = "number" if target_of(spec.target).is_stored else "category"  # codes of classes have no order
     if prediction is not None:
-        features.append(Variable("prediction", "prediction", "number", prediction))
-    return (*features, Variable("target", "target", "number", y))
+        features.append(Variable("prediction", "prediction", kind, prediction))
+    return (*features, Variable("target", "target", kind, y))
 
 
 def compare(current: Sample, reference: Sample, last_year: Sample | None = None, *, held_out: bool) -> DriftReport:
@@ -134,7 +136,7 @@ def compare(current: Sample, reference: Sample, last_year: Sample | None = None,
     `held_out`: the predictions are by a model that has not learnt from the period, so that their errors tell of it.
     """
     shifts = [*_variables(current, reference, last_year), *_dropped(current, reference, last_year)]
-    if held_out:
+    if held_out and any(variable.role == "target" and variable.kind == "number" for variable in current.variables):
         values = {variable.role: variable.values for variable in current.variables}
         shifts.append(Shift(BEYOND, "target", (bias_effect(values["prediction"], values["target"]),)))
     return DriftReport(tuple(sorted(shifts, key=lambda shift: (not shift.drifted, -shift.strongest.strength))))

@@ -24,18 +24,18 @@ THIRDS = ("low", "middle", "high")
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """Predictions (n,) with their interval ends, and the truth; ends are NaN where the model has no intervals.
+    """Predictions (n,) and the truth, and whether that lay within the interval or set; NaN where there was none.
 
-    `output`: what `metric` takes, where that is not the prediction.
+    `output`: what `metric` takes, where that is not the prediction. `span`: the word for what held the truth.
     """
 
     truth: FloatArray
     prediction: FloatArray
-    low: FloatArray
-    high: FloatArray
+    held: FloatArray
     clusterings: tuple[Clusters, ...] = ()  # how the rows move together; one by one where nothing is said
     output: FloatArray | None = None
     metric: Metric = RMSE
+    span: str = "interval"
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -47,20 +47,21 @@ class Outcomes:
 
     @property
     def has_intervals(self) -> bool:
-        """Whether any row has one."""
-        return bool(np.isfinite(self.low).any())
+        """Whether any row has one, or a set."""
+        return bool(np.isfinite(self.held).any())
 
     def take(self, rows: IntArray | BoolArray) -> Outcomes:
         clusterings = tuple(clusters.take(rows) for clusters in self.clusterings)
-        ends, output = (self.low[rows], self.high[rows]), None if self.output is None else self.output[rows]
-        return Outcomes(self.truth[rows], self.prediction[rows], *ends, clusterings, output, self.metric)
+        parts = {name: getattr(self, name)[rows] for name in ("truth", "prediction", "held")}
+        output = None if self.output is None else self.output[rows]
+        return replace(self, **parts, clusterings=clusterings, output=output)
 
 
 @dataclass(frozen=True)
 class Realised:
     """How good predictions were: the target's metric, and errors; `bias` is positive where they were too high.
 
-    `coverage`: the share of truths within their interval; None where there was none.
+    `coverage`: the share of truths within their interval or set; None where there was none.
     """
 
     rows: int
@@ -98,14 +99,12 @@ class Judgement:
 def realise(outcomes: Outcomes) -> Realised:
     """The scores of at least one outcome; raises DataError where a prediction or truth is not finite."""
     scores = score(outcomes.truth, outcomes.prediction)
-    has_interval = np.isfinite(outcomes.low)
-    within = (outcomes.truth >= outcomes.low) & (outcomes.truth <= outcomes.high)
     return Realised(
         rows=scores.n,
         loss=outcomes.metric.of_losses(outcomes.losses),
         mae=scores.mae,
         bias=float((outcomes.prediction - outcomes.truth).mean()),
-        coverage=float(within[has_interval].mean()) if has_interval.any() else None,
+        coverage=float(np.nanmean(outcomes.held)) if outcomes.has_intervals else None,
     )
 
 
@@ -156,7 +155,7 @@ def join(
 
     `y` (n,) and `clusterings`: the target of the true rows, and how they move together. `answers`: what was answered to
     the asked rows. A true row was asked where an asked row equals it in all columns `names`; missing values equal each
-    other. Answers to equal rows count as their mean.
+    other. Answers to equal rows count as their mean, and of sets the last.
     """
     ids = _ids(truth, asked, names)
     of_true, of_asked = ids[: len(y)], ids[len(y) :]
@@ -172,7 +171,12 @@ def join(
     prediction, low, high = (mean(values) for values in (answers.prediction, answers.low, answers.high))
     classes = answers.classes
     if classes:
-        classes = replace(classes, probabilities=np.stack([mean(share) for share in classes.probabilities.T], axis=1))
+        shares = np.stack([mean(share) for share in classes.probabilities.T], axis=1)
+        newest = np.zeros(len(ids), np.int64)
+        newest[of_asked] = np.arange(len(of_asked))
+        said = newest[groups]
+        decision, likely = classes.decision[said], classes.likely[said]
+        classes = replace(classes, probabilities=shares, decision=decision, likely=likely)
     return outcomes_of(kind, y[rows], Answers(prediction, low, high, {}, {}, classes=classes), of_rows)
 
 
@@ -181,8 +185,7 @@ def outcomes_of(
 ) -> Outcomes:
     """The outcomes of answers about a target of some kind."""
     output = answers.classes.probabilities if answers.classes else kind.output_of(answers.prediction)
-    numbers = answers.prediction, answers.low, answers.high
-    return Outcomes(truth, *numbers, clusterings, output, kind.metric)
+    return Outcomes(truth, answers.prediction, answers.held(truth), clusterings, output, kind.metric, kind.span)
 
 
 def judge(outcomes: Outcomes, promise: Promise, *, margin: float, confidence: float) -> Judgement:

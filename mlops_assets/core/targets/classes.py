@@ -63,6 +63,7 @@ class Classes:
     target: Target
     metric: Metric
     labels: tuple[str, ...]
+    span: ClassVar[str] = "set"
     is_classifier: ClassVar[bool] = True
     has_intervals: ClassVar[bool] = False
     model_types: ClassVar[tuple[str, ...]] = ("LogisticRegression", "HistGradientBoostingClassifier", "XGBoost")
@@ -122,6 +123,15 @@ class Classes:
 
     def rules(self, y: FloatArray) -> Iterator[tuple[str, BoolArray]]:
         yield from ()
+
+    def question(self, name: str) -> str:
+        return name if self._many else f"whether {name} is {self.labels[1]}"
+
+    def sentence(self, prediction: float, truth: float) -> str:
+        was = f"(it was {self.labels[int(truth)]})"
+        if self._many:
+            return f"{self.labels[int(prediction)]} {was}"
+        return f"{self.labels[1]} with a probability of {prediction:.0%} {was}"
 
     def told(self, y: FloatArray) -> str:
         return f"one of {len(self.labels)} classes ({', '.join(self.labels)}), by {self.metric.name}"

@@ -76,6 +76,7 @@ class TargetKind(Protocol):
     def adds_in(self) -> str:
         """The unit of contributions."""
 
+    span: ClassVar[str]  # what holds the truth as often as it says: an interval, or a set
     is_classifier: ClassVar[bool]  # the family of estimators of scikit-learn that fit it
     has_intervals: ClassVar[bool]
     model_types: ClassVar[tuple[str, ...]]  # that are tuned where the settings name none
@@ -95,6 +96,12 @@ class TargetKind(Protocol):
 
     def rules(self, y: FloatArray) -> Iterator[tuple[str, BoolArray]]:
         """Further rules of cleaning, and whether each row (n,) passes."""
+
+    def question(self, name: str) -> str:
+        """What is asked about the target of this name, such as `whether delay is above 14`."""
+
+    def sentence(self, prediction: float, truth: float) -> str:
+        """A prediction beside what came true."""
 
     def told(self, y: FloatArray) -> str:
         """What the target is taken for, in words.

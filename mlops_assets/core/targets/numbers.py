@@ -50,6 +50,7 @@ class Number:
 
     target: Target
     metric: Metric = metrics.RMSE
+    span: ClassVar[str] = "interval"
     is_classifier: ClassVar[bool] = False
     has_intervals: ClassVar[bool] = True
     is_stored: ClassVar[bool] = True
@@ -98,6 +99,12 @@ class Number:
         if self.target.keep:
             low, high = self.target.keep
             yield f"target is in {low:g}..{high:g}", ~((y < low) | (y > high))
+
+    def question(self, name: str) -> str:
+        return name
+
+    def sentence(self, prediction: float, truth: float) -> str:
+        return f"{prediction:.2f} {self.unit}".strip() + f" (it was {truth:g})"
 
     def told(self, y: FloatArray) -> str:
         values = np.unique(y[~np.isnan(y)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.dashboards.at_work import at_work_line
 from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.theme import shell
@@ -87,7 +88,7 @@ def page(spec: DatasetSpec, champion: Champion | None, problem: str, asked: Quer
         html.Div([_form(form_fields), _answer_area()], id="form-page", className="form-page", hidden=champion is None),
     ]
     subtitle = [html.Div(spec.redact(spec.description)), html.Div(who(champion), id="who")]
-    return shell(f"Predict {target_name(spec)}", "/", parts, subtitle=subtitle)
+    return shell(f"Predict {target_of(spec.target).question(target_name(spec))}", "/", parts, subtitle=subtitle)
 
 
 def who(champion: Champion | None) -> str:

@@ -41,7 +41,7 @@ def test_a_card_tells_what_is_recorded(facts):
     for told in (
         "# tiny, version 5: Ridge",
         "Prices of a small shop. Promoted: RMSE 5 is 10% below the 5.6 of the champion.",
-        "The target is made of price.",
+        "The target is made of price; it is learnt as a number, by rmse.",
         "Values from 1 to 1000 are learnt and predicted",
         "has learnt from 4,200 clean rows: 2024-01 to 2024-04. Version 4, which won for it,",
         "| validation | 2024-03 |",

@@ -1,6 +1,7 @@
 """The lab on real fits: what it finds, and that nothing that is written down is done again."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,24 @@ def make_lab(make_spec, make_columns, tmp_path):
         return lab
 
     return make
+
+
+def test_rows_that_weigh_nothing_are_not_learnt_from(make_lab, monkeypatch):
+    lab = make_lab()
+    plain = lab.score(PERIODS[:2], PERIODS[2])
+
+    def half_weighed(period, read=lab._read):
+        rows = read(period)
+        high = rows.y > np.median(rows.y)
+        return replace(rows, weights=np.where(high, 0.0, 1.0))
+
+    monkeypatch.setattr(lab, "_read", half_weighed)
+    monkeypatch.setattr(lab, "_journal", Journal(lab._journal._path.with_name("weighed.jsonl")))
+    lab._periods.clear(), lab._models.clear()
+    lab.score(PERIODS[:2], PERIODS[2])
+    low = lab._model(PERIODS[:2]).predict_columns(lab._period(PERIODS[2]).columns)
+    assert plain.loss < lab.score(PERIODS[:2], PERIODS[2]).loss
+    assert low.mean() < lab._period(PERIODS[2]).y.mean()
 
 
 def walk_all(lab):

@@ -17,7 +17,7 @@ def outcomes(share, by_day=0.0, seed=0):
     shares = np.clip(share + by_day * rng.normal(size=DAYS), 0, 1)
     truth = np.where(rng.random(len(days)) < shares[days], 0.0, 2.0)
     zero = np.zeros(len(days))
-    return Outcomes(truth, zero, zero - 1, zero + 1, (Clusters("days", days),))
+    return Outcomes(truth, zero, (truth == 0).astype(float), (Clusters("days", days),))
 
 
 def test_a_share_as_promised_is_kept():
@@ -40,7 +40,7 @@ def test_what_chance_by_days_explains_is_kept():
     inside = (np.abs(moving.truth) <= 1).mean()
     assert inside < 0.88
     assert judge_coverage(moving, 0.9, confidence=0.95).kept
-    by_rows = Outcomes(moving.truth, moving.prediction, moving.low, moving.high)
+    by_rows = Outcomes(moving.truth, moving.prediction, moving.held)
     assert not judge_coverage(by_rows, 0.9, confidence=0.95).kept
 
 
@@ -52,8 +52,6 @@ def test_an_honest_interval_is_hardly_ever_called_broken():
 @pytest.mark.parametrize("rows", [0, 10])
 def test_too_few_intervals_say_nothing(rows):
     few = outcomes(0.1)
-    low = np.where(np.arange(len(few)) < rows, few.low, np.nan)
-    judgement = judge_coverage(
-        Outcomes(few.truth, few.prediction, low, few.high, few.clusterings), 0.9, confidence=0.95
-    )
+    held = np.where(np.arange(len(few)) < rows, few.held, np.nan)
+    judgement = judge_coverage(Outcomes(few.truth, few.prediction, held, few.clusterings), 0.9, confidence=0.95)
     assert judgement.kept and "too few" in judgement.reason

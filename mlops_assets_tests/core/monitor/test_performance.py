@@ -6,10 +6,10 @@ import pytest
 from mlops_assets.core.columns import take
 from mlops_assets.core.metrics import Interval
 from mlops_assets.core.model.answers import Answers
+from mlops_assets.core.monitor.coverage import judge_coverage
 from mlops_assets.core.monitor.performance import (
     FEWEST_ROWS,
     MOST_CATEGORIES,
-    Outcomes,
     Promise,
     by_category,
     by_prediction,
@@ -17,8 +17,13 @@ from mlops_assets.core.monitor.performance import (
     join,
     judge,
     main_category,
+    outcomes_of,
     realise,
 )
+from mlops_assets.core.targets.class_answers import ClassAnswers
+from mlops_assets.core.targets.kinds import target_of
+from mlops_assets.core.targets.numbers import NUMBER
+from mlops_assets.dataset.parts import Target
 from mlops_assets.errors import DataError
 
 NOT = np.nan
@@ -27,8 +32,9 @@ LIMITS = {"margin": 0.1, "confidence": 0.95}
 
 def outcomes(truth, prediction, low=None, high=None):
     nothing = [NOT] * len(truth)
-    given = (truth, prediction, nothing if low is None else low, nothing if high is None else high)
-    return Outcomes(*(np.array(values, float) for values in given))
+    given = (prediction, nothing if low is None else low, nothing if high is None else high)
+    y = np.array(truth, float)
+    return outcomes_of(NUMBER, y, Answers(*(np.array(values, float) for values in given), {}, {}))
 
 
 def answers(prediction, half_width=1.0):
@@ -120,10 +126,26 @@ def test_each_true_row_that_was_asked_gets_its_answer(make_columns, make_spec):
     names, columns = make_spec().inputs(), make_columns(500)
     y, rng = columns.pop("price"), np.random.default_rng(1)
     rows = rng.permutation(500)[:200]
-    found = join(columns, y, take(columns, rows), answers(y[rows] + 1), names)
+    found = join(columns, y, take(columns, rows), answers(y[rows] + 0.5), names)
     assert np.array_equal(np.sort(found.truth), np.sort(y[rows]))  # missing values are equal to each other
-    assert np.allclose(found.prediction, found.truth + 1)
-    assert np.allclose(found.high - found.low, 2)
+    assert np.allclose(found.prediction, found.truth + 0.5)
+    assert (found.held == 1).all()
+
+
+def test_a_set_of_several_classes_holds_the_truth_or_does_not(make_columns, make_spec):
+    kind = target_of(Target(column="price", classes=("a", "b", "c")))
+    names, columns = make_spec().inputs(), make_columns(90)
+    y = np.arange(90) % 3.0
+    likely = np.tile([[True, True, False], [False, True, True], [True, False, False]], (30, 1))
+    said = ClassAnswers(kind.labels, np.ones(90, np.int64), None, np.full((90, 3), 1 / 3), likely)
+    nothing = np.full(90, NOT)
+    rows = np.random.default_rng(1).permutation(90)
+    asked = ClassAnswers(kind.labels, said.decision[rows], None, said.probabilities[rows], likely[rows])
+    columns.pop("price")
+    found = join(columns, y, take(columns, rows), Answers(y, nothing, nothing, {}, {}, classes=asked), names, (), kind)
+    assert realise(found).coverage == pytest.approx(2 / 3)
+    judgement = judge_coverage(found, 0.9, confidence=0.95)
+    assert judgement.reason.startswith("sets held 66.7% where 90% was promised")
 
 
 def test_a_row_that_differs_in_one_input_was_not_asked(make_columns, make_spec):

@@ -86,6 +86,20 @@ def test_targets_of_which_nothing_can_be_learnt_are_told_in_a_sentence(target, s
             kind(**target).check(named)
 
 
+@pytest.mark.parametrize(
+    ("target", "question", "sentence"),
+    [
+        ({"unit": "euros"}, "y", "0.30 euros (it was 1)"),
+        ({"kind": "binary"}, "whether y is 1", "1 with a probability of 30% (it was 1)"),
+        ({"above": 14}, "whether y is above 14", "above 14 with a probability of 30% (it was above 14)"),
+        ({"classes": ("a", "b", "c")}, "y", "a (it was b)"),
+    ],
+)
+def test_a_kind_has_words_of_its_own(target, question, sentence):
+    assert kind(**target).question("y") == question
+    assert kind(**target).sentence(0.3, 1.0) == sentence
+
+
 @pytest.mark.parametrize("value", [-1.0, 1.5])
 def test_a_count_that_is_none_is_refused_with_its_value(value):
     with pytest.raises(DataError, match=f"has {value:g}: counts are 0, 1, 2"):
