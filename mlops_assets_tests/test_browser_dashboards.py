@@ -16,6 +16,7 @@ from mlops_assets_tests.board_pages import (
     wait_until_drawn,
 )
 from mlops_assets_tests.browser import CHROMIUM, open_browser, open_server
+from mlops_assets_tests.contrast import faint_texts
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
@@ -72,6 +73,21 @@ def test_figures_follow_the_scheme(boards):
         page.wait_for_function(f"light => getComputedStyle({text}).fill !== light", arg=light)
         page.locator("#scheme").click()
         page.wait_for_function(f"light => getComputedStyle({text}).fill === light", arg=light)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("board", ["overview", "predictions"])
+def test_every_text_stands_out_from_what_is_behind_it(boards, board, scheme):
+    with boards.open(board, scheme=scheme) as page:
+        assert faint_texts(page) == []
+
+
+def test_a_text_that_does_not_is_found(boards):
+    page = boards.browser.new_page()
+    page.set_content("<p style='color: #868e96'>faint</p><p style='color: #868e96; font-size: 30px'>large</p>clear")
+    (found,) = faint_texts(page)
+    assert found.startswith("faint: 3.3")
+    page.close()
 
 
 def test_a_chart_stays_where_it_was_dragged_until_the_layout_is_reset(boards):

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from mlops_assets_tests.browser import CHROMIUM, open_browser, open_server
+from mlops_assets_tests.contrast import faint_texts
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
@@ -60,6 +61,17 @@ def quiet_page(browser, url):
         assert troubles == []
 
     return opened
+
+
+def test_every_text_stands_out_from_what_is_behind_it(quiet_page, url):
+    with quiet_page() as page:
+        page.goto(f"{url}/?zone=3&size=42.5")
+        page.locator(".answer").wait_for()
+        assert faint_texts(page) == []
+        page.locator("#scheme").click()
+        page.locator("html[data-mantine-color-scheme=dark]").wait_for()
+        page.wait_for_timeout(500)  # for what changes its colour slowly
+        assert faint_texts(page) == []
 
 
 def press(page, key):

@@ -40,7 +40,7 @@ CORE = (
     {"judge"},
 )
 RESOURCES = (
-    {"databases", "progress"},
+    {"databases", "progress", "ticks"},
     {"dagster_client"},
     {"mlflow", "artefacts", "dask"},
 )

@@ -135,12 +135,14 @@ def named(asset: str, partition: str | None) -> str:
     return f"{asset}[{partition}]" if partition else asset
 
 
-def run_command(settings: Settings) -> str:
-    """What makes all that is missing, to be pasted on the machine that this runs on."""
-    home = settings.home_path
-    words = [f"MLOPS_HOME={shlex.quote(str(home))}"] if home != project_root() / "var" else []
+def to_paste(settings: Settings, *words: str) -> str:
+    """`mlops-assets` with these words, to be pasted on the machine that this runs on."""
+    home, dataset = settings.home_path, settings.dataset
+    given = {"MLOPS_HOME": str(home)} if home != project_root() / "var" else {}
+    given |= {"MLOPS_DATASET": dataset} if dataset != Settings.model_fields["dataset"].default else {}
     program = Path(sysconfig.get_path("scripts")) / "mlops-assets"
-    return f"cd {shlex.quote(str(project_root()))} && {' '.join([*words, shlex.quote(str(program)), 'run'])}"
+    environment = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
+    return f"cd {shlex.quote(str(project_root()))} && {' '.join([*environment, shlex.join([str(program), *words])])}"
 
 
 def board_link(settings: Settings, board: str) -> Link:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from mlops_assets.addresses import mlflow_page
-from mlops_assets.alerts.alert import Alert, Change, Comparison, Fact, Link, asset_link, board_link, one_line
+from mlops_assets.alerts.alert import Alert, Change, Comparison, Fact, Link, asset_link, board_link, one_line, to_paste
 from mlops_assets.alerts.run_summary import CHAMPION
 from mlops_assets.assets.entry import OVERVIEW
 from mlops_assets.compat import FreshnessState, FreshnessStateRecord
@@ -50,7 +50,7 @@ def stale_alert(
         summary="No retraining has renewed it in time; predictions go on with what is there.",
         cause=f"at {since:%Y-%m-%d %H:%M} UTC it was found that it {state}; it was last made {age}",
         advice="See what holds it up (`mlops-assets launch retrain` renews it):",
-        command=f"mlops-assets why {asset}",
+        command=to_paste(project.settings, "why", asset),
         button=board_link(project.settings, OVERVIEW),
         facts=(Fact("Asset", asset), *([Fact("Last made", f"{made_at:%Y-%m-%d %H:%M} UTC")] if made_at else [])),
         links=(asset_link(project.settings, asset),),

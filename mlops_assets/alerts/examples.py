@@ -12,8 +12,10 @@ from mlops_assets.alerts.asset_alerts import stale_alert
 from mlops_assets.alerts.outbox import Letter
 from mlops_assets.alerts.run_alerts import Report
 from mlops_assets.alerts.run_summary import CHAMPION, DRIFT, PERFORMANCE, Materialised, RunSummary
+from mlops_assets.alerts.tick_alerts import tick_alert
 from mlops_assets.automation.retraining import RETRAIN
 from mlops_assets.project import Project
+from mlops_assets.resources.ticks import FailedTick
 from mlops_assets.run_tags import STARTED_BY
 
 AT = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
@@ -34,11 +36,13 @@ def example_letters(project: Project) -> dict[str, Letter]:
         "performance": _of_check(project, PERFORMANCE, "performance_as_promised", "RMSE 14.1, promised 9.84", _LATE),
         "freshness": stale_alert(project, CHAMPION, "is stale", AT, datetime(2026, 1, 20, tzinfo=UTC)),
         "success": _success(project),
+        "tick": tick_alert(project, FailedTick("new_data", "sensor", "mlops", AT, _NO_PERIOD)),
     }
     letters = {name: Letter(name, "you@example.com", (alert,), attempts=0) for name, alert in alerts.items()}
     return letters | {"digest": Letter("digest", "you@example.com", tuple(alerts.values()), attempts=0, expired=(1, 2))}
 
 
+_NO_PERIOD = "the source denies access to every period: check its address (source.uri or MLOPS_SOURCE_URI)"
 _LATE = {"promised_rmse": 9.84, "realised_rmse": 14.1, "promised_coverage": 0.9, "realised_coverage": 0.78}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_assets.alerts.alert import Bar, Bars, Change, Comparison, Kind, named, run_command
+from mlops_assets.alerts.alert import Bar, Bars, Change, Comparison, Kind, named, to_paste
 from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, Materialised, RunSummary
 from mlops_assets.assets.entry import OVERVIEW
 from mlops_assets.assets.registry import ENTRIES
@@ -73,12 +73,12 @@ def failure_news(settings: Settings, headline: str, cause: str, missing: str, as
         sentence=f"{missing} could not be made; what was there before stays, and predictions go on.",
         cause=cause,
         advice="Repair the cause below, then make what is missing:",
-        command=run_command(settings),
+        command=to_paste(settings, "run"),
         board=_BOARDS.get(asset or "", OVERVIEW),
     )
 
 
-def check_news(headline: str, failed: FailedCheck) -> News:
+def check_news(settings: Settings, headline: str, failed: FailedCheck) -> News:
     """Checks that failed, of which this is the first."""
     return News(
         kind="failure",
@@ -86,7 +86,7 @@ def check_news(headline: str, failed: FailedCheck) -> News:
         sentence=f"{named(failed.asset, failed.partition)} is not as expected; nothing was stopped by that.",
         cause=failed.line,
         advice="See whether what came is right, and why it was made:",
-        command=f"mlops-assets why {failed.asset}",
+        command=to_paste(settings, "why", failed.asset),
         board=_BOARDS.get(failed.asset, OVERVIEW),
     )
 

@@ -20,12 +20,13 @@ from mlops_assets.alerts.alert import (
     run_link,
 )
 from mlops_assets.alerts.news import FailedCheck, News, champion_news, check_news, drift_news, failure_news
-from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, Materialised, RunSummary, read_run_summary
+from mlops_assets.alerts.run_summary import DRIFT, PERFORMANCE, RAW, Materialised, RunSummary, read_run_summary
 from mlops_assets.assets.requested_predictions import JOB as ON_REQUEST
 from mlops_assets.automation.retraining import FINISHED, retraining_id
 from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.project import Project
 from mlops_assets.run_tags import RETRAIN, RETRAINING, STARTED_BY
+from mlops_assets.sources.names import source_name
 
 
 def run_alert(instance: dg.DagsterInstance, project: Project, record: dg.RunRecord) -> Alert | None:
@@ -117,7 +118,9 @@ class Report:
             yield failure
         elif self._checks:
             count = _checks_failed(len(self._checks))
-            yield check_news(count if self._is_retraining else f"{self._whole.name}: {count}", self._checks[0])
+            yield check_news(
+                self._settings, count if self._is_retraining else f"{self._whole.name}: {count}", self._checks[0]
+            )
         if self._verdict:
             yield champion_news(self._verdict, unit)
         if self._drifts:
@@ -161,6 +164,8 @@ class Report:
     def _facts(self) -> Iterator[Fact]:
         if not self._is_retraining:
             yield Fact("Asset" if self._whole.asset else "Run", self._whole.name)
+        if raw := next((part for part in self._failed if part.asset == RAW), None):
+            yield Fact("Source", source_name(self._project.spec, raw.partition))
         yield Fact("Started by", self._whole.run.tags.get(STARTED_BY, "manual"))
         yield Fact("Took", _duration(self._whole.seconds))
         yield Fact("Ended", f"{datetime.fromtimestamp(self._whole.ended_at, UTC):%Y-%m-%d %H:%M:%S} UTC")

@@ -16,7 +16,7 @@ from mlops_assets.facts import facts_of
 from mlops_assets.run_tags import PARTITION, partitions_of
 
 DECISIONS = ("promoted", "proposed", "refused")  # on a challenger
-CHAMPION, DRIFT, PERFORMANCE = "champion_model", "drift_report", "model_performance"
+RAW, CHAMPION, DRIFT, PERFORMANCE = "raw_data", "champion_model", "drift_report", "model_performance"
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,

@@ -16,14 +16,17 @@ from mlops_assets.alerts.asset_alerts import freshness_alert, freshness_key, rol
 from mlops_assets.alerts.channels import Channel, open_channels, recipients
 from mlops_assets.alerts.run_alerts import run_alert
 from mlops_assets.alerts.run_summary import CHAMPION
+from mlops_assets.alerts.tick_alerts import tick_alert
 from mlops_assets.compat import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from mlops_assets.errors import DeliveryError, DeliveryRefused, DeliveryUnconfirmed
 from mlops_assets.project import Project
+from mlops_assets.resources.ticks import failing
 from mlops_assets.run_tags import STARTED_BY
 
 if TYPE_CHECKING:
     from mlops_assets.alerts.outbox import Outbox
 
+SENSOR = "alerts"
 # Dagster gives a tick 60 s.
 COLLECTING_SECONDS, TICK_SECONDS = 12, 36
 MOST_LETTERS = 20
@@ -43,10 +46,14 @@ ENDS: tuple[End, ...] = (
 
 @dataclass(frozen=True)
 class Position:
-    """How far events were read: the last number by feed, and failed runs that wait to be started once more."""
+    """How far events were read: the last number by feed, and failed runs that wait to be started once more.
+
+    `failing`: schedules and sensors of which it was told that they fail.
+    """
 
     seen: dict[str, int]
     retrying: dict[str, float]
+    failing: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return _POSITION.dump_json(self).decode()
@@ -64,7 +71,7 @@ def build_alert_sensor(
         return None
 
     @dg.sensor(
-        name="alerts",
+        name=SENSOR,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING
         if recipients(channels, KINDS)
@@ -130,7 +137,15 @@ class Collector:
             for state in stale_records(self._instance, fresh_assets):
                 if state.updated_at >= self._oldest and not self._outbox.knows(freshness_key(state)):
                     self._add(freshness_alert(self._instance, self._project, state))
-        return Position(seen, retrying)
+        return Position(seen, retrying, tuple(self._failing(position.failing)))
+
+    def _failing(self, told: Sequence[str]) -> Iterator[str]:
+        """Names of schedules and sensors that fail; of those that have begun to, it is told."""
+        for failed in failing(self._instance):
+            if failed.name != SENSOR and self._location in (None, failed.location) and failed.at >= self._oldest:
+                if failed.name not in told:
+                    self._add(tick_alert(self._project, failed))
+                yield failed.name
 
     def _ends(self, kind: End, after: int) -> Iterator[dg.EventLogRecord]:
         selection = dg.RunStatusChangeRecordsFilter(

@@ -120,7 +120,9 @@ class _Ticks:
             yield [self._row(tick.tick_id, tick.tick_data) for tick in ticks]
 
     def _row(self, number: int, tick: Any) -> dict:
-        reason = tick.error.message if tick.error else tick.skip_reason
+        from mlops_assets.resources.ticks import why_failed
+
+        reason = why_failed(tick.error) if tick.error else tick.skip_reason
         return {
             "id": str(number),
             "time": datetime.fromtimestamp(tick.timestamp, UTC),
