@@ -33,15 +33,22 @@ class Launchable(StrEnum):
 
 @app.command()
 def init(
-    table: Annotated[str, typer.Argument(help="A file, a folder or pattern of files by period, or a database's URL.")],
+    table: Annotated[
+        str, typer.Argument(help="A file or its URL, a folder or pattern of files by period, or a database's URL.")
+    ],
     target: Annotated[str | None, typer.Option(help="The column to predict; asked for, or listed, without it.")] = None,
     name: Annotated[str | None, typer.Option("--table", help="Of a database: the table, `schema.table` too.")] = None,
     out: Annotated[Path | None, typer.Option(help="The YAML to write; named after the table without it.")] = None,
+    run: Annotated[
+        bool | None,
+        typer.Option(help="Then `doctor` and a first run of few trials; asked on a terminal without it."),
+    ] = None,
 ) -> None:
     """Look at a table, and write the YAML that it can be learnt from, with reasons."""
-    from mlops_assets.cli.init import write_yaml
+    from mlops_assets.cli.init import try_out, write_yaml
 
-    write_yaml(table, name, target, out)
+    settings = write_yaml(table, name, target, out)
+    raise typer.Exit(try_out(settings, run))
 
 
 @app.command()

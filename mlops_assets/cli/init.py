@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,12 +31,28 @@ from mlops_assets.onboarding.write import write
 from mlops_assets.settings import read_settings
 
 _MOST_LISTED = 15
+# Of a first run, where nothing else is set: it takes two minutes for a table of usual size.
+FEW = {"MLOPS_MAX_TRIALS": "3", "MLOPS_TUNING_SECONDS": "20"}
 
 
-def write_yaml(place: str, table: str | None, target: str | None, out: Path | None) -> None:
+def try_out(settings: dict[str, str], wanted: bool | None) -> int:
+    """`doctor`, and a first run with few trials by these settings, if it is wanted; the exit code."""
+    if wanted is None:
+        wanted = sys.stdin.isatty() and typer.confirm("A first run now, with few trials? It takes about two minutes")
+    if not wanted:
+        return 0
+    from mlops_assets.cli.doctor import examine
+    from mlops_assets.cli.run import run_pipeline
+
+    os.environ.update(FEW | os.environ | settings)
+    return examine(with_services=False) or run_pipeline()
+
+
+def write_yaml(place: str, table: str | None, target: str | None, out: Path | None) -> dict[str, str]:
     """Look at the table, and write its YAML to `out`, or beside the working directory's other files.
 
-    Raises InputError where the target is not known, or nothing can be learnt from the table.
+    Gives the settings by which it is used. Raises InputError where the target is not known, or nothing can be learnt
+    from the table.
     """
     console = Console(highlight=False)
     found = look(place, table, read_settings().http_timeout)
@@ -56,6 +73,7 @@ def write_yaml(place: str, table: str | None, target: str | None, out: Path | No
         out.unlink()
         raise
     _tell(console, columns, given_away, periods, out, found)
+    return {"MLOPS_DATASET": str(out)} | ({found.secret: place} if found.secret else {})
 
 
 def _in_database(column: Seen, found: Found) -> Seen:

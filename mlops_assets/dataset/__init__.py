@@ -6,6 +6,7 @@ In: the text of a YAML file and the environment that it may name. Out: a frozen 
 from mlops_assets.dataset.dialect import Column, Dialect
 from mlops_assets.dataset.parts import (
     Calendar,
+    DeltaSource,
     Derived,
     Features,
     FilesSource,
@@ -25,6 +26,7 @@ __all__ = [
     "Calendar",
     "Column",
     "DatasetSpec",
+    "DeltaSource",
     "Derived",
     "Dialect",
     "Features",

@@ -93,7 +93,15 @@ class PackageSource(Dialect):
     format: FileFormat | None = Field(None, description="Without it, told by the name's ending.")
 
 
-Source = Annotated[FilesSource | SqlSource | PackageSource, Field(discriminator="kind")]
+class DeltaSource(Part):
+    """A Delta table, whose newest version is read."""
+
+    kind: Literal["delta"] = Field(description="`delta`.")
+    uri: str = Field(description="Its folder: a path, or a URL of an object store.", min_length=1)
+    missing: tuple[Mark, ...] = Field((), description="Further values that mean none: `[?, -200]`.")
+
+
+Source = Annotated[FilesSource | SqlSource | PackageSource | DeltaSource, Field(discriminator="kind")]
 
 
 class Time(Part):

@@ -44,7 +44,7 @@ class DatasetSpec(Part):
 
     name: Alias = Field(description="Short name; also of the MLflow experiment and the registered model.")
     description: str = Field("", description="A sentence for people.")
-    source: Source = Field(description="Where its rows are: files, sql or package.")
+    source: Source = Field(description="Where its rows are: files, sql, package or delta.")
     columns: dict[Alias, Column] = Field(min_length=1, description="Alias to source column; no others are read.")
     time: Time | None = Field(None, description="Left out: one snapshot, split by a hash of the key.")
     key: tuple[Alias, ...] = Field((), description="Columns that identify a row of a snapshot; all where left out.")
@@ -216,9 +216,9 @@ def _expand(value: Any, env: Mapping[str, str], hidden: dict[str, str], file: st
 
 def _move(source: Any, uri: str, file: str) -> Any:
     kind = source.get("kind") if isinstance(source, dict) else None
-    if kind not in ("files", "sql"):
-        raise SpecError(f"MLOPS_SOURCE_URI cannot move {file}: its source is not of kind files or sql")
-    return source | {"uri" if kind == "files" else "url": uri}
+    if kind not in ("files", "sql", "delta"):
+        raise SpecError(f"MLOPS_SOURCE_URI cannot move {file}: its source is not of kind files, sql or delta")
+    return source | {"url" if kind == "sql" else "uri": uri}
 
 
 def _explain(problem: "ErrorDetails") -> str:

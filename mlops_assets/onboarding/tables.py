@@ -13,10 +13,12 @@ from mlops_assets.dataset import Dialect
 from mlops_assets.dataset.parts import FileFormat
 from mlops_assets.dataset.periods import Every
 from mlops_assets.errors import BadTable, InputError
+from mlops_assets.onboarding.places import hides, is_database, matching, opened, shown
 from mlops_assets.onboarding.profile import SAMPLE
 from mlops_assets.onboarding.sniff import HEAD, LINES, layout_of, sniff
 from mlops_assets.sources.database import Database
 from mlops_assets.sources.delimited import read_texts, why_not
+from mlops_assets.sources.delta import opened as delta_table
 from mlops_assets.sources.diagnosis import damaged, format_told, kind_told, wide_encoding
 from mlops_assets.sources.formats import ENDINGS, damage
 from mlops_assets.sources.other_formats import cells_of, is_blank, read_arrow, read_excel, read_json, workbook_of
@@ -59,54 +61,63 @@ class Found:
 
 
 def look(place: str, table: str | None, timeout: float) -> Found:
-    """The table at a path, in a folder or a pattern of files by period, or in a database by its URL.
+    """The table at a path or URL, in a folder or a pattern of files by period, in a Delta table, or in a database.
 
     Raises InputError, BadTable or SourceError that says what is missing.
     """
-    if "://" in place:
+    if is_database(place):
         return _in_database(place, table, timeout)
     if table:
         raise InputError("--table is for a database: give its URL, such as postgresql://host/name")
-    path = Path(place).expanduser()
-    matching = path.iterdir() if path.is_dir() else path.parent.glob(path.name)
-    files = [place] if path.is_file() else sorted(str(name) for name in matching if _kind(str(name)))
+    if "://" not in place and (Path(place).expanduser() / "_delta_log").is_dir():
+        return _delta(place)
+    found = matching(place)
+    files = found if len(found) == 1 else [name for name in found if _kind(name)]
     if not files:
-        raise InputError(f"{place} is no file, folder, pattern of files or database that can be read here")
-    if len(files) == 1:
-        return _one_file(files[0])
-    return _by_period(files)
+        raise InputError(f"{shown(place)} is no file, folder, pattern of files or database that can be read here")
+    return _one_file(files[0], timeout) if len(files) == 1 else _by_period(files, timeout)
 
 
-def _one_file(place: str) -> Found:
-    named, packed = _kind(place) or (None, None)
+def _delta(place: str) -> Found:
+    label = f"the Delta table {place}"
+    rows = delta_table(place, label).to_pyarrow_table()
+    return Found(dataset_name(place), {"kind": "delta", "uri": place}, rows, rows.num_rows)
+
+
+def _one_file(place: str, timeout: float) -> Found:
+    label = shown(place)
+    named, packed = _kind(label) or (None, None)
     kind: FileFormat = named or "csv"
-    with Path(place).open("rb") as stream:
-        opened = opener(stream, packed, place)
+    with opened(place, timeout) as stream:
+        unpacked = opener(stream, packed, label)
         try:
             if kind == "csv":  # what is called so is often something else
-                with opened() as inner:
+                with unpacked() as inner:
                     kind = format_told(inner.read(HEAD)) or "csv"
-            keys, table, notes = _read(opened, kind, place)
+            keys, table, notes = _read(unpacked, kind, label)
         except damage():
-            raise damaged(kind, place) from None
-    known = {"kind": "files", "uri": place} | ({} if kind == named else {"format": kind})
-    return Found(dataset_name(place), known | keys, table, table.num_rows, notes)
+            raise damaged(kind, label) from None
+    name = dataset_name(label)
+    secret = f"{name.upper()}_URL" if hides(place) else ""
+    keys |= {} if kind == named else {"format": kind}
+    source = {"kind": "files", "uri": f"${{{secret}}}" if secret else place} | keys
+    return Found(name, source, table, table.num_rows, notes, secret=secret)
 
 
-def _by_period(files: Sequence[str]) -> Found:
+def _by_period(files: Sequence[str], timeout: float) -> Found:
     """The first, the middle and the newest of them are looked at."""
     import pyarrow as pa
 
     for pattern, fields, every in _PERIODS:
         matches = [re.search(rf"(?<!\d){pattern}(?!\d)", name) for name in map(_last_part, files)]
         uris = {
-            str(Path(name).parent / (_last_part(name)[: match.start()] + fields + _last_part(name)[match.end() :]))
+            name.removesuffix(last := _last_part(name)) + last[: match.start()] + fields + last[match.end() :]
             for name, match in zip(files, matches, strict=True)
             if match
         }
         if all(matches) and len(uris) == 1:
             names = sorted("-".join(match.groups()) for match in matches if match)
-            looked = [_one_file(files[number]) for number in sorted({0, len(files) // 2, len(files) - 1})]
+            looked = [_one_file(files[number], timeout) for number in sorted({0, len(files) // 2, len(files) - 1})]
             rows = round(sum(one.rows for one in looked) / len(looked) * len(files))
             columns = looked[-1].table.column_names
             lacking = {one.source["uri"]: [c for c in columns if c not in one.table.column_names] for one in looked}

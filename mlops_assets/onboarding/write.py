@@ -61,7 +61,8 @@ def write(
     if periods and periods.every != "month":
         window = {"train_periods": periods.train}
         lines += ["", f"window: {_flow(window)}  # then one {periods.every} to tune on, and the newest to judge by"]
-    if example := _example(features):
+    asked = [c for c in features if c.kind != "time" or any(c is time for time, _ in times)]
+    if example := _example(asked):
         lines += ["", f"example: {_flow(example)}  # a row of the table, to try the first prediction with"]
     return "\n".join(lines) + "\n"
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource, SqlSource
+from mlops_assets.dataset import DatasetSpec, DeltaSource, FilesSource, PackageSource, SqlSource
 from mlops_assets.dataset.periods import fields_in
-from mlops_assets.sources.files import OneFile, PeriodFiles, package_file
+from mlops_assets.sources.delta import DeltaTable
+from mlops_assets.sources.files import FileTable, OneTable, PeriodFiles, package_file
 from mlops_assets.sources.formats import format_of, ragged_rows
 from mlops_assets.sources.places import File, LocalPlace
 from mlops_assets.sources.remote import open_place
@@ -66,9 +67,12 @@ def open_source(
             return SqlRows(spec, spec.source, timeout, retry)
         case PackageSource() as source:
             file = File(str(package_file(spec, source)), "the file of source.path")
-            return OneFile(spec, file, LocalPlace(), format_of(source, source.path), now)
+            return OneTable(spec, FileTable(spec, file, LocalPlace(), format_of(source, source.path)), now)
+        case DeltaSource(uri=uri):
+            return OneTable(spec, DeltaTable(spec, uri), now)
         case FilesSource(uri=uri) as source:
-            place = open_place(uri, spec, cache, timeout, retry)
+            place = open_place(uri, spec.redact(uri), cache, timeout, retry)
             if fields_in(uri) and spec.time:
                 return PeriodFiles(spec, spec.time, uri, place, format_of(source, uri), now)
-            return OneFile(spec, File(uri, "the file of source.uri"), place, format_of(source, uri), now)
+            file = File(uri, "the file of source.uri")
+            return OneTable(spec, FileTable(spec, file, place, format_of(source, uri)), now)

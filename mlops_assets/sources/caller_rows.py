@@ -159,7 +159,8 @@ def rows_of_file(
         raise InputError("the file's name must end in .json, .csv or .parquet")
     if "@" in urlsplit(uri).netloc:
         raise InputError("the file's URL must hold no user and no password: it would be kept with the run")
-    place, file = open_place(uri, spec, cache, timeout, Retry(retries)), File(uri, "the file of rows")
+    place = open_place(uri, spec.redact(uri), cache, timeout, Retry(retries))
+    file = File(uri, "the file of rows")
     version = place.version(file)
     if isinstance(version, Absent):
         raise SourceError(f"{file.label} is {version.value}: correct its path, as the run sees it")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlops_assets.database_urls import explicit_driver
 from mlops_assets.errors import SourceError, SourceUnreachable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 T = TypeVar("T")
+_IN_FILES = {"sqlite": "SQLite", "duckdb": "DuckDB"}
 
 
 class Refused(Exception):
@@ -72,14 +73,15 @@ class Database:
         from sqlalchemy.exc import DBAPIError
 
         path = self._engine.url.database or ""
-        is_file = self.dialect == "sqlite" and path not in ("", ":memory:") and not path.startswith("file:")
+        kept = _IN_FILES.get(self.dialect)
+        is_file = kept and path not in ("", ":memory:") and not path.startswith(("file:", "md:"))
         if is_file and not Path(path).is_file():  # connecting would create an empty one
-            raise SourceError(f"{label}: the SQLite file of {self._name} does not exist: correct its path")
+            raise SourceError(f"{label}: the {kept} file of {self._name} does not exist: correct its path")
         try:
             connection = self._engine.connect()
         except DBAPIError:
             raise Temporary("cannot be reached") from None
-        if self.dialect == "postgresql":
+        if self.dialect in ("postgresql", "duckdb"):
             with _failures():
                 connection.execute(sa.text("SET TIME ZONE 'UTC'"))  # else periods depend on the server's zone
         return connection
@@ -92,12 +94,13 @@ class Database:
         try:
             url = sa.make_url(explicit_driver(self._url))
             seconds = max(1, round(self._timeout))  # these two drivers take whole ones
-            options = {
+            options: dict[str, dict[str, Any]] = {
                 "postgresql": {"connect_timeout": seconds},
                 "mysql": {"connect_timeout": seconds},
                 "sqlite": {"timeout": self._timeout},
-            }.get(url.get_backend_name(), {})
-            return sa.create_engine(url, poolclass=sa.NullPool, connect_args=options)
+                "duckdb": {"read_only": True},  # else it shuts out whoever writes the file
+            }
+            return sa.create_engine(url, poolclass=sa.NullPool, connect_args=options.get(url.get_backend_name(), {}))
         except (ArgumentError, ValueError):
             raise SourceError(
                 f"{self._name} is no SQLAlchemy URL (expected one such as postgresql://host/name)"

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, PackageSource
 from mlops_assets.dataset.parts import Time
@@ -93,18 +94,50 @@ class PeriodFiles:
         return File(self._time.cadence.filled(self._uri, period), f"period {period}")
 
 
-class OneFile:
-    """One file with all rows, split by the time column, or not at all where the spec has none.
+class Whole(Protocol):
+    """A table that lies in one place as a whole. `label` is what messages call it."""
 
-    The rows are held in memory until the file changes, so that twelve periods cost one parse. Rows without a
+    @property
+    def label(self) -> str: ...
+
+    def version(self) -> str | Absent:
+        """A short text that changes when the table does."""
+
+    def rows(self, version: str) -> "pa.Table":
+        """All typed rows of this version."""
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """The table in one file."""
+
+    spec: DatasetSpec
+    file: File
+    place: Place
+    form: Format
+
+    @property
+    def label(self) -> str:
+        return self.file.label
+
+    def version(self) -> str | Absent:
+        return self.place.version(self.file)
+
+    def rows(self, version: str) -> "pa.Table":
+        with self.place.open(self.file, version) as stream:
+            return read_rows(stream, self.form, self.spec, self.label)
+
+
+class OneTable:
+    """One table with all rows, split by the time column, or not at all where the spec has none.
+
+    The rows are held in memory until it changes, so that twelve periods cost one parse. Rows without a
     time belong to no period. A period's version is a digest of its rows: what the others have does not change it.
     """
 
-    def __init__(self, spec: DatasetSpec, file: File, place: Place, form: Format, now: Callable[[], datetime]) -> None:
+    def __init__(self, spec: DatasetSpec, table: Whole, now: Callable[[], datetime]) -> None:
         self._spec = spec
-        self._file = file
-        self._place = place
-        self._form = form
+        self._table = table
         self._now = now
         self._held: tuple[str, dict[str, pa.Table], dict[str, str]] | None = None
 
@@ -118,26 +151,25 @@ class OneFile:
         found = {period: versions[period] for period in sorted(versions) if time.first <= period <= last}
         if not found:
             span = f"times from {min(versions)} to {max(versions)}" if versions else "no times"
-            raise BadTable(f"{self._file.label} has {span}, and none from {time.first} to {last}: correct time")
+            raise BadTable(f"{self._table.label} has {span}, and none from {time.first} to {last}: correct time")
         return found
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
         rows, _ = self._rows()
         if partition not in rows:
-            raise NotPublished(f"{label_of(self._spec, partition)} has no rows in {self._file.label}")
+            raise NotPublished(f"{label_of(self._spec, partition)} has no rows in {self._table.label}")
         return rows[partition]
 
     def _rows(self) -> "tuple[dict[str, pa.Table], dict[str, str]]":
         """The rows of each partition, and their version."""
-        version = self._place.version(self._file)
+        version = self._table.version()
         if isinstance(version, Absent):
-            raise SourceError(f"{self._file.label} is {version.value}: check its address and access to it")
+            raise SourceError(f"{self._table.label} is {version.value}: check its address and access to it")
         if self._held is None or self._held[0] != version:
-            with self._place.open(self._file, version) as stream:
-                rows = read_rows(stream, self._form, self._spec, self._file.label)
+            rows = self._table.rows(version)
             if not rows.num_rows:
-                raise BadTable(f"{self._file.label} has no rows below its header")
+                raise BadTable(f"{self._table.label} has no rows below its header")
             if self._spec.time is None:
                 self._held = version, {SNAPSHOT: rows}, {SNAPSHOT: version}
             else:

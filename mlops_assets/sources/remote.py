@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
-from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import SourceError, SourceUnreachable
 from mlops_assets.sources.places import PARALLEL, Absent, Copies, File, LocalPlace, Place, short_hash
 from mlops_assets.sources.retries import Retry, Temporary
@@ -27,14 +26,14 @@ _ABSENT = {403: Absent.DENIED, 404: Absent.MISSING, 410: Absent.MISSING}
 _ADVICE = "check the address (source.uri or MLOPS_SOURCE_URI), or allow more time (MLOPS_HTTP_TIMEOUT)"
 
 
-def open_place(uri: str, spec: DatasetSpec, cache: Path, timeout: float, retry: Retry) -> Place:
-    """The place that a URI or path belongs to."""
+def open_place(uri: str, shown: str, cache: Path, timeout: float, retry: Retry) -> Place:
+    """The place that a URI or path belongs to; messages call it what is `shown` of it."""
     scheme = urlsplit(uri).scheme if "://" in uri else "file"
     if scheme == "file":
         return LocalPlace()
     copies = Copies(cache)
     if scheme in ("http", "https"):
-        return HttpPlace(_host(spec.redact(uri)), copies, timeout, retry)
+        return HttpPlace(_host(shown), copies, timeout, retry)
     return ObjectStore(scheme, copies)
 
 

@@ -1,14 +1,24 @@
 """`init`: tables as people have them become a YAML by which their rows are read, with reasons for what was left out."""
 
 import io
+import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
+import fsspec
+import pyarrow as pa
 import pytest
+import sqlalchemy as sa
+from deltalake import write_deltalake
 
-from mlops_assets.cli.init import write_yaml
+from mlops_assets.cli.init import try_out, write_yaml
 from mlops_assets.dataset import load_dataset
 from mlops_assets.errors import MlopsError
 from mlops_assets.sources import open_source
@@ -25,6 +35,32 @@ def plain(number: int) -> tuple:
     return "abc"[number * 7 % 3], number * 37 % 101 / 10, round(number * 37 % 101 * 1.5 + number * 7 % 3, 2)
 
 
+NAMES = ["at", "shop", "size", "price"]
+
+
+def data() -> list[tuple]:
+    return [(at, *plain(number)) for number, at in enumerate(moments())]
+
+
+@contextmanager
+def serve_folder(folder: Path) -> Iterator[str]:
+    """A web server of a folder; gives its URL."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 def table(form: str = "%Y-%m-%d %H:%M", delimiter: str = ",", number=str) -> str:
     lines = [delimiter.join(["Sold At", "shop", "size", "price"])]
     for place, at in enumerate(moments()):
@@ -39,11 +75,19 @@ def init(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
-    def init(content: str | bytes | None, *, place: str = "sales.csv", target: str | None = "price", table=None):
+    def init(
+        content: str | bytes | None,
+        *,
+        place: str = "sales.csv",
+        target: str | None = "price",
+        table=None,
+        env: dict | None = None,
+        out: str = "out.yaml",
+    ):
         if content is not None:
             Path(place).write_bytes(content.encode() if isinstance(content, str) else content)
-        write_yaml(place, table, target, Path("out.yaml"))
-        spec = load_dataset("out.yaml", {})
+        write_yaml(place, table, target, Path(out))
+        spec = load_dataset(out, env or {})
         source = open_source(spec, tmp_path / "cache", timeout=5, retries=0)
         rows = {partition: source.read(partition) for partition in source.partitions()}
         return spec, Path("out.yaml").read_text(), rows
@@ -191,3 +235,57 @@ def test_a_table_of_a_database(init, tmp_path):
     assert spec.source.kind == "sql" and sum(part.num_rows for part in rows.values()) == MONTHS * ROWS
     with pytest.raises(MlopsError, match="which table of the database\\? Give --table NAME"):
         init(None, place="sqlite:///shop.db")
+
+
+def test_a_file_of_the_web_whose_address_holds_a_secret(init, tmp_path, monkeypatch):
+    with serve_folder(tmp_path) as url:
+        Path("sales.csv").write_text(table())
+        _, text, rows = init(None, place=f"{url}/sales.csv")
+        assert f"uri: {url}/sales.csv" in text and sum(part.num_rows for part in rows.values()) == MONTHS * ROWS
+        with pytest.raises(MlopsError, match="none.csv is missing: check its address"):
+            init(None, place=f"{url}/none.csv", out="none.yaml")
+        Path("out.yaml").unlink()
+        secret = f"{url}/sales.csv?sig=abc"
+        monkeypatch.setenv("SALES_URL", secret)
+        _, text, rows = init(None, place=secret, env={"SALES_URL": secret})
+        assert "uri: ${SALES_URL}" in text and "sig" not in text and len(rows) == MONTHS
+
+
+def test_a_pattern_in_a_store(init):
+    store = fsspec.filesystem("memory")
+    header, *lines = table().splitlines()
+    for period in ("2024-01", "2024-02", "2024-03", "2024-04"):
+        rows = [line for line in lines if line.startswith(period)]
+        store.pipe_file(f"/init/sales_{period}.csv", "\n".join([header, *rows]).encode())
+    spec, _, rows = init(None, place="memory://init/sales_*.csv")
+    assert spec.source.uri == "memory:///init/sales_{period}.csv"
+    assert sum(part.num_rows for part in rows.values()) == MONTHS * ROWS
+
+
+def test_a_delta_table(init):
+    write_deltalake("sales", pa.table([[*column] for column in zip(*data(), strict=True)], names=NAMES))
+    spec, _, rows = init(None, place="sales")
+    assert (spec.source.kind, sum(part.num_rows for part in rows.values())) == ("delta", MONTHS * ROWS)
+
+
+def test_a_duckdb_file(init, tmp_path):
+    engine = sa.create_engine(f"duckdb:///{tmp_path}/shop.duckdb", poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sa.text('CREATE TABLE sales ("at" timestamp, shop text, size double, price double)'))
+        rows = [dict(zip("abcd", row, strict=True)) for row in data()]
+        connection.execute(sa.text("INSERT INTO sales VALUES (:a, :b, :c, :d)"), rows)
+    spec, _, parts = init(None, place=f"duckdb:///{tmp_path}/shop.duckdb", table="sales")
+    assert (spec.source.kind, sum(part.num_rows for part in parts.values())) == ("sql", MONTHS * ROWS)
+
+
+@pytest.mark.parametrize(("faults", "made"), [(0, 7), (2, 2)])
+def test_a_first_run_follows_where_it_is_wanted_and_doctor_finds_no_fault(monkeypatch, faults, made):
+    used = {}
+    monkeypatch.setattr("os.environ", dict(os.environ) | {"MLOPS_MAX_TRIALS": "9"})
+    # Commands have the names of their modules.
+    monkeypatch.setattr(import_module("mlops_assets.cli.doctor"), "examine", lambda *, with_services: faults)
+    monkeypatch.setattr(import_module("mlops_assets.cli.run"), "run_pipeline", lambda: used.update(os.environ) or 7)
+    assert try_out({"MLOPS_DATASET": "own.yaml"}, False) == 0 and not used
+    assert try_out({"MLOPS_DATASET": "own.yaml"}, True) == made
+    names = ("MLOPS_DATASET", "MLOPS_MAX_TRIALS", "MLOPS_TUNING_SECONDS")
+    assert faults or [used[name] for name in names] == ["own.yaml", "9", "20"]

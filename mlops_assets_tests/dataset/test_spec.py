@@ -151,7 +151,7 @@ def test_the_place_of_a_source_can_be_moved(load):
 def test_a_package_cannot_be_moved(problem):
     package = {"kind": "package", "package": "p", "path": "x.csv"}
     message = problem(put("source", package), source_uri="/elsewhere")
-    assert message == "MLOPS_SOURCE_URI cannot move shop.yaml: its source is not of kind files or sql"
+    assert message == "MLOPS_SOURCE_URI cannot move shop.yaml: its source is not of kind files, sql or delta"
 
 
 # --- what came from the environment stays hidden

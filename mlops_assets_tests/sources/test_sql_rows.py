@@ -1,4 +1,4 @@
-"""Rows of tables and queries, on SQLite and on a real PostgreSQL."""
+"""Rows of tables and queries, on SQLite, DuckDB and a real PostgreSQL."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlops_assets.dataset import SNAPSHOT
-from mlops_assets.errors import BadTable, NotPublished, SourceUnreachable
+from mlops_assets.errors import BadTable, NotPublished, SourceError, SourceUnreachable
 from mlops_assets.sources.normalise import schema
 
 ROWS = [
@@ -31,38 +31,51 @@ def sqlite_url(tmp_path):
     return f"sqlite:///{path}"
 
 
+def make_table(connection: sa.Connection) -> None:
+    connection.execute(sa.text('CREATE SCHEMA "Ride"'))
+    connection.execute(
+        sa.text(
+            'CREATE TABLE "Ride"."Trips 1" ("Picked Up" timestamp, "ZoneID" integer, "Trip-Miles" {}, kind text,'
+            " moment timestamptz)".format("double" if connection.dialect.name == "duckdb" else "numeric")
+        )
+    )
+    insert = sa.text('INSERT INTO "Ride"."Trips 1" VALUES (:a, :b, :c, :d, CAST(:a AS timestamp) AT TIME ZONE \'UTC\')')
+    connection.execute(insert, [dict(zip("abcd", row, strict=True)) for row in ROWS])
+
+
+@pytest.fixture
+def duckdb_url(tmp_path):
+    url = f"duckdb:///{tmp_path}/trips.duckdb"
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        make_table(connection)
+    engine.dispose()
+    return url
+
+
 @pytest.fixture
 def postgres_url(postgres):
     """A PostgreSQL whose own zone is far from UTC."""
     engine = sa.create_engine(postgres)
     with engine.begin() as connection:
         connection.execute(sa.text('DROP SCHEMA IF EXISTS "Ride" CASCADE'))
-        connection.execute(sa.text('CREATE SCHEMA "Ride"'))
-        connection.execute(
-            sa.text(
-                'CREATE TABLE "Ride"."Trips 1" ("Picked Up" timestamp, "ZoneID" integer, "Trip-Miles" numeric,'
-                " kind text, moment timestamptz)"
-            )
-        )
-        insert = sa.text(
-            'INSERT INTO "Ride"."Trips 1" VALUES (:a, :b, :c, :d, CAST(:a AS timestamp) AT TIME ZONE \'UTC\')'
-        )
-        connection.execute(insert, [dict(zip("abcd", row, strict=True)) for row in ROWS])
+        make_table(connection)
         connection.execute(sa.text("ALTER DATABASE postgres SET timezone TO 'Asia/Tokyo'"))
     engine.dispose()
     return postgres
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "duckdb"])
 def source(request) -> dict:
     """The same table in each database."""
     if request.param == "sqlite":
         return {"kind": "sql", "url": request.getfixturevalue("sqlite_url"), "table": "Trips 1"}
-    return {"kind": "sql", "url": request.getfixturevalue("postgres_url"), "table": "Ride.Trips 1"}
+    url = request.getfixturevalue("postgres_url" if request.param == "postgresql" else "duckdb_url")
+    return {"kind": "sql", "url": url, "table": "Ride.Trips 1"}
 
 
 def execute(url: str, *statements: str) -> None:
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         for statement in statements:
             connection.execute(sa.text(statement))
@@ -194,6 +207,14 @@ def test_missing_columns_are_named_by_their_aliases(source, make_spec, open_rows
     columns = ZONED | {"at": {"from": "Picked Up", "type": "time"}, "tip": {}, "toll": {"type": "text"}}
     with pytest.raises(BadTable, match="period 2024-01 has no column for tip, toll: correct"):
         open_rows(make_spec(source, columns=columns)).read("2024-01")
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("sqlite", "SQLite"), ("duckdb", "DuckDB")])
+def test_a_file_that_is_not_there_is_told_and_not_made(tmp_path, make_spec, open_rows, scheme, name):
+    rows = open_rows(make_spec({"kind": "sql", "url": f"{scheme}:///{tmp_path}/none.db", "table": "t"}))
+    with pytest.raises(SourceError, match=f"the {name} file of source.url does not exist"):
+        rows.partitions()
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_a_missing_table_says_so(source, make_spec, open_rows):
