@@ -60,7 +60,8 @@ def learn_weights(raws: Sequence[FloatArray], y: FloatArray, target: TargetKind)
 
     Of squared errors, by non-negative least squares (Breiman, "Stacked regressions", Machine Learning 24, 1996): their
     sum is free, so what all predict too low in newer rows is raised. Of any other metric, by selection with replacement
-    (Caruana et al., "Ensemble selection from libraries of models", ICML 2004): their sum is one.
+    (Caruana et al., "Ensemble selection from libraries of models", ICML 2004), before what calibrates the sum is learnt:
+    their sum is one.
     """
     weights = _weigh(raws, y, target)
     kept = np.flatnonzero(weights >= LEAST_SHARE * weights.sum()).tolist()
@@ -103,7 +104,7 @@ def _select(raws: Sequence[FloatArray], y: FloatArray, target: TargetKind) -> Fl
     total, counts = np.zeros_like(raws[0]), np.zeros(len(raws))
     best, lowest = counts, np.inf
     for size in range(1, ROUNDS + 1):
-        losses = [target.metric(y, target.honest_output((total + raw) / size, y)) for raw in raws]
+        losses = [target.metric(y, target.output((total + raw) / size)) for raw in raws]
         chosen = int(np.argmin(losses))
         total = total + raws[chosen]
         counts = counts + np.eye(len(raws))[chosen]
