@@ -197,6 +197,14 @@ def test_the_command_prints_the_answers(home, prediction):
     assert (first["unseen"], second["unseen"]) == ([], ["carrier"])
 
 
+def test_the_command_answers_programs_with_the_run_and_what_it_made(home, dagster, prediction):
+    answer = home.command("launch", "predict", "--rows", json.dumps(FLIGHT), "--wait", "--json")
+    told = json.loads(answer.out)
+    assert (answer.code, told["job"], told["status"]) == (0, "predict", "success")
+    assert told["url"] == f"{dagster}/runs/{told['run_id']}"
+    assert told["made"]["requested_predictions"]["dagster/row_count"] == 1
+
+
 def test_the_command_fails_as_the_run_does(refusal):
     assert (refusal.code, refusal.out) == (1, "")
     assert refusal.err.splitlines()[1:] == [f"predict ended with failure: {WHY}"]

@@ -217,22 +217,26 @@ def _report(
     basis = find_basis(records, project, period)
     making = begin(context, project, records, basis.recipe(project), period)
     if making.unchanged:
-        yield _check(making.newest.value("drifted_count"), making.newest.value("judgement"))
+        yield _check(making.newest.facts)
         yield making.again()
         return
     metadata = _metadata(project, basis, read)
-    yield _check(metadata["drifted_count"], metadata["judgement"])
+    yield _check(metadata)
     content = Recipe({"rows": metadata["drift_rows"].value, "judgement": metadata["judgement"]}).digest
     yield making.done(Made(content, None, metadata))
 
 
-def _check(drifted: int, judgement: str) -> dg.AssetCheckResult:
+def _check(facts: Mapping[str, Any]) -> dg.AssetCheckResult:
+    """The check, with numbers that Dagster plots over time: how many have drifted, and how far each has moved."""
+    strengths = {name: value for name, value in facts.items() if name.startswith(STRENGTH)}
+    numbers = {"drifted": facts["drifted_count"], "strongest": max(strengths.values(), default=0.0)}
     return dg.AssetCheckResult(
         asset_key=NAME,
         check_name=CHECK,
-        passed=not drifted,
+        passed=not facts["drifted_count"],
         severity=dg.AssetCheckSeverity.WARN,
-        description=judgement,
+        description=facts["judgement"],
+        metadata=numbers | strengths,
     )
 
 

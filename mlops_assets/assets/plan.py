@@ -125,6 +125,15 @@ class Plan:
                 grouped.append([task])
         return [Part(tuple(tasks)) for tasks in grouped]
 
+    def all_rest_on(self, asset: str) -> bool:
+        """Whether all that is made after an asset is made from it, be it by way of others."""
+        below = {asset}
+        rest = self.assets[self.assets.index(asset) + 1 :]
+        for name in rest:
+            if below & set(self.graph.upstream[name]):
+                below.add(name)
+        return below.issuperset(rest)
+
     def position(self, part: Part) -> tuple[int, int]:
         """How many tasks there are before those of a part, in the order of making, and how many in all."""
         names = [(entry.name, key) for entry in self.graph.entries.values() for key in self._partitions(entry)]

@@ -16,11 +16,12 @@ from mlops_assets.disks import disk_trouble
 from mlops_assets.errors import MlopsError
 from mlops_assets.settings import read_settings
 
-app = typer.Typer(
-    help="The command line: `mlops-assets`.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
-)
+app = typer.Typer(help="The command line: `mlops-assets`.", no_args_is_help=True, pretty_exceptions_enable=False)
 mail = typer.Typer(help="Mail and webhooks: whether they arrive, and what they look like.", no_args_is_help=True)
 app.add_typer(mail, name="mail")
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for programs.")]
 
 
 class Launchable(StrEnum):
@@ -62,11 +63,12 @@ def run() -> None:
 @app.command()
 def why(
     asset: Annotated[str, typer.Argument(help="An asset, such as training_set; `all` for every one.")],
+    as_json: AsJson = False,
 ) -> None:
     """Say why an asset would, or would not, be computed again: code, settings, data or what is upstream."""
     from mlops_assets.cli.run import explain
 
-    explain(asset)
+    explain(asset, as_json=as_json)
 
 
 @app.command()
@@ -113,11 +115,12 @@ def approve(
 @app.command()
 def history(
     verify: Annotated[bool, typer.Option("--verify", help="Check that it is as it was written.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Who was champion when, and why."""
     from mlops_assets.cli.operation import show_history
 
-    show_history(verify=verify)
+    show_history(verify=verify, as_json=as_json)
 
 
 @app.command()
@@ -131,21 +134,23 @@ def backtest(
     ] = None,
     start: Annotated[int, typer.Option(min=2, help="Periods that every policy begins with.")] = 3,
     trials: Annotated[int, typer.Option(min=1, help="Points of the search space tried on those periods.")] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Walk policies of retraining over the periods: how good, and how dear, each would have been."""
     from mlops_assets.cli.backtest import run_backtest
 
-    raise typer.Exit(run_backtest(policy or [], model_type, start, trials))
+    raise typer.Exit(run_backtest(policy or [], model_type, start, trials, as_json=as_json))
 
 
 @app.command()
 def doctor(
     services: Annotated[bool, typer.Option("--services", help="A service that does not run is a fault, too.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check settings, dataset, source, databases, MLflow, mail and services; the exit code is the number of faults."""
     from mlops_assets.cli.doctor import examine
 
-    raise typer.Exit(examine(with_services=services))
+    raise typer.Exit(examine(with_services=services, as_json=as_json))
 
 
 @app.command()
@@ -178,29 +183,31 @@ def restore(
 @app.command()
 def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remove what has outlived the days of the settings, and nothing that is still needed."""
     from mlops_assets.cli.operation import clean_up
 
-    clean_up(dry_run=dry_run)
+    clean_up(dry_run=dry_run, as_json=as_json)
 
 
 @mail.command("test")
-def mail_test() -> None:
+def mail_test(as_json: AsJson = False) -> None:
     """Send a test message to every recipient and webhook that the settings name."""
     from mlops_assets.cli.mail import send_test
 
-    send_test()
+    send_test(as_json=as_json)
 
 
 @mail.command("preview")
 def mail_preview(
     folder: Annotated[Path, typer.Argument(help="Folder that the pages are written to.")] = Path("mail-preview"),
+    as_json: AsJson = False,
 ) -> None:
     """Write every kind of mail as an HTML page, of made-up numbers."""
     from mlops_assets.cli.mail import write_previews
 
-    write_previews(folder)
+    write_previews(folder, as_json=as_json)
 
 
 @app.command()
@@ -265,12 +272,13 @@ def launch(
     model_type: Annotated[str | None, typer.Option(help="To tune: the model type.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, and print what came out.")] = False,
     url: Annotated[str | None, typer.Option(help="Address of Dagster; that of the settings without it.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Launch a run through Dagster's API, on this machine or another."""
     from mlops_assets.cli.launch import Request, launch_run
 
     request = Request(what, rows=rows, file=file, version=version, model_type=model_type)
-    raise typer.Exit(launch_run(request, url, wait=wait))
+    raise typer.Exit(launch_run(request, url, wait=wait, as_json=as_json))
 
 
 def main() -> None:

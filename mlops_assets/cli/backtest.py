@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,7 +16,7 @@ from mlops_assets.assets.records import Records
 from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.run import make_asset
 from mlops_assets.cli.runner import Runner, close_dead_runs, exclusive
-from mlops_assets.cli.terminal import TerminalProgress, open_console
+from mlops_assets.cli.terminal import TerminalProgress, open_console, print_json
 from mlops_assets.definitions import build_definitions
 from mlops_assets.errors import DataError, StorageError
 from mlops_assets.instance import open_instance
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 PREPARED = ("raw_data", "clean_data")
 
 
-def run_backtest(policies: list[str], model_type: str | None, start: int, trials: int) -> int:
-    """Prepare the periods, walk, and print the table: 0, or 130 where it was interrupted."""
+def run_backtest(policies: list[str], model_type: str | None, start: int, trials: int, *, as_json: bool) -> int:
+    """Prepare the periods, walk, and print what came out: 0, or 130 where it was interrupted."""
     from mlops_assets.core.judge.backtest import choose_policies
 
     chosen = [policy.name for policy in choose_policies(policies)]
-    console, project = open_console(), open_project()
+    console, project = open_console(aside=as_json), open_project()
     config = {"policies": chosen, "model_type": model_type or "", "start": start, "trials": trials}
     with exclusive(project), open_instance(project) as instance:
         close_dead_runs(instance, project)
@@ -46,8 +47,26 @@ def run_backtest(policies: list[str], model_type: str | None, start: int, trials
         except KeyboardInterrupt:
             console.print("Interrupted: the next backtest goes on where this one stopped.")
             return 130
-        _show(console, project, Records(instance).newest(NAME))
+        record = Records(instance).newest(NAME)
+    if as_json:
+        print_json(_answer(project, record))
+    else:
+        _show(console, project, record)
     return 0
+
+
+def _answer(project: Project, record: Record) -> dict[str, Any]:
+    from mlops_assets.core.judge.backtest import steps_of, summarise
+
+    steps, metric = steps_of(record.value("backtest_rows")), project.target.metric
+    return {
+        "model_type": record.value("model_type"),
+        "periods": sorted({step.period for step in steps}),
+        "metric": metric.name,
+        "unit": metric.unit_of(project.target.unit),
+        "recomputed": record.value("recomputed"),
+        "policies": [asdict(summary) | {"policy": summary.policy.name} for summary in summarise(steps)],
+    }
 
 
 def _prepare(instance: dg.DagsterInstance, project: Project, progress: TerminalProgress) -> None:

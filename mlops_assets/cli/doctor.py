@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from mlops_assets.alerts.channels import recipients
 from mlops_assets.alerts.mail import MailChannel
 from mlops_assets.alerts.smtp import Mailer
 from mlops_assets.assets.records import BYTES, Record, Records
+from mlops_assets.cli.terminal import print_json
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.disks import damaged_database, damaged_databases, disk_of, disk_trouble, free_space
 from mlops_assets.errors import MlopsError, ServiceError, StorageError
@@ -32,32 +34,48 @@ SECONDS = 5  # to wait for an answer
 LEAST_FREE = 100_000_000  # bytes that a small run needs
 
 
-def examine(*, with_services: bool) -> int:
+@dataclass(frozen=True)
+class Finding:
+    """What a check has found, in words; it is a fault unless it `passed` or was not `needed`."""
+
+    check: str
+    passed: bool
+    needed: bool
+    told: str
+
+
+def examine(*, with_services: bool, as_json: bool) -> int:
     """Print a line a check; gives the number of faults. A service that does not run is one `with_services`."""
-    console = Console()
+    console, findings = Console(), []
+    for finding in _findings(with_services):
+        findings.append(finding)
+        if not as_json:
+            mark = "[green]✓[/green]" if finding.passed else "[red]✗[/red]" if finding.needed else "[dim]○[/dim]"
+            console.print(f"{mark} {finding.check}: {finding.told}")
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    return sum(finding.needed and not finding.passed for finding in findings)
+
+
+def _findings(with_services: bool) -> Iterator[Finding]:
     try:
         project = open_project()
     except MlopsError as error:
-        console.print(f"[red]✗[/red] settings and dataset: {error}")
-        return 1
-    console.print(f"[green]✓[/green] settings and dataset: {project.spec.name}")
+        yield Finding("settings and dataset", False, True, str(error))
+        return
+    yield Finding("settings and dataset", True, True, project.spec.name)
     for told in project.spec.old_keys:
-        console.print(f"[yellow]![/yellow] {project.settings.dataset}: {told}; the old name still works", markup=True)
-    faults = sum(not _passes(console, name, check, project) for name, check in _CHECKS.items())
-    mark = "[red]✗[/red]" if with_services else "[dim]○[/dim]"
-    down = sum(not _passes(console, name, check, project, mark) for name, check in SERVICES.items())
-    return faults + down * with_services
+        yield Finding("old names", False, False, f"{project.settings.dataset}: {told}; the old name still works")
+    for checks, needed in ((_CHECKS, True), (SERVICES, with_services)):
+        for name, check in checks.items():
+            yield _finding(name, check, project, needed)
 
 
-def _passes(
-    console: Console, name: str, check: Callable[[Project], str], project: Project, mark: str = "[red]✗[/red]"
-) -> bool:
+def _finding(name: str, check: Callable[[Project], str], project: Project, needed: bool) -> Finding:
     try:
-        console.print(f"[green]✓[/green] {name}: {check(project)}")
+        return Finding(name, True, needed, check(project))
     except MlopsError as error:
-        console.print(f"{mark} {name}: {error}")
-        return False
-    return True
+        return Finding(name, False, needed, str(error))
 
 
 def _model_types(project: Project) -> str:

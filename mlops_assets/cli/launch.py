@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from mlops_assets.cli.terminal import print_json
 from mlops_assets.errors import InputError
 from mlops_assets.resources.dagster_client import LaunchClient, Run
 from mlops_assets.run_tags import RETRAIN, launched_by, tags_of
@@ -50,22 +51,30 @@ class Request:
             raise InputError("launch tune needs --model-type, such as XGBoost")
 
 
-def launch_run(request: Request, url: str | None, *, wait: bool) -> int:
-    """Launch, and with `wait` stay until the end: 0, or 1 where the run did not succeed. Raises LaunchError."""
+def launch_run(request: Request, url: str | None, *, wait: bool, as_json: bool = False) -> int:
+    """Launch, and with `wait` stay until the end: 0, or 1 where the run did not succeed. Raises LaunchError.
+
+    As JSON: the run, with what it has made, or why it failed, where it was waited for.
+    """
     request.check()
     settings = read_settings()
     client = LaunchClient(url or settings.launch_url)
     run_id = client.launch(request.what, request.run_config(), request.tags())
     link = LaunchClient(url or settings.dagster_url).run_url(run_id)
-    print(f"launched: {link}", file=sys.stderr if wait else sys.stdout)
-    if not wait:
-        return 0
-    run = _wait(client, run_id, tells=request.what == RETRAIN)
-    if not run.succeeded:
-        print(f"{request.what} ended with {run.status.lower()}: {client.failure(run_id)}", file=sys.stderr)
-        return 1
-    _show(run)
-    return 0
+    answer: dict[str, Any] = {"job": request.what, "run_id": run_id, "url": link, "status": "launched"}
+    if wait or not as_json:
+        print(f"launched: {link}", file=sys.stderr if wait else sys.stdout)
+    if wait:
+        run = _wait(client, run_id, tells=request.what == RETRAIN)
+        answer |= {"status": run.status.lower()}
+        answer |= {"made": run.metadata} if run.succeeded else {"reason": client.failure(run_id)}
+        if not run.succeeded:
+            print(f"{request.what} ended with {answer['status']}: {answer['reason']}", file=sys.stderr)
+        elif not as_json:
+            _show(run)
+    if as_json:
+        print_json(answer)
+    return 0 if answer["status"] in ("launched", "success") else 1
 
 
 def _wait(client: LaunchClient, run_id: str, *, tells: bool) -> Run:

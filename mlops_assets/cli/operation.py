@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from mlops_assets.assets.records import reigns, report_by_hand
 from mlops_assets.cli.runner import exclusive
+from mlops_assets.cli.terminal import print_json
 from mlops_assets.errors import InputError, TrackingError
 from mlops_assets.instance import open_instance
 from mlops_assets.operation.backup import back_up, stream_backup
@@ -40,7 +42,7 @@ def restore_backup(source: Path, *, replace: bool, with_database: bool) -> None:
     print(f"{about.dataset} is as it was at {about.made_at[:16].replace('T', ' ')} UTC")
 
 
-def clean_up(*, dry_run: bool) -> None:
+def clean_up(*, dry_run: bool, as_json: bool) -> None:
     project, now = open_project(), datetime.now(UTC)
     with open_instance(project) as instance:
         kinds = expired(instance, project, now)
@@ -53,7 +55,11 @@ def clean_up(*, dry_run: bool) -> None:
             table.add_row(kind.kind, limit, f"{kind.count:,}", f"{kind.size / 1e6:,.1f}")
         if not dry_run:
             remove(project, kinds, now)
-    Console().print(table)
+    if as_json:
+        answer = [{"what": it.kind, "older_than_days": it.days, "count": it.count, "bytes": it.size} for it in kinds]
+        print_json(answer)
+    else:
+        Console().print(table)
 
 
 def roll_back() -> None:
@@ -78,14 +84,20 @@ def approve_version(number: int, why: str, who: str | None) -> None:
     Console().print(f"Champion: version {now.number} ({now.model_type}), approved by {who or getuser()}.")
 
 
-def show_history(*, verify: bool) -> None:
+def show_history(*, verify: bool, as_json: bool) -> None:
     project = open_project()
     if verify:
         sealed, broken = project.registry.verify_history()
         if broken:
             names = ", ".join(f"version {change.version} at {change.at:%Y-%m-%d %H:%M}" for change in broken)
             raise TrackingError(f"the history is not as it was written: {names}")
-        print(f"{sealed} change(s) of champion are as they were written.")
+        if as_json:
+            print_json({"sealed": sealed, "broken": []})
+        else:
+            print(f"{sealed} change(s) of champion are as they were written.")
+        return
+    if as_json:
+        print_json([asdict(item) for item in project.registry.history()])
         return
     table = Table(title=f"Champions of {project.spec.name}", title_justify="left")
     for heading in ("version", "model", "from", "until", "why"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,7 +13,14 @@ from mlops_assets.assets.records import Records
 from mlops_assets.assets.training_set import chosen_periods
 from mlops_assets.automation.retraining import why_not_now
 from mlops_assets.cli.runner import Outcome, Runner, close_dead_runs, exclusive
-from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, open_console, outcomes_table, reasons_table
+from mlops_assets.cli.terminal import (
+    TerminalProgress,
+    leaderboard_table,
+    open_console,
+    outcomes_table,
+    print_json,
+    reasons_table,
+)
 from mlops_assets.errors import StorageError
 from mlops_assets.instance import open_instance
 from mlops_assets.project import Project, open_project
@@ -37,11 +45,13 @@ def run_pipeline() -> int:
             console.print("Interrupted: the next run goes on where this one stopped.")
             return 130
         console.print(outcomes_table(outcomes))
-        problems = _problems(outcomes)
         _show_champion(instance, project, console, outcomes)
-    for problem in problems:
-        console.print(problem, style="red", markup=False, highlight=False)
-    return 1 if problems else 0
+    failed = any(outcome.error for outcome in outcomes)
+    waiting = [outcome.task for outcome in outcomes if outcome.task.waits_for]
+    if waiting and not failed:
+        line = f"{waiting[0].name} cannot be made: {waiting[0].waits_for}"
+        console.print(line, style="red", markup=False, highlight=False)
+    return 1 if failed or waiting else 0
 
 
 def _work(instance: dg.DagsterInstance, project: Project, console: Console) -> list[Outcome]:
@@ -49,7 +59,13 @@ def _work(instance: dg.DagsterInstance, project: Project, console: Console) -> l
     with TerminalProgress(console) as progress:
         runner = Runner(instance, project, progress)
         for asset in runner.plan.assets:
-            outcomes += make_asset(runner, asset, progress)
+            made = make_asset(runner, asset, progress)
+            outcomes += made
+            for failure in _failures(made):
+                progress.say(failure)
+            if all(outcome.error for outcome in made) and runner.plan.all_rest_on(asset):
+                progress.say(f"Nothing else can be made without {asset}.")
+                break
     return outcomes
 
 
@@ -69,19 +85,17 @@ def make_asset(runner: Runner, asset: str, progress: TerminalProgress) -> list[O
     return outcomes
 
 
-def _problems(outcomes: list[Outcome]) -> list[str]:
-    """A line for each failure, partitions that failed alike in one; else the first task that could not be made."""
+def _failures(outcomes: list[Outcome]) -> list[str]:
+    """A line for each failure, partitions that failed alike in one."""
     alike: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.error:
             without_name = outcome.error.replace(outcome.task.partition or "", "")
             alike.setdefault((outcome.task.asset, without_name), []).append(outcome)
-    failed = [
+    return [
         f"{first.task.name} failed: {first.error}" + (f" (and {len(others)} more failed like it)" if others else "")
         for first, *others in alike.values()
     ]
-    waiting = [f"{task.name} cannot be made: {task.waits_for}" for task in (o.task for o in outcomes) if task.waits_for]
-    return failed or waiting[:1]
 
 
 def _state(outcome: Outcome) -> str:
@@ -123,7 +137,7 @@ def _show_example(instance: dg.DagsterInstance, project: Project, console: Conso
     console.print(example, markup=False, highlight=False)
 
 
-def explain(asset: str) -> None:
+def explain(asset: str, *, as_json: bool) -> None:
     """Print why an asset, or all of them, would be computed again."""
     project = open_project()
     with open_instance(project) as instance:
@@ -132,4 +146,8 @@ def explain(asset: str) -> None:
             plan.require(asset)
         explained = plan.explain()
         names = plan.assets if asset == "all" else (asset,)
-        Console().print(reasons_table([task for name in names for task in explained[name]]))
+    tasks = [task for name in names for task in explained[name]]
+    if as_json:
+        print_json([asdict(task) | {"stale": task.stale} for task in tasks])
+    else:
+        Console().print(reasons_table(tasks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
     from mlops_assets.core.targets.kind import TargetKind
 
 
-def open_console() -> Console:
-    """A console on the terminal that there is now: while a step is at work, Dagster takes standard output away."""
-    if not sys.stdout.isatty():
-        return Console()
-    return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding))
+def open_console(*, aside: bool = False) -> Console:
+    """A console on the terminal that there is now: while a step is at work, Dagster takes standard output away.
+
+    `aside`: on standard error, since standard output is for an answer as JSON.
+    """
+    stream = sys.stderr if aside else sys.stdout
+    if not stream.isatty():
+        return Console(stderr=aside)
+    return Console(file=os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding))
 
 
 class TerminalProgress:
@@ -80,6 +85,10 @@ class TerminalProgress:
         """So many partitions more are done with."""
         self._done += count
         self.bars.update(self._stage, completed=self._done, note=note)
+
+    def say(self, problem: str) -> None:
+        """A line that stays above the bars."""
+        self.bars.console.print(problem, style="red", markup=False, highlight=False)
 
     def period(self, context: dg.AssetExecutionContext, period: str, number: int, of: int) -> None:
         self.bars.update(self._stage, completed=self._done + number, note=escape(period))
@@ -162,6 +171,11 @@ def leaderboard_table(
 def _number(value: float | None) -> str:
     """With two decimals, or with four digits where it is small, as the losses of classes are."""
     return "" if value is None else f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+def print_json(answer: Any) -> None:
+    """What a command answers, for programs: one JSON document on standard output, times in ISO 8601."""
+    print(json.dumps(answer, default=str, ensure_ascii=False, indent=2))
 
 
 def reasons_table(tasks: Sequence[Task]) -> Table:

@@ -88,6 +88,8 @@ def test_what_was_scaled_is_named_and_the_check_only_warns(grown):
     check = make(grown, MAY)  # unchanged, and told again
     assert (check.passed, check.severity.value) == (False, "WARN")
     assert "size: median" in check.description
+    numbers = {name: value.value for name, value in check.metadata.items()}  # which Dagster plots over time
+    assert numbers["drifted"] > 0 and numbers["strongest"] == max(numbers["strength/size"], numbers["strongest"]) > 1
     assert told(grown, MAY)["recomputed"] is False
 
 

@@ -1,5 +1,7 @@
 """The command `backtest` on the shop: it prepares periods, prints the table, and goes on where it was stopped."""
 
+import json
+
 import pytest
 
 from mlops_assets_tests.homes import write_period
@@ -53,6 +55,16 @@ def test_a_second_time_nothing_is_computed(home, record):
     again = home.command(*WORDS)
     assert again.code == 0
     assert "Nothing has changed since the last backtest" in again.out
+
+
+def test_programs_are_answered_in_json_and_the_progress_goes_to_standard_error(home, record):
+    answer = home.command(*WORDS, "--json")
+    told = json.loads(answer.out)
+    assert (told["model_type"], told["metric"], told["unit"]) == ("Ridge", "rmse", "euros")
+    assert told["periods"] == ["2024-03", "2024-04", "2024-05"]
+    assert told["policies"][0]["policy"] == record.value("best_policy")
+    assert told["policies"][0]["loss"] == record.value("best_rmse")
+    assert "backtest" in answer.err
 
 
 def test_another_policy_uses_what_is_written_down(home, record):

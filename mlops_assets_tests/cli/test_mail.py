@@ -1,5 +1,7 @@
 """`mail test` and the mail check of `doctor`, against a real mail server."""
 
+import json
+
 import pytest
 
 from mlops_assets.cli.doctor import _mail
@@ -25,6 +27,14 @@ def test_a_test_mail_tells_each_recipient_what_they_hear_of(server, capsys):
     assert "You hear of: failure, drift, freshness" in told["ann@example.com"]
     assert "You hear of: champion" in told["bob@example.com"]
     assert "sent to bob@example.com (champion)" in capsys.readouterr().out
+
+
+def test_who_got_a_test_mail_is_told_as_json_too(server, capsys):
+    send_test(as_json=True)
+    assert json.loads(capsys.readouterr().out) == [
+        {"recipient": "ann@example.com", "hears_of": ["failure", "drift", "freshness"]},
+        {"recipient": "bob@example.com", "hears_of": ["champion"]},
+    ]
 
 
 def test_a_test_mail_without_recipients_is_an_error(server, monkeypatch):

@@ -79,6 +79,18 @@ def test_partitions_that_fail_alike_are_told_once(lab):
     assert told.startswith("raw_data[2024-04] failed: ") and told.endswith(" (and 2 more failed like it)")
 
 
+def test_run_stops_where_all_that_is_left_needs_what_failed_and_says_so_there(new_shop):
+    shop = new_shop()
+    for file in (shop.folder / "sales").iterdir():
+        file.write_text("at,zone,size,cost\n")
+    answer = shop.command("run")
+    assert answer.code == 1
+    said = answer.out.splitlines()
+    (at,) = (number for number, line in enumerate(said) if line.startswith("raw_data[2024-01] failed: "))
+    assert said[at + 1] == "Nothing else can be made without raw_data."
+    assert not any(line.startswith("training_set") for line in said)
+
+
 def test_a_failed_model_type_leaves_the_others_and_the_exit_code_is_1(lab):
     spaces = write_yaml(lab.folder / "spaces.yaml", {"Lasso": {"parameters": {"alpha": {"fixed": -1}}}})
     types = "Ridge,linear_model.LinearRegression,Lasso"
