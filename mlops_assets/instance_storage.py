@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -27,21 +26,22 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 60
 INDEX = "index"  # the file that holds what is asked of all runs
-ENGINES = 64  # kept at most: one for each file that was used last
+ENGINES = 16  # kept at most: one for each file that was used last
 # Dagster's databases, and a table of each that is empty only where nothing was ever kept in it.
 _DATABASES = {"history/runs.db": "runs", "history/runs/index.db": "event_logs", "schedules/schedules.db": "job_ticks"}
 
 
 class EventLog(SqliteEventLogStorage):
-    """Dagster's events in SQLite, a file a run. Engines are kept, and a file begins as the copy of an empty one.
+    """Dagster's events in SQLite, a file a run. Connections are kept, and a file begins as the copy of an empty one.
 
-    Dagster makes an engine for each statement, and each file by the migrations of all its releases.
+    Dagster makes an engine and a connection for each statement, and each file by the migrations of all its releases. A
+    connection reads the whole schema before its first statement, and the last one that closes writes the log back.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder, self._made, self._lock = Path(folder), set[str](), Lock()
         self._there = set[str]()  # tables and indexes: what is there stays, and is asked for with each event
-        self._engine = lru_cache(ENGINES)(self._new_engine)
+        self._engines: dict[tuple[int, str], sa.Engine] = {}
         super().__init__(folder)
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[sa.Connection]:
@@ -70,9 +70,33 @@ class EventLog(SqliteEventLogStorage):
             with self._engine(name).connect() as connection, connection.begin():
                 yield connection
 
+    def _engine(self, name: str) -> sa.Engine:
+        """The engine of a file, with its one connection. A forked process makes its own: SQLite's cannot be shared."""
+        key = os.getpid(), name
+        engine = self._engines.pop(key, None)
+        engine = self._engines[key] = self._new_engine(name) if engine is None else engine  # the last used stands last
+        if len(self._engines) > ENGINES:
+            self._engines.pop(next(iter(self._engines))).dispose()
+        return engine
+
     def _new_engine(self, name: str) -> sa.Engine:
         options = {"timeout": LOCK_SECONDS}
-        return sa.create_engine(self.conn_string_for_shard(name), poolclass=sa.NullPool, connect_args=options)
+        return sa.create_engine(
+            self.conn_string_for_shard(name), poolclass=sa.QueuePool, pool_size=1, max_overflow=0, connect_args=options
+        )
+
+    def delete_events(self, run_id: str) -> None:
+        """The file of the run is closed, so that nothing of it stays where it is deleted."""
+        super().delete_events(run_id)
+        with self._lock:
+            if engine := self._engines.pop((os.getpid(), run_id), None):
+                engine.dispose()
+
+    def dispose(self) -> None:
+        with self._lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
+        super().dispose()
 
     def _make(self, name: str) -> None:
         """Make a file where there is none; another process may do so in the same moment."""

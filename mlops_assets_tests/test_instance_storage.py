@@ -56,6 +56,24 @@ def test_all_three_databases_are_made_and_nothing_is_left_beside_them(whole):
     assert works(whole)
 
 
+def test_connections_are_kept_for_a_few_files_and_of_a_deleted_run_nothing_stays(tmp_path):
+    storage = open_sqlite(tmp_path, DATA)
+    log = storage.event_log_storage
+    runs = [f"00000000-0000-0000-0000-{number:012}" for number in range(2 * instance_storage.ENGINES)]
+    for run_id in runs:
+        log.get_logs_for_run(run_id)
+
+    def waiting():
+        """Files whose connection is open: each has a log beside it."""
+        return {path.stem for path in tmp_path.rglob("*.db-wal")}
+
+    assert 1 < len(waiting()) <= instance_storage.ENGINES and runs[-1] in waiting()
+    log.delete_events(runs[-1])
+    assert runs[-1] not in waiting()
+    storage.dispose()
+    assert not waiting()
+
+
 @pytest.mark.parametrize("left", range(len(FILES) + 1))
 def test_a_kill_between_two_of_them_costs_nothing(tmp_path, monkeypatch, left):
     move, moved = instance_storage.move_database, []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops_assets.dataset import DatasetSpec, FilesSource, PackageSource
+from mlops_assets.dataset import DatasetSpec, DeltaSource, FilesSource, PackageSource
 from mlops_assets.dataset.periods import fields_in
 
 
@@ -11,6 +11,8 @@ def source_name(spec: DatasetSpec, period: str | None = None) -> str:
     source = spec.source
     if isinstance(source, PackageSource):
         return f"file {_file(spec.redact(source.path))} of the package {spec.redact(source.package)}"
+    if isinstance(source, DeltaSource):
+        return f"Delta table {_file(spec.redact(source.uri))}"
     if isinstance(source, FilesSource):
         name = _file(spec.redact(source.uri))
         if period and spec.time and fields_in(source.uri) and "$" not in name:

@@ -15,6 +15,7 @@ from mlops_assets_tests.homes import SHOP, write_yaml
         ({"kind": "files", "uri": "https://me:secret@x.org/a/all.csv?sig=secret"}, "2024-02", "file all.csv"),
         ({"kind": "sql", "url": "sqlite:///secret.db", "table": "main.sales"}, "2024-02", "table main.sales"),
         ({"kind": "sql", "url": "sqlite:///secret.db", "query": "SELECT secret"}, None, "the query of source.query"),
+        ({"kind": "delta", "uri": "s3://shop/sales/"}, None, "Delta table sales"),
         ({"kind": "package", "package": "shops", "path": "data/x.csv"}, None, "file x.csv of the package shops"),
     ],
 )
