@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 
 import dagster as dg
 import pytest
@@ -39,7 +40,7 @@ def commands_of(program):
 
 
 def test_only_known_programs_are_documented():
-    known = {"make", "mlops-assets", "dagster"} | HARMLESS
+    known = {"make", "mlops-assets", "dagster", "dg"} | HARMLESS
     assert [str(command) for command in commands() if command.program not in known] == []
 
 
@@ -92,10 +93,10 @@ WORKS = {
 DAGSTER = [(command, " ".join(command.words[:2])) for command in commands_of("dagster")]
 
 
-def in_dagster(home, words):
-    """`dagster` with these words, where the UI of a home looks."""
+def in_dagster(home, words, program=(sys.executable, "-m", "dagster")):
+    """`dagster` with these words, or another program, where the UI of a home looks."""
     env = os.environ | home.env | {"DAGSTER_HOME": str(home.project().home / "dagster"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-m", "dagster", *words], cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run([*program, *words], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -125,3 +126,17 @@ def test_documented_assets_partitions_and_jobs_are_those_of_the_default_dataset(
 def test_documented_dagster_commands_do_their_work(shop, said):
     assert said in [" ".join(command.words) for command, _ in DAGSTER]
     assert WORKS[said] in in_dagster(shop, said.split())
+
+
+DG = {
+    "list defs": "champion_model",
+    "check defs": "All definitions loaded successfully",
+    "launch --assets training_set": "training_set: nothing changed since",
+}
+
+
+@pytest.mark.parametrize("said", DG)
+def test_documented_dg_commands_do_their_work(shop, said):
+    assert said in [" ".join(command.words) for command in commands_of("dg")]
+    dg_command = os.path.join(sysconfig.get_path("scripts"), "dg")
+    assert DG[said] in in_dagster(shop, said.split(), [dg_command])

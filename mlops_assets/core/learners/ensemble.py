@@ -60,8 +60,8 @@ def learn_weights(raws: Sequence[FloatArray], y: FloatArray, target: TargetKind)
 
     Of squared errors, by non-negative least squares (Breiman, "Stacked regressions", Machine Learning 24, 1996): their
     sum is free, so what all predict too low in newer rows is raised. Of any other metric, by selection with replacement
-    (Caruana et al., "Ensemble selection from libraries of models", ICML 2004), before what calibrates the sum is learnt:
-    their sum is one.
+    (Caruana et al., "Ensemble selection from libraries of models", ICML 2004), before what calibrates the sum is
+    learnt: their sum is one.
     """
     weights = _weigh(raws, y, target)
     kept = np.flatnonzero(weights >= LEAST_SHARE * weights.sum()).tolist()
