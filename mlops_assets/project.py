@@ -156,7 +156,11 @@ class Project:
 
         path = self.settings.search_spaces
         extra = load_search_spaces(path) if path else {}
-        found = {name: resolve_model_type(name, extra, self.target) for name in self.listed_types if name != ENSEMBLE}
+        found = {
+            name: resolve_model_type(name, extra, self.target).constrained(self.spec.monotone)
+            for name in self.listed_types
+            if name != ENSEMBLE
+        }
         if self.has_ensemble and len(found) < FEWEST:
             raise SettingsError(f"MLOPS_MODEL_TYPES: {ENSEMBLE} blends the others: list {FEWEST} or more beside it")
         return found
@@ -168,8 +172,16 @@ class Project:
 
     @property
     def listed_types(self) -> tuple[str, ...]:
-        """All that the settings list, an ensemble included; else the usual ones of the target's kind."""
-        return self.settings.model_types or self.target.model_types
+        """All that the settings list, an ensemble included; else the usual ones of the target's kind.
+
+        Of these only such as can keep what the dataset calls monotone.
+        """
+        from mlops_assets.core.learners.model_types import keeps_monotone, shipped_model_types
+
+        usual, shipped = self.target.model_types, shipped_model_types()
+        if self.spec.monotone:
+            usual = tuple(name for name in usual if keeps_monotone(shipped[name].import_path or name))
+        return self.settings.model_types or usual
 
     @cached_property
     def target(self) -> TargetKind:

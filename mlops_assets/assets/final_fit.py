@@ -99,6 +99,7 @@ def fit_final(project: Project, training_set: TrainingSet, tuned: Record, name: 
                 training_set.categorical,
                 spill=Path(spill) if spill else None,
                 weights=training_set.weights("train", most),
+                names=training_set.dense_names,
             ),
             rounds=rounds,
             seed=settings.seed,
@@ -163,7 +164,14 @@ def _refit_in_memory(
     fitted = fit(
         model_type,
         tuned.value("best_parameters"),
-        FitData.of(model_type.target, X, rows.y, encoded.encoder.dense_categorical, weights=rows.weights),
+        FitData.of(
+            model_type.target,
+            X,
+            rows.y,
+            encoded.encoder.dense_categorical,
+            weights=rows.weights,
+            names=encoded.encoder.dense_names,
+        ),
         rounds=rounds,
         seed=settings.seed,
         threads=settings.thread_count,

@@ -32,7 +32,7 @@ def same_settings(one: Recipe, other: Recipe) -> bool:
 def learnt_as(spec: DatasetSpec) -> dict[str, Any]:
     """What the YAML says of how the target is learnt, answered and judged, as far as it is not the usual."""
     how = spec.target.model_dump(mode="json", exclude_defaults=True, include=_LEARNT_AS)
-    return {"target": how} if how else {}
+    return ({"target": how} if how else {}) | ({"monotone": dict(spec.monotone)} if spec.monotone else {})
 
 
 def thinning(project: Project, rows: int) -> dict[str, int]:

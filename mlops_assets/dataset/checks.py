@@ -36,6 +36,7 @@ def problems(spec: DatasetSpec) -> Iterator[str]:
     yield from _features(spec)
     yield from _feature_names(spec)
     yield from _group_means(spec)
+    yield from _monotone(spec)
     yield from _split(spec)
     yield from _gate(spec)
     yield from _example(spec)
@@ -243,6 +244,28 @@ def _group_means(spec: DatasetSpec) -> Iterator[str]:
             yield f"features.group_means.relative_to: '{means.relative_to}' is not a number feature"
         if not spec.target.keep or spec.target.keep[0] <= 0:
             yield "features.group_means.relative_to needs target.keep with a low end above 0"
+
+
+def _monotone(spec: DatasetSpec) -> Iterator[str]:
+    """A constraint is on one column of what a model sees: what else is made of the same input would get around it."""
+    features, means, target = spec.features, spec.features.group_means, spec.target
+    if spec.monotone and target.kind == "category":
+        yield "monotone: it is for numbers, counts and two classes"
+    if spec.monotone and target.metric in ("mae", "pinball"):
+        yield f"monotone: not with metric {target.metric}, by which leaves are set anew after they were constrained"
+    inputs = {name: set(features.derived[name].of if name in features.derived else [name]) for name in features.numbers}
+    grouped = {name_and_width(token)[0] for key in (means.keys if means else ()) for token in key}
+    grouped |= {means.relative_to} if means and means.relative_to else set()
+    for name in spec.monotone:
+        if name not in features.numbers:
+            yield f"monotone: '{name}' is not a number feature (numbers: {', '.join(features.numbers)})"
+            continue
+        others = [other for other in features.numbers if other != name and inputs[other] & inputs[name]]
+        others += [other for other in features.categories if other in inputs[name]]
+        if others:
+            yield f"monotone: {', '.join(others)} is made of what '{name}' is made of, and would change with it"
+        if name in grouped:
+            yield f"monotone: features.group_means has '{name}' too, whose means would change with it: take it out"
 
 
 def _aliases(spec: DatasetSpec, where: str, aliases: Iterable[str], kind: InputKind | None = None) -> Iterator[str]:

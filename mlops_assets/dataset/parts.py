@@ -23,6 +23,7 @@ def _as_text(value: object) -> object:
 Period = Annotated[str, BeforeValidator(_as_text)]
 _DECIMAL = re.compile(r"\d+(\.\d+)?")
 FileFormat = Literal["parquet", "csv", "json", "excel", "arrow"]
+Direction = Literal["up", "down"]
 CalendarPart = Literal["hour", "weekday", "month", "minute_of_day", "minute_of_week", "holiday"]
 CALENDAR_PARTS: tuple[CalendarPart, ...] = get_args(CalendarPart)
 TargetKindName = Literal["number", "count", "binary", "category"]

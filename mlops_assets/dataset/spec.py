@@ -20,6 +20,7 @@ from mlops_assets.dataset.old_keys import renewed, uri_now
 from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.parts import (
     Alias,
+    Direction,
     Features,
     Gate,
     RowRule,
@@ -54,6 +55,11 @@ class DatasetSpec(Part):
     )
     rows: tuple[RowRule, ...] = Field((), description="Rules that clean data keeps.")
     features: Features = Field(description="What a caller knows before the event.")
+    monotone: dict[Alias, Direction] = Field(
+        default_factory=dict,
+        description="Number features of which a greater value, all else equal, never lowers what is predicted (`up`), "
+        "or never raises it (`down`). Learnt so by XGBoost, LightGBM, CatBoost and HistGradientBoosting.",
+    )
     window: Window = Field(default_factory=Window)
     split: Split = Field(default_factory=Split)
     gate: Gate = Field(default_factory=Gate)

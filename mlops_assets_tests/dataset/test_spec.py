@@ -250,6 +250,13 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
         ("target.column", "cost", "target: 'cost' is not a column (columns: at, town, zone, size, price)"),
         ("target.column", "town", "target: 'town' is text, which is one of some classes: name the positive value by"),
         ("target.column", "size", "features: 'size' is known only after the event, because the target is made of it"),
+        ("monotone", {"zone": "up"}, "monotone: 'zone' is not a number feature (numbers:"),
+        (
+            "monotone",
+            {"size": "up"},
+            "monotone: features.group_means has 'size' too, whose means would change",
+        ),
+        ("monotone", {"size": "rising"}, "monotone.size: Input should be 'up' or 'down'"),
         ("target.keep", [5, 5], "target: keep must be [low, high] with low < high"),
     ],
 )

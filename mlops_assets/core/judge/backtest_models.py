@@ -178,8 +178,9 @@ class ModelLab:
         learnt_from = masked(rules.spec, columns, rules.seed)
         encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
         X = encoded.matrix(rules.model_type.matrix)
-        categorical, weights = encoded.encoder.dense_categorical, self._weights(learnt)
-        data = FitData.of(rules.model_type.target, X, y, categorical, weights=weights)
+        encoder, weights = encoded.encoder, self._weights(learnt)
+        target, names = rules.model_type.target, encoder.dense_names
+        data = FitData.of(target, X, y, encoder.dense_categorical, weights=weights, names=names)
         how = {"seed": rules.seed, "threads": rules.threads}
         fitted = fit(rules.model_type, recipe.params, data, rounds=recipe.rounds, **how)
         if self._journal.get(_key("fit", learnt)) is None:
@@ -196,8 +197,9 @@ class ModelLab:
         X = encoded.matrix(kind)
         X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
         target = rules.model_type.target
-        categorical, weights = encoded.encoder.dense_categorical, self._weights(self._start[:-1])
-        data = FitData.of(target, X, y, categorical, (X_held, held.y), weights=weights)
+        encoder, weights = encoded.encoder, self._weights(self._start[:-1])
+        validation, names = (X_held, held.y), encoder.dense_names
+        data = FitData.of(target, X, y, encoder.dense_categorical, validation, weights=weights, names=names)
         space = rules.model_type.space
         first = [point for point in [space.adopt(space.start)] if point is not None]
         suggester = make_suggester(space, seed=rules.seed, startup=rules.trials, first=first)

@@ -46,7 +46,8 @@ class FitData:
 
     `y` as estimators learn it (`TargetKind.forward`), of validation too; `weights`: of each row (n,), in fits.
 
-    `categorical`: for each column of a dense X, whether it holds category codes; a sparse X has none.
+    `categorical`: for each column of a dense X, whether it holds category codes; a sparse X has none. `names`: of its
+    columns, for model types with constraints.
     `spill`: a folder for what a fit keeps on disk; with one, X in mapped files stays there (`learns_from_disk`).
     """
 
@@ -57,6 +58,7 @@ class FitData:
     spill: Path | None = None
     weights: FloatArray | None = None
     target: TargetKind = NUMBER
+    names: Sequence[str] = ()
     _binned: dict[int | None, list[DMatrix]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -69,10 +71,11 @@ class FitData:
         validation: tuple[Matrix, FloatArray] | None = None,
         spill: Path | None = None,
         weights: FloatArray | None = None,
+        names: Sequence[str] = (),
     ) -> FitData:
         """Of a target's values `y` (n,), and the weights that the dataset gives rows."""
         held = (validation[0], target.forward(validation[1])) if validation else None
-        return cls(X, target.forward(y), categorical, held, spill, target.row_weights(y, weights), target)
+        return cls(X, target.forward(y), categorical, held, spill, target.row_weights(y, weights), target, names)
 
     @property
     def categories(self) -> Sequence[bool]:
@@ -120,8 +123,11 @@ def build(
     seed: int,
     threads: int,
     categorical: Sequence[bool] = (),
+    constraints: Sequence[int] = (),
 ) -> Any:
     """An unfitted estimator; `categorical` is for those of scikit-learn, others take it with their data.
+
+    `constraints`: of each column, 1 where predictions must not fall with it, -1 where they must not rise, else 0.
 
     Raises ModelError where the model type has no such parameter.
     """
@@ -134,8 +140,12 @@ def build(
             raise ModelError(f"{model_type.name} has no parameter '{name}': {hint}")
     if library:
         # What the parameters themselves say of the objective goes before.
-        return cls(**library.settings(seed, threads) | library.objective(model_type.target).params | dict(params))
+        fixed = {"monotone_constraints": tuple(constraints)} if any(constraints) else {}
+        goal = library.objective(model_type.target)
+        return cls(**library.settings(seed, threads) | goal.params | fixed | dict(params))
     ours: dict[str, Any] = {"random_state": seed} | ({} if _is_line(cls) else {"n_jobs": threads})
+    if any(constraints):
+        ours["monotonic_cst"] = list(constraints)
     if any(categorical):
         ours["categorical_features"] = list(categorical)
     return cls(**{name: value for name, value in ours.items() if name in known} | dict(params))
@@ -168,7 +178,7 @@ def fit(
     from threadpoolctl import threadpool_limits
 
     started = time.perf_counter()
-    library = model_type.library
+    library, constraints = model_type.library, model_type.constraints(data.names)
     if library and data.X.shape[0] <= ONE_THREAD_ROWS:
         threads = 1
     # BLAS sums in an order that depends on its threads; OpenMP here does not.
@@ -177,10 +187,13 @@ def fit(
         # A fit that ran out of iterations is judged by its loss, like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
         if library:
-            fitted, rounds = library.fit(build(model_type, params, seed=seed, threads=threads), data, rounds, beat)
+            estimator = build(model_type, params, seed=seed, threads=threads, constraints=constraints)
+            fitted, rounds = library.fit(estimator, data, rounds, beat)
         else:
             categorical = _few_values(data, params.get("max_bins", 255))
-            estimator = build(model_type, params, seed=seed, threads=threads, categorical=categorical)
+            estimator = build(
+                model_type, params, seed=seed, threads=threads, categorical=categorical, constraints=constraints
+            )
             fitted = (
                 fit_line(estimator, data.X, data.y)
                 if data.spill and data.weights is None

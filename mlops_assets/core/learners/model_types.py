@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from mlops_assets.core.learners.search_spaces import ModelTypeSpec, Space, load_
 from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.core.targets.numbers import NUMBER
 from mlops_assets.core.types import MatrixKind
+from mlops_assets.dataset.parts import Direction
 from mlops_assets.errors import ModelError
 
 if TYPE_CHECKING:
@@ -24,18 +25,41 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).with_name("search_spaces.yaml")
 XGBOOST = "xgboost.XGBRegressor"
+_TAKES_CONSTRAINTS = (
+    "sklearn.ensemble.HistGradientBoostingRegressor",
+    "sklearn.ensemble.HistGradientBoostingClassifier",
+)
 _SPARSE_BY_NATURE = ("sklearn.linear_model.", "sklearn.svm.")
 
 
 @dataclass(frozen=True)
 class ModelType:
-    """A kind of estimator: how it is imported, its matrix, what a search may vary, and what it predicts."""
+    """A kind of estimator: how it is imported, its matrix, what a search may vary, and what it predicts.
+
+    `monotone`: number features with the direction in which predictions follow them, 1 or -1.
+    """
 
     name: str
     import_path: str
     matrix: MatrixKind
     space: Space
     target: TargetKind = NUMBER
+    monotone: tuple[tuple[str, int], ...] = ()
+
+    def constrained(self, monotone: Mapping[str, Direction]) -> ModelType:
+        """The same with the directions of the dataset's YAML; raises ModelError where it cannot keep them."""
+        if monotone and not (keeps_monotone(self.import_path) and self.matrix == "dense"):
+            able = [name for name, entry in shipped_model_types().items() if keeps_monotone(entry.import_path or name)]
+            raise ModelError(
+                f"'{self.name}' cannot keep what the dataset asks of {', '.join(monotone)} (monotone): "
+                f"use one of {', '.join(able)}, on the dense matrix"
+            )
+        return replace(self, monotone=tuple((name, 1 if way == "up" else -1) for name, way in monotone.items()))
+
+    def constraints(self, names: Sequence[str]) -> list[int]:
+        """Of each column of the dense matrix by name; empty where there are none."""
+        directions = dict(self.monotone)
+        return [directions.get(name, 0) for name in names] if directions else []
 
     @property
     def is_xgboost(self) -> bool:
@@ -91,6 +115,11 @@ def resolve_model_type(
     matrix = own.matrix or base.matrix or _default_matrix(name, path, target)
     space = own if "parameters" in own.model_fields_set else base
     return ModelType(name, path, matrix, Space(parameters=space.parameters, start=space.start), target)
+
+
+def keeps_monotone(import_path: str) -> bool:
+    """Whether an estimator takes constraints on the directions of its columns, with missing values among them."""
+    return library_of_path(import_path) is not None or import_path in _TAKES_CONSTRAINTS
 
 
 def _whole_path(path: str) -> str:

@@ -146,7 +146,8 @@ def _read(
     validation = _in_memory(rows.matrix(kind, "validation")), np.array(rows.target("validation"))
     X, y = rows.matrix(kind, "train", most), rows.target("train", most)
     weights = rows.weights("train", most)
-    return FitData.of(target, _in_memory(X), np.array(y), rows.categorical, validation, weights=weights), validation
+    X, y, names = _in_memory(X), np.array(y), rows.dense_names
+    return FitData.of(target, X, y, rows.categorical, validation, weights=weights, names=names), validation
 
 
 def _in_memory(X: Matrix) -> Matrix:

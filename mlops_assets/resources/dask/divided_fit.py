@@ -102,8 +102,9 @@ class DividedFit:
 
         from mlops_assets.core.training_set import TrainingSet
 
-        regressor = build(self.model_type, self.params, seed=self.seed, threads=threads)
         rows = TrainingSet.load(Path(self.training_set))
+        constraints = self.model_type.constraints(rows.dense_names)
+        regressor = build(self.model_type, self.params, seed=self.seed, threads=threads, constraints=constraints)
         target, y = self.model_type.target, rows.target("train")
         X, weights = rows.matrix(self.model_type.matrix, "train"), target.row_weights(y, rows.weights("train"))
         mine = slice(*(len(y) * each // shares for each in (number, number + 1)))

@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from mlops_assets.core.learners import estimators
-from mlops_assets.core.learners.estimators import FitData, build, fit, for_few_rows, predict
+from mlops_assets.core.learners.estimators import FitData, build, fit, for_few_rows, parameters_of, predict
 from mlops_assets.core.learners.libraries.library import SETTLED
 from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
 from mlops_assets.core.search.suggestions import make_suggester
@@ -264,3 +264,29 @@ def test_real_trips_are_predicted_better_than_by_their_mean(taxi_month):
     fitted = fit(model_type, model_type.space.adopt(model_type.space.start), rows, seed=7, threads=1)
     rmse = np.sqrt(np.mean((predict(fitted.estimator, X[split:]) - y[split:]) ** 2))
     assert rmse < 0.65 * y[split:].std()
+
+
+@pytest.mark.parametrize("name", [*BOOSTED, "HistGradientBoostingRegressor"])
+@pytest.mark.parametrize(("way", "sign"), [("up", 1), ("down", -1)])
+def test_predictions_follow_a_monotone_feature_in_its_direction_alone(name, way, sign, training_set_folder):
+    rows = TrainingSet.load(training_set_folder)
+    place = rows.dense_names.index("size")
+    X, y = np.array(rows.matrix("dense", "train")), rows.target("train")
+    few = {"iterations": 12} if name == "CatBoost" else QUICK | {"min_child_samples": 5}
+    model_type = resolve_model_type(name).constrained({"size": way})
+    params = {key: few[key] for key in few if key in parameters_of(model_type.load_class())}
+    data = FitData.of(model_type.target, X, y, rows.categorical, names=rows.dense_names)
+    estimator = fit(model_type, params, data, seed=7, threads=1).estimator
+    grid = np.repeat(X[:20], 50, axis=0)
+    grid[:, place] = np.tile(np.linspace(0, 100, 50), 20)
+    steps = np.diff(predict(estimator, grid).reshape(20, 50), axis=1)
+    assert (sign * steps >= -1e-9).all()
+    assert way == "down" or steps.max() > 0.1
+
+
+def test_one_that_cannot_keep_a_direction_is_refused_with_those_that_can():
+    message = (
+        "'Ridge' cannot keep what the dataset asks of size .*: use one of HistGradientBoostingRegressor, .*XGBoost"
+    )
+    with pytest.raises(ModelError, match=message):
+        resolve_model_type("Ridge").constrained({"size": "up"})

@@ -64,6 +64,8 @@ class CatBoost:
 
         params = unfitted.get_params()
         patience = params.pop("early_stopping_rounds", None)
+        if constraints := params.pop("monotone_constraints", None):
+            params["monotone_constraints"] = list(constraints)  # it takes no tuple
         held = validation_rows("CatBoost", data, patience is not None and rounds is None)
         # Its base class takes any objective, and is what a saved one is read as.
         grown = CatBoost(params | ({"iterations": rounds} if rounds else {}))
