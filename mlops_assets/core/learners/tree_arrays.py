@@ -94,7 +94,8 @@ def tree_arrays(booster: Booster, categories: Mapping[int, int]) -> TreeArrays |
 
     `categories`: how many a categorical column has, by its place in the matrix.
     """
-    learner = json.loads(booster.save_raw("json"))["learner"]
+    document = json.loads(booster.save_raw("json"))
+    learner = document["learner"]
     about, model = learner["learner_model_param"], learner["gradient_booster"]
     if model["name"] != "gbtree" or learner["objective"]["name"] not in _PLAIN:
         return None
@@ -131,17 +132,30 @@ def tree_arrays(booster: Booster, categories: Mapping[int, int]) -> TreeArrays |
         thresholds=thresholds,
         left=left,
         leaves=np.where(is_leaf, conditions, np.float32(0)),
-        base=_base(np.float32(about["base_score"].strip("[]")), learner["objective"]["name"]),
+        base=_base(document),
         categorical=np.array(list(tables), np.int64),
         goes_right=tuple(tables.values()),
     )
 
 
-def _base(score: np.float32, objective: str) -> np.float32:
-    """Where the sum begins: of classes it is saved as a probability."""
-    if objective != "binary:logistic":
-        return score
-    return np.float32(-np.log(np.float32(1) / score - np.float32(1)))
+def _base(document: dict[str, Any]) -> np.float32:
+    """Where the sum begins: what XGBoost says where its trees add nothing.
+
+    It is saved as a probability, and another library's logarithm of that may differ by a bit.
+    """
+    import xgboost
+
+    learner = document["learner"]
+    grown = learner["gradient_booster"]
+    first = grown["model"]["trees"][0]
+    tree = first | {"split_conditions": [0.0] * len(first["split_conditions"])}  # so are the values of its leaves
+    one = {"trees": [tree], "tree_info": [0], "iteration_indptr": [0, 1]}
+    one["gbtree_model_param"] = grown["model"]["gbtree_model_param"] | {"num_trees": "1"}
+    learner = learner | {"gradient_booster": grown | {"model": grown["model"] | one}}
+    still = xgboost.Booster()
+    still.load_model(bytearray(json.dumps(document | {"learner": learner}).encode()))
+    row = np.zeros((1, int(learner["learner_model_param"]["num_feature"])), np.float32)
+    return np.float32(still.inplace_predict(row, predict_type="margin", validate_features=False)[0])
 
 
 def _joined(trees: list[dict[str, Any]], name: str, dtype: type[Number]) -> npt.NDArray[Number]:

@@ -6,8 +6,9 @@ import xgboost
 
 from mlops_assets.core.learners.estimators import for_few_rows, predict
 from mlops_assets.core.learners.libraries import library_of
-from mlops_assets.core.learners.libraries.xgboost import feature_kinds
+from mlops_assets.core.learners.libraries.xgboost import feature_kinds, finish_booster
 from mlops_assets.core.learners.tree_arrays import tree_arrays
+from mlops_assets_tests.core.examples import BINARY
 
 SIZES = {0: 30, 1: 3}
 
@@ -79,3 +80,15 @@ def test_what_is_more_than_a_sum_of_trees_stays_with_xgboost(params):
 def test_categories_that_would_take_too_much_memory_stay_with_xgboost(monkeypatch):
     monkeypatch.setattr("mlops_assets.core.learners.tree_arrays.MOST_BYTES", 1_000)
     assert tree_arrays(fit(rows(500)), SIZES) is None
+
+
+def test_the_sum_begins_where_xgboost_says_for_any_share_of_a_class():
+    """One library's logarithm may differ from another's by a bit, and a curve of calibration makes more of that."""
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(200, 2)).astype(np.float32)
+    for share in np.linspace(0.02, 0.98, 40):
+        rows = xgboost.DMatrix(X, (np.arange(200) < 200 * share).astype(float))
+        booster = xgboost.train({"objective": "binary:logistic", "max_depth": 2}, rows, 3)
+        finish_booster(booster, BINARY)
+        few = tree_arrays(booster, {})
+        assert np.array_equal(few.predict(X), predict(booster, X)), share
