@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +26,9 @@ class Home:
         with tempfile.TemporaryDirectory() as folder:
             yield cls({"MLOPS_HOME": folder} | settings)
 
-    def run(self) -> Ran:
-        """The command `mlops-assets run`."""
-        return run([Path(sys.executable).with_name("mlops-assets"), "run"], self.env)
+    def run(self, codes: Sequence[int] = (0,)) -> Ran:
+        """The command `mlops-assets run`, which may end with these codes."""
+        return run([Path(sys.executable).with_name("mlops-assets"), "run"], self.env, codes=codes)
 
     def recorded(self) -> dict[str, Any]:
         """How many Dagster runs there were, and the newest leaderboard."""

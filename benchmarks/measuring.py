@@ -46,8 +46,10 @@ class Ran:
     value: Any = None
 
 
-def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> Ran:
-    """Run a command to its end; one that fails ends the benchmarks with what it said last."""
+def run(
+    command: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path = ROOT, codes: Sequence[int] = (0,)
+) -> Ran:
+    """Run a command to its end; one that ends with another code ends the benchmarks with what it said last."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
         process = subprocess.Popen(command, env=os.environ | UNSET | (env or {}), cwd=cwd, stdout=output, stderr=errors)
@@ -55,7 +57,7 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         said, complaint = _read(output), _read(errors)
-    if process.returncode:
+    if process.returncode not in codes:
         name = " ".join(map(str, command))
         sys.exit(f"{name} ended with {process.returncode}:\n{said[-SHOWN:]}\n{complaint[-SHOWN:]}")
     return Ran(Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), said)

@@ -20,7 +20,7 @@ class TrainingSettings(Group):
         (),
         description="Model types to tune and fit, by name or import path, separated by commas; `Ensemble` blends "
         "the others. Where left out, "
-        "LinearRegression, Ridge, Lasso, XGBoost and their Ensemble for numbers, and classifiers for classes.",
+        "LinearRegression, Ridge, Lasso and XGBoost for numbers, and classifiers for classes.",
         min_length=1,
     )
     search_spaces: Path | None = Field(

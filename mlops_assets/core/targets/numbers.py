@@ -54,7 +54,7 @@ class Number:
     is_classifier: ClassVar[bool] = False
     has_intervals: ClassVar[bool] = True
     is_stored: ClassVar[bool] = True
-    model_types: ClassVar[tuple[str, ...]] = ("LinearRegression", "Ridge", "Lasso", "XGBoost", "Ensemble")
+    model_types: ClassVar[tuple[str, ...]] = ("LinearRegression", "Ridge", "Lasso", "XGBoost")
     labels: tuple[str, ...] = ()
 
     @classmethod
