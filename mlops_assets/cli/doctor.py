@@ -44,7 +44,7 @@ class Finding:
     told: str
 
 
-def examine(*, with_services: bool, as_json: bool) -> int:
+def examine(*, with_services: bool, as_json: bool = False) -> int:
     """Print a line a check; gives the number of faults. A service that does not run is one `with_services`."""
     console, findings = Console(), []
     for finding in _findings(with_services):
