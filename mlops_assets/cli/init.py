@@ -45,7 +45,7 @@ def try_out(settings: dict[str, str], wanted: bool | None) -> int:
     from mlops_assets.cli.run import run_pipeline
 
     os.environ.update(FEW | os.environ | settings)
-    return examine(with_services=False) or run_pipeline()
+    return examine(with_services=False, as_json=False) or run_pipeline()
 
 
 def write_yaml(place: str, table: str | None, target: str | None, out: Path | None) -> dict[str, str]:

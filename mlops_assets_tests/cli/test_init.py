@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from unittest.mock import create_autospec
 
 import fsspec
 import pyarrow as pa
@@ -281,10 +282,16 @@ def test_a_duckdb_file(init, tmp_path):
 @pytest.mark.parametrize(("faults", "made"), [(0, 7), (2, 2)])
 def test_a_first_run_follows_where_it_is_wanted_and_doctor_finds_no_fault(monkeypatch, faults, made):
     used = {}
+
+    def note() -> int:
+        used.update(os.environ)
+        return 7
+
     monkeypatch.setattr("os.environ", dict(os.environ) | {"MLOPS_MAX_TRIALS": "9"})
     # Commands have the names of their modules.
-    monkeypatch.setattr(import_module("mlops_assets.cli.doctor"), "examine", lambda *, with_services: faults)
-    monkeypatch.setattr(import_module("mlops_assets.cli.run"), "run_pipeline", lambda: used.update(os.environ) or 7)
+    doctor, run = (import_module(f"mlops_assets.cli.{name}") for name in ("doctor", "run"))
+    monkeypatch.setattr(doctor, "examine", create_autospec(doctor.examine, return_value=faults))
+    monkeypatch.setattr(run, "run_pipeline", create_autospec(run.run_pipeline, side_effect=note))
     assert try_out({"MLOPS_DATASET": "own.yaml"}, False) == 0 and not used
     assert try_out({"MLOPS_DATASET": "own.yaml"}, True) == made
     names = ("MLOPS_DATASET", "MLOPS_MAX_TRIALS", "MLOPS_TUNING_SECONDS")
