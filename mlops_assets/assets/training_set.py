@@ -152,7 +152,7 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> Iterator[Res
         "megabytes": round(stored.size / 1e6, 1),
         OUTCOMES: Hidden([asdict(outcome) for outcome in outcomes]),
         "rows_plot": dg.MetadataValue.md(markdown_image(rows_plot, "rows by period")),
-        "dagster/column_schema": _feature_schema(written.dense_names, written.categorical),
+        "dagster/column_schema": _feature_schema(project, written),
         **column_lineage("clean_data", dense_lineage(spec, written.encoder)),
     }
     yield making.done(Made(stored.digest, stored.path, metadata))
@@ -173,12 +173,13 @@ def _judge(project: Project, window: "WatchedRows", written: "TrainingSet") -> l
     return judge_splits(window.sides, targets, project.target.labels)
 
 
-def _feature_schema(names: tuple[str, ...], categorical: tuple[bool, ...]) -> dg.TableSchema:
-    columns = [
-        dg.TableColumn(name, "category" if is_category else "float32")
-        for name, is_category in zip(names, categorical, strict=True)
-    ]
-    return dg.TableSchema([*columns, dg.TableColumn("target", "float64")])
+def _feature_schema(project: Project, written: "TrainingSet") -> dg.TableSchema:
+    from mlops_assets.core.prepare.meanings import dense_meanings
+
+    types = ["category" if is_category else "float32" for is_category in written.categorical]
+    meanings = dense_meanings(project.spec, written.encoder).items()
+    columns = zip(meanings, [*types, "float64"], strict=True)
+    return dg.TableSchema([dg.TableColumn(name, kind, meaning) for (name, meaning), kind in columns])
 
 
 @dataclass(frozen=True)
