@@ -156,18 +156,21 @@ def _default_matrix(name: str, path: str, target: TargetKind) -> MatrixKind:
     try:
         estimator = found()
     except TypeError as error:
-        raise ModelError(f"'{name}' cannot be built without arguments ({error}): use another regressor") from None
+        raise ModelError(f"'{name}' cannot be built without arguments ({error}): use another model type") from None
     if not hasattr(found, "__sklearn_tags__"):  # a class of the user's own
         return "dense"
+    try:
+        tags = get_tags(estimator)
+    except AttributeError:  # of one around another that has no default
+        raise ModelError(f"'{name}' needs an estimator within it: use another model type") from None
     if not (is_regressor(estimator) or is_classifier(estimator)):
         raise ModelError(f"'{name}' is not a model type: {_advice(path)}")
     if is_classifier(estimator) != target.is_classifier:
         raise ModelError(_misfit(name, target))
     if target.is_classifier and not any(hasattr(found, how) for how in ("predict_proba", "decision_function")):
-        raise ModelError(f"'{name}' gives no probabilities (predict_proba): use another classifier")
-    tags = get_tags(estimator)
+        raise ModelError(f"'{name}' gives no probabilities (predict_proba): use another model type")
     if not tags.target_tags.single_output:
-        raise ModelError(f"'{name}' only predicts several targets at once: use another regressor")
+        raise ModelError(f"'{name}' only predicts several targets at once: use another model type")
     return "one_hot" if tags.input_tags.sparse and path.startswith(_SPARSE_BY_NATURE) else "dense"
 
 

@@ -110,6 +110,11 @@ def test_a_name_that_leads_to_no_usable_regressor_is_refused_with_advice(name, m
         resolve_model_type(name)
 
 
+def test_an_estimator_around_another_that_is_not_given_is_refused():
+    with pytest.raises(ModelError, match="'semi_supervised.SelfTrainingClassifier' needs an estimator within it"):
+        resolve_model_type("semi_supervised.SelfTrainingClassifier", target=BINARY)
+
+
 def test_a_users_entry_replaces_only_what_it_gives():
     alpha = {"alpha": {"uniform": [1, 2]}}
     extra = {

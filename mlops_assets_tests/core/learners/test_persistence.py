@@ -4,13 +4,14 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pytest
 from sklearn.utils import all_estimators
 
 from mlops_assets.core.learners.estimators import FitData, fit, predict
-from mlops_assets.core.learners.model_types import shipped_model_types
+from mlops_assets.core.learners.model_types import resolve_model_type, shipped_model_types
 from mlops_assets.core.learners.persistence import (
     SKLEARN_FILE,
     dump_estimator,
@@ -19,7 +20,7 @@ from mlops_assets.core.learners.persistence import (
     save_estimator,
 )
 from mlops_assets.errors import ModelError
-from mlops_assets_tests.core.examples import in_classes, model_type_of
+from mlops_assets_tests.core.examples import BINARY, CATEGORY, in_classes, model_type_of
 
 QUICK = {"n_estimators": 8, "max_iter": 8, "iterations": 8}
 NOT_OURS = {"MultiOutputRegressor", "RegressorChain", "StackingRegressor", "VotingRegressor"}  # need arguments
@@ -66,6 +67,30 @@ def test_every_regressor_of_scikit_learn_can_be_kept(name):
     estimator.fit(X, y)
     again = parse_estimator(dump_estimator(estimator)).predict(X)
     assert np.allclose(again, estimator.predict(X), rtol=1e-12, atol=0)
+
+
+CLASSIFIERS = [
+    f"{cls.__module__.split('._')[0]}.{name}"
+    for name, cls in all_estimators(type_filter="classifier")
+    if not [item for item in signature(cls).parameters.values() if item.default is item.empty]
+    and name != "SelfTrainingClassifier"
+]
+
+
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::UserWarning"
+)
+@pytest.mark.parametrize("path", CLASSIFIERS)
+def test_every_classifier_of_scikit_learn_gives_classes_and_can_be_kept(path):
+    rng = np.random.default_rng(7)
+    X = np.abs(rng.normal(size=(120, 4))).astype(np.float32)
+    shown = X[:, 0] - X[:, 1] + 0.3 * rng.normal(size=120)
+    for target, y in ((BINARY, (shown > 0).astype(float)), (CATEGORY, np.digitize(shown, [-0.4, 0.4]).astype(float))):
+        model_type = resolve_model_type(path, target=target)
+        estimator = fit(model_type, {}, FitData.of(target, X, y), seed=7, threads=1).estimator
+        raw = predict(estimator, X)
+        assert np.array_equal(predict(parse_estimator(dump_estimator(estimator)), X), raw)
+        assert target.output(raw).shape == (120, len(target.labels)) and np.isfinite(target.output(raw)).all()
 
 
 def tampered(data, change):
