@@ -57,9 +57,9 @@ def open_source(
 ) -> Source:
     """The source that `spec` names; nothing is read before it is asked for something.
 
-    `cache`: folder for copies of remote files. `timeout`: seconds to wait for a server. `retries`: tries
-    after the first. `now`: what the clock shows by whose times rows belong to periods. Keep the source while it is
-    used: it parses a file with all periods once. Raises SpecError or SourceError.
+    `cache`: folder for copies of remote files, and for what was learnt of tables. `timeout`: seconds to wait for a
+    server. `retries`: tries after the first. `now`: what the clock shows by whose times rows belong to periods. Keep
+    the source while it is used: it parses a file with all periods once. Raises SpecError or SourceError.
     """
     retry = Retry(retries, wait)
     match spec.source:
@@ -67,12 +67,12 @@ def open_source(
             return SqlRows(spec, spec.source, timeout, retry)
         case PackageSource() as source:
             file = File(str(package_file(spec, source)), "the file of source.path")
-            return OneTable(spec, FileTable(spec, file, LocalPlace(), format_of(source, source.path)), now)
+            return OneTable(spec, FileTable(spec, file, LocalPlace(), format_of(source, source.path)), cache, now)
         case DeltaSource(uri=uri):
-            return OneTable(spec, DeltaTable(spec, uri), now)
+            return OneTable(spec, DeltaTable(spec, uri), cache, now)
         case FilesSource(uri=uri) as source:
             place = open_place(uri, spec.redact(uri), cache, timeout, retry)
             if fields_in(uri) and spec.time:
                 return PeriodFiles(spec, spec.time, uri, place, format_of(source, uri), now)
             file = File(uri, "the file of source.uri")
-            return OneTable(spec, FileTable(spec, file, place, format_of(source, uri)), now)
+            return OneTable(spec, FileTable(spec, file, place, format_of(source, uri)), cache, now)

@@ -1,6 +1,8 @@
 """Sources made of files: one a period, or one with all rows."""
 
 import hashlib
+import json
+import os
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from mlops_assets.dataset import SNAPSHOT, DatasetSpec, PackageSource
 from mlops_assets.dataset.parts import Time
 from mlops_assets.errors import BadTable, NotPublished, SourceError
 from mlops_assets.sources.formats import Format, read_rows, stream_rows
-from mlops_assets.sources.places import PARALLEL, Absent, File, Place
+from mlops_assets.sources.places import PARALLEL, Absent, File, Place, short_hash
 from mlops_assets.sources.retries import without_chain
 
 if TYPE_CHECKING:
@@ -133,17 +135,20 @@ class OneTable:
 
     The rows are held in memory until it changes, so that twelve periods cost one parse. Rows without a
     time belong to no period. A period's version is a digest of its rows: what the others have does not change it.
+    Versions are kept in a small file, so that a process which only asks for them need not parse.
     """
 
-    def __init__(self, spec: DatasetSpec, table: Whole, now: Callable[[], datetime]) -> None:
+    def __init__(self, spec: DatasetSpec, table: Whole, cache: Path, now: Callable[[], datetime]) -> None:
+        """`cache`: folder for the file of versions."""
         self._spec = spec
         self._table = table
+        self._known = cache / f"versions-{short_hash(spec.model_dump_json())}.json"
         self._now = now
         self._held: tuple[str, dict[str, pa.Table], dict[str, str]] | None = None
 
     @without_chain
     def partitions(self) -> dict[str, str]:
-        _, versions = self._rows()
+        versions = self._versions()
         time = self._spec.time
         if time is None:
             return versions
@@ -156,16 +161,38 @@ class OneTable:
 
     @without_chain
     def read(self, partition: str) -> "pa.Table":
-        rows, _ = self._rows()
+        rows, _ = self._rows(self._version())
         if partition not in rows:
             raise NotPublished(f"{label_of(self._spec, partition)} has no rows in {self._table.label}")
         return rows[partition]
 
-    def _rows(self) -> "tuple[dict[str, pa.Table], dict[str, str]]":
-        """The rows of each partition, and their version."""
+    def _version(self) -> str:
         version = self._table.version()
         if isinstance(version, Absent):
             raise SourceError(f"{self._table.label} is {version.value}: check its address and access to it")
+        return version
+
+    def _versions(self) -> dict[str, str]:
+        """The version of each partition of the table as it is now."""
+        version = self._version()
+        if known := self._remembered(version):
+            return known
+        _, versions = self._rows(version)
+        self._known.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._known.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(json.dumps({"table": version, "partitions": versions}), encoding="utf-8")
+        os.replace(unfinished, self._known)
+        return versions
+
+    def _remembered(self, version: str) -> dict[str, str] | None:
+        try:
+            known = json.loads(self._known.read_bytes())
+        except (FileNotFoundError, ValueError):  # one that is damaged is made again
+            return None
+        return known["partitions"] if known["table"] == version else None
+
+    def _rows(self, version: str) -> "tuple[dict[str, pa.Table], dict[str, str]]":
+        """The rows of each partition of this version of the table, and their own versions."""
         if self._held is None or self._held[0] != version:
             rows = self._table.rows(version)
             if not rows.num_rows:

@@ -44,6 +44,16 @@ def test_all_periods_of_a_file_cost_one_parse(spec, open_rows, parses):
     assert len(parses) == 1
 
 
+def test_another_process_knows_the_versions_without_a_parse(spec, open_rows, parses, tmp_path):
+    known = open_rows(spec).partitions()
+    assert open_rows(spec).partitions() == known
+    assert len(parses) == 1
+    (kept,) = (tmp_path / "cache").glob("versions-*.json")
+    kept.write_text("{")
+    assert open_rows(spec).partitions() == known
+    assert len(parses) == 2
+
+
 def test_a_changed_file_is_read_anew_under_a_new_version(spec, path, open_rows, parses, trips):
     source = open_rows(spec)
     before = source.partitions()
