@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -26,10 +27,7 @@ _AT_ONCE = 500  # records in one query
 
 @dataclass(frozen=True)
 class Record:
-    """A materialisation: what it was made from (`recipe`), and what came out (`content`, a digest).
-
-    `facts` are those of its `metadata` as plain Python, by name.
-    """
+    """A materialisation: what it was made from (`recipe`), and what came out (`content`, a digest)."""
 
     asset: str
     partition: str | None
@@ -37,9 +35,13 @@ class Record:
     content: str
     path: str | None
     metadata: Mapping[str, dg.MetadataValue]
-    facts: Mapping[str, Any]
     run_id: str
     made_at: datetime
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """Its metadata as plain Python, by name."""
+        return facts_of(self.metadata)
 
     @property
     def partition_key(self) -> str:
@@ -139,7 +141,6 @@ def _record(asset: str, entry: dg.EventLogRecord) -> Record | None:
         content=facts[CONTENT],
         path=facts.get(PATH),
         metadata=event.metadata,
-        facts=facts,
         run_id=entry.run_id,
         made_at=datetime.fromtimestamp(entry.timestamp, UTC),
     )
