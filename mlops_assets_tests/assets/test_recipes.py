@@ -37,8 +37,9 @@ def project(tmp_path):
 
 
 def record(asset, recipe=None, content="c" * 64, partition=None, **metadata):
-    values = {name: dg.MetadataValue.int(value) for name, value in ({"dagster/row_count": 1_000} | metadata).items()}
-    return Record(asset, partition, recipe or Recipe({}), content, None, values, "run", datetime.now(UTC))
+    facts = {"dagster/row_count": 1_000} | metadata
+    values = {name: dg.MetadataValue.int(value) for name, value in facts.items()}
+    return Record(asset, partition, recipe or Recipe({}), content, None, values, facts, "run", datetime.now(UTC))
 
 
 def test_raw_data_depends_on_its_source_and_its_version_alone(project):
@@ -199,3 +200,20 @@ def test_the_rows_in_memory_decide_where_a_window_has_more(project):
     for fits, beyond, further in zip(*map(all_recipes, ("2000", "1999", "1998")), strict=True):
         assert changes(fits, beyond) == ("settings: memory_rows is new (1999)",)
         assert changes(beyond, further) == ("settings: memory_rows 1999 -> 1998",)
+
+
+def test_a_direction_that_predictions_follow_makes_another_search(project):
+    built = record("training_set")
+    plain, follows = project(), project(monotone={"size": "up"})
+    one, up = (hyperparameters.recipe(of, "XGBoost", built, None) for of in (plain, follows))
+    assert changes(one, up) == ("settings: monotone is new",)
+
+
+def test_a_snapshot_of_classes_says_that_it_is_split_by_class(project):
+    periods, cleaned = Periods(("snapshot",), ("snapshot",), ("snapshot",)), {"snapshot": record("clean_data")}
+    snapshot = {"time": None, "source": {"kind": "files", "uri": "sales.csv"}}
+    of_numbers, of_classes = (
+        training_set.recipe(project(**snapshot, target={"column": "price"} | keys), periods, cleaned)
+        for keys in ({}, {"above": 10})
+    )
+    assert changes(of_numbers, of_classes) == ('settings: split is new ("stratified by class")',)
