@@ -64,6 +64,7 @@ CSS = """
 .less { background: var(--against); }
 .tools { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 14px; font-size: 13px; }
 .empty { padding: 48px 20px; text-align: center; color: var(--mantine-color-dimmed); }
+.empty #at-work { align-self: center; }
 .waiting { opacity: .5; }
 @media (max-width: 62em) { .form-page { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 48em) {
