@@ -80,6 +80,7 @@ class Plan:
         self._instance = instance
         self._project = project
         self._versions = versions
+        self._read: tuple[int | None, Records] | None = None
         self.graph = graph or asset_graph(project)
 
     @property
@@ -96,8 +97,15 @@ class Plan:
         """An asset's partitions with the reasons that its own recipe gives; call again after upstream was made."""
         self.require(asset)
         entry = self.graph.entries[asset]
-        state = State(Records(self._instance), self._project, self.source_versions)
+        state = State(self._records(), self._project, self.source_versions)
         return [self._task(entry, state, partition) for partition in self._partitions(entry)]
+
+    def _records(self) -> Records:
+        """What was made; read anew where anything was recorded since it was read: many periods take their time."""
+        newest = self._instance.event_log_storage.get_maximum_record_id()
+        if self._read is None or self._read[0] != newest:
+            self._read = newest, Records(self._instance)
+        return self._read[1]
 
     def explain(self) -> dict[str, list[Task]]:
         """The tasks of every asset, closed over what is upstream: an asset below a stale one is stale too."""
