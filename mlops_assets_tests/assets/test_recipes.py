@@ -37,9 +37,8 @@ def project(tmp_path):
 
 
 def record(asset, recipe=None, content="c" * 64, partition=None, **metadata):
-    facts = {"dagster/row_count": 1_000} | metadata
-    values = {name: dg.MetadataValue.int(value) for name, value in facts.items()}
-    return Record(asset, partition, recipe or Recipe({}), content, None, values, facts, "run", datetime.now(UTC))
+    values = {name: dg.MetadataValue.int(value) for name, value in ({"dagster/row_count": 1_000} | metadata).items()}
+    return Record(asset, partition, recipe or Recipe({}), content, None, values, "run", datetime.now(UTC))
 
 
 def test_raw_data_depends_on_its_source_and_its_version_alone(project):
