@@ -48,6 +48,7 @@ def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Rec
     """What the gate asks for, the candidates, and the libraries that refit the winner."""
     settings = project.settings
     gate = {"confidence": settings.confidence, "minimum_gain": settings.minimum_gain, "seed": settings.seed}
+    gate |= project.spec.model_dump(mode="json", exclude_defaults=True, include={"expect"})
     gate |= project.spec.gate.model_dump(mode="json", exclude_defaults=True) | learnt_as(project.spec)
     return Recipe(
         {
@@ -85,7 +86,7 @@ def why_no_champion(record: Record) -> str:
     """In words, where the record of `champion_model` names none."""
     if number := record.value("proposed_version"):
         return f"version {number} waits for approval (mlops-assets approve {number} --why ...)"
-    return "no candidate has beaten the baselines"
+    return "no candidate has passed the gate (the verdict of champion_model says why)"
 
 
 def build(project: Project) -> dg.AssetsDefinition:
@@ -218,16 +219,28 @@ def _go_live(
     }
     if verdict.interval:
         promise["gain_interval"] = json.dumps([verdict.interval.low, verdict.interval.high])
-    refit_loss, twin_loss = _loss_of_both(project, parts, model, twin)
-    if refit_loss > twin_loss * (1 + REFIT_MARGIN):
-        note = (
-            f" It goes live as it was judged: fitted on all rows, its {metric.label} on those that both have learnt "
-            f"from is {refit_loss:.4g} where it was {twin_loss:.4g}."
-        )
+    if note := _why_stays_out(project, parts, parts[contest.judged_on], model, twin):
         promise["verdict"] += note
         project.registry.tag(challenger.version, promise | {"role": "champion"})
         return project.registry.version(challenger.version), note
     return _register_refit(context, project, making, contest, window, model, params, promise, began), ""
+
+
+def _why_stays_out(
+    project: Project, parts: "Mapping[SplitName, Rows]", judged: "Rows", model: "Model", twin: "Model"
+) -> str:
+    """Why a refit is not as good as its judged twin, as a sentence with a blank before; empty where it is."""
+    from mlops_assets.assets.leaderboard import unmet
+
+    refit_loss, twin_loss = _loss_of_both(project, parts, model, twin)
+    if refit_loss > twin_loss * (1 + REFIT_MARGIN):
+        return (
+            f" It goes live as it was judged: fitted on all rows, its {project.target.metric.label} on those that both "
+            f"have learnt from is {refit_loss:.4g} where it was {twin_loss:.4g}."
+        )
+    if project.spec.expect and (broken := unmet(project.spec, model, judged)):
+        return f" It goes live as it was judged: fitted on all rows, {'; '.join(broken)}."
+    return ""
 
 
 def _loss_of_both(

@@ -1,13 +1,15 @@
 """`ensemble_model`: the fitted candidates as one model, weighted by what they said of validation rows; registered."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from mlops_assets.assets import models
+from mlops_assets.assets.by_period import Result
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.expectations import examined, expectation_checks
 from mlops_assets.assets.explanations import explained
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, tracking_place
@@ -61,11 +63,12 @@ def build(project: Project) -> dg.AssetsDefinition:
         kinds={"python", "mlflow"},
         code_version=CODE_VERSION,
         retry_policy=RETRY,
+        check_specs=expectation_checks(ENTRY, project),
     )
-    def ensemble_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
+    def ensemble_model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> Iterator[Result]:
         """The fitted candidates as one model, weighted by what they said of validation rows."""
         with clear_failures(project):
-            return _blend(context, project)
+            yield from examined(ENTRY, project, Records(context.instance), _blend(context, project))
 
     return ensemble_model
 

@@ -10,17 +10,20 @@ import numpy as np
 
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.judge.clusters import clusterings, slices
+from mlops_assets.core.judge.expectations import examine
 from mlops_assets.core.judge.promotion import Slice, Verdict, judge
 from mlops_assets.core.metrics import Clusters, Interval
 from mlops_assets.core.prepare.splitting import Periods, SplitName
 from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.core.training_set import Rows
 from mlops_assets.core.types import FloatArray
+from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import ModelError
 from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from mlops_assets.assets.records import Record
+    from mlops_assets.core.model.model import Model
     from mlops_assets.resources.mlflow.registry import Version
 
 
@@ -88,7 +91,7 @@ def hold_contest(
     )
     reigning = project.registry.whole_champion()
     champion, note = _champion(project, reigning, rows, set(getattr(periods, judged_on)), together)
-    settings = project.settings
+    settings, spec = project.settings, project.spec
     verdict = judge(
         candidates[0].losses,
         champion.losses if champion else None,
@@ -96,12 +99,18 @@ def hold_contest(
         clusterings=together,
         confidence=settings.confidence,
         minimum_gain=settings.minimum_gain,
-        slices=slices(project.spec, columns),
+        slices=slices(spec, columns),
+        unmet=unmet(spec, project.registry.load(candidates[0].version), rows) if spec.expect else (),
         look=look,
         metric=project.target.metric,
     )
     verdict = replace(verdict, reason=f"{verdict.reason}{periods.gap_note}")
     return Contest(judged_on, candidates, reigning, champion, note, baselines, verdict)
+
+
+def unmet(spec: DatasetSpec, model: Model, rows: Rows) -> tuple[str, ...]:
+    """Each blocking expectation that a model breaks on some rows, in words."""
+    return tuple(found.sentence for found in examine(model, rows.columns, spec.expect) if found.blocks)
 
 
 def baseline_outputs(

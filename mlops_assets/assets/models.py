@@ -3,7 +3,7 @@
 import io
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_assets.addresses import MLFLOW_RUN
+from mlops_assets.assets.by_period import Result
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
+from mlops_assets.assets.expectations import examined, expectation_checks
 from mlops_assets.assets.explanations import explained, read_artefact, read_bytes, write_artefacts
 from mlops_assets.assets.final_fit import fit_final, periods_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures, with_units
@@ -71,35 +73,37 @@ def _recipe_now(asset: str) -> Callable[[State, str | None], Recipe]:
 def _build_sklearn(project: Project) -> dg.AssetsDefinition:
     types = project.sklearn_types
     mapping = dg.StaticPartitionMapping({name: name for name in types})  # each takes the search of its own type
-    return _build(SKLEARN_NAME, "sklearn", mapping, SKLEARN.partitions(project))
+    return _build(SKLEARN, project, "sklearn", mapping)
 
 
 def _build_xgboost(project: Project) -> dg.AssetsDefinition:
     mapping = dg.SpecificPartitionsPartitionMapping(list(project.xgboost_types))
-    return _build(XGBOOST_NAME, "xgboost", mapping, None, project.xgboost_types[0])
+    return _build(XGBOOST, project, "xgboost", mapping, project.xgboost_types[0])
 
 
 def _build(
-    asset: str,
+    entry: AssetEntry,
+    project: Project,
     kind: str,
     mapping: dg.PartitionMapping,
-    partitions: dg.PartitionsDefinition | None,
     only_type: str | None = None,
 ) -> dg.AssetsDefinition:
     @dg.asset(
-        name=asset,
+        name=entry.name,
         deps=["training_set", dg.AssetDep("hyperparameters", partition_mapping=mapping)],
-        partitions_def=partitions,
+        partitions_def=entry.partitions(project),
         group_name="training",
         owners=OWNERS,
         kinds={"python", kind, "mlflow"},
         code_version=CODE_VERSION,
         retry_policy=RETRY,
+        check_specs=expectation_checks(entry, project),
         description=f"The final {kind} model with its best parameters, fitted on the train split and registered.",
     )
-    def model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> dg.MaterializeResult:
+    def model(context: dg.AssetExecutionContext, project: dg.ResourceParam[Project]) -> Iterator[Result]:
         with clear_failures(project):
-            return _fit(context, project, asset, only_type or context.partition_key)
+            made = _fit(context, project, entry.name, only_type or context.partition_key)
+            yield from examined(entry, project, Records(context.instance), made)
 
     return model
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mlops_assets.dataset.dialect import TimeUnit
-from mlops_assets.dataset.parts import DERIVATIONS, FilesSource, InputKind, Range, SqlSource, Target, name_and_width
+from mlops_assets.dataset.parts import (
+    DERIVATIONS,
+    BoundsExpectation,
+    FilesSource,
+    InputKind,
+    MonotoneExpectation,
+    Range,
+    SqlSource,
+    Target,
+    name_and_width,
+)
 from mlops_assets.dataset.periods import fields_in
 
 if TYPE_CHECKING:
@@ -39,6 +49,7 @@ def problems(spec: DatasetSpec) -> Iterator[str]:
     yield from _monotone(spec)
     yield from _split(spec)
     yield from _gate(spec)
+    yield from _expect(spec)
     yield from _example(spec)
 
 
@@ -147,6 +158,26 @@ def _gate(spec: DatasetSpec) -> Iterator[str]:
             yield from _aliases(spec, where, [entry.column], "number")
         else:
             yield from _aliases(spec, where, [entry], "category")
+
+
+def _expect(spec: DatasetSpec) -> Iterator[str]:
+    if spec.expect and spec.target.kind == "category":
+        yield "expect: it is for numbers, counts and two classes; of several classes no one number is the answer"
+    for number, expected in enumerate(spec.expect):
+        if isinstance(expected, BoundsExpectation):
+            continue
+        where, alias = f"expect[{number}] ({expected.kind})", expected.column
+        yield from _aliases(spec, where, [alias])
+        if alias not in spec.columns:
+            continue
+        kind = spec.columns[alias].type
+        if alias not in spec.inputs():
+            yield f"{where}: '{alias}' is no input (inputs: {', '.join(spec.inputs())})"
+        elif isinstance(expected, MonotoneExpectation) and (
+            kind not in _TYPES["number"] or alias in spec.features.categories
+        ):
+            what = "a category" if alias in spec.features.categories else f"of type {kind}"
+            yield f"{where}: '{alias}' is {what}, which has no direction: name a number, or use kind invariant"
 
 
 def _split(spec: DatasetSpec) -> Iterator[str]:

@@ -420,3 +420,64 @@ class Gate(Part):
         """All columns that it needs of a row."""
         sliced = (entry.column if isinstance(entry, Range) else entry for entry in self.slices)
         return tuple(dict.fromkeys([*(alias for group in self.groups for alias in group), *sliced]))
+
+
+class _Expected(Part):
+    """What all expectations have."""
+
+    share: float = Field(0.0, ge=0, lt=1, description="The share of rows that may break it.")
+    blocking: bool = Field(
+        True, description="A challenger that breaks it is not promoted; `false`: it is only told, by a warning."
+    )
+
+
+class MonotoneExpectation(_Expected):
+    """The answer only rises, or only falls, with a number over its observed range, other inputs as they are."""
+
+    kind: Literal["monotone"] = Field(description="`monotone`.")
+    column: Alias = Field(description="An input that is a number.")
+    direction: Direction = Field(description="Where the answer goes as the number rises.")
+    tolerance: float = Field(0.0, ge=0, description="So much it may go the other way, in the target's unit.")
+
+    @property
+    def title(self) -> str:
+        return f"monotone: {self.column} {self.direction}"
+
+
+class InvariantExpectation(_Expected):
+    """The answer does not change when an input has another of its known values, other inputs as they are."""
+
+    kind: Literal["invariant"] = Field(description="`invariant`.")
+    column: Alias = Field(description="An input.")
+    tolerance: float = Field(0.0, ge=0, description="So much it may change, in the target's unit.")
+
+    @property
+    def title(self) -> str:
+        return f"invariant: {self.column}"
+
+
+class BoundsExpectation(_Expected):
+    """Answers lie within."""
+
+    kind: Literal["bounds"] = Field(description="`bounds`.")
+    low: float | None = Field(None, description="No answer is below.")
+    high: float | None = Field(None, description="No answer is above.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "BoundsExpectation":
+        if self.low is None and self.high is None:
+            raise ValueError("give low, high or both")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}: give them the other way round")
+        return self
+
+    @property
+    def title(self) -> str:
+        ends = {"from": self.low, "to": self.high}
+        return " ".join(["bounds:", *(f"{word} {end:g}" for word, end in ends.items() if end is not None)])
+
+
+Expectation = Annotated[
+    MonotoneExpectation | InvariantExpectation | BoundsExpectation,
+    Field(discriminator="kind"),
+]

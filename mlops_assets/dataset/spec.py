@@ -21,6 +21,7 @@ from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.parts import (
     Alias,
     Direction,
+    Expectation,
     Features,
     Gate,
     RowRule,
@@ -63,6 +64,9 @@ class DatasetSpec(Part):
     window: Window = Field(default_factory=Window)
     split: Split = Field(default_factory=Split)
     gate: Gate = Field(default_factory=Gate)
+    expect: tuple[Expectation, ...] = Field(
+        (), description="How each candidate has to behave, whatever the truth; of two classes, in the probability."
+    )
     example: dict[Alias, str | int | float] = Field(
         {}, description="A row to predict, such as a real one: what the launchpad of the job `predict` begins with."
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mlops_assets.assets import leaderboard
 from mlops_assets.errors import ModelError, TrackingError
 from mlops_assets_tests.assets.conftest import failure_of
 from mlops_assets_tests.homes import write_yaml
@@ -155,6 +156,40 @@ def test_checks_ask_whether_the_champion_answers_and_whether_it_is_worth_asking(
     assert checks()["answers_as_trained"] == (False, f"version {number}: the model file is damaged")
 
 
+def test_a_challenger_that_breaks_what_is_expected_is_not_promoted_and_one_that_is_only_told_is(lab, monkeypatch):
+    rules = lab.project.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    falls = {"kind": "monotone", "column": "size", "direction": "down"}
+
+    def expect(*expected):
+        path = write_yaml(lab.home.folder / "expecting.yaml", rules | {"expect": list(expected)})
+        lab.change(MLOPS_DATASET=path)
+
+    expect(falls, {"kind": "bounds", "low": -1000})
+    lab.project.tracking.client.delete_registered_model_alias("shop", "champion")
+    (check,) = lab.make("sklearn_model", "Ridge").get_asset_check_evaluations()
+    assert lab.record("sklearn_model", "Ridge").value("recomputed") is False  # only its behaviour is looked at anew
+    assert (check.check_name, check.passed, check.severity.name) == ("behaves_as_expected", False, "WARN")
+    assert check.description.startswith(
+        "monotone: size down is broken by 100.00% of 300 rows, one of which is answered"
+    )
+    assert check.metadata["bounds: from -1000"].value == 0
+    assert '"size": "' in check.metadata["monotone: size down, such as"].value
+    assert lab.make("champion_model").success
+    refused = lab.record("champion_model")
+    assert refused.value("decision") == "refused" and lab.project.registry.champion() is None
+    told = f"Not promoted: it does not behave as expected: {check.description.partition(' rows,')[0]}"
+    assert refused.value("verdict").startswith(told)
+
+    expect(falls | {"blocking": False})
+    found = iter([leaderboard.unmet, lambda *refit: ("size falls",)])  # of the candidate, and of its refit
+    monkeypatch.setattr(leaderboard, "unmet", lambda *asked: next(found)(*asked))
+    assert lab.make("champion_model").success
+    promoted = lab.record("champion_model")
+    assert promoted.value("reason").startswith("settings: expect ")
+    assert (promoted.value("decision"), promoted.value("champion_version")) == ("promoted", 1)
+    assert "It goes live as it was judged: fitted on all rows, size falls." in promoted.value("verdict")
+
+
 def test_an_equal_challenger_is_no_challenger(lab):
     before = lab.record("champion_model").value("champion_version")
     lab.change(MLOPS_MINIMUM_GAIN="0.01")
@@ -207,4 +242,5 @@ def test_a_candidate_that_does_not_beat_the_mean_becomes_no_champion(new_worksho
     assert "the baseline 'mean" in record.value("verdict")
     assert workshop.project.registry.champion() is None
     told = failure_of(workshop.make("predictions", "2024-01"))
-    assert told == "there is no champion to predict with: no candidate has beaten the baselines"
+    why = "no candidate has passed the gate (the verdict of champion_model says why)"
+    assert told == f"there is no champion to predict with: {why}"

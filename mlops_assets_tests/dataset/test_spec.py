@@ -257,6 +257,33 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
             "monotone: features.group_means has 'size' too, whose means would change",
         ),
         ("monotone", {"size": "rising"}, "monotone.size: Input should be 'up' or 'down'"),
+        ("expect", [{"kind": "rises"}], "expect.0: Input tag 'rises' found using 'kind' does not match"),
+        (
+            "expect",
+            [{"kind": "invariant", "column": "colour"}],
+            "expect[0] (invariant): 'colour' is not a column (columns: at, town, zone, size, price)",
+        ),
+        (
+            "expect",
+            [{"kind": "invariant", "column": "price"}],
+            "expect[0] (invariant): 'price' is no input (inputs: at, town, zone, size)",
+        ),
+        (
+            "expect",
+            [{"kind": "monotone", "column": "zone", "direction": "up"}],
+            "expect[0] (monotone): 'zone' is a category, which has no direction: name a number, or use kind invariant",
+        ),
+        (
+            "expect",
+            [{"kind": "monotone", "column": "at", "direction": "up"}],
+            "expect[0] (monotone): 'at' is of type time, which has no direction",
+        ),
+        (
+            "expect",
+            [{"kind": "bounds", "low": 5, "high": 3}],
+            "expect.0.bounds: low 5 is not below high 3: give them the other way round",
+        ),
+        ("expect", [{"kind": "bounds"}], "expect.0.bounds: give low, high or both"),
         ("target.keep", [5, 5], "target: keep must be [low, high] with low < high"),
     ],
 )

@@ -115,6 +115,7 @@ def judge(
     confidence: float,
     minimum_gain: float,
     slices: Mapping[str, BoolArray] | None = None,
+    unmet: Sequence[str] = (),
     look: int = 1,
     metric: Metric = RMSE,
 ) -> Verdict:
@@ -123,7 +124,8 @@ def judge(
     A challenger must beat every baseline and, where there is one, the champion: the interval of the difference of the
     metric, by clusters, lies above zero, it gains at least `minimum_gain` of the champion's, and in none of the
     `slices` (masks (n,) by name) it is worse beyond doubt. However often it is tried, an equal model is promoted with a
-    probability of at most 1 - confidence. Raises DataError where errors are not finite or not of the same rows.
+    probability of at most 1 - confidence. `unmet` says in words which expectations it breaks; with one it is not
+    promoted. Raises DataError where errors are not finite or not of the same rows.
     """
     rivals = {CHAMPION: champion} if champion is not None else {}
     rivals |= {f"the baseline '{name}'": losses for name, losses in baselines.items()}
@@ -136,7 +138,7 @@ def judge(
         _compare(metric, rival, losses[[0, number]], clusterings, level) for number, rival in enumerate(rivals, start=1)
     ]
     parts = _slices(metric, slices or {}, losses[: 1 + (champion is not None)], clusterings, confidence)
-    refusal = _refusal(metric, loss, comparisons, minimum_gain, parts)
+    refusal = _refusal(metric, loss, comparisons, minimum_gain, parts, unmet)
     against_champion = comparisons[0] if champion is not None else None
     sentences = [refusal or _approval(metric, rows, loss, comparisons)]
     if comparisons:
@@ -213,7 +215,12 @@ def _too_few(rows: int, clusterings: Sequence[Clusters]) -> str | None:
 
 
 def _refusal(
-    metric: Metric, loss: float, comparisons: Sequence[Comparison], minimum_gain: float, slices: Sequence[Slice]
+    metric: Metric,
+    loss: float,
+    comparisons: Sequence[Comparison],
+    minimum_gain: float,
+    slices: Sequence[Slice],
+    unmet: Sequence[str],
 ) -> str | None:
     for comparison in sorted(comparisons, key=_gain):
         if not comparison.won:
@@ -227,6 +234,8 @@ def _refusal(
                 f"Not promoted: it gains overall, and loses where {part.name} ({part.rows:,} rows): "
                 f"{_versus(metric, part.challenger_loss, part.comparison)}; {_range(part.comparison)} lies below zero."
             )
+    if unmet:
+        return f"Not promoted: it does not behave as expected: {'; '.join(unmet)}."
     return None
 
 

@@ -56,6 +56,14 @@ def test_a_real_gain_of_two_percent_on_many_rows_is_promoted():
     assert verdict.reason.startswith("Promoted: RMSE 4.9 is 2.00% below the 5 of the champion on 50,000 rows;")
 
 
+def test_a_better_model_that_does_not_behave_as_expected_is_not_promoted():
+    rivals = errors_of(9), {}
+    assert judge(errors_of(4), *rivals, **GATE).promote
+    verdict = judge(errors_of(4), *rivals, unmet=["size falls", "it is negative"], **GATE)
+    assert not verdict.promote
+    assert verdict.reason.startswith("Not promoted: it does not behave as expected: size falls; it is negative. Judged")
+
+
 def test_a_gain_that_is_certain_but_small_is_not_promoted():
     champion = errors_of(5)
     verdict = judge(champion * 0.998, champion, {}, **GATE)
