@@ -437,7 +437,9 @@ class MonotoneExpectation(_Expected):
     kind: Literal["monotone"] = Field(description="`monotone`.")
     column: Alias = Field(description="An input that is a number.")
     direction: Direction = Field(description="Where the answer goes as the number rises.")
-    tolerance: float = Field(0.0, ge=0, description="So much it may go the other way, in the target's unit.")
+    tolerance: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="So much it may go the other way, in the target's unit."
+    )
 
     @property
     def title(self) -> str:
@@ -449,7 +451,7 @@ class InvariantExpectation(_Expected):
 
     kind: Literal["invariant"] = Field(description="`invariant`.")
     column: Alias = Field(description="An input.")
-    tolerance: float = Field(0.0, ge=0, description="So much it may change, in the target's unit.")
+    tolerance: float = Field(0.0, ge=0, allow_inf_nan=False, description="So much it may change, in the target's unit.")
 
     @property
     def title(self) -> str:
@@ -460,8 +462,8 @@ class BoundsExpectation(_Expected):
     """Answers lie within."""
 
     kind: Literal["bounds"] = Field(description="`bounds`.")
-    low: float | None = Field(None, description="No answer is below.")
-    high: float | None = Field(None, description="No answer is above.")
+    low: float | None = Field(None, allow_inf_nan=False, description="No answer is below.")
+    high: float | None = Field(None, allow_inf_nan=False, description="No answer is above.")
 
     @model_validator(mode="after")
     def _ordered(self) -> "BoundsExpectation":

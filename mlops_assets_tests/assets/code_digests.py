@@ -23,6 +23,7 @@ ASK_MODELS = dict.fromkeys(
 SHOWS = {
     "assets.checks",
     "assets.entry",
+    "assets.expectations",
     "assets.explanations",
     "assets.jobs",
     "assets.memo",

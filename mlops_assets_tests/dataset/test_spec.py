@@ -284,6 +284,7 @@ def test_the_error_carries_no_other_error_that_tells_more(load):
             "expect.0.bounds: low 5 is not below high 3: give them the other way round",
         ),
         ("expect", [{"kind": "bounds"}], "expect.0.bounds: give low, high or both"),
+        ("expect", [{"kind": "bounds", "low": float("nan")}], "expect.0.bounds.low: Input should be a finite number"),
         ("target.keep", [5, 5], "target: keep must be [low, high] with low < high"),
     ],
 )
