@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = tuple(
-    f"mlops_assets_tests.fixtures.{name}" for name in ("rows", "stores", "mail", "webhooks", "homes")
+    f"mlops_assets_tests.fixtures.{name}" for name in ("rows", "stores", "mail", "webhooks", "homes", "own_classes")
 )
 HERE = Path(__file__).parent
 

@@ -3,13 +3,16 @@
 import importlib.util
 import re
 
+import numpy as np
 import pytest
 import yaml
 from dotenv import dotenv_values
 from typer.main import get_command
 
 from mlops_assets.cli import app
+from mlops_assets.core.learners.estimators import FitData, fit, predict
 from mlops_assets.core.learners.model_types import resolve_model_type
+from mlops_assets.core.learners.persistence import dump_estimator, parse_estimator
 from mlops_assets.core.learners.search_spaces import load_search_spaces
 from mlops_assets.dataset import load_dataset
 from mlops_assets.dataset.part import Part
@@ -139,21 +142,34 @@ def test_no_path_of_one_machine_is_written_down():
 # Examples
 
 
-def test_search_spaces_of_the_page_can_be_used(tmp_path):
-    [text] = blocks(DOCS / "models.md", "yaml")
+@pytest.fixture
+def spaces(tmp_path, my_models):
+    """The search spaces of the page in a file, and its class trusted."""
+    my_models("Mine")
     path = tmp_path / "spaces.yaml"
-    path.write_text(text)
-    spaces = load_search_spaces(path)
-    assert [resolve_model_type(name, spaces).space.free for name in spaces] == [("alpha", "average"), ("alpha",)]
+    path.write_text("\n".join(blocks(DOCS / "models.md", "yaml")))
+    return path
 
 
-def test_model_types_of_the_pages_can_be_used(tmp_path):
-    [text] = blocks(DOCS / "models.md", "yaml")
-    (tmp_path / "spaces.yaml").write_text(text)
+def test_search_spaces_of_the_page_can_be_used(spaces):
+    found = load_search_spaces(spaces)
+    free = {name: resolve_model_type(name, found).space.free for name in found}
+    assert free == {"SGDRegressor": ("alpha", "average"), "Ridge": ("alpha",), "Mine": ("neighbors",)}
+
+
+def test_the_class_of_the_page_is_fitted_and_kept(spaces):
+    model_type = resolve_model_type("Mine", load_search_spaces(spaces))
+    X = np.random.default_rng(7).random((80, 3)).astype(np.float32)
+    estimator = fit(model_type, {"neighbors": 5}, FitData(X, X.sum(axis=1)), seed=7, threads=1).estimator
+    again = parse_estimator(dump_estimator(estimator))
+    assert np.array_equal(predict(again, X), predict(estimator, X))
+
+
+def test_model_types_of_the_pages_can_be_used(spaces):
     for command in commands():
         given = command.variables | {"MLOPS_DATASET": "nyc_flights", "MLOPS_SOURCE_URI": ""}
         if "MLOPS_SEARCH_SPACES" in given:
-            given["MLOPS_SEARCH_SPACES"] = str(tmp_path / "spaces.yaml")
+            given["MLOPS_SEARCH_SPACES"] = str(spaces)
         assert open_project(given).model_types
 
 

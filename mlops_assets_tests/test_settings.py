@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from mlops_assets.core.model.files import new_pair
 from mlops_assets.errors import SettingsError
-from mlops_assets.settings import GROUPS, Settings, environment, project_root, read_settings, root
+from mlops_assets.settings import GROUPS, Settings, environment, project_root, read_settings, root, trusted_types
 
 
 def test_nothing_has_to_be_set():
@@ -30,6 +30,13 @@ def test_each_setting_is_read_from_its_variable():
     assert given.model_types == ("Ridge", "ensemble.RandomForestRegressor", "XGBoost")
     assert (given.max_trials, given.tuning_seconds, given.trials) == (3, 1.5, "local:4")
     assert given.search_spaces == Path("spaces.yaml")
+
+
+@pytest.mark.parametrize("value", ["Mine", "my_models.", "my models.Mine", "my_models.Mine;os"])
+def test_what_is_no_path_of_a_class_cannot_be_trusted(value, monkeypatch):
+    monkeypatch.setenv("MLOPS_TRUSTED_TYPES", f"my_models.Other, {value}")
+    with pytest.raises(SettingsError, match=f"^MLOPS_TRUSTED_TYPES='.*': '{value}' is not the import path of a class"):
+        trusted_types()
 
 
 @pytest.mark.parametrize("value", ["", "  "])

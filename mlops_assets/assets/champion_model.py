@@ -19,7 +19,7 @@ from mlops_assets.assets.final_fit import refit, refit_ensemble
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures
 from mlops_assets.assets.model_card import carded
 from mlops_assets.assets.models import example_rows
-from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, thinning
+from mlops_assets.assets.recipes import learners, learnt_as, thinning
 from mlops_assets.assets.records import REIGNS, Record, Records, reigns
 from mlops_assets.assets.training_set import WindowRows, training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
@@ -56,7 +56,7 @@ def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Rec
             "settings": gate | thinning(project, built.value("dagster/row_count")),
             "data": {name: record.content for name, record in fitted.items()},
             "upstream": {"training_set": built.content},
-            "libraries": libraries(*LIBRARIES, *(of for kind in project.model_types.values() for of in kind.packages)),
+            "libraries": learners(*project.model_types.values()),
         }
     )
 

@@ -14,7 +14,7 @@ from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.explanations import write_artefacts
 from mlops_assets.assets.memo import Made, begin, clear_failures
-from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries
+from mlops_assets.assets.recipes import learners, learnt_as, libraries
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data
 from mlops_assets.core.fingerprint import Recipe
@@ -77,7 +77,7 @@ def recipe(
     } | learnt_as(project.spec)
     if settings.suggester != "hyperopt":
         search["suggester"] = settings.suggester
-    packages = [*LIBRARIES, *kind.packages, *(["optuna"] if settings.suggester == "optuna" else [])]
+    suggester = libraries("optuna") if settings.suggester == "optuna" else {}
 
     def with_budget(budget: Budget) -> Recipe:
         return Recipe(
@@ -85,7 +85,7 @@ def recipe(
                 "code": CODE_VERSION,
                 "settings": search | {"max_trials": budget.max_trials, "tuning_seconds": budget.seconds},
                 "upstream": {"training_set": built.content},
-                "libraries": libraries(*packages),
+                "libraries": learners(kind) | suggester,
             }
         )
 

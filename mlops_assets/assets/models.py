@@ -17,7 +17,7 @@ from mlops_assets.assets.expectations import examined, expectation_checks
 from mlops_assets.assets.explanations import explained, read_artefact, read_bytes, write_artefacts
 from mlops_assets.assets.final_fit import fit_final, periods_of, refit
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures, with_units
-from mlops_assets.assets.recipes import LIBRARIES, learnt_as, libraries, thinning, tracking_place
+from mlops_assets.assets.recipes import learners, learnt_as, thinning, tracking_place
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data, window_of
 from mlops_assets.core.fingerprint import Recipe
@@ -56,7 +56,7 @@ def recipe(asset: str, project: Project, built: Record, tuned: Record) -> Recipe
             "code": CODE_VERSION,
             "settings": settings,
             "upstream": {"training_set": built.content, "hyperparameters": tuned.content},
-            "libraries": libraries(*LIBRARIES, *project.model_types[tuned.partition_key].packages),
+            "libraries": learners(project.model_types[tuned.partition_key]),
         }
     )
 

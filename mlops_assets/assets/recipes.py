@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.fingerprint import Recipe, installed
 from mlops_assets.database_urls import without_credentials
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.project import Project
+
+if TYPE_CHECKING:
+    from mlops_assets.core.learners.model_types import ModelType
 
 _LEARNT_AS = {"kind", "metric", "quantile", "transform", "costs", "precision", "recall", "balanced"}
 # They fit, encode and draw; a fix in the last part of a version changes no result that is meant.
@@ -23,6 +26,12 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost", "hyperopt")
 def libraries(*names: str) -> dict[str, str]:
     """Installed versions of libraries, as `major.minor`, by name."""
     return {name: ".".join(installed(name)[1].split(".")[:2]) for name in names}
+
+
+def learners(*kinds: ModelType) -> dict[str, str]:
+    """Versions of the libraries that fit these model types, and digests of the code of classes of the user's own."""
+    own = {kind.import_path: kind.code for kind in kinds if kind.code}
+    return libraries(*LIBRARIES, *(package for kind in kinds for package in kind.packages)) | own
 
 
 def same_settings(one: Recipe, other: Recipe) -> bool:

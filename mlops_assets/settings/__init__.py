@@ -20,7 +20,7 @@ from mlops_assets.settings.root import environment, project_root
 from mlops_assets.settings.serving import AddressSettings, ServingSettings
 from mlops_assets.settings.training import PromotionSettings, TrainingSettings
 
-__all__ = ["GROUPS", "PREFIX", "Settings", "environment", "project_root", "read_settings"]
+__all__ = ["GROUPS", "PREFIX", "Settings", "environment", "project_root", "read_settings", "trusted_types"]
 
 PREFIX = "MLOPS_"
 _SHOWN_CHARACTERS = 80  # of a wrong value
@@ -67,6 +67,15 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         problems = "; ".join(_explain(item, values) for item in error.errors(include_url=False, include_input=False))
         raise SettingsError(problems) from None
+
+
+def trusted_types() -> tuple[str, ...]:
+    """The classes that this process trusts by MLOPS_TRUSTED_TYPES; a model may be loaded where there is no project.
+
+    Raises SettingsError.
+    """
+    name = f"{PREFIX}TRUSTED_TYPES"
+    return read_settings({name: environment().get(name, "")}).trusted_types
 
 
 def _explain(problem: ErrorDetails, values: Mapping[str, str]) -> str:

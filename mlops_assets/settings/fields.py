@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Sec
 
 _KEY_BYTES = 32  # Ed25519, private and public
 _WEBHOOK = re.compile(r"(slack|teams|json)\+https?://[^\s/@]+(/\S*)?")
+_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _ADDRESS = re.compile(r'[^\s@<>()",;:\\]+@[^\s@<>()",;:\\]+')
 
 
@@ -22,6 +23,13 @@ class Group(BaseModel):
 
 def _split_names(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _check_class_paths(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not _CLASS.fullmatch(value):
+            raise ValueError(f"'{value}' is not the import path of a class such as my_models.Mine")
+    return values
 
 
 def _check_addresses(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -69,6 +77,7 @@ def _check_zone(value: str) -> str:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]  # separated by commas
+ClassPaths = Annotated[Names, AfterValidator(_check_class_paths)]
 Addresses = Annotated[Names, AfterValidator(_check_addresses)]
 Address = Annotated[str, AfterValidator(_check_address)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split_names)]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlops_assets.settings.fields import Group, Names
+from mlops_assets.settings.fields import ClassPaths, Group, Names
 
 _DASK = r"dask:(tcp|tls)://[^\s@]+:\d+"
 
@@ -25,6 +25,11 @@ class TrainingSettings(Group):
     )
     search_spaces: Path | None = Field(
         None, description="YAML of search spaces that add to, or replace, those of the registry."
+    )
+    trusted_types: ClassPaths = Field(
+        (),
+        description="Classes of your own that a saved model may hold, by import path, separated by commas; set it "
+        "wherever models are made, loaded or served.",
     )
     max_trials: int = Field(10, ge=1, le=100_000, description="Trials a model type, at most.")
     tuning_seconds: float = Field(600, gt=0, description="Seconds after which a search starts no further trial.")

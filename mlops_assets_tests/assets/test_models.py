@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from mlops_assets.core.training_set import TrainingSet
+from mlops_assets.errors import ModelError
+from mlops_assets.resources.mlflow.rehearsal import Rehearsals
 from mlops_assets_tests.assets.conftest import failure_of
 
 MODELS = [("sklearn_model", "Ridge"), ("xgboost_model", None)]
@@ -111,3 +113,16 @@ def test_a_model_that_was_registered_by_a_killed_run_is_not_fitted_twice(new_wor
     record = workshop.record("sklearn_model", "Ridge")
     assert record.value("version") == 1 and record.value("fit_seconds") >= 0
     assert [run.info.run_name for run in workshop.mlflow_runs()].count("fit Ridge") == 1
+
+
+def test_a_class_of_the_users_own_is_tried_and_answers_only_where_it_is_trusted(new_workshop, my_models):
+    my_models("Mine")
+    made = new_workshop(MLOPS_MODEL_TYPES="my_models.Mine", MLOPS_MAX_TRIALS="1").make_up_to("sklearn_model")
+    number = made.record("sklearn_model", "my_models.Mine").value("version")
+    folder = made.project.registry.folder(number)
+    my_models()
+    with pytest.raises(ModelError, match=r"trusted types: my_models\.Mine; .* MLOPS_TRUSTED_TYPES"):
+        Rehearsals()(folder)
+    my_models("Mine")
+    Rehearsals()(folder)
+    made.project.registry.load(number).self_check()

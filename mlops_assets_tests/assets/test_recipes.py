@@ -19,6 +19,7 @@ from mlops_assets.core.fingerprint import Recipe, changes
 from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.errors import DataError
 from mlops_assets.project import open_project
+from mlops_assets_tests.documents import ROOT, blocks
 from mlops_assets_tests.homes import SHOP, write_yaml
 
 FILES = {"kind": "files", "uri": "sales_{period}.csv"}
@@ -110,6 +111,22 @@ def test_what_fixes_a_search_is_in_its_recipe(project, env, told):
     one = hyperparameters.recipe(project(), "Ridge", built, None)
     other = hyperparameters.recipe(project(env=env), "Ridge", built, None)
     assert [line.split()[1] for line in changes(one, other)] == [told]
+
+
+def test_a_changed_class_of_the_users_own_makes_all_stale_that_is_fitted_by_it(project, my_models):
+    built, kind, env = record("training_set"), "my_models.Mine", {"MODEL_TYPES": "my_models.Mine,Ridge"}
+
+    def recipes(partition, code=None):
+        my_models("Mine", code=code)
+        now, tuned = project(env=env), record("hyperparameters", partition=partition)
+        yield hyperparameters.recipe(now, partition, built, None)
+        yield models.recipe("sklearn_model", now, built, tuned)
+        yield champion_model.recipe(now, built, {})
+
+    before, [code] = [*recipes(kind)], blocks(ROOT / "docs" / "models.md", "python")
+    after = [*recipes(kind, code.replace("20", "30"))]
+    assert [changes(*pair) for pair in zip(before, after, strict=True)] == [(f"libraries: {kind} changed",)] * 3
+    assert [*recipes("Ridge")][:2] == [*recipes("Ridge", code.replace("20", "30"))][:2]
 
 
 def test_threads_and_time_outs_change_no_recipe(project):

@@ -252,7 +252,8 @@ def _is_line(cls: type) -> bool:
     from sklearn.svm import LinearSVC
 
     numbers = linear.LinearRegression | linear.Ridge | linear.ElasticNet | linear.Lars
-    return issubclass(cls, numbers | linear.LogisticRegression | LinearSVC)
+    is_as_shipped = cls.__module__.startswith("sklearn.")  # a class of the user's own may predict otherwise
+    return is_as_shipped and issubclass(cls, numbers | linear.LogisticRegression | LinearSVC)
 
 
 def for_few_rows(estimator: Estimator, categories: Mapping[int, int] | None) -> Estimator:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ _SPARSE_BY_NATURE = ("sklearn.linear_model.", "sklearn.svm.")
 class ModelType:
     """A kind of estimator: how it is imported, its matrix, what a search may vary, and what it predicts.
 
-    `monotone`: number features with the direction in which predictions follow them, 1 or -1.
+    `monotone`: number features with the direction in which predictions follow them, 1 or -1. `code`: digest of the
+    module of a class that no library here brings.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ModelType:
     space: Space
     target: TargetKind = NUMBER
     monotone: tuple[tuple[str, int], ...] = ()
+    code: str | None = None
 
     def constrained(self, monotone: Mapping[str, Direction]) -> ModelType:
         """The same with the directions of the dataset's YAML; raises ModelError where it cannot keep them."""
@@ -114,12 +117,19 @@ def resolve_model_type(
         raise ModelError(_misfit(name, target))
     matrix = own.matrix or base.matrix or _default_matrix(name, path, target)
     space = own if "parameters" in own.model_fields_set else base
-    return ModelType(name, path, matrix, Space(parameters=space.parameters, start=space.start), target)
+    code = None if library or path.startswith("sklearn.") else _digest_of_source(_import(path))
+    return ModelType(name, path, matrix, Space(parameters=space.parameters, start=space.start), target, code=code)
 
 
 def keeps_monotone(import_path: str) -> bool:
     """Whether an estimator takes constraints on the directions of its columns, with missing values among them."""
     return library_of_path(import_path) is not None or import_path in _TAKES_CONSTRAINTS
+
+
+@cache
+def _digest_of_source(cls: type) -> str:
+    """Of the file of the module that defines a class, as it is when the class is first asked for in this process."""
+    return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
 
 
 def _whole_path(path: str) -> str:
@@ -142,23 +152,31 @@ def _misfit(name: str, target: TargetKind) -> str:
 def _default_matrix(name: str, path: str, target: TargetKind) -> MatrixKind:
     """One-hot for linear models and support vectors of scikit-learn that take sparse matrices.
 
-    Raises ModelError where `path` leads to no estimator of the target's kind, or to one that cannot be used here.
+    Raises ModelError where `path` leads to no estimator of the target's kind, or to one that cannot be used here, a
+    class that is not trusted included.
     """
     from sklearn.base import is_classifier, is_regressor
     from sklearn.utils import get_tags
+
+    from mlops_assets.core.learners.persistence import dump_estimator
 
     try:
         found = _import(path)
     except (ImportError, AttributeError):
         found = None
+    except Exception as error:  # whatever a module of the user's own does
+        raise ModelError(f"'{name}' cannot be imported: {type(error).__name__}: {error}") from error
     if not inspect.isclass(found) or not (callable(getattr(found, "fit", None)) and hasattr(found, "predict")):
         raise ModelError(f"'{name}' is not a model type: {_advice(path)}")
     try:
-        estimator = found()
+        estimator: Any = found()
     except TypeError as error:
         raise ModelError(f"'{name}' cannot be built without arguments ({error}): use another model type") from None
-    if not hasattr(found, "__sklearn_tags__"):  # a class of the user's own
-        return "dense"
+    if not hasattr(found, "__sklearn_tags__"):
+        raise ModelError(
+            f"'{name}' does not say what it learns: let its class inherit from scikit-learn's RegressorMixin, or "
+            "ClassifierMixin, and then BaseEstimator"
+        )
     try:
         tags = get_tags(estimator)
     except AttributeError:  # of one around another that has no default
@@ -171,6 +189,8 @@ def _default_matrix(name: str, path: str, target: TargetKind) -> MatrixKind:
         raise ModelError(f"'{name}' gives no probabilities (predict_proba): use another model type")
     if not tags.target_tags.single_output:
         raise ModelError(f"'{name}' only predicts several targets at once: use another model type")
+    if not path.startswith("sklearn."):
+        dump_estimator(estimator)  # what could not be kept is told before it is fitted
     return "one_hot" if tags.input_tags.sparse and path.startswith(_SPARSE_BY_NATURE) else "dense"
 
 
@@ -191,7 +211,12 @@ def _advice(path: str) -> str:
     close = get_close_matches(wanted, by_class, n=3)
     if close:
         return f"did you mean {' or '.join(by_class[match] for match in close)}?"
-    return f"use one of {', '.join(shipped_model_types())}, or the import path of a class with fit and predict"
+    advice = f"use one of {', '.join(shipped_model_types())}, or the import path of a class with fit and predict"
+    try:
+        importlib.import_module(path.removesuffix(f".{wanted}"))
+    except ImportError as error:
+        return f"{advice} ({error}: is its folder on PYTHONPATH?)"
+    return advice
 
 
 def _beside(room: str) -> list[str]:

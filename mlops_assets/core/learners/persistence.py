@@ -1,6 +1,7 @@
 """Fitted estimators as bytes and files, without pickle: skops, or what a library writes itself.
 
-skops checks the types in a file, not their content: load only files from your own store.
+skops checks the types in a file, not their content: load only files from your own store. Types that are trusted are
+those listed here, and classes of the user's own that MLOPS_TRUSTED_TYPES names: no file can add to them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mlops_assets.core.learners.libraries.library import damaged
 from mlops_assets.core.state import DAMAGE, check_members
 from mlops_assets.core.types import Estimator, MatrixKind
 from mlops_assets.errors import ModelError
+from mlops_assets.settings import trusted_types
 
 SKLEARN_FILE = "estimator.skops"
 ENSEMBLE_FILE = "ensemble.json"  # and a file for each member, its number in front
@@ -120,9 +122,13 @@ def dump_estimator(estimator: Estimator) -> bytes:
     if library := library_of(estimator):
         return library.dump(estimator)
     import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
 
-    # Level 1: a third of the size for a second of work on a large forest.
-    data: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+    try:
+        # Level 1: a third of the size for a second of work on a large forest.
+        data: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+    except UnsupportedTypeException as error:
+        raise ModelError(f"{type(estimator).__name__} cannot be kept without pickle: {error}") from None
     _refuse_foreign(skops.io.get_untrusted_types(data=data))
     return data
 
@@ -141,23 +147,29 @@ def _parse_skops(data: bytes) -> Estimator:
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
+    trusted = [*TRUSTED_TYPES, *trusted_types()]
     try:
         check_members(io.BytesIO(data))
-        estimator: Estimator = skops.io.loads(data, trusted=TRUSTED_TYPES)
+        estimator: Estimator = skops.io.loads(data, trusted=trusted)
         return estimator
     except UntrustedTypesFoundException:
         _refuse_foreign(skops.io.get_untrusted_types(data=data))
         raise
     except ModelError:
         raise
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"the saved estimator needs the module {error.name}, which is not here: install it, or put its folder on "
+            "PYTHONPATH"
+        ) from None
     except Exception as error:  # whatever damaged bytes make skops and numpy raise
         reason = f"({type(error).__name__}: {error})"
         raise ModelError(f"the saved estimator is damaged or of another version {reason}: train it again") from error
 
 
 def _refuse_foreign(types: list[str]) -> None:
-    if foreign := sorted(set(types) - set(TRUSTED_TYPES)):
+    if foreign := sorted(set(types).difference(TRUSTED_TYPES, trusted_types())):
         raise ModelError(
             f"the estimator holds types that are not on the list of trusted types: {', '.join(foreign)}; "
-            "use another model type, or review them and add them to core/learners/persistence.py"
+            "use another model type, or, where they are your own, name them in MLOPS_TRUSTED_TYPES, separated by commas"
         )
