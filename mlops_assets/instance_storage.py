@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 60
 INDEX = "index"  # the file that holds what is asked of all runs
-ENGINES = 16  # kept at most: one for each file that was used last
+ENGINES = 64  # kept at most: one for each file that was used last
 # Dagster's databases, and a table of each that is empty only where nothing was ever kept in it.
 _DATABASES = {"history/runs.db": "runs", "history/runs/index.db": "event_logs", "schedules/schedules.db": "job_ticks"}
 
 
 class EventLog(SqliteEventLogStorage):
-    """Dagster's events in SQLite, a file a run. Connections are kept, and a file begins as the copy of an empty one.
+    """Dagster's events in SQLite, a file a run, and one file of all that stays open; a file begins as a copy.
 
     Dagster makes an engine and a connection for each statement, and each file by the migrations of all its releases. A
     connection reads the whole schema before its first statement, and the last one that closes writes the log back.
@@ -41,7 +42,7 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, folder: str) -> None:
         self._folder, self._made, self._lock = Path(folder), set[str](), Lock()
         self._there = set[str]()  # tables and indexes: what is there stays, and is asked for with each event
-        self._engines: dict[tuple[int, str], sa.Engine] = {}
+        self._engine = lru_cache(ENGINES)(self._new_engine)
         super().__init__(folder)
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[sa.Connection]:
@@ -67,35 +68,21 @@ class EventLog(SqliteEventLogStorage):
             if name not in self._made:
                 self._make(name)
                 self._made.add(name)
-            with self._engine(name).connect() as connection, connection.begin():
+            with self._engine(name, os.getpid()).connect() as connection, connection.begin():
                 yield connection
 
-    def _engine(self, name: str) -> sa.Engine:
-        """The engine of a file, with its one connection. A forked process makes its own: SQLite's cannot be shared."""
-        key = os.getpid(), name
-        engine = self._engines.pop(key, None)
-        engine = self._engines[key] = self._new_engine(name) if engine is None else engine  # the last used stands last
-        if len(self._engines) > ENGINES:
-            self._engines.pop(next(iter(self._engines))).dispose()
-        return engine
-
-    def _new_engine(self, name: str) -> sa.Engine:
+    def _new_engine(self, name: str, process: int) -> sa.Engine:
+        """The engine of a file in a process: a forked one makes its own, for SQLite's connections cannot be shared."""
         options = {"timeout": LOCK_SECONDS}
+        # Who watches a run is woken by a change of its file, which is written when its last connection closes.
+        pool = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0} if name == INDEX else {}
         return sa.create_engine(
-            self.conn_string_for_shard(name), poolclass=sa.QueuePool, pool_size=1, max_overflow=0, connect_args=options
+            self.conn_string_for_shard(name), connect_args=options, **{"poolclass": sa.NullPool} | pool
         )
-
-    def delete_events(self, run_id: str) -> None:
-        """The file of the run is closed, so that nothing of it stays where it is deleted."""
-        super().delete_events(run_id)
-        with self._lock:
-            if engine := self._engines.pop((os.getpid(), run_id), None):
-                engine.dispose()
 
     def dispose(self) -> None:
         with self._lock:
-            while self._engines:
-                self._engines.popitem()[1].dispose()
+            self._engine(INDEX, os.getpid()).dispose()
         super().dispose()
 
     def _make(self, name: str) -> None:

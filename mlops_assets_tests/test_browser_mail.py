@@ -17,6 +17,7 @@ KINDS = [
     "proposed",
     "refused",
     "success",
+    "tick",
 ]
 # The colours of text, page and button as they are painted.
 SEEN = """() => {

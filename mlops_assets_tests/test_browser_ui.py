@@ -64,7 +64,7 @@ def test_the_graph_shows_every_asset_as_made_and_its_checks_as_passed(uis, brows
             node = page.locator("foreignObject").filter(has_text=re.compile(f"^{asset}Latest event"))
             node.filter(has_text=re.compile(r"Materialized|[1-9]\d*% filled")).wait_for(state="attached")
         for checks in ("7 / 7 Passed", "3 / 3 Passed"):
-            page.get_by_text(checks).wait_for(state="attached")
+            page.get_by_text(checks).first.wait_for(state="attached")
         assert page.get_by_role("dialog").count() == 0
 
 

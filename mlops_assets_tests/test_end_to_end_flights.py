@@ -53,8 +53,7 @@ def runs(home, answer):
 
 def test_fault_11_a_model_type_that_fails_is_told_and_stops_no_other(answer, champion):
     assert answer.code == 1
-    told = answer.out.splitlines()[-1]
-    assert told.startswith("hyperparameters[Lasso] failed: all 1 trials failed; the first: InvalidParameterError: ")
+    assert "hyperparameters[Lasso] failed: all 1 trials failed; the first: InvalidParameterError: " in answer.out
     assert "Without a model for this training set: Lasso" in answer.out
     assert champion.value("not_fitted") == "Lasso"
     assert champion.value("decision") == "promoted"

@@ -56,20 +56,17 @@ def test_all_three_databases_are_made_and_nothing_is_left_beside_them(whole):
     assert works(whole)
 
 
-def test_connections_are_kept_for_a_few_files_and_of_a_deleted_run_nothing_stays(tmp_path):
+def test_the_file_of_all_runs_stays_open_and_that_of_one_is_written_at_once(tmp_path):
     storage = open_sqlite(tmp_path, DATA)
-    log = storage.event_log_storage
-    runs = [f"00000000-0000-0000-0000-{number:012}" for number in range(2 * instance_storage.ENGINES)]
-    for run_id in runs:
-        log.get_logs_for_run(run_id)
+    log, run_id = storage.event_log_storage, "00000000-0000-0000-0000-000000000001"
 
     def waiting():
-        """Files whose connection is open: each has a log beside it."""
+        """Files whose connection is open: each has a log beside it, and what is watched is the file."""
         return {path.stem for path in tmp_path.rglob("*.db-wal")}
 
-    assert 1 < len(waiting()) <= instance_storage.ENGINES and runs[-1] in waiting()
-    log.delete_events(runs[-1])
-    assert runs[-1] not in waiting()
+    log.get_logs_for_run(run_id)
+    log.get_maximum_record_id()
+    assert instance_storage.INDEX in waiting() and run_id not in waiting()
     storage.dispose()
     assert not waiting()
 

@@ -138,6 +138,16 @@ class Records:
     _contents: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=lambda: defaultdict(dict))
     tagged: dict[str, list[RunRecord]] = field(default_factory=lambda: defaultdict(list))  # by a value of any tag
 
+    schedule_storage = None  # ticks are modelled by the world, and told by no alert
+
+    @property
+    def event_log_storage(self) -> Records:
+        return self
+
+    def get_maximum_record_id(self) -> int:
+        self._asked()
+        return self.number
+
     def _next(self) -> int:
         self._asked()
         self.fuse.step()
