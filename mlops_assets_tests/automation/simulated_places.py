@@ -30,10 +30,11 @@ from mlops_assets.errors import (
     StorageUnreachable,
     TrackingError,
 )
+from mlops_assets.facts import facts_of
 from mlops_assets.resources.databases.prediction_log import Extent
 from mlops_assets.resources.databases.schema import MAIL_OUTBOX, METADATA
 
-TELLING = ("record", "recipe", "content", "path", "champion_version", "reigns")  # metadata that recipes are made from
+TELLING = ("recipe", "content", "path", "champion_version", "reigns")  # metadata that recipes are made from
 ENDS = {
     dg.DagsterRunStatus.SUCCESS: dg.DagsterEventType.RUN_SUCCESS,
     dg.DagsterRunStatus.FAILURE: dg.DagsterEventType.RUN_FAILURE,
@@ -228,11 +229,9 @@ class Records:
         event = Event(self._next(), run_id, self.clock.now.timestamp(), what)
         self.made[asset, partition].append(event)
         self.of_asset[asset].append(event)
-        path = metadata.get("path")
-        self.paths[asset, partition] = path.value if isinstance(path, dg.MetadataValue) else path
-        self._contents[asset][partition or ""] = tuple(
-            str(getattr(metadata.get(name), "value", metadata.get(name))) for name in TELLING
-        )
+        facts = facts_of(metadata)
+        self.paths[asset, partition] = facts.get("path")
+        self._contents[asset][partition or ""] = tuple(str(facts.get(name)) for name in TELLING)
         self.state[asset] = tuple(sorted(self._contents[asset].items()))
 
     def report_runless_asset_event(self, event: dg.AssetMaterialization) -> None:
