@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from unittest.mock import create_autospec
 
 import fsspec
@@ -23,6 +22,7 @@ from mlops_assets.cli.init import try_out, write_yaml
 from mlops_assets.dataset import load_dataset
 from mlops_assets.errors import MlopsError
 from mlops_assets.sources import open_source
+from mlops_assets_tests.servers import answering
 
 MONTHS, ROWS = 4, 70
 
@@ -51,15 +51,8 @@ def serve_folder(folder: Path) -> Iterator[str]:
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(partial(Quiet, directory=str(folder))) as address:
+        yield address
 
 
 def table(form: str = "%Y-%m-%d %H:%M", delimiter: str = ",", number=str) -> str:

@@ -2,14 +2,13 @@
 
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from mlops_assets.errors import LaunchError
 from mlops_assets.resources.dagster_client import LONGEST_WAIT, MOST_FAILURES, LaunchClient
-from mlops_assets_tests.servers import free_port
+from mlops_assets_tests.servers import answering, free_port
 
 RUN = {"__typename": "Run", "runId": "r", "jobName": "predict", "assetMaterializations": []}
 
@@ -32,15 +31,8 @@ def server(*replies):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(Handler) as address:
+        yield address
 
 
 def run(status):
