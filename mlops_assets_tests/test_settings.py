@@ -64,6 +64,9 @@ def test_a_name_that_is_no_setting_is_told_with_the_one_that_was_meant():
     [
         ("MAX_TRIALS", "many", "valid integer, unable to parse"),
         ("MAX_TRIALS", "0", "greater than or equal to 1"),
+        ("CPU_MINUTES", "0", "greater than 0"),
+        ("CPU_MINUTES", "nan", "finite number"),
+        ("CPU_MINUTES", "soon", "valid number"),
         ("CONFIDENCE", "1", "less than 1"),
         ("SEED", "-1", "greater than or equal to 0"),
         ("TRIALS", "cluster", "should match pattern"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -18,51 +19,69 @@ from mlops_assets.assets.recipes import learners, learnt_as, libraries
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.training_set import training_data
 from mlops_assets.core.fingerprint import Recipe
-from mlops_assets.errors import ModelError, SettingsError
+from mlops_assets.errors import DataError, ModelError, SettingsError
 from mlops_assets.facts import Quantity
 from mlops_assets.project import Project
 from mlops_assets.resources.progress import Progress
-from mlops_assets.settings import Settings
 
 if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
+    from mlops_assets.core.search.executors import Executor
     from mlops_assets.core.search.trials import Trial
-    from mlops_assets.core.search.tuning import SearchResult
+    from mlops_assets.core.search.tuning import OnTrial, Search, SearchResult
     from mlops_assets.core.targets.kind import TargetKind
     from mlops_assets.core.targets.metrics import Metric
 
 NAME, CODE_VERSION = "hyperparameters", "2"
 CLUSTER_WIDTH = 4
+ALLOTMENT, TRIALS_BY_TYPE = "search_budget", "trials_by_type"  # the asset that allots trials, and what it records
 _BUDGET = ("max_trials", "tuning_seconds")
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a search may spend."""
+    """What a search may spend; of seconds as many as its trials take, where they were allotted."""
 
     max_trials: int
-    seconds: float
+    seconds: float = math.inf
+
+    def in_recipe(self) -> dict[str, float]:
+        return {"max_trials": self.max_trials} | (
+            {"tuning_seconds": self.seconds} if math.isfinite(self.seconds) else {}
+        )
 
 
 class TuningConfig(dg.Config):
-    """The budget of one search; by default that of the settings."""
+    """The budget of one search; by default the usual one."""
 
-    max_trials: int = Field(0, ge=0, description="Trials at most. 0: as MLOPS_MAX_TRIALS says.")
+    max_trials: int = Field(
+        0, ge=0, description="Trials at most. 0: as MLOPS_MAX_TRIALS says, or what MLOPS_CPU_MINUTES has given."
+    )
     tuning_seconds: float = Field(
-        0, ge=0, description="Seconds after which no further trial starts. 0: as MLOPS_TUNING_SECONDS says."
+        0,
+        ge=0,
+        description="Seconds after which no further trial starts. 0: as MLOPS_TUNING_SECONDS says, or without an end "
+        "where MLOPS_CPU_MINUTES is set.",
     )
 
-    def budget(self, settings: Settings) -> Budget:
-        seconds = self.tuning_seconds or settings.tuning_seconds
-        return Budget(self.max_trials or settings.max_trials, seconds)
+    def budget(self, usual: Budget) -> Budget:
+        return Budget(self.max_trials or usual.max_trials, self.tuning_seconds or usual.seconds)
 
 
-def recipe(
-    project: Project, model_type: str, built: Record, previous: Record | None, budget: Budget | None = None
-) -> Recipe:
+def usual_budget(project: Project, records: Records, model_type: str) -> Budget:
+    """That of the settings, or what was allotted of the CPU minutes; raises DataError where nothing was yet."""
+    settings = project.settings
+    if settings.cpu_minutes is None:
+        return Budget(settings.max_trials, settings.tuning_seconds)
+    allotted = records.newest(ALLOTMENT).value(TRIALS_BY_TYPE)
+    if model_type not in allotted:
+        raise DataError(f"{ALLOTMENT} has allotted no trials to {model_type} yet: make it again")
+    return Budget(allotted[model_type])
+
+
+def recipe(project: Project, model_type: str, built: Record, previous: Record | None, budget: Budget) -> Recipe:
     """The recipe of a search; a budget already spent on the same search is not asked for again."""
     settings = project.settings
-    budget = budget or Budget(settings.max_trials, settings.tuning_seconds)
     if model_type not in project.model_types:
         raise SettingsError(f"'{model_type}' is none of MLOPS_MODEL_TYPES ({', '.join(project.model_types)})")
     kind = project.model_types[model_type]
@@ -83,21 +102,27 @@ def recipe(
         return Recipe(
             {
                 "code": CODE_VERSION,
-                "settings": search | {"max_trials": budget.max_trials, "tuning_seconds": budget.seconds},
+                "settings": search | budget.in_recipe(),
                 "upstream": {"training_set": built.content},
                 "libraries": learners(kind) | suggester,
             }
         )
 
     if previous and search_identity(previous.recipe) == search_identity(with_budget(budget)):
-        before = previous.recipe.parts["settings"]
-        budget = Budget(max(budget.max_trials, before["max_trials"]), max(budget.seconds, before["tuning_seconds"]))
+        before = _budget_in(previous.recipe)
+        budget = Budget(max(budget.max_trials, before.max_trials), max(budget.seconds, before.seconds))
     return with_budget(budget)
 
 
 def _recipe_now(state: State, model_type: str | None) -> Recipe:
-    built = state.records.newest("training_set")
-    return recipe(state.project, model_type or "", built, state.records.latest(NAME, model_type))
+    name, built = model_type or "", state.records.newest("training_set")
+    budget = usual_budget(state.project, state.records, name)
+    return recipe(state.project, name, built, state.records.latest(NAME, name), budget)
+
+
+def _budget_in(recipe: Recipe) -> Budget:
+    settings = recipe.parts["settings"]
+    return Budget(settings["max_trials"], settings.get("tuning_seconds", math.inf))
 
 
 def search_identity(recipe: Recipe) -> str:
@@ -115,7 +140,7 @@ def trial_width(project: Project) -> int:
 
 def build(project: Project) -> dg.AssetsDefinition:
     @dg.asset(
-        deps=["training_set"],
+        deps=["training_set"] if project.settings.cpu_minutes is None else ["training_set", ALLOTMENT],
         partitions_def=ENTRY.partitions(project),
         group_name="training",
         owners=OWNERS,
@@ -134,7 +159,8 @@ def build(project: Project) -> dg.AssetsDefinition:
         with clear_failures(project):
             records = Records(context.instance)
             built, previous = records.newest("training_set"), records.latest(NAME, name)
-            search = recipe(project, name, built, previous, config.budget(project.settings))
+            budget = config.budget(usual_budget(project, records, name))
+            search = recipe(project, name, built, previous, budget)
             making = begin(context, project, records, search, name)
             if making.unchanged:
                 return making.again()
@@ -167,32 +193,10 @@ def _search(
     previous: Record | None,
 ) -> "tuple[SearchResult, str]":
     """Run the search, or what is left of it, and log each trial; gives the result and the MLflow run's page."""
-    from mlops_assets.core.search.trials import FitTrial
-    from mlops_assets.core.search.tuning import SearchPlan, search
-    from mlops_assets.resources.dask.cluster import open_executor, threads_of_a_trial
+    from mlops_assets.resources.dask.cluster import open_executor
 
-    name, settings = context.partition_key, project.settings
-    model_type = project.model_types[name]
-    budget = recipe.parts["settings"]
-    plan = SearchPlan(
-        max_trials=budget["max_trials"],
-        seconds=budget["tuning_seconds"],
-        patience=settings.patience,
-        seed=settings.seed,
-        width=trial_width(project),
-        suggester=settings.suggester,
-    )
-    executor = open_executor(settings.trials)
-    objective = FitTrial(
-        training_set=project.stored_folder(built.stored_path),
-        model_type=model_type,
-        seed=settings.seed,
-        threads=threads_of_a_trial(settings, executor),
-        most_rows=settings.tuning_rows,
-    )
-    identity = search_identity(recipe)
-    store = project.trial_store(name, identity)
-    warm_start = [previous.value("best_parameters")] if previous else []
+    name, identity = context.partition_key, search_identity(recipe)
+    executor = open_executor(project.settings.trials)
     about = {"model_type": name, "training_set": built.content, "search": identity}
     note = f"The search for the hyperparameters of {name}; its trials stand below it."
     with executor, project.tracking.run(context, f"tune {name}", about, about=note) as run:
@@ -204,17 +208,11 @@ def _search(
                 logger.log(trial)
                 trials.append(trial)
                 losses = [t.loss for t in trials if t.loss is not None]
-                progress.trial(context, name, trial, min(losses, default=None), plan.max_trials)
+                progress.trial(context, name, trial, min(losses, default=None), _budget_in(recipe).max_trials)
 
-            result = search(
-                objective,
-                model_type.space,
-                plan,
-                executor=executor,
-                store=store,
-                warm_start=warm_start,
-                on_trial=on_trial,
-            )
+            search = open_search(project, name, built, recipe, previous, executor, on_trial)
+            search.go_on()
+            result = search.result()
         run.log(
             params=result.best.params,
             metrics={project.target.metric.key("validation"): result.best.loss, "trials": len(result.trials)},
@@ -222,6 +220,43 @@ def _search(
         write_artefacts(project, run.run_id, "search", _history(result, project.target.metric))
         project.registry.attach(run, logger.run_id(result.best.number), _best_model(project, built, name, result))
         return result, project.tracking.run_path(run.run_id)
+
+
+def open_search(
+    project: Project,
+    name: str,
+    built: Record,
+    recipe: Recipe,
+    previous: Record | None,
+    executor: "Executor",
+    on_trial: "OnTrial",
+) -> "Search":
+    """The search of a model type that a recipe describes, with the trials that it has had."""
+    from mlops_assets.core.search.trials import FitTrial
+    from mlops_assets.core.search.tuning import Search, SearchPlan
+    from mlops_assets.resources.dask.cluster import threads_of_a_trial
+
+    settings, model_type, budget = project.settings, project.model_types[name], _budget_in(recipe)
+    plan = SearchPlan(
+        max_trials=budget.max_trials,
+        seconds=budget.seconds,
+        patience=settings.patience,
+        seed=settings.seed,
+        width=trial_width(project),
+        suggester=settings.suggester,
+    )
+    objective = FitTrial(
+        training_set=project.stored_folder(built.stored_path),
+        model_type=model_type,
+        seed=settings.seed,
+        threads=threads_of_a_trial(settings, executor),
+        most_rows=settings.tuning_rows,
+    )
+    store = project.trial_store(name, search_identity(recipe))
+    warm_start = [previous.value("best_parameters")] if previous else []
+    return Search(
+        objective, model_type.space, plan, executor=executor, store=store, warm_start=warm_start, on_trial=on_trial
+    )
 
 
 def _best_model(project: Project, built: Record, name: str, result: "SearchResult") -> "Model":

@@ -17,6 +17,7 @@ from mlops_assets.assets import (
     models,
     predictions,
     raw_data,
+    search_budget,
     training_set,
 )
 from mlops_assets.assets.entry import AssetEntry, pages
@@ -26,6 +27,7 @@ ENTRIES = (
     raw_data.ENTRY,
     clean_data.ENTRY,
     training_set.ENTRY,
+    search_budget.ENTRY,
     hyperparameters.ENTRY,
     *models.ENTRIES,
     ensemble_model.ENTRY,

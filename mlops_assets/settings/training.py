@@ -33,6 +33,13 @@ class TrainingSettings(Group):
     )
     max_trials: int = Field(10, ge=1, le=100_000, description="Trials a model type, at most.")
     tuning_seconds: float = Field(600, gt=0, description="Seconds after which a search starts no further trial.")
+    cpu_minutes: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="CPU minutes that the searches of all model types may take together, spread by what each promises; "
+        "in place of the two above.",
+    )
     patience: int = Field(15, ge=1, description="Trials without a better loss after which a search stops.")
     suggester: Literal["hyperopt", "optuna", "random"] = Field(
         "hyperopt",

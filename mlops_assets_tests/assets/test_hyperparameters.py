@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from mlops_assets.assets.hyperparameters import TuningConfig
-from mlops_assets.settings import Settings
+from mlops_assets.assets.hyperparameters import Budget, TuningConfig
 from mlops_assets_tests.assets.conftest import failure_of
 from mlops_assets_tests.homes import write_yaml
 
@@ -24,10 +23,10 @@ def trials_of(workshop, model_type):
     return {int(run.data.tags["trial"]): run for run in found}, parents
 
 
-def test_the_budget_is_that_of_the_settings_where_the_config_gives_none():
-    settings = Settings(max_trials=7, tuning_seconds=60)
-    assert TuningConfig().budget(settings).max_trials == 7
-    assert TuningConfig(max_trials=3, tuning_seconds=5).budget(settings).seconds == 5
+def test_the_budget_is_the_usual_one_where_the_config_gives_none():
+    usual = Budget(7, 60)
+    assert TuningConfig().budget(usual) == usual
+    assert TuningConfig(max_trials=3, tuning_seconds=5).budget(usual) == Budget(3, 5)
 
 
 def test_a_search_records_its_best_trial_and_how_it_went(workshop):

@@ -42,6 +42,11 @@ def record(asset, recipe=None, content="c" * 64, partition=None, **metadata):
     return Record(asset, partition, recipe or Recipe({}), content, None, values, "run", datetime.now(UTC))
 
 
+def search_recipe(project, model_type, built, previous=None):
+    budget = hyperparameters.Budget(project.settings.max_trials, project.settings.tuning_seconds)
+    return hyperparameters.recipe(project, model_type, built, previous, budget)
+
+
 def test_raw_data_depends_on_its_source_and_its_version_alone(project):
     recipe = raw_data.recipe(project(), "v1")
     assert recipe == raw_data.recipe(project(target={"column": "size"}, features={"categorical": ["zone"]}), "v1")
@@ -82,7 +87,7 @@ def test_a_search_is_asked_for_a_larger_budget_and_never_for_a_smaller_one(proje
     built = record("training_set")
 
     def recipe(trials, previous=None):
-        return hyperparameters.recipe(project(env={"MAX_TRIALS": str(trials)}), "Ridge", built, previous)
+        return search_recipe(project(env={"MAX_TRIALS": str(trials)}), "Ridge", built, previous)
 
     ten = recipe(10)
     assert recipe(5, record("hyperparameters", ten)) == ten
@@ -91,8 +96,8 @@ def test_a_search_is_asked_for_a_larger_budget_and_never_for_a_smaller_one(proje
 
 def test_a_search_of_another_kind_has_a_budget_of_its_own(project):
     built, small = record("training_set"), {"MAX_TRIALS": "5"}
-    ten = record("hyperparameters", hyperparameters.recipe(project(), "Ridge", built, None))
-    other_seed = hyperparameters.recipe(project(env=small | {"SEED": "8"}), "Ridge", built, ten)
+    ten = record("hyperparameters", search_recipe(project(), "Ridge", built))
+    other_seed = search_recipe(project(env=small | {"SEED": "8"}), "Ridge", built, ten)
     assert other_seed.parts["settings"]["max_trials"] == 5
     assert hyperparameters.search_identity(other_seed) != hyperparameters.search_identity(ten.recipe)
 
@@ -108,8 +113,8 @@ def test_a_search_of_another_kind_has_a_budget_of_its_own(project):
 )
 def test_what_fixes_a_search_is_in_its_recipe(project, env, told):
     built = record("training_set")
-    one = hyperparameters.recipe(project(), "Ridge", built, None)
-    other = hyperparameters.recipe(project(env=env), "Ridge", built, None)
+    one = search_recipe(project(), "Ridge", built)
+    other = search_recipe(project(env=env), "Ridge", built)
     assert [line.split()[1] for line in changes(one, other)] == [told]
 
 
@@ -119,7 +124,7 @@ def test_a_changed_class_of_the_users_own_makes_all_stale_that_is_fitted_by_it(p
     def recipes(partition, code=None):
         my_models("Mine", code=code)
         now, tuned = project(env=env), record("hyperparameters", partition=partition)
-        yield hyperparameters.recipe(now, partition, built, None)
+        yield search_recipe(now, partition, built)
         yield models.recipe("sklearn_model", now, built, tuned)
         yield champion_model.recipe(now, built, {})
 
@@ -133,7 +138,7 @@ def test_threads_and_time_outs_change_no_recipe(project):
     slow = project(env={"THREADS": "1", "HTTP_TIMEOUT": "5", "MLFLOW_URL": "http://elsewhere"})
     built, tuned = record("training_set"), record("hyperparameters", partition="Ridge")
     assert models.recipe("sklearn_model", slow, built, tuned) == models.recipe("sklearn_model", project(), built, tuned)
-    assert hyperparameters.recipe(slow, "Ridge", built, None) == hyperparameters.recipe(project(), "Ridge", built, None)
+    assert search_recipe(slow, "Ridge", built, None) == search_recipe(project(), "Ridge", built)
 
 
 @pytest.mark.parametrize(("asset", "model_type"), [("sklearn_model", "Ridge"), ("xgboost_model", "XGBoost")])
@@ -221,7 +226,7 @@ def test_the_rows_in_memory_decide_where_a_window_has_more(project):
 def test_a_direction_that_predictions_follow_makes_another_search(project):
     built = record("training_set")
     plain, follows = project(), project(monotone={"size": "up"})
-    one, up = (hyperparameters.recipe(of, "XGBoost", built, None) for of in (plain, follows))
+    one, up = (search_recipe(of, "XGBoost", built) for of in (plain, follows))
     assert changes(one, up) == ("settings: monotone is new",)
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,20 @@ class KilledBowl(Bowl):
         if self.count == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         return outcome
+
+
+@dataclass(frozen=True)
+class Laborious:
+    """Takes CPU seconds over each point, and comes the closer to `floor` the closer it is to the bowl's lowest."""
+
+    floor: float
+    cpu_seconds: float = 0.01
+
+    def __call__(self, params, beat) -> Outcome:
+        end = time.process_time() + self.cpu_seconds
+        while time.process_time() < end:
+            pass
+        return Outcome(self.floor + abs(params["x"] - 3))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ _SUFFIX = ".model"
 class Trial:
     """A finished trial: the typed parameters that were fitted, and what came of them.
 
-    `loss` is lower for better and None for a failed trial; `rounds` is XGBoost's number of trees.
+    `loss` is lower for better and None for a failed trial; `rounds` is XGBoost's number of trees. `cpu_seconds`: those
+    of the process that ran it.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Trial:
     seconds: float
     rounds: int | None
     error: str | None
+    cpu_seconds: float = 0.0  # of a trial that an older release has recorded
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Attempt:
     outcome: Outcome | None
     error: str | None
     seconds: float
+    cpu_seconds: float
 
 
 def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Attempt:
@@ -117,7 +120,7 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
 
     Our own errors (a damaged training set, an unknown parameter) would meet every trial: they are raised.
     """
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     outcome: Outcome | None = None
     error: str | None = None
     try:
@@ -129,7 +132,7 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
         raise
     except Exception as problem:
         outcome, error = None, f"{type(problem).__name__}: {problem}"[:_ERROR_LENGTH]
-    return Attempt(outcome, error, time.perf_counter() - started)
+    return Attempt(outcome, error, time.perf_counter() - started, time.process_time() - cpu_started)
 
 
 @lru_cache(maxsize=1)
@@ -186,7 +189,7 @@ class TrialStore:
             header, lines = {"about": about, "warm_start": [dict(point) for point in warm_start]}, []
             append_line(self._file, header)
         for line in lines:
-            trial = Trial(**{item.name: line[item.name] for item in fields(Trial)})
+            trial = Trial(**{item.name: line[item.name] for item in fields(Trial) if item.name in line})
             self._recorded[_key(trial.params)] = trial
             self.elapsed = max(self.elapsed, line["elapsed"])
         in_force: list[dict[str, Any]] = header["warm_start"]

@@ -15,11 +15,11 @@ from typing import Any, Literal, Protocol
 
 from mlops_assets.core.learners.search_spaces import Space
 from mlops_assets.core.search.executors import Call, Executor
-from mlops_assets.core.search.suggestions import Suggester, SuggesterName, make_suggester
+from mlops_assets.core.search.suggestions import SuggesterName, make_suggester
 from mlops_assets.core.search.trials import Attempt, Objective, Trial, TrialStore, attempt
 from mlops_assets.errors import TuningError
 
-StopReason = Literal["max_trials", "time", "patience", "space"]
+StopReason = Literal["max_trials", "time", "cpu", "patience", "space"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class SearchPlan:
 class SearchResult:
     """All trials in order of suggestion. `resumed`: how many came from an earlier, killed search.
 
-    `stopped_by` is `space` where every point has been tried. `estimator`: the best trial's, as bytes, where
-    the objective gives one.
+    `stopped_by` is `space` where every point has been tried, and `cpu` where it had used up what it was given.
+    `estimator`: the best trial's, as bytes, where the objective gives one.
     """
 
     trials: tuple[Trial, ...]
@@ -71,36 +71,39 @@ def search(
     on_trial: OnTrial,
     warm_start: Sequence[Mapping[str, Any]] = (),
 ) -> SearchResult:
-    """Minimise `objective` over `space`.
+    """Minimise `objective` over `space`; raises TuningError where all trials fail."""
+    begun = Search(objective, space, plan, executor=executor, store=store, on_trial=on_trial, warm_start=warm_start)
+    begun.go_on()
+    return begun.result()
+
+
+class Search:
+    """A search under way, which goes on as far as it is told to.
 
     Points of `warm_start` that lie in the space are tried first, then the space's own start. `on_trial` is
     called for each trial in order of suggestion, with `resumed=True` for those replayed from the store: who
     logs trials elsewhere sees all of them after a kill, and skips those it has. A failed trial is an outcome;
-    a lost process or a broken training set is not, and is raised. Raises TuningError where all trials fail.
+    a lost process or a broken training set is not, and is raised.
     """
-    points = [space.adopt(point) for point in (*warm_start, *([space.start] if space.start else []))]
-    identity = {"space": space.model_dump(mode="json", exclude_unset=True), "seed": plan.seed}
-    identity |= {"width": plan.width, "startup": plan.startup}
-    identity |= {} if plan.suggester == "hyperopt" else {"suggester": plan.suggester}
-    first = store.open(identity, [point for point in points if point is not None])
-    suggester = make_suggester(space, seed=plan.seed, startup=plan.startup, first=first, name=plan.suggester)
-    return _Run(objective, plan, executor, store, on_trial, suggester).finish()
-
-
-class _Run:
-    """One search under way."""
 
     def __init__(
         self,
         objective: Objective,
+        space: Space,
         plan: SearchPlan,
+        *,
         executor: Executor,
         store: TrialStore,
         on_trial: OnTrial,
-        suggester: Suggester,
+        warm_start: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        self.objective, self.plan, self.executor, self.store = objective, plan, executor, store
-        self.on_trial, self.suggester = on_trial, suggester
+        self.objective, self.plan, self.executor, self.store, self.on_trial = objective, plan, executor, store, on_trial
+        points = [space.adopt(point) for point in (*warm_start, *([space.start] if space.start else []))]
+        identity = {"space": space.model_dump(mode="json", exclude_unset=True), "seed": plan.seed}
+        identity |= {"width": plan.width, "startup": plan.startup}
+        identity |= {} if plan.suggester == "hyperopt" else {"suggester": plan.suggester}
+        first = store.open(identity, [point for point in points if point is not None])
+        self.suggester = make_suggester(space, seed=plan.seed, startup=plan.startup, first=first, name=plan.suggester)
         self.started = time.monotonic() - store.elapsed
         self.to_replay = len(store)
         self.pending: deque[tuple[dict[str, Any], Trial | Call[Attempt]]] = deque()
@@ -108,23 +111,38 @@ class _Run:
         self.resumed: set[int] = set()
         self.best: Trial | None = None
         self.lowest_loss = math.inf  # the best trial's
+        self.cpu_seconds = 0.0  # of all trials, those replayed included
+        self.stopped_by: StopReason = "cpu"  # it was given none yet
 
-    def finish(self) -> SearchResult:
+    @property
+    def ended(self) -> bool:
+        """Whether it has nothing left to try, however much it is given."""
+        return self.stopped_by != "cpu"
+
+    def go_on(self, cpu_seconds: float = math.inf) -> None:
+        """Until the trials have taken so many CPU seconds in all, or another end of the plan.
+
+        One that is under way by then is finished; the first is always tried.
+        """
         stopped_by: StopReason | None = None
         while stopped_by is None or self.pending:
             if stopped_by is None and len(self.pending) < self.plan.width:
-                stopped_by = self._suggest()
+                stopped_by = self._suggest(cpu_seconds)
             else:
                 self._take()
+        self.stopped_by = stopped_by
+
+    def result(self) -> SearchResult:
+        """What has come of it; raises TuningError where all trials failed."""
         if self.best is None:
             self.store.clear()  # so that the next try is a new one
             raise TuningError(f"all {len(self.trials)} trials failed; the first: {self.trials[0].error}")
         estimator = self._estimator(self.best)
-        return SearchResult(tuple(self.trials), self.best, len(self.resumed), stopped_by, estimator)
+        return SearchResult(tuple(self.trials), self.best, len(self.resumed), self.stopped_by, estimator)
 
-    def _suggest(self) -> StopReason | None:
+    def _suggest(self, cpu_seconds: float) -> StopReason | None:
         """Send one more trial off, or say why there is none."""
-        if reason := self._reason_to_stop():
+        if reason := self._reason_to_stop(cpu_seconds):
             return reason
         point = self.suggester.next()
         if point is None:
@@ -133,13 +151,15 @@ class _Run:
         self.pending.append((point, recorded or self.executor.submit(attempt, self.objective, point, self.lowest_loss)))
         return None
 
-    def _reason_to_stop(self) -> StopReason | None:
+    def _reason_to_stop(self, cpu_seconds: float) -> StopReason | None:
         suggested = len(self.trials) + len(self.pending)
         if suggested >= self.plan.max_trials:
             return "max_trials"
         since_best = len(self.trials) - (self.best.number + 1 if self.best else 0)
         if since_best >= self.plan.patience:
             return "patience"
+        if suggested and self.cpu_seconds >= cpu_seconds:
+            return "cpu"
         # A replayed trial costs no time, and the first one is always tried.
         if suggested >= max(1, self.to_replay) and time.monotonic() - self.started >= self.plan.seconds:
             return "time"
@@ -163,6 +183,7 @@ class _Run:
         if _loss(trial) < self.lowest_loss:
             self.best, self.lowest_loss = trial, _loss(trial)
         self.trials.append(trial)
+        self.cpu_seconds += trial.cpu_seconds
         self.suggester.tell(number, trial.loss)
         self.on_trial(trial, resumed=number in self.resumed)
 
@@ -183,7 +204,8 @@ def _loss(trial: Trial) -> float:
 
 
 def _trial(number: int, params: dict[str, Any], attempted: Attempt) -> Trial:
-    outcome = attempted.outcome
+    outcome, error = attempted.outcome, attempted.error
+    seconds, cpu = attempted.seconds, attempted.cpu_seconds
     if outcome is None:
-        return Trial(number, params, "failed", None, {}, attempted.seconds, None, attempted.error)
-    return Trial(number, params, "ok", outcome.loss, outcome.metrics, attempted.seconds, outcome.rounds, None)
+        return Trial(number, params, "failed", None, {}, seconds, None, error, cpu)
+    return Trial(number, params, "ok", outcome.loss, outcome.metrics, seconds, outcome.rounds, None, cpu)
