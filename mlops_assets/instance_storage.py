@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from functools import lru_cache
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 60
 INDEX = "index"  # the file that holds what is asked of all runs
-ENGINES = 64  # kept at most: one for each file that was used last
+OPEN = 8  # files that stay open in a process: the index, and the runs that were used last
 # Dagster's databases, and a table of each that is empty only where nothing was ever kept in it.
 _DATABASES = {"history/runs.db": "runs", "history/runs/index.db": "event_logs", "schedules/schedules.db": "job_ticks"}
 
 
 class EventLog(SqliteEventLogStorage):
-    """Dagster's events in SQLite, a file a run, and one file of all that stays open; a file begins as a copy.
+    """Dagster's events in SQLite, a file a run, and one file of all; a file begins as a copy, and stays open.
 
     Dagster makes an engine and a connection for each statement, and each file by the migrations of all its releases. A
     connection reads the whole schema before its first statement, and the last one that closes writes the log back.
     """
 
     def __init__(self, folder: str) -> None:
-        self._folder, self._made, self._lock = Path(folder), set[str](), Lock()
+        self._folder, self._made, self._lock = Path(folder), set[str](), RLock()
         self._there = set[str]()  # tables and indexes: what is there stays, and is asked for with each event
-        self._engine = lru_cache(ENGINES)(self._new_engine)
+        self._engines = OrderedDict[tuple[str, int], sa.Engine]()  # by file and process
+        self._began: dict[str, sa.Connection] = {}  # transactions of the thread that has the lock
         super().__init__(folder)
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[sa.Connection]:
@@ -50,6 +51,15 @@ class EventLog(SqliteEventLogStorage):
 
     def index_connection(self) -> AbstractContextManager[sa.Connection]:
         return self._open(INDEX)
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event in the file of its run, and what is asked of all runs in one transaction."""
+        with self._lock:
+            with self.index_connection():
+                super().store_event(event)
+            # Who watches a run waits for a change of its file, and what is written waits in a file beside it.
+            with suppress(FileNotFoundError):
+                os.utime(self.path_for_shard(event.run_id))
 
     def has_table(self, table_name: str) -> bool:
         return self._is_there(table_name, super().has_table)
@@ -64,25 +74,43 @@ class EventLog(SqliteEventLogStorage):
 
     @contextmanager
     def _open(self, name: str) -> Iterator[sa.Connection]:
+        """A transaction, or the one that this thread is in."""
         with self._lock:
+            if connection := self._began.get(name):
+                yield connection
+                return
             if name not in self._made:
                 self._make(name)
                 self._made.add(name)
-            with self._engine(name, os.getpid()).connect() as connection, connection.begin():
-                yield connection
+            with self._engine(name).connect() as connection, connection.begin():
+                self._began[name] = connection
+                try:
+                    yield connection
+                finally:
+                    del self._began[name]
 
-    def _new_engine(self, name: str, process: int) -> sa.Engine:
-        """The engine of a file in a process: a forked one makes its own, for SQLite's connections cannot be shared."""
-        options = {"timeout": LOCK_SECONDS}
-        # Who watches a run is woken by a change of its file, which is written when its last connection closes.
-        pool = {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0} if name == INDEX else {}
-        return sa.create_engine(
-            self.conn_string_for_shard(name), connect_args=options, **{"poolclass": sa.NullPool} | pool
-        )
+    def _engine(self, name: str) -> sa.Engine:
+        """The engine of a file in this process; a forked one makes its own, since connections cannot be shared."""
+        key = (name, os.getpid())
+        if key not in self._engines:
+            self._engines[key] = sa.create_engine(
+                self.conn_string_for_shard(name),
+                connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False},  # the lock lets one in at a time
+                poolclass=sa.StaticPool,
+            )
+            for old in [it for it in self._own_engines() if it[0] not in {*self._began, name, INDEX}][: 2 - OPEN]:
+                self._engines.pop(old).dispose()
+        self._engines.move_to_end(key)
+        return self._engines[key]
+
+    def _own_engines(self) -> list[tuple[str, int]]:
+        """Those of this process, the one that was used last at the end; others have to be left alone."""
+        return [(name, process) for name, process in self._engines if process == os.getpid()]
 
     def dispose(self) -> None:
         with self._lock:
-            self._engine(INDEX, os.getpid()).dispose()
+            for key in self._own_engines():
+                self._engines.pop(key).dispose()
         super().dispose()
 
     def _make(self, name: str) -> None:

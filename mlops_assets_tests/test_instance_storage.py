@@ -6,9 +6,12 @@ import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from queue import Queue
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
+from dagster._core.events import DagsterEvent
 from dagster._serdes import ConfigurableClassData
 
 from mlops_assets import instance_storage
@@ -20,6 +23,12 @@ from mlops_assets_tests.homes import Home
 
 DATA = ConfigurableClassData("mlops_assets.instance_storage", "ProjectStorage", "{}\n")
 FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+
+
+def message(run_id, text, event=None):
+    return dg.EventLogEntry(
+        error_info=None, level=20, user_message=text, run_id=run_id, timestamp=1e9, dagster_event=event
+    )
 
 
 def files_of(folder):
@@ -56,19 +65,48 @@ def test_all_three_databases_are_made_and_nothing_is_left_beside_them(whole):
     assert works(whole)
 
 
-def test_the_file_of_all_runs_stays_open_and_that_of_one_is_written_at_once(tmp_path):
+def test_files_of_the_runs_used_last_stay_open_and_no_more(tmp_path):
     storage = open_sqlite(tmp_path, DATA)
-    log, run_id = storage.event_log_storage, "00000000-0000-0000-0000-000000000001"
+    log = storage.event_log_storage
 
-    def waiting():
-        """Files whose connection is open: each has a log beside it, and what is watched is the file."""
+    def still_open():
+        """Files whose connection is open: each has a log beside it."""
         return {path.stem for path in tmp_path.rglob("*.db-wal")}
 
-    log.get_logs_for_run(run_id)
+    runs = [f"00000000-0000-0000-0000-{number:012}" for number in range(instance_storage.OPEN + 3)]
     log.get_maximum_record_id()
-    assert instance_storage.INDEX in waiting() and run_id not in waiting()
+    for run_id in runs:
+        log.get_logs_for_run(run_id)
+    assert still_open() == {instance_storage.INDEX, *runs[1 - instance_storage.OPEN :]}
     storage.dispose()
-    assert not waiting()
+    assert not still_open()
+
+
+def test_who_watches_a_run_is_told_of_events_while_their_file_is_open_elsewhere(tmp_path):
+    writer, reader = (open_sqlite(tmp_path, DATA).event_log_storage for _ in range(2))
+    run_id, seen = "00000000-0000-0000-0000-000000000001", Queue()
+    writer.store_event(message(run_id, "before"))
+    reader.watch(run_id, None, lambda event, cursor: seen.put(event.user_message))
+    try:
+        for text in ("first", "second"):
+            writer.store_event(message(run_id, text))
+            while seen.get(timeout=60) != text:
+                pass
+    finally:
+        reader.dispose()
+        writer.dispose()
+
+
+def test_an_event_of_a_check_is_written_in_one_transaction_of_the_index(tmp_path):
+    log = open_sqlite(tmp_path, DATA).event_log_storage
+    begun = []
+    with log.index_connection() as connection:
+        sa.event.listen(connection.engine, "begin", begun.append)
+    check = dg.AssetCheckEvaluation(dg.AssetKey("rows"), "complete", True, {})
+    event = DagsterEvent("ASSET_CHECK_EVALUATION", "rows", event_specific_data=check)
+    log.store_event(message("00000000-0000-0000-0000-000000000001", "checked", event))
+    log.dispose()
+    assert len(begun) == 1
 
 
 @pytest.mark.parametrize("left", range(len(FILES) + 1))

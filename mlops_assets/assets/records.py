@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 
@@ -72,6 +73,7 @@ class Records:
         self._instance = instance
         self._whole: dict[str, Record | None] = {}
         self._by_partition: dict[str, dict[str, Record | str]] = {}
+        self._stale: dict[str, set[str]] = {}
 
     def latest(self, asset: str, partition: str | None = None) -> Record | None:
         """The newest materialisation of an asset, or of one partition of it; None where there is none."""
@@ -101,31 +103,54 @@ class Records:
         return reason if isinstance(reason, str) else None
 
     def forget(self, asset: str, partition: str) -> None:
-        """Read one partition of an asset again: it was made in this moment."""
-        if known := self._by_partition.get(asset):
-            known.pop(partition, None)
-            known |= self._read(asset, {partition})
+        """Read one partition of an asset again when it is asked for next: it was made in this moment."""
+        if asset in self._by_partition:
+            self._stale.setdefault(asset, set()).add(partition)
 
     def _partitions(self, asset: str) -> dict[str, Record | str]:
         if asset not in self._by_partition:
             self._by_partition[asset] = self._read(asset)
+        elif stale := self._stale.pop(asset, None):
+            known = self._by_partition[asset]
+            self._by_partition[asset] = {name: it for name, it in known.items() if name not in stale}
+            self._by_partition[asset] |= self._read(asset, stale)
         return self._by_partition[asset]
 
     def _read(self, asset: str, partitions: set[str] | None = None) -> dict[str, Record | str]:
         """By partition: the newest materialisation, or the reason for which there is none."""
         key, event_type = dg.AssetKey(asset), dg.DagsterEventType.ASSET_MATERIALIZATION
-        newest = sorted(self._instance.get_latest_storage_id_by_partition(key, event_type, partitions).values())
-        found: dict[str, Record | str] = {}
-        for start in range(0, len(newest), _AT_ONCE):
-            selection = dg.AssetRecordsFilter(asset_key=key, storage_ids=newest[start : start + _AT_ONCE])
+        newest = set(self._instance.get_latest_storage_id_by_partition(key, event_type, partitions).values())
+        entries = _entries_of(self._instance.event_log_storage)
+        known = entries.get(asset, {})
+        read: _Entries = {
+            number: known[number] for number in (newest if partitions is None else known) if number in known
+        }
+        unknown = sorted(newest - known.keys())
+        for start in range(0, len(unknown), _AT_ONCE):
+            selection = dg.AssetRecordsFilter(asset_key=key, storage_ids=unknown[start : start + _AT_ONCE])
             for entry in self._instance.fetch_materializations(selection, limit=_AT_ONCE).records:
-                if (made := entry.asset_materialization) is None or made.partition is None:
-                    continue
-                if record := _record(asset, entry):
-                    found[made.partition] = record
-                elif SKIPPED in made.metadata:
-                    found[made.partition] = str(made.metadata[SKIPPED].value)
-        return found
+                read[entry.storage_id] = _by_partition(asset, entry)
+        entries[asset] = read
+        return dict(found for number in sorted(newest) if (found := read.get(number)))
+
+
+# Entries by number: the partition, and its record or why it was skipped; None for what was recorded by others.
+_Entries = dict[int, tuple[str, Record | str] | None]
+_KNOWN = WeakKeyDictionary[Any, dict[str, _Entries]]()
+
+
+def _entries_of(event_log: Any) -> dict[str, _Entries]:
+    """What this process has read of an event log, by asset: an entry never changes."""
+    return _KNOWN.setdefault(event_log, {})
+
+
+def _by_partition(asset: str, entry: dg.EventLogRecord) -> tuple[str, Record | str] | None:
+    """The partition of an entry, and its record, or why it was skipped; None where it is of neither."""
+    if (made := entry.asset_materialization) is None or made.partition is None:
+        return None
+    if record := _record(asset, entry):
+        return made.partition, record
+    return (made.partition, str(made.metadata[SKIPPED].value)) if SKIPPED in made.metadata else None
 
 
 def _record(asset: str, entry: dg.EventLogRecord) -> Record | None:

@@ -117,7 +117,7 @@ class Event:
     asset_materialization: dg.AssetMaterialization | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Records:
     """The part of a Dagster instance that the decisions ask: runs, materialisations, heartbeats, switches."""
 
