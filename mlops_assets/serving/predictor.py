@@ -122,9 +122,13 @@ class Predictor:
     def champion(self) -> Champion:
         """The model to answer with; raises ApiError where there is none yet."""
         if self._champion is None:
-            problem = self.last_check.problem if self.last_check else STARTING
-            raise ApiError(503, "not_ready", str(problem), headers=((b"retry-after", b"5"),))
+            raise ApiError(503, "not_ready", self.problem, headers=((b"retry-after", b"5"),))
         return self._champion
+
+    @property
+    def problem(self) -> str:
+        """Why there is no champion, where there is none."""
+        return (self.last_check and self.last_check.problem) or STARTING
 
     def start(self) -> None:
         Thread(target=self._watch, name="champion", daemon=True).start()

@@ -23,7 +23,6 @@ from mlops_assets.serving.form.callbacks import Form, add_callbacks, reporter
 from mlops_assets.serving.form.page import CSS, page
 from mlops_assets.serving.form.values import parse_query
 from mlops_assets.serving.predict import Predict
-from mlops_assets.serving.predictor import STARTING
 
 if TYPE_CHECKING:
     from mlops_assets.resources.progress import AtWork
@@ -42,10 +41,9 @@ def mount_form(
 
     def layout() -> MantineProvider:
         """With the fields of the link that the browser has opened, which it says where it asks for the layout."""
-        check = predictor.last_check
         opened = request.referrer if has_request_context() else None  # Dash looks at the layout before anyone asks
         asked = parse_query(urlsplit(opened or "").query)
-        return page(project.spec, predictor.loaded, (check and check.problem) or STARTING, asked)
+        return page(project.spec, predictor.loaded, predictor.problem, asked)
 
     app.layout = layout
     fields.add_callbacks(app)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
 import orjson
-from dash import ALL, Dash, Input, Output, State, ctx, html, set_props
+from dash import ALL, Dash, Input, Output, State, ctx, html, no_update, set_props
 from dash.exceptions import PreventUpdate
 from flask import request
 
@@ -67,6 +67,11 @@ class Form:
 
 
 def add_callbacks(app: Dash, form: Form) -> None:
+    _answer(app, form)
+    _follow_champion(app, form)
+
+
+def _answer(app: Dash, form: Form) -> None:
     app.clientside_callback(_SHOW_ANSWER, Input("answer", "children"), prevent_initial_call=True)
 
     @app.callback(
@@ -132,6 +137,8 @@ def add_callbacks(app: Dash, form: Form) -> None:
         _show(ids, to_show(model.signature, row, model.spec))
         _mark(ids, {})
 
+
+def _follow_champion(app: Dash, form: Form) -> None:
     @app.callback(
         Output("fields", "children"),
         Output("shown", "data"),
@@ -142,9 +149,12 @@ def add_callbacks(app: Dash, form: Form) -> None:
         prevent_initial_call=True,
     )
     def follow(looks: int | None, shown_number: int | None, ids: list[FieldId], values: list[Any]):
-        """Another champion: its own fields, with what was filled in already."""
+        """Another champion: its own fields, with what was filled in already. As long as there is none: why."""
         champion = form.champion
-        if champion is None or champion.number == shown_number:
+        if champion is None:
+            set_props("problem", {"children": form.predict.predictor.problem})
+            return no_update, no_update
+        if champion.number == shown_number:
             raise PreventUpdate
         model = champion.model
         filled = _filled_in(ids, values).values if ids else first_values(champion)

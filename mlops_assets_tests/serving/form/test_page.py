@@ -14,6 +14,7 @@ import pytest
 from mlops_assets.resources.progress import PARTS
 from mlops_assets.run_tags import RETRAIN, STARTED_BY
 from mlops_assets.serving.metrics import PipelineMetrics
+from mlops_assets.serving.predictor import STARTING
 from mlops_assets_tests.homes import Home
 from mlops_assets_tests.serving.served import serving
 
@@ -265,18 +266,19 @@ def test_an_unexpected_failure_is_told_without_its_reason_and_logged_with_it(cop
     assert re.search(r"request_id: (\w{32})", told)[1] in caplog.text
 
 
+def follow(served, shown=None, values=()):
+    states = [state("shown", "data", shown), *fields_state(dict(values))]
+    return call(served, [("fields", "children"), ("shown", "data")], [state("watch", "n_intervals", 1)], states)
+
+
 def test_a_page_follows_a_swap_of_the_champion_and_keeps_what_was_filled_in(copy):
     with serving(copy) as served:
         shown, number = served.champion.number, others(served)[0]
-
-        def follow():
-            states = [state("shown", "data", shown), *fields_state({"zone": "4", "size": 7.5})]
-            return call(served, [("fields", "children"), ("shown", "data")], [state("watch", "n_intervals", 1)], states)
-
-        assert follow() is None
+        values = {"zone": "4", "size": 7.5}
+        assert follow(served, shown, values) is None
         served.project.registry.promote(number, reason="A test.", at=datetime.now(UTC))
         served.predictor.check_registry()
-        told = follow()
+        told = follow(served, shown, values)
         assert told["response"]["shown"]["data"] == number
         values = {
             each["props"]["id"]["name"]: each["props"]["value"] for each in told["response"]["fields"]["children"]
@@ -292,6 +294,14 @@ def test_without_a_champion_the_page_says_what_to_do_and_waits(served_empty):
     problem = served_empty.predictor.last_check.problem
     assert "mlops-assets run" in problem and problem in page
     assert ask(served_empty, {"zone": "3", "size": 42.5}) is None
+
+
+def test_a_page_opened_before_the_first_look_at_the_registry_says_later_what_that_found(served_empty, monkeypatch):
+    found = served_empty.predictor.problem
+    monkeypatch.setattr(served_empty.predictor, "last_check", None)
+    assert STARTING in text(served_empty.client.get("/_dash-layout").json())
+    monkeypatch.undo()
+    assert follow(served_empty)["sideUpdate"] == {"problem": {"children": found}}
 
 
 def test_versions_to_compare_are_offered_without_the_champion(served):
