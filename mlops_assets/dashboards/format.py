@@ -29,15 +29,14 @@ MEANINGS = {
     GREY: ("cli", "skipped", "queued", "off", "never started", "never made", "baseline", OTHERS, NONE),
 }
 COLOUR_OF = {name: colour for colour, names in MEANINGS.items() for name in names}
-MANTINE = {GREEN: "green", RED: "red", ORANGE: "orange", BLUE: "blue", GREY: "gray"}
 TRUNCATED, IN_LEGEND = 28, 16  # characters of a name on an axis, and in a legend
 LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 30}
 LEGEND |= {"font": {"size": 11}}
 # How hours, days or weeks, and months or quarters are written on an axis of time, and where the pointer is.
 _PERIODS = (
-    (re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}"), "%H:%M<br>%b %d", "%b %d, %Y, %H:%M"),
-    (re.compile(r"\d{4}-\d{2}-\d{2}"), "%b %d<br>%Y", "%b %d, %Y"),
-    (re.compile(r"\d{4}-\d{2}"), "%b<br>%Y", "%B %Y"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}"), "%H:%M\n%b %d", "%b %d, %Y, %H:%M"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}"), "%b %d\n%Y", "%b %d, %Y"),
+    (re.compile(r"\d{4}-\d{2}"), "%b\n%Y", "%B %Y"),
 )
 
 

@@ -113,7 +113,7 @@ def waterfall(request: PlotRequest) -> Figure:
     }
     figure["data"] = [{"type": "waterfall"} | bars | style]
     path = base + np.cumsum([0.0, *(value for _, value in steps)])
-    room = 0.3 * (np.ptp(path) or 1)
+    room = 0.45 * (np.ptp(path) or 1)
     figure["layout"]["xaxis"] |= {"range": [float(path.min() - room), float(path.max() + room)]}
     figure["layout"]["yaxis"] = {"autorange": "reversed", "type": "category"}
     return figure

@@ -56,7 +56,8 @@ def interval_calibration(request: PlotRequest) -> Figure:
     x = [float(np.median(answers.prediction[part])) for part in parts]
     share = np.array([inside[part].mean() for part in parts])
     error = 1.96 * np.sqrt(share * (1 - share) / [len(part) for part in parts])
-    figure = base_figure(request.view, y_title="in their interval", x_title=f"prediction ({request.view.unit})")
+    x_title = f"prediction ({request.view.unit or 'target'})"
+    figure = base_figure(request.view, y_title="in their interval", x_title=x_title)
     palette = request.view.palette
     bars = {"type": "data", "array": error.tolist(), "thickness": 1.2, "width": 3, "color": palette[0]}
     points = {"x": x, "y": share.tolist(), "error_y": bars, "marker": {"size": 7, "color": palette[0]}}

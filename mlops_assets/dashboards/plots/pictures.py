@@ -13,6 +13,7 @@ from mlops_assets.core.targets.class_plots import COLOURS, UNIT
 from mlops_assets.dashboards.format import GREY, View, base_figure
 from mlops_assets.dashboards.plots.errors import judged_rows
 from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
+from mlops_assets.dashboards.theme import Scheme
 
 GAP = 0.2  # of the width, between panels
 
@@ -49,12 +50,12 @@ def figure_of(picture: Drawing, view: View) -> Figure:
         }
         on = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
         for mark in panel.marks:
-            colour = _colour(mark, view.palette)
+            colour = mark.colour if panel.columns else _colour(mark, view.palette)  # of cells: dark enough for words
             if np.isinf(mark.y).any():
-                figure["layout"]["shapes"].append(_rule(mark, colour, axis))
+                figure["layout"]["shapes"].append(_rule(mark, panel.x, colour, axis))
             else:
                 figure["data"].append({"name": mark.label, "showlegend": bool(mark.label)} | _trace(mark, colour) | on)
-        figure["data"] += [note | on for note in _notes(panel)]
+        figure["data"] += [note | on for note in _notes(panel, view.scheme)]
     figure["layout"]["showlegend"] = any(trace["showlegend"] for trace in figure["data"])
     return figure
 
@@ -93,12 +94,12 @@ def _trace(mark: Mark, colour: str) -> dict[str, Any]:
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line}
 
 
-def _rule(mark: Mark, colour: str, axis: str) -> dict[str, Any]:
-    """A line from the bottom to the top."""
+def _rule(mark: Mark, title: str, colour: str, axis: str) -> dict[str, Any]:
+    """A line from the bottom to the top; what the axis is said to be is not said again."""
     x = float(mark.x.ravel()[0])
     line = {"color": colour, "width": mark.size, "dash": "dash"}
     label = {
-        "text": mark.label,
+        "text": mark.label.removeprefix(f"{title} "),
         "textangle": 0,
         "textposition": "end",
         "xanchor": "left",
@@ -109,8 +110,12 @@ def _rule(mark: Mark, colour: str, axis: str) -> dict[str, Any]:
     return {"type": "line", "line": line, "label": label} | place
 
 
-def _notes(panel: Panel) -> Iterator[dict[str, Any]]:
+def _notes(panel: Panel, scheme: Scheme) -> Iterator[dict[str, Any]]:
+    """Words beside what is drawn; of cells, in their middle."""
     if panel.notes:
         x, y, text = (list(values) for values in zip(*panel.notes, strict=True))
         shown = {"mode": "text", "textposition": "middle right", "hoverinfo": "skip", "showlegend": False}
+        if panel.columns:
+            x = [round(place) for place in x]
+            shown |= {"textposition": "middle center", "textfont": {"color": "#fff" if scheme == "dark" else "#000"}}
         yield {"type": "scatter", "x": x, "y": y, "text": text} | shown

@@ -110,7 +110,7 @@ def class_bars(answer: Mapping[str, Any], coverage: float | None) -> Component:
             marks.append(html.Span(className="zero", style={"left": f"{100 * answer['threshold']:.2f}%"}))
         rows += [html.Span(label), html.Span(marks, className="track"), html.Span(f"{share:.1%}")]
     held = "" if coverage is None else f"With {coverage:.0%} certainty: {', '.join(answer['likely'])}"
-    return html.Div([html.Div(rows, className="bars"), html.Div(held, className="dim")])
+    return html.Div([html.Div(rows, className="bars"), html.Div(held, className="dim")], className="classes")
 
 
 def _number(item: VersionAnswer, champion: VersionAnswer, scale: Scale) -> Component:

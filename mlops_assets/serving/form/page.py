@@ -56,7 +56,8 @@ CSS = """
 .bars { display: grid; grid-template-columns: fit-content(46%) minmax(60px, 1fr) auto; gap: 5px 12px;
   align-items: center; font-size: 13px; line-height: 1.35; }
 .bars > :nth-child(3n) { text-align: right; font-variant-numeric: tabular-nums; }
-.bars > :nth-last-child(-n+3) { font-weight: 600; padding-top: 4px; }
+.classes { display: grid; gap: 10px; margin: 10px 0 18px; font-size: 13px; }
+.bars:not(.classes *) > :nth-last-child(-n+3) { font-weight: 600; padding-top: 4px; }
 .track { position: relative; height: 14px; }
 .zero { position: absolute; top: -3px; bottom: -3px; border-left: 1px solid var(--mantine-color-dimmed); opacity: .5; }
 .bar { position: absolute; height: 100%; min-width: 1px; border-radius: 2px; }
