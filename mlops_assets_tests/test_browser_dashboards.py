@@ -57,6 +57,18 @@ def test_charts_hold_marks_on_a_desk_and_on_a_phone(boards, board):
         assert page.locator(f"#content {MARKS}").count() >= charts
 
 
+def test_numbers_and_tables_stand_in_their_places_before_any_script_has_come(boards):
+    titles = ("Champion", "Leaderboard", "Freshness")
+    with boards.open() as page:
+        places = [place(page, title) for title in titles]
+    page = boards.browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.route("**/_dash-component-suites/**", lambda route: route.abort())
+    page.goto(f"{boards.address}/dashboards/?board=overview")
+    assert card(page, "Champion").locator(".figure").inner_text() and card(page, "Leaderboard").locator("td").count()
+    assert [place(page, title) for title in titles] == places
+    page.close()
+
+
 def test_the_form_leads_to_them_and_they_lead_back(boards):
     with boards.open() as page:
         page.get_by_role("link", name="Predict", exact=True).click()

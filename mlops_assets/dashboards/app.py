@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from logging import getLogger
-from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
-from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, no_update, set_props
-from plotly.utils import PlotlyJSONEncoder
+from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
+from dash.exceptions import PreventUpdate
+from dash_mantine_components import MantineProvider
+from flask import has_request_context, request
 
 from mlops_assets.dashboards import editor_callbacks, grid, pages
 from mlops_assets.dashboards.at_work import add_at_work
 from mlops_assets.dashboards.cards import message, part
 from mlops_assets.dashboards.context import Dashboards
+from mlops_assets.dashboards.first_look import CSS as FIRST_CSS
+from mlops_assets.dashboards.first_look import first_look
+from mlops_assets.dashboards.grid import STILL_CSS
 from mlops_assets.dashboards.pages import frame
-from mlops_assets.dashboards.spec import Chart, TimeRange
+from mlops_assets.dashboards.spec import TEXTS, Chart, TimeRange
 from mlops_assets.dashboards.theme import CSS, DASHBOARDS, Scheme, new_app
 from mlops_assets.errors import MlopsError, SpecError
 
@@ -37,9 +39,8 @@ _SHOW_WHERE = """
 () => setTimeout(() => document.querySelector("#boards .current")?.scrollIntoView({inline: "center", block: "nearest"}))
 """
 _SAVE_PICTURE = """
-() => {
-    const picture = window.dash_clientside.callback_context.triggered[0]?.value;
-    if (picture) Plotly.downloadImage(picture.figure, {format: "png", scale: 2, filename: picture.name,
+picture => {
+    Plotly.downloadImage(picture.figure, {format: "png", scale: 2, filename: picture.name,
         width: picture.figure.layout.width, height: picture.figure.layout.height});
 }
 """
@@ -47,13 +48,46 @@ _SAVE_PICTURE = """
 
 def build_app(dashboards: Dashboards) -> Dash:
     """The application, whose callbacks read what `dashboards` holds."""
-    app = new_app("Dashboards", DASHBOARDS, css=CSS, on_error=_reporter(dashboards.project.spec.redact))
+    redact = dashboards.project.spec.redact
+    app = new_app("Dashboards", DASHBOARDS, css=CSS + STILL_CSS + FIRST_CSS, on_error=_reporter(redact))
     app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
-    app.layout = lambda: frame(dashboards.sources)
+
+    def look(search: str, *, still: bool = False) -> pages.Shown:
+        try:
+            return shown(dashboards, search, still=still)
+        except MlopsError as error:  # the page says so, and asks again
+            return pages.Shown([], "Dashboards", "", [message(redact(str(error)), is_error=True)], html.Div())
+
+    def layout() -> MantineProvider:
+        """With the page of the address that the browser has opened, which it says where it asks for the layout."""
+        opened = request.referrer if has_request_context() else None  # Dash looks at the layout before anyone asks
+        search = urlsplit(opened or "").query
+        return frame(look(search), dashboards.sources, search and f"?{search}")
+
+    app.layout = layout
+    app.first = lambda: first_look(frame(look(request.query_string.decode(), still=True), {}))
     _add_callbacks(app, dashboards)
     editor_callbacks.add_callbacks(app, dashboards)
     add_at_work(app, dashboards.at_work, dashboards.project.settings.dagster_url)
     return app
+
+
+def shown(dashboards: Dashboards, search: str | None, *, still: bool = False) -> pages.Shown:
+    """What the page of an address shows; its numbers and tables are filled in. `still`: nothing moves."""
+    slug = asked(search)
+    page_list = dashboards.library.page_list()
+    page = page_list.page(slug)
+    if page is None:
+        return pages.missing(page_list, slug or "overview")
+    view = dashboards.view(None, page.board.time_range, datetime.now(UTC))
+    texts = {name: chart for name, chart in page.board.charts.items() if chart.type in TEXTS}
+    drawn = {name: dashboards.renderer.render(chart, view) for name, chart in texts.items()}
+    return pages.show(page_list, page, dashboards.store.layouts(page.slug), drawn, still=still)
+
+
+def asked(search: str | None) -> str | None:
+    """The name of the page that what follows the `?` of an address asks for."""
+    return parse_qs((search or "").lstrip("?")).get("board", [None])[0]
 
 
 def _add_callbacks(app: Dash, dashboards: Dashboards) -> None:
@@ -75,25 +109,10 @@ def _show_pages(app: Dash, dashboards: Dashboards) -> None:
         Output("tick", "interval"),
         Input("address", "search"),
         Input("revision", "data"),
+        prevent_initial_call=True,
     )
-    def show(search: str | None, revision: int):
-        slug = parse_qs((search or "").lstrip("?")).get("board", [None])[0]
-        page_list = dashboards.library.page_list()
-        page = page_list.page(slug)
-        if page is None:
-            links, problems = pages.navigation(page_list, None), pages.problems(page_list)
-            return links, "Dashboards", "", problems, pages.missing(slug or "overview"), None, no_update, no_update
-        board = page.board
-        return (
-            pages.navigation(page_list, page.slug),
-            board.title,
-            board.description,
-            pages.problems(page_list),
-            pages.content(page, dashboards.store.layouts(page.slug)),
-            page.slug,
-            pages.time_range(page),
-            board.refresh_seconds * 1000,
-        )
+    def show(search: str | None, revision: int) -> pages.Shown:
+        return shown(dashboards, search)
 
     app.clientside_callback("title => { document.title = `${title} · Dashboards`; }", Input("page-title", "children"))
     app.clientside_callback(_SHOW_WHERE, Input("boards", "children"))
@@ -146,42 +165,38 @@ def _draw_charts(app: Dash, dashboards: Dashboards) -> None:
             return [no_update] * 6
         view = dashboards.view(scheme, time_range, datetime.now(UTC))
         rendered = dashboards.renderer.render(chart, view, choice)
-        now = _mark([rendered.body, rendered.choices, rendered.choice])
-        if now == mark:  # so that a look at what has not changed does not draw it again
+        if rendered.mark == mark:  # so that a look at what has not changed does not draw it again
             return [no_update] * 4 + [rendered.complete, no_update]
         style = {"display": "block" if rendered.choices else "none"}
-        return rendered.body, list(rendered.choices), rendered.choice, style, rendered.complete, now
+        return rendered.body, list(rendered.choices), rendered.choice, style, rendered.complete, rendered.mark
 
 
 def _download(app: Dash, dashboards: Dashboards) -> None:
     @app.callback(
-        Output(part("file", MATCH, MATCH), "data"),
-        Input(part("csv", MATCH, MATCH), "n_clicks"),
-        State("range", "value"),
-        State(part("body", MATCH, MATCH), "id"),
-        prevent_initial_call=True,
-    )
-    def save_data(clicks: int | None, time_range: TimeRange, place: Mapping[str, str]) -> dict[str, Any]:
-        chart, view = _chart(dashboards, place), dashboards.view("light", time_range, datetime.now(UTC))
-        return dcc.send_string(dashboards.renderer.csv(chart, view), f"{place['page']}-{place['chart']}.csv")
-
-    @app.callback(
-        Output(part("picture", MATCH, MATCH), "data"),
-        Input(part("png", MATCH, MATCH), "n_clicks"),
+        Output("file", "data"),
+        Output("picture", "data"),
+        Input(part("csv", ALL, ALL), "n_clicks"),
+        Input(part("png", ALL, ALL), "n_clicks"),
         State("range", "value"),
         State("shade", "data"),
-        State(part("choice", MATCH, MATCH), "value"),
-        State(part("body", MATCH, MATCH), "id"),
+        State(part("choice", ALL, ALL), "id"),
+        State(part("choice", ALL, ALL), "value"),
         prevent_initial_call=True,
     )
-    def make_picture(
-        clicks: int | None, time_range: TimeRange, scheme: Scheme, choice: str | None, place: Mapping[str, str]
+    def download(
+        csv: list, png: list, time_range: TimeRange, scheme: Scheme, ids: list[dict], choices: list[str | None]
     ):
+        place, clicks = ctx.triggered_id, ctx.triggered[0]["value"]
+        if not clicks:  # other cards have come
+            raise PreventUpdate
         chart, view = _chart(dashboards, place), dashboards.view(scheme, time_range, datetime.now(UTC))
-        figure = dashboards.renderer.picture(chart, view, choice)
-        return {"figure": figure, "name": f"{place['page']}-{place['chart']}", "number": clicks}
+        name = f"{place['page']}-{place['chart']}"
+        if place["part"] == "csv":
+            return dcc.send_string(dashboards.renderer.csv(chart, view), f"{name}.csv"), no_update
+        choice = choices[ids.index({**place, "part": "choice"})]
+        return no_update, {"figure": dashboards.renderer.picture(chart, view, choice), "name": name, "number": clicks}
 
-    app.clientside_callback(_SAVE_PICTURE, Input(part("picture", ALL, ALL), "data"), prevent_initial_call=True)
+    app.clientside_callback(_SAVE_PICTURE, Input("picture", "data"), prevent_initial_call=True)
 
 
 def _chart(dashboards: Dashboards, place: Mapping[str, str]) -> Chart:
@@ -190,12 +205,6 @@ def _chart(dashboards: Dashboards, place: Mapping[str, str]) -> Chart:
     if chart is None:
         raise SpecError(f"page '{place['page']}' has no chart '{place['chart']}' any more: load it again")
     return chart
-
-
-def _mark(content: Any) -> str:
-    """A digest of what a card shows."""
-    text = json.dumps(content, cls=PlotlyJSONEncoder, sort_keys=True)
-    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:

@@ -19,6 +19,8 @@ from mlops_assets.dashboards.theme import GRAPH_CONFIG
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
+    from mlops_assets.dashboards.render import RenderedChart
+
 
 DOWNLOADS = {"png": "a picture", "csv": "its data"}
 AGAIN_MILLISECONDS = 1_500  # until a chart of which not all is read asks again
@@ -29,8 +31,8 @@ def part(kind: str, page: IdPart, chart: IdPart) -> dict[str, IdPart]:
     return pattern_id(part=kind, page=page, chart=chart)
 
 
-def card(page: str, name: str, chart: Chart) -> Component:
-    """A card that a callback fills; `page` and `name` are part of the ids of its parts."""
+def card(page: str, name: str, chart: Chart, drawn: RenderedChart | None = None) -> Component:
+    """A card that a callback fills; `page` and `name` are part of the ids of its parts. `drawn`: first of all."""
     choice = dmc.Select(
         id=part("choice", page, name),
         size="xs",
@@ -46,14 +48,13 @@ def card(page: str, name: str, chart: Chart) -> Component:
         head.append(html.Span("i", className="about", tabIndex=0, **description))
     buttons = [_download(page, name, chart, kind, what) for kind, what in DOWNLOADS.items()]
     head += [html.Span(className="space"), choice, html.Span(buttons, className="downloads")]
+    body, mark = (drawn.body, drawn.mark) if drawn else (html.Div(className="waiting"), None)
     return html.Section(
         [
             html.Div(head, className="card-head"),
-            html.Div(html.Div(className="waiting"), id=part("body", page, name), className="card-body"),
+            html.Div(body, id=part("body", page, name), className="card-body"),
             dcc.Interval(id=part("again", page, name), interval=AGAIN_MILLISECONDS, disabled=True),
-            dcc.Store(id=part("mark", page, name)),
-            dcc.Store(id=part("picture", page, name)),
-            dcc.Download(id=part("file", page, name)),
+            dcc.Store(id=part("mark", page, name), data=mark),
         ],
         className="card chart-card",
         **attributes(aria_label=chart.title),

@@ -10,7 +10,7 @@ from dash import html
 
 from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.components import attributes
-from mlops_assets.dashboards.grid import GAP, ROW_HEIGHT, places_of
+from mlops_assets.dashboards.grid import places_of, still_grid
 from mlops_assets.dashboards.render import RenderedChart
 from mlops_assets.dashboards.sources.source import Source
 
@@ -55,7 +55,6 @@ def editor(sources: Mapping[str, Source]) -> Component:
     buttons = [
         dmc.Button("Save", id="save", size="xs"),
         dmc.Button("Back to the file", id="reset", size="xs", variant="default", color="red"),
-        dmc.Button("Cancel", id="cancel", size="xs", variant="subtle", color="gray"),
     ]
     right = [html.Div(id="verdict", role="status"), html.Div(id="preview")]
     return dmc.Modal(
@@ -83,21 +82,12 @@ def wrong(text: str) -> Component:
 
 def preview(page: Page, charts: Mapping[str, RenderedChart]) -> Component:
     """The charts where they will stand, without what moves or downloads them."""
-    places = places_of(page.board, {})["wide"]
-    cells = []
+    cards = {}
     for name, chart in page.board.charts.items():
-        place = places[name]
-        style = {
-            "gridColumn": f"{place.x + 1} / span {place.w}",
-            "gridRow": f"{place.y + 1} / span {place.h}",
-        }
-        body = [
-            html.Div(html.H2(chart.title), className="card-head"),
-            html.Div(charts[name].body, className="card-body"),
-        ]
-        cells.append(html.Section(body, className="card chart-card", style=style))
-    style = {"gridAutoRows": f"{ROW_HEIGHT}px", "gap": f"{GAP}px"}
-    return html.Div(cells, className="preview", style=style)
+        head = html.Div(html.H2(chart.title), className="card-head")
+        body = html.Div(charts[name].body, className="card-body")
+        cards[name] = html.Section([head, body], className="card chart-card")
+    return still_grid(cards, places_of(page.board, {}))
 
 
 def described(sources: Iterable[Source]) -> str:

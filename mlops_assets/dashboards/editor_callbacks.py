@@ -68,12 +68,6 @@ def add_callbacks(app: Dash, dashboards: Dashboards) -> None:
         return True, file.name, True, file.text, way_back, not library.is_edited(file.name)
 
     @app.callback(
-        Output("editor", "opened", allow_duplicate=True), Input("cancel", "n_clicks"), prevent_initial_call=True
-    )
-    def close_editor(clicks: int | None) -> bool:
-        return False
-
-    @app.callback(
         Output("verdict", "children"),
         Output("preview", "children"),
         Output("save", "disabled"),

@@ -119,6 +119,30 @@ def grid(page: str, cards: Mapping[str, Component], places: Mapping[str, Places]
     )
 
 
+def still_grid(cards: Mapping[str, Component], places: Mapping[str, Places]) -> Component:
+    """The same grid of CSS alone, in which nothing moves."""
+    cells = []
+    for name, card in cards.items():
+        at = {f"--{breakpoint}": _area(by_name[name]) for breakpoint, by_name in places.items()}
+        cells.append(html.Div(card, className="cell", style=at))
+    return html.Div(html.Div(cells, className="still-cells"), className="still")
+
+
+def _area(place: Place) -> str:
+    """A place as CSS says it, from line 1: first row and column, then how many of each."""
+    return f"{place.y + 1} / {place.x + 1} / span {place.h} / span {place.w}"
+
+
+STILL_CSS = f"""
+.still {{ container-type: inline-size; }}
+.still-cells {{ display: grid; gap: {GAP}px; grid-auto-rows: {ROW_HEIGHT}px; }}
+""" + "".join(
+    f"@container (min-width: {least}px) {{ .still-cells {{ grid-template-columns: repeat({WIDTHS[name]}, "
+    f"minmax(0, 1fr)); }} .still-cells > * {{ grid-area: var(--{name}); }} }}\n"
+    for name, least in sorted(BREAKPOINTS.items(), key=lambda item: item[1])
+)  # the widest that fits comes last and holds
+
+
 def add_callbacks(app: Dash, keep: Callable[[str, Mapping], None]) -> None:
     """`keep` is called with a page and the layouts of its grid when they have changed."""
 

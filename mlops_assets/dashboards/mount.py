@@ -85,14 +85,15 @@ class _Site:
         file, has_version = check_fingerprint(request.path_params["file"])
         if file not in app.registered_paths.get(package, ()):
             raise HTTPException(404)
-        is_small = "gzip" in request.headers.get("accept-encoding", "")
-        body, digest = await run_in_threadpool(_script, package, file, is_small)
+        accepted = [name.partition(";")[0].strip() for name in request.headers.get("accept-encoding", "").split(",")]
+        encoding = next((name for name in ("br", "gzip") if name in accepted), None)
+        body, digest = await run_in_threadpool(_script, package, file, encoding)
         headers = {"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff", "ETag": f'"{digest}"'}
         headers["Cache-Control"] = "public, max-age=31536000, immutable" if has_version else "no-cache"
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        if is_small:
-            headers["Content-Encoding"] = "gzip"
+        if encoding:
+            headers["Content-Encoding"] = encoding
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
         return Response(body, headers=headers, media_type=kind)
 
@@ -108,12 +109,17 @@ class _Site:
 
 
 @lru_cache(maxsize=100)
-def _script(package: str, file: str, is_small: bool) -> tuple[bytes, str]:
+def _script(package: str, file: str, encoding: str | None) -> tuple[bytes, str]:
     """What is sent, and its digest."""
+    import pyarrow as pa
+
     body = pkgutil.get_data(package, file)
     if body is None:
         raise HTTPException(404)
-    sent = gzip.compress(body, mtime=0) if is_small else body
+    if encoding == "br":  # as fast as gzip on this level, and an eighth smaller
+        sent = pa.Codec("brotli", compression_level=5).compress(body, asbytes=True)
+    else:
+        sent = gzip.compress(body, mtime=0) if encoding else body
     return sent, sha256(sent).hexdigest()[:32]
 
 

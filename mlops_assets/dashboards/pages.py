@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import dash_mantine_components as dmc
 from dash import dcc, html
@@ -13,7 +13,7 @@ from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.cards import card
 from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.editor import editor
-from mlops_assets.dashboards.grid import grid, places_of
+from mlops_assets.dashboards.grid import grid, places_of, still_grid
 from mlops_assets.dashboards.library import PageList, Places
 from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import TimeRange
@@ -21,6 +21,8 @@ from mlops_assets.dashboards.theme import DASHBOARDS, shell
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
+
+    from mlops_assets.dashboards.render import RenderedChart
 
 
 ABOUT = {
@@ -32,11 +34,24 @@ ABOUT = {
 RANGE_NAMES = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days", "1y": "1 year"}
 
 
-def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
-    """The page without a dashboard, which `content` and its callback fill."""
+class Shown(NamedTuple):
+    """What of the frame is a dashboard's own."""
+
+    links: list[Component]
+    title: str
+    description: str
+    problems: list[Component]
+    content: Component
+    slug: str | None = None
+    time_range: Component | str = ""
+    refresh_milliseconds: int = 30_000
+
+
+def frame(shown: Shown, sources: Mapping[str, Source], search: str = "") -> dmc.MantineProvider:
+    """The page with a dashboard; `search`: what follows its address."""
     actions = {"edit": "Edit", "new": "New", "reset-layout": "Reset layout", "again": "Read again"}
     tools = [
-        html.Div(id="range-of-page"),
+        html.Div(shown.time_range, id="range-of-page"),
         dmc.Switch(id="live", label="Refresh", size="xs", checked=True, persistence=True),
         *(
             dmc.Button(name, id=key, variant="default", size="xs", attributes={"root": {"title": ABOUT[key]}})
@@ -44,21 +59,26 @@ def frame(sources: Mapping[str, Source]) -> dmc.MantineProvider:
         ),
     ]
     return shell(
-        html.Span(id="page-title"),
+        html.Span(shown.title, id="page-title"),
         DASHBOARDS,
         [
-            dcc.Location(id="address", refresh=False),
-            dcc.Store(id="page"),
+            dcc.Location(id="address", refresh=False, search=search),
+            dcc.Store(id="page", data=shown.slug),
             dcc.Store(id="shade"),
             dcc.Store(id="revision", data=0),
-            dcc.Interval(id="tick", interval=30_000),
-            html.Nav(id="boards", **attributes(aria_label="Dashboards")),
+            dcc.Store(id="picture"),
+            dcc.Download(id="file"),
+            dcc.Interval(id="tick", interval=shown.refresh_milliseconds),
+            html.Nav(shown.links, id="boards", **attributes(aria_label="Dashboards")),
             *at_work_line(),
-            html.Div(id="notice", role="status"),
-            html.Div(id="content"),
+            html.Div(shown.problems, id="notice", role="status"),
+            html.Div(shown.content, id="content"),
             editor(sources),
         ],
-        subtitle=html.Div([html.Span(id="page-subtitle"), html.Div(tools, className="tools")], className="under-title"),
+        subtitle=html.Div(
+            [html.Span(shown.description, id="page-subtitle"), html.Div(tools, className="tools")],
+            className="under-title",
+        ),
     )
 
 
@@ -95,14 +115,27 @@ def time_range(page: Page) -> Component:
     )
 
 
-def content(page: Page, moved: Mapping[str, Places]) -> Component:
-    """The grid of a page, with empty cards."""
-    cards = {name: card(page.slug, name, chart) for name, chart in page.board.charts.items()}
-    return grid(page.slug, cards, places_of(page.board, moved))
+def show(
+    page_list: PageList, page: Page, moved: Mapping[str, Places], drawn: Mapping[str, RenderedChart], *, still: bool
+) -> Shown:
+    """A page with its cards, of which some are drawn; `still`: nothing moves."""
+    board, places = page.board, places_of(page.board, moved)
+    cards = {name: card(page.slug, name, chart, drawn.get(name)) for name, chart in board.charts.items()}
+    return Shown(
+        navigation(page_list, page.slug),
+        board.title,
+        board.description,
+        problems(page_list),
+        still_grid(cards, places) if still else grid(page.slug, cards, places),
+        page.slug,
+        time_range(page),
+        board.refresh_seconds * 1000,
+    )
 
 
-def missing(slug: str) -> Component:
-    return html.Div(["There is no dashboard named ", html.Code(slug), ". Choose one above."], className="message")
+def missing(page_list: PageList, slug: str) -> Shown:
+    text = html.Div(["There is no dashboard named ", html.Code(slug), ". Choose one above."], className="message")
+    return Shown(navigation(page_list, None), "Dashboards", "", problems(page_list), text)
 
 
 def problems(page_list: PageList) -> list[Component]:

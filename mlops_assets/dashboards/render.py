@@ -6,23 +6,25 @@ Numbers and tables are components of their own; everything else is a figure.
 from __future__ import annotations
 
 import io
+import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
+from hashlib import sha256
 from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
-import dash_mantine_components as dmc
 import numpy as np
 from dash import html
+from plotly.utils import PlotlyJSONEncoder
 
 from mlops_assets.dashboards.cards import graph, message, outdated
 from mlops_assets.dashboards.chart_data import ChartData, data_of, rows_of
 from mlops_assets.dashboards.charts import Figure, draw, unit_of
 from mlops_assets.dashboards.format import (
     COLOUR_OF,
-    MANTINE,
     View,
     ago,
     base_figure,
@@ -32,7 +34,7 @@ from mlops_assets.dashboards.format import (
 )
 from mlops_assets.dashboards.plots.registry import PLOTS, Empty, PlotRequest, read_options
 from mlops_assets.dashboards.sources.source import Reading, Source
-from mlops_assets.dashboards.spec import Chart
+from mlops_assets.dashboards.spec import TEXTS, Chart
 from mlops_assets.errors import MlopsError
 
 if TYPE_CHECKING:
@@ -61,6 +63,13 @@ class RenderedChart:
     choices: tuple[str, ...] = ()
     choice: str | None = None
     complete: bool = True
+
+    @cached_property
+    def mark(self) -> str:
+        """A digest of what the card shows."""
+        content = [self.body, self.choices, self.choice]
+        text = json.dumps(content, cls=PlotlyJSONEncoder, sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,7 @@ class ChartRenderer:
             figure = self._custom(chart.plot, chart, reading, view, choice)[0]
         else:
             data = self._data(chart, reading, view)
-            is_text = chart.type in ("table", "number")
-            figure = as_figure(chart, data, view) if is_text else draw(chart, data, view)
+            figure = as_figure(chart, data, view) if chart.type in TEXTS else draw(chart, data, view)
         layout = figure["layout"]
         margin = layout.get("margin", {}) | {"t": 96 if layout["showlegend"] else 60, "l": 24, "r": 24, "b": 24}
         paper = "#1a2028" if view.scheme == "dark" else "#ffffff"
@@ -230,17 +238,8 @@ def as_figure(chart: Chart, data: ChartData, view: View) -> Figure:
     figure = base_figure(view)
     if chart.type == "number":
         text = _number(data.frame.iloc[0][data.values[0]], chart, view)
-        figure["layout"]["annotations"] = [
-            {
-                "text": text,
-                "showarrow": False,
-                "font": {"size": 40},
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0.5,
-                "y": 0.5,
-            }
-        ]
+        middle = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
+        figure["layout"]["annotations"] = [middle | {"text": text, "font": {"size": 40}}]
         figure["layout"] |= {"xaxis": {"visible": False}, "yaxis": {"visible": False}}
         return figure
     names = [str(name) for name in data.frame if name != "link"]
@@ -261,8 +260,7 @@ def _number(value: Any, chart: Chart, view: View) -> str:
 
 def _cell(name: str, value: Any, view: View) -> Component | str:
     if name in STATES and value in COLOUR_OF:
-        colour = MANTINE[COLOUR_OF[value]]
-        return dmc.Badge(value, color=colour, variant="light", size="sm", radius="sm", tt="none")
+        return html.Span(value, className="badge", style={"--tone": view.palette[COLOUR_OF[value]]})
     text = _text(value, view)
     return text if len(text) <= LONGEST_CELL else html.Span(f"{text[: LONGEST_CELL - 1]}…", title=text)
 

@@ -25,6 +25,7 @@ ChartType = Literal[
     "number",
     "custom",
 ]
+TEXTS: tuple[ChartType, ...] = ("table", "number")  # which need no figure
 Aggregation = Literal[
     "count", "count distinct", "mean", "median", "min", "max", "sum", "quantile", "first", "last", "share"
 ]

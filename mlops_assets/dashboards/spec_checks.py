@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from mlops_assets.dashboards.chart_data import ROWS_AS_THEY_ARE, axis_of
 from mlops_assets.dashboards.plots.registry import Plot, read_options
 from mlops_assets.dashboards.sources.source import Source
-from mlops_assets.dashboards.spec import Chart, Metric
+from mlops_assets.dashboards.spec import TEXTS, Chart, Metric
 from mlops_assets.errors import SpecError
 
 NUMBERS_ONLY = {"mean", "median", "sum", "quantile"}
-_NEEDS_NO_AXIS = ("table", "number", "custom", *ROWS_AS_THEY_ARE)
+_NEEDS_NO_AXIS = (*TEXTS, "custom", *ROWS_AS_THEY_ARE)
 
 
 def check_charts(

@@ -6,9 +6,8 @@ rules of the dashboards (`CSS`).
     figure = {"data": [...], "layout": {"template": template(scheme)}}
     dcc.Graph(figure=figure, config=GRAPH_CONFIG)
 
-The scheme is the browser's own until somebody switches it; the browser keeps the choice. A callback that draws takes
-`SCHEME` as an input ("light" or "dark"), so that its figure is drawn again after a switch. All else follows by CSS:
-use Mantine's colours (`c="dimmed"`, `var(--mantine-color-...)`) and the class `card` for a box.
+The scheme is the browser's own until somebody switches it; the browser keeps the choice. All follows it by CSS: use
+Mantine's colours (`c="dimmed"`, `var(--mantine-color-...)`) and the class `card` for a box.
 Nothing here asks another host for anything: no web fonts, no icon sets, no CDN.
 """
 
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, dcc, html
+from dash import Dash, dcc, html
 
 from mlops_assets.core.report.drawing import BLUE, GREY, ORANGE
 from mlops_assets.dashboards.components import attributes
@@ -33,7 +32,6 @@ DASHBOARDS = "/dashboards/"
 NAVIGATION = (("/", "Predict"), (DASHBOARDS, "Dashboards"), ("/docs/", "API docs"))
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', sans-serif"
 MONOSPACE = "ui-monospace, 'Cascadia Mono', 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace"
-SCHEME = Input("scheme", "computedColorScheme")
 GRAPH_CONFIG: dcc.Graph.Config = {"displayModeBar": False, "responsive": True}  # for dcc.Graph
 COLOURS: dict[Scheme, tuple[str, ...]] = {  # of series, in this order
     "light": (BLUE, ORANGE, "#4c9a6a", "#8a6fb0", "#c25b56", "#3d97a8", GREY),
@@ -42,6 +40,8 @@ COLOURS: dict[Scheme, tuple[str, ...]] = {  # of series, in this order
 _TEXT = {"light": "#495057", "dark": "#b3bbc5"}
 _LINES = {"light": "#e9ecef", "dark": "#2d3540"}
 _CARD = {"light": "#ffffff", "dark": "#1a2028"}
+_BRAND = "#eef4fa #dce7f2 #b7cce3 #8fb0d5 #6c99c9 #4f84bc #3b6ea5 #325f90 #28507b #1d4067".split()
+_DARK = "#cdd3da #b3bbc5 #8a94a1 #68727f #434c58 #333b46 #232a33 #1a2028 #12171d #0c1014".split()
 THEME = {
     "primaryColor": "brand",
     "primaryShade": {"light": 6, "dark": 6},
@@ -51,19 +51,28 @@ THEME = {
     "headings": {"fontWeight": "600"},
     "cursorType": "pointer",
     "colors": {
-        "brand": "#eef4fa #dce7f2 #b7cce3 #8fb0d5 #6c99c9 #4f84bc #3b6ea5 #325f90 #28507b #1d4067".split(),
+        "brand": _BRAND,
         "accent": "#fdf4e9 #f9e5cf #f1c99d #e9ac69 #e2943f #d9822b #bd6d1f #9c5917 #7b4511 #5b330c".split(),
-        "dark": "#cdd3da #b3bbc5 #8a94a1 #68727f #434c58 #333b46 #232a33 #1a2028 #12171d #0c1014".split(),
+        "dark": _DARK,
     },
 }
 
 
-def new_app(title: str, prefix: str, *, css: str = "", on_error: Callable[[Exception], Any] | None = None) -> Dash:
+class App(Dash):
+    """A Dash application; `first` gives the HTML that its page shows until scripts have made the page itself."""
+
+    first: Callable[[], str] = staticmethod(str)
+
+    def index(self, *args: Any, **kwargs: Any) -> str:
+        return super().index(*args, **kwargs).replace("<!-- first -->", self.first(), 1)
+
+
+def new_app(title: str, prefix: str, *, css: str = "", on_error: Callable[[Exception], Any] | None = None) -> App:
     """A Dash application for the pages below `prefix`, which ends with a slash.
 
     `css`: rules of its own. `on_error`: takes what a callback raises, and may show it by `dash.set_props`.
     """
-    app = Dash(
+    app = App(
         "mlops_assets",
         title=title,
         index_string=_INDEX.replace("</style>", f"{css}</style>"),
@@ -141,10 +150,13 @@ _CSS = f"""
 :root[data-mantine-color-scheme=light] {{ --mantine-color-dimmed: #5c636a; --mantine-color-placeholder: #5c636a;
   --mantine-color-red-text: #c92a2a; --mantine-color-orange-text: #9a4a00; --mantine-color-error: #c92a2a; }}
 .mantine-Badge-label, .mantine-Alert-title {{ color: var(--mantine-color-text); }}
-:root {{ --page: #f6f7f9; --card: {_CARD["light"]}; --line: #e3e6ea; --series: {BLUE}; --against: {ORANGE}; }}
-:root[data-mantine-color-scheme=dark] {{ --page: #12171d; --card: {_CARD["dark"]}; --line: #2d3540;
+:root {{ --mantine-color-text: #000; --mantine-color-anchor: {_BRAND[6]};
+  --page: #f6f7f9; --card: {_CARD["light"]}; --line: #e3e6ea; --series: {BLUE}; --against: {ORANGE}; }}
+:root[data-mantine-color-scheme=dark] {{ --mantine-color-text: {_DARK[0]}; --mantine-color-dimmed: {_DARK[2]};
+  --mantine-color-anchor: {_BRAND[4]}; --page: #12171d; --card: {_CARD["dark"]}; --line: #2d3540;
   --series: #6f9fd4; --against: #e8a25c; color-scheme: dark; }}
-body {{ background: var(--page); font-family: {FONT}; margin: 0; }}
+body {{ background: var(--page); font-family: {FONT}; line-height: 1.55; margin: 0;
+  color: var(--mantine-color-text); }}
 main {{ max-width: 1360px; margin: 0 auto; padding: 20px 20px 56px; }}
 main a {{ color: var(--mantine-color-anchor); text-decoration: none; }}
 main a:hover {{ text-decoration: underline; }}
@@ -160,7 +172,7 @@ main a:hover {{ text-decoration: underline; }}
 .sun {{ mask: url("{_SUN}") center / contain no-repeat; }}
 .moon {{ mask: url("{_MOON}") center / contain no-repeat; }}
 .page-head {{ margin-bottom: 20px; }}
-.page-title {{ font-size: 24px; line-height: 1.25; margin-bottom: 4px; }}
+.page-title {{ font-size: 24px; font-weight: 600; line-height: 1.25; margin: 0 0 4px; }}
 .page-subtitle {{ color: var(--mantine-color-dimmed); font-size: 14px; }}
 #at-work:not(:empty) {{ margin-bottom: 12px; padding: 8px 14px; border-left: 3px solid var(--series); font-size: 14px;
   text-align: left; color: var(--mantine-color-text); background: var(--card); }}
@@ -200,6 +212,7 @@ _INDEX = f"""<!DOCTYPE html>
 </head>
 <body>
 <noscript><main>This page needs JavaScript. The predictions do not: see /openapi.json.</main></noscript>
+<!-- first -->
 {{%app_entry%}}
 <footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
 </body>
@@ -215,7 +228,7 @@ CSS = """
 #boards a:hover { color: var(--mantine-color-text); background: var(--line); }
 #boards a.current { color: var(--mantine-color-text); background: var(--line); font-weight: 600; }
 #boards .between { flex: none; width: 1px; height: 16px; margin: 0 6px; background: var(--line); }
-.tools { display: flex; gap: 10px; align-items: center; }
+.tools { display: flex; gap: 10px; align-items: center; min-height: 30px; }
 .cell { height: 100%; }
 .chart-card { display: flex; flex-direction: column; height: 100%; padding: 8px 10px 8px; box-sizing: border-box;
   min-width: 0; container-type: inline-size; }
@@ -242,12 +255,9 @@ CSS = """
 .downloads button:hover { color: var(--mantine-color-text); background: var(--line); }
 .chart-card:hover .downloads, .downloads:focus-within { opacity: 1; }
 @media (hover: none) { .downloads { opacity: .8; } }
-@container (max-width: 240px) {
-  .downloads { position: absolute; right: 0; bottom: 0; }
-  .message { font-size: 12px; padding: 0; }
-}
 .choice { flex: 0 1 230px; min-width: 90px; }
 @container (max-width: 420px) {
+  .card-head h2 { max-width: calc(100cqi - 110px); line-height: 1.25; white-space: normal; }
   .card-head:has(.choice:not([style*=none])) { flex-wrap: wrap; }
   .choice { order: 9; flex: 1 0 100%; }
 }
@@ -256,10 +266,15 @@ CSS = """
 .waiting { height: 100%; border-radius: 6px; background: var(--line); opacity: .35;
   animation: wait 1.4s infinite alternate; }
 @keyframes wait { to { opacity: .7; } }
-.message { display: flex; height: 100%; align-items: center; justify-content: center; padding: 0 14px;
+.message { display: flex; height: 100%; align-items: safe center; justify-content: center; padding: 0 14px;
   text-align: center; font-size: 14px; color: var(--mantine-color-dimmed); overflow: auto; }
 .message p { margin: 0; max-width: 46em; }
 .message code { font-size: 12.5px; color: var(--mantine-color-text); }
+@container (max-width: 240px) {
+  .card-head h2 { max-width: none; }
+  .downloads { position: absolute; right: 0; bottom: 0; }
+  .message { font-size: 11px; line-height: 1.35; padding: 0; }
+}
 .note { position: absolute; right: 4px; bottom: 0; z-index: 1; padding: 1px 6px; border-radius: 4px; font-size: 11px;
   background: var(--page); color: var(--mantine-color-orange-text); }
 .card-body > div:has(> .note) { height: 100%; }
@@ -271,11 +286,13 @@ CSS = """
 .number .beside { margin-top: 3px; font-size: 13px; color: var(--mantine-color-dimmed); }
 .table { height: 100%; overflow: auto; }
 .rows { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-.rows th { position: sticky; top: 0; padding: 4px 8px; text-align: left; font-weight: 600; vertical-align: bottom;
+.rows th { position: sticky; top: 0; min-width: 5em; box-sizing: border-box; padding: 4px 8px; text-align: left;
+  font-weight: 600; vertical-align: bottom;
   background: var(--card); color: var(--mantine-color-dimmed); box-shadow: inset 0 -1px var(--line); z-index: 1; }
 .rows td { padding: 4px 8px; border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap; }
-.rows td.long { min-width: 220px; white-space: normal; }
-.rows .mantine-Badge-root { min-width: max-content; }
+.rows td.long { min-width: 180px; white-space: normal; }
+.badge { padding: 1px 8px; border-radius: 4px; font-size: 11px; font-weight: 700;
+  background: color-mix(in srgb, var(--tone) 16%, #0000); }
 .rows .right { text-align: right; }
 .rows a { color: var(--mantine-color-anchor); text-decoration: none; }
 .rows a:hover { text-decoration: underline; }
@@ -297,14 +314,10 @@ CSS = """
   font-size: 13px; margin-bottom: 10px; background: var(--page); }
 .right-verdict { box-shadow: inset 3px 0 #4c9a6a; }
 .wrong-verdict { box-shadow: inset 3px 0 #c25b56; }
-.preview { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); }
 @media (max-width: 48em) {
   .card-grip { display: none; }
-  .tools { width: 100%; }
-  .tools { flex-wrap: wrap; }
+  .tools { flex-wrap: wrap; width: 100%; min-height: 70px; }
   .editor { grid-template-columns: minmax(0, 1fr); height: auto; }
   .yaml { min-height: 300px; }
-  .preview { display: block; }
-  .preview .chart-card { height: 300px; margin-bottom: 10px; }
 }
 """

@@ -1,8 +1,10 @@
 """A Dash application below a prefix of an API, which keeps its own routes and its own 404."""
 
+import gzip
 import re
 
 import httpx
+import pyarrow as pa
 import pytest
 from dash import Input, Output, html
 from fastapi import FastAPI
@@ -56,6 +58,17 @@ async def test_the_page_its_scripts_and_its_calls_are_below_the_prefix(client, p
     assert {(await client.get(script)).status_code for script in scripts} == {200}
     answer = await client.post(f"{prefix}_dash-update-component", json=call("ab"))
     assert answer.json()["response"] == {"out": {"children": "abab"}}
+
+
+@pytest.mark.parametrize(("accepted", "sent"), [("gzip, br;q=1", "br"), ("gzip", "gzip"), ("identity", None)])
+async def test_a_script_is_as_small_as_the_browser_takes_it(client, prefix, accepted, sent):
+    script = re.findall(r'src="([^"]+)"', (await client.get(prefix)).text)[-1]
+    whole = (await client.get(script, headers={"accept-encoding": "identity"})).content
+    async with client.stream("GET", script, headers={"accept-encoding": accepted}) as answer:
+        raw = b"".join([part async for part in answer.aiter_raw()])
+    assert answer.headers.get("content-encoding") == sent
+    unpack = {"br": lambda body: pa.Codec("brotli").decompress(body, len(whole)), "gzip": gzip.decompress, None: bytes}
+    assert bytes(unpack[sent](raw)) == whole and (sent is None or 3 * len(raw) < len(whole))
 
 
 async def test_everything_else_is_the_apis(client, prefix):
