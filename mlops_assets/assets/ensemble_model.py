@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.registry import Version
 
-NAME, CODE_VERSION = "ensemble_model", "1"
+NAME, CODE_VERSION = "ensemble_model", "2"
 
 
 def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Recipe:

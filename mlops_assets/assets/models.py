@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.registry import Version
 
-SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "4"
+SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "5"
 JUDGED_ON_TEST: tuple["SplitName", ...] = ("train", "validation")  # what a model learns from that test rows judge
 PLOTS, PLOT = "plots", "validation.md"
 HELD_OUT, RAW = "held_out", "raw.npy"  # what the fit on the train split said of validation rows
@@ -189,7 +189,8 @@ def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged
     held = target.honest_output(raw, held_out)
     metrics = {f"validation_{name}": value for name, value in target.scores(held_out, held).items()}
     metrics["validation_loss"] = metrics[target.metric.key("validation")]  # under one name for boards
-    finished = target.learn(raw, held_out, coverage)
+    of_one_period = project.spec.time is not None and len(stored.periods.validation) == 1
+    finished = target.learn(raw, held_out, coverage, of_one_period=of_one_period)
     drawn = target.plots(held_out, held, finished).items()
     looked, main = stored.looked, project.spec.features.main_category
     levels = needed_levels(looked.levels, coverage)

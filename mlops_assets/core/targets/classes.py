@@ -18,7 +18,7 @@ from mlops_assets.core.targets import metrics
 from mlops_assets.core.targets.class_answers import ClassAnswers, answer_columns
 from mlops_assets.core.targets.kind import FOLDS, Finish, Numbers, Plots, RowNumbers
 from mlops_assets.core.targets.metrics import Metric
-from mlops_assets.core.targets.scaling import Scaling, by_curve, by_shape, crossed, learn_scaling, unscaled
+from mlops_assets.core.targets.scaling import PERIOD_GAIN, Scaling, best_way, by_shape, crossed, unscaled
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset.parts import Target
 from mlops_assets.errors import DataError
@@ -175,14 +175,14 @@ class Classes:
     def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
         return crossed(raw, y, by_shape)
 
-    def learn(self, raw: FloatArray, y: FloatArray, coverage: float) -> ClassRule:
-        scaling = learn_scaling(raw, y)
-        way = by_curve if len(scaling.margins) else by_shape
+    def learn(self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False) -> ClassRule:
+        # Balanced weights move the margins of whatever learns from them.
+        way = best_way(raw, y, PERIOD_GAIN if of_one_period and not self.target.balanced else 0.0)
         # Of rows that the scaling has not learnt from, for a threshold and cutoffs of its own rows would flatter it.
         held = crossed(raw, y, way)
         cutoffs = _cutoffs(held, y, coverage)
         positive = held[:, -1]
-        return ClassRule(scaling, self._threshold(positive, y), coverage, cutoffs, reliability(held, y))
+        return ClassRule(way(raw, y), self._threshold(positive, y), coverage, cutoffs, reliability(held, y))
 
     def _threshold(self, positive: FloatArray, y: FloatArray) -> float:
         """The probability from which on the positive class is decided."""

@@ -124,8 +124,11 @@ class TargetKind(Protocol):
     def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
         """The same of rows held out, each finished by what other rows say."""
 
-    def learn(self, raw: FloatArray, y: FloatArray, coverage: float) -> Finish | None:
-        """What is learnt on rows that the estimator has not learnt from."""
+    def learn(self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False) -> Finish | None:
+        """What is learnt on rows that the estimator has not learnt from.
+
+        `of_one_period`: they are of one period, of which not all holds in the next.
+        """
 
     def intervals(
         self,

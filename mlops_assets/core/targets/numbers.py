@@ -152,7 +152,7 @@ class Number:
     def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
         return self.output(raw, self.learn(raw, y, 0.0)) if self._log else raw
 
-    def learn(self, raw: FloatArray, y: FloatArray, coverage: float) -> Finish | None:
+    def learn(self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False) -> Finish | None:
         """A mean is asked for by RMSE and deviances, a median by MAE: the logarithm's mean is one already."""
         if not self._log or self.metric.name in ("mae", "pinball", "rmsle") or not len(y):
             return None

@@ -10,7 +10,7 @@ from mlops_assets.core.learners.persistence import dump_estimator, parse_estimat
 from mlops_assets.core.targets import metrics
 from mlops_assets.core.targets.classes import Classes
 from mlops_assets.core.targets.kinds import target_of
-from mlops_assets.core.targets.scaling import by_shape, crossed, learn_scaling, sigmoid
+from mlops_assets.core.targets.scaling import best_way, by_shape, crossed, sigmoid
 from mlops_assets.dataset.parts import Target
 from mlops_assets.errors import DataError
 
@@ -127,11 +127,27 @@ def test_keys_that_do_not_go_together_are_told(target, message):
 
 def test_scaling_makes_probabilities_that_come_true_of_margins_that_are_too_steep():
     for margins in (3 * MARGIN, 0.2 * MARGIN + 2):
-        found = learn_scaling(margins, LATE).probabilities(margins)
+        found = best_way(margins, LATE)(margins, LATE).probabilities(margins)
         assert np.allclose(found.sum(axis=1), 1)
         assert abs(found[:, 1].mean() - LATE.mean()) < 0.01
         honest = metrics.LOG_LOSS(LATE, crossed(margins, LATE, by_shape))
         assert honest < metrics.LOG_LOSS(LATE, two(sigmoid(margins))) - 0.01
+
+
+@pytest.mark.parametrize(
+    ("margins", "of_one_period", "method"),
+    [
+        (MARGIN, False, "as they are"),
+        (MARGIN + 0.4, False, "Platt"),
+        (MARGIN + 0.4, True, "as they are"),  # the rate of a period is not that of the next
+        (3 * MARGIN, True, "Platt"),  # which no period makes of log-odds
+    ],
+)
+def test_margins_are_scaled_where_that_gains_more_than_a_period_is_apart_from_the_next(margins, of_one_period, method):
+    rule = BINARY.learn(margins[:900], LATE[:900], 0.9, of_one_period=of_one_period)
+    assert rule.scaling.method == method
+    balanced = kind(kind="binary", balanced=True).learn(MARGIN[:900] + 0.4, LATE[:900], 0.9, of_one_period=True)
+    assert balanced.scaling.method == "Platt"
 
 
 @pytest.mark.parametrize(("target", "y", "margins"), [(BINARY, LATE, MARGIN), (THREE, GRADE, None)])
