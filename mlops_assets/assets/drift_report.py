@@ -1,9 +1,9 @@
 """`drift_report`: what of its rows is no longer like those that the model of its time has learnt from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -35,8 +35,6 @@ CHECK = "no_drift"
 STRENGTH = "strength/"  # of a variable, a number that Dagster plots over time
 # Of a period and of what it is compared with, spread evenly: chance moves a KS distance by 0.016 then.
 ROWS = 30_000
-PARTS = 1_000  # kept in memory while a run goes on: of a reference's rows above, at most some more
-Read: TypeAlias = Callable[[str, int], Columns]  # every so many of the rows at a path
 
 
 @dataclass(frozen=True)
@@ -145,17 +143,34 @@ def learnt_periods(project: Project, version: "Version") -> tuple[str, ...]:
     return periods[: -(window.validation_periods + window.test_periods)]
 
 
-def thinned(project: Project, path: str, step: int) -> Columns:
-    """Every so many of the clean rows at a path."""
-    names = [*project.spec.inputs(), TARGET]
-    return take(from_table(project.storage.read_table(path, names), names), slice(None, None, step))
+class Thinned:
+    """Every so many of the clean rows at a path; those that the last two reports have asked for are kept.
+
+    A reference mostly differs by one period from the one before.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._before: dict[tuple[str, int], Columns] = {}
+        self._now: dict[tuple[str, int], Columns] = {}
+
+    def next_report(self) -> None:
+        self._before, self._now = self._now, {}
+
+    def read(self, path: str, step: int) -> Columns:
+        if (rows := self._now.get((path, step)) or self._before.get((path, step))) is None:
+            names = [*self._project.spec.inputs(), TARGET]
+            table = self._project.storage.read_table(path, names)
+            rows = take(from_table(table, names), slice(None, None, step))
+        self._now[path, step] = rows
+        return rows
 
 
-def read_sample(project: Project, records: Sequence[Record], model: "Model | None", read: Read) -> Sample:
+def read_sample(project: Project, records: Sequence[Record], model: "Model | None", thinned: Thinned) -> Sample:
     """The variables of these periods' clean rows, evenly thinned, and what cleaning had dropped."""
     spec = project.spec
     step = -(-sum(record.value("dagster/row_count") for record in records) // ROWS)
-    columns = dict(concatenate([read(record.stored_path, step) for record in records]))
+    columns = dict(concatenate([thinned.read(record.stored_path, step) for record in records]))
     y = columns.pop(TARGET)
     prediction = model.predict_columns(columns) if model else None
     return Sample(variables(spec, columns, y, prediction), add_up(_dropped(record) for record in records))
@@ -188,9 +203,8 @@ def build(project: Project) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, project: dg.ResourceParam[Project], progress: dg.ResourceParam[Progress]
     ):
         """Which features, predictions and targets of a period differ from the training window, and by how much."""
-        read = lru_cache(PARTS)(partial(thinned, project))  # a period is among the references of many
         with project.registry.keeping_loaded():
-            yield from make_periods(context, project, progress, partial(_report, context, project, read))
+            yield from make_periods(context, project, progress, partial(_report, context, project, Thinned(project)))
 
     return drift_report
 
@@ -212,7 +226,7 @@ ENTRY = AssetEntry(
 
 
 def _report(
-    context: dg.AssetExecutionContext, project: Project, read: Read, records: Records, period: str
+    context: dg.AssetExecutionContext, project: Project, thinned: Thinned, records: Records, period: str
 ) -> Iterator[Result]:
     basis = find_basis(records, project, period)
     making = begin(context, project, records, basis.recipe(project), period)
@@ -220,7 +234,8 @@ def _report(
         yield _check(making.newest.facts)
         yield making.again()
         return
-    metadata = _metadata(project, basis, read)
+    thinned.next_report()
+    metadata = _metadata(project, basis, thinned)
     yield _check(metadata)
     content = Recipe({"rows": metadata["drift_rows"].value, "judgement": metadata["judgement"]}).digest
     yield making.done(Made(content, None, metadata))
@@ -240,7 +255,7 @@ def _check(facts: Mapping[str, Any]) -> dg.AssetCheckResult:
     )
 
 
-def _metadata(project: Project, basis: Basis, read: Read) -> dict[str, Any]:
+def _metadata(project: Project, basis: Basis, thinned: Thinned) -> dict[str, Any]:
     from mlops_assets.core.monitor.drift import DriftReport, compare
 
     asked, note = _asked(project, basis)
@@ -255,9 +270,9 @@ def _metadata(project: Project, basis: Basis, read: Read) -> dict[str, Any]:
         return facts | _judged(project, DriftReport(()), f"no period before it to compare with{note}")
     model = asked.model if asked else None
     current, reference = (
-        read_sample(project, records, model, read) for records in ([basis.cleaned], list(basis.reference.values()))
+        read_sample(project, records, model, thinned) for records in ([basis.cleaned], list(basis.reference.values()))
     )
-    last_year = read_sample(project, [basis.last_year], model, read) if basis.last_year else None
+    last_year = read_sample(project, [basis.last_year], model, thinned) if basis.last_year else None
     report = compare(current, reference, last_year, held_out=facts["held_out"])
     return facts | _judged(project, report, note) | _plots(project, basis, report, current, reference)
 
