@@ -16,6 +16,7 @@ from mlops_assets.sources.values import MISSING
 HEAD = 1 << 18  # bytes that are looked at
 LINES = 300
 _DELIMITERS = ",;\t|~^"
+_FOREIGN = ["cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp874", "cp932", "euc_jp", "gb18030", "big5", "cp949"]
 _LAST_RESORT = " :"  # they stand inside of times
 _COMMENTS = ("#", "%", "//")
 _MOST = 0.8  # of the values of a column of numbers or times are such
@@ -117,11 +118,23 @@ def _encoding(head: bytes) -> tuple[str, tuple[str, ...]]:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
         if len(head) < HEAD or error.start < len(head) - 4:  # else a letter is cut
-            encoding = "latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", head) else "cp1252"
+            encoding = _foreign(head) or ("latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", head) else "cp1252")
             word = re.search(rb"[\w\x80-\xff]*[\x80-\xff][\w\x80-\xff]*", head)
-            shown = word[0][:30].decode(encoding) if word else ""
+            shown = word[0][:30].decode(encoding, "ignore") if word else ""
             return encoding, (f"it is not UTF-8; by {encoding} there stands '{shown}': is that right?",)
     return "utf-8", ()
+
+
+def _foreign(head: bytes) -> str | None:
+    """The likeliest encoding of another script than the Latin one; None where marked letters stand among Latin ones."""
+    words = [word for word in re.split(rb'[,;\t\r\n" ]+', head) if not word.isascii()]
+    foreign = [word for word in words if len(word) > 2 and sum(byte > 127 for byte in word) >= len(word) / 2]
+    if len(foreign) <= len(words) / 2:
+        return None
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(b" ".join(foreign), cp_isolation=_FOREIGN).best()
+    return best.encoding if best else None
 
 
 def _rows(lines: Sequence[str], written: Mapping[str, Any]) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from mlops_assets.errors import InputError
 from mlops_assets.onboarding.plan import Periods, target_keys
 from mlops_assets.onboarding.profile import Kind, Seen
 
+_UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE  # not even in a comment
 _ALWAYS_KNOWN = "Is each of these known when the question is asked? What is known only afterwards has to go."
 
 
@@ -64,7 +65,7 @@ def write(
     asked = [c for c in features if c.kind != "time" or any(c is time for time, _ in times)]
     if example := _example(asked):
         lines += ["", f"example: {_flow(example)}  # a row of the table, to try the first prediction with"]
-    return "\n".join(lines) + "\n"
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", "\n".join(lines) + "\n")
 
 
 def _column(column: Seen) -> str:

@@ -6,9 +6,11 @@ import io
 import json
 import lzma
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 
 import pyarrow as pa
@@ -281,6 +283,28 @@ def test_a_time_that_is_not_understood_is_shown(init):
 def test_letters_of_another_encoding_are_shown(init):
     text, _ = init(PLAIN.replace(",a,", ",Köln,").encode("cp1252"))
     assert "encoding: cp1252" in text and "by cp1252 there stands 'Köln': is that right?" in text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp1251", ["Москва", "Казань", "Самара"]),
+        ("cp1253", ["Αθήνα", "Πάτρα", "Λάρισα"]),
+        ("cp932", ["東京都", "大阪府", "京都府"]),
+        ("gb18030", ["北京市", "上海市", "广州市"]),
+        ("cp949", ["서울특별시", "부산광역시", "대구광역시"]),
+        ("cp1252", ["Köln", "Zürich", "Orléans"]),
+    ],
+)
+def test_a_script_is_known_by_its_letters(init, encoding, words):
+    turns = cycle(words)
+    text, rows = init(re.sub(",a,", lambda _: f",{next(turns)},", PLAIN).encode(encoding))
+    assert f"encoding: {encoding}" in text and len(rows) == COUNT, text
+
+
+def test_letters_that_are_no_text_leave_the_yaml_readable(init):
+    text, rows = init(PLAIN.replace(",a,", ",Köln \x81\x91,").encode("latin-1"))
+    assert "encoding: latin-1" in text and len(rows) == COUNT, text
 
 
 TOLD = {
