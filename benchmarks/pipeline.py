@@ -34,11 +34,17 @@ OWN = Figure(
     "",
     "2 : 10 : 3 trials as above; more columns and several hundred trees instead of tens",
 )
+PLAIN = Figure(
+    "the same with all features of `nyc_green_taxi`, beside a plain script that does the same work",
+    "at most 1.25 times its wall time",
+    "`benchmarks/plain_script.py`: the same reading, cleaning, encodings, trials, fits, refit, intervals and answers, "
+    "tracked and logged; without Dagster, storage, checks, gate, explanations, card, drift and plots",
+)
 
 
 def measure(places: Places) -> Report:
     if not places.has(*MONTHS) or not places.baseline:
-        return Report([SAME.absent(), OWN.absent()])
+        return Report([SAME.absent(), OWN.absent(), PLAIN.absent()])
     with tempfile.TemporaryDirectory() as folder:
         own = _two_months(Path(folder))
         files = [places.file(month) for month in MONTHS]
@@ -54,16 +60,31 @@ def measure(places: Places) -> Report:
                 homes[dataset] = home.recorded()
                 return ran
 
-        tutorial, same, full = in_turns(
+        def plain() -> Ran:
+            with tempfile.TemporaryDirectory() as work:
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.plain_script",
+                    own,
+                    SPECS / "three_points.yaml",
+                    "10",
+                    work,
+                ]
+                return run(command, {"MLOPS_SOURCE_URI": places.source_uri})
+
+        tutorial, bare, same, full = in_turns(
             REPEATS,
             lambda: run(script),
+            plain,
             lambda: pipeline(TUTORIAL, "tutorial_spaces.yaml"),
             lambda: pipeline(own, "three_points.yaml"),
         )
-    ratio, rest = (_wall(runs) / _wall(tutorial) for runs in (same, full))
+    ratio, rest, beside = _wall(same) / _wall(tutorial), _wall(full) / _wall(tutorial), _wall(full) / _wall(bare)
     rows = [
         SAME.measured(f"{ratio:.2f} times: {_cost(same)}; tutorial {_cost(tutorial)}", ratio <= 2),
         OWN.measured(f"{rest:.2f} times: {_cost(full)}"),
+        PLAIN.measured(f"{beside:.2f} times: {_cost(full)}; script {_cost(bare)}", beside <= 1.25),
     ]
     return Report(rows, [_table(json.loads(tutorial[0].output), homes[TUTORIAL], homes[own])])
 
