@@ -132,7 +132,9 @@ def _show_example(instance: dg.DagsterInstance, project: Project, console: Conso
     periods, cleaned = chosen_periods(Records(instance), project)
     row = project.storage.read_table(cleaned[periods.all[-1]].stored_path).slice(0, 1).to_pandas()
     prediction = project.registry.load(version).predict(row)[0]
-    inputs = ", ".join(f"{alias}={row[alias].iloc[0]}" for alias in project.spec.inputs())
+    first = row.iloc[0]
+    missing = row.isna().iloc[0]
+    inputs = ", ".join(f"{it} missing" if missing[it] else f"{it}={first[it]}" for it in project.spec.inputs())
     example = f"For example: {inputs}\n  -> {project.target.sentence(prediction, row[TARGET].iloc[0])}"
     console.print(example, markup=False, highlight=False)
 
