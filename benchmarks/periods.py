@@ -60,18 +60,18 @@ def _home(folder: Path, every: str) -> Iterator[tuple[Home, Path]]:
         yield home, last.rename(last.with_suffix(".csv.later"))
 
 
-def write_sales(folder: Path, every: str) -> list[str]:
+def write_sales(folder: Path, every: str, rows: int = ROWS) -> list[str]:
     """The same sales whatever a period is; the names of the periods."""
     rng = np.random.default_rng(5)
-    at = np.sort(START.astype("datetime64[s]") + rng.integers(0, DAYS * 86_400, ROWS).astype("timedelta64[s]"))
-    zone, size = rng.integers(1, 6, ROWS), rng.gamma(2, 15, ROWS).round(3)
-    price = (5 + size * (1 + zone / 5) * rng.lognormal(0, 0.1, ROWS)).round(3)
+    at = np.sort(START.astype("datetime64[s]") + rng.integers(0, DAYS * 86_400, rows).astype("timedelta64[s]"))
+    zone, size = rng.integers(1, 6, rows), rng.gamma(2, 15, rows).round(3)
+    price = (5 + size * (1 + zone / 5) * rng.lognormal(0, 0.1, rows)).round(3)
     periods = at.astype(f"datetime64[{'D' if every == 'day' else 'M'}]").astype(str)
     folder.mkdir(parents=True)
     names, starts = np.unique(periods, return_index=True)
-    for name, start, end in zip(names, starts, [*starts[1:], ROWS], strict=True):
-        rows = zip(at[start:end], zone[start:end], size[start:end], price[start:end], strict=True)
-        lines = (",".join(map(str, row)) for row in rows)
+    for name, start, end in zip(names, starts, [*starts[1:], rows], strict=True):
+        values = zip(at[start:end], zone[start:end], size[start:end], price[start:end], strict=True)
+        lines = (",".join(map(str, row)) for row in values)
         (folder / f"sales_{name}.csv").write_text("\n".join(["at,zone,size,price", *lines, ""]))
     return names.tolist()
 
