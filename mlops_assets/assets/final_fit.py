@@ -159,7 +159,8 @@ def _refit_in_memory(
     from mlops_assets.core.model.golden_rows import Specimens
 
     spec, settings, model_type = project.spec, project.settings, project.model_types[name]
-    encoded = fit_encoder(spec.features, masked(spec, rows.columns, settings.seed), rows.y, settings.seed)
+    seen = masked(spec, rows.columns, settings.seed)
+    encoded = fit_encoder(spec.features, seen, rows.y, settings.seed, model_type.target.labels)
     X = encoded.matrix(model_type.matrix)
     fitted = fit(
         model_type,

@@ -62,6 +62,8 @@ def recipe(project: Project, periods: Periods, cleaned: Mapping[str, Record]) ->
     settings |= {"seed": project.settings.seed} | ({"weights": project.spec.weights} if project.spec.weights else {})
     if project.spec.target.transform:
         settings["transform"] = project.spec.target.transform  # the levels for intervals are learnt by it
+    if project.spec.features.group_means and len(project.target.labels) > 2:
+        settings["group means"] = "rates of classes"
     if is_stratified(project.spec):
         settings["split"] = "stratified by class"
     if groups := project.spec.split.groups:

@@ -241,7 +241,7 @@ def write_training_set(
     if (train.y == train.y[0]).all():
         raise DataError(f"the target is {train.y[0]:g} in all {len(train):,} rows to learn from: no model is needed")
     learnt_from = masked(spec, train.columns, seed)
-    fitted = fit_encoder(spec.features, learnt_from, train.y, seed)
+    fitted = fit_encoder(spec.features, learnt_from, train.y, seed, kind.labels)
     encoder = fitted.encoder
     _check_categories(spec, encoder.vocabularies, len(train))
     encoder.save(folder)

@@ -295,7 +295,7 @@ class Derived(Part):
 
 
 class GroupMeans(Part):
-    """Out-of-fold means of the target by groups of rows, for tree models.
+    """Out-of-fold means of the target by groups of rows, for tree models; of several classes, the share of each.
 
     A key is a list of feature names; `name/width` groups a number in steps of that width.
     """

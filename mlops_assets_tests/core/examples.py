@@ -102,7 +102,7 @@ def fit_final_model(
     y, y_held = in_classes(kind, columns["price"]), in_classes(kind, held["price"])
     model_type = resolve_model_type(name, target=kind)
     model_type = replace(model_type, matrix=matrix or model_type.matrix)
-    encoded = fit_encoder(spec.features, train, y, seed=7)
+    encoded = fit_encoder(spec.features, train, y, 7, kind.labels)
     X = encoded.one_hot if model_type.matrix == "one_hot" else encoded.dense
     data = FitData.of(kind, X, y, encoded.encoder.dense_categorical)
     estimator = fit(model_type, (PARAMETERS | OF_CLASSIFIERS).get(name, {}), data, seed=7, threads=1).estimator

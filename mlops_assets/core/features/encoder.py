@@ -6,6 +6,7 @@ It gives two matrices: `one_hot` for linear models, `dense` for trees (category 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -173,13 +174,16 @@ class FittedEncoder:
         return self.one_hot if kind == "one_hot" else self.dense
 
 
-def fit_encoder(spec: Features, columns: Columns, y: FloatArray, seed: int) -> FittedEncoder:
-    """Learn vocabularies, scales and means from training rows alone."""
+def fit_encoder(
+    spec: Features, columns: Columns, y: FloatArray, seed: int, labels: Sequence[str] = ()
+) -> FittedEncoder:
+    """Learn vocabularies, scales and means from training rows alone; `labels` are those of a target's classes."""
     features = derive(spec, columns)
     vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.categories}
     codes = {name: vocabulary.encode(features[name]) for name, vocabulary in vocabularies.items()}
     one_hot = fit_one_hot(spec, features, codes, vocabularies)
-    means = fit_group_means(spec.group_means, features, codes, vocabularies, y) if spec.group_means else None
+    groups = spec.group_means
+    means = fit_group_means(groups, features, codes, vocabularies, y, labels) if groups else None
     numbers = (*spec.numbers, *spec.calendar_names)
     encoder = Encoder(spec.categories, numbers, vocabularies, one_hot, means.encoder if means else None)
     return FittedEncoder(encoder, features, codes, means, seed)

@@ -10,10 +10,13 @@ a row's own target never reaches its features. Later rows get what all training 
 
 Where the target grows with a number, such as a distance, means are taken beyond what that number explains as well: the
 log target is compared with a curve, its mean along the log of the number.
+
+Of a target of several classes, the mean of each class is its rate: the commonest RATES of them have one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,12 +35,13 @@ from mlops_assets.core.features.categories import (
     most_groups,
 )
 from mlops_assets.core.features.derive import log_number, log_number_row
-from mlops_assets.core.types import FloatArray, IntArray, SingleArray
+from mlops_assets.core.types import BoolArray, FloatArray, IntArray, SingleArray
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.errors import DataError
 
 BINS = 200  # of a number, along its curve
 FOLDS = 10
+RATES = 10  # classes of which groups have a rate, at most
 SHRINKAGE = 30.0  # so many rows with the overall mean stand beside those of a group
 
 
@@ -97,11 +101,12 @@ class GroupMeansEncoder:
     relative_to: str | None
     curve: Curve | None
     scale: Key | None  # mean log of the number by the first key
+    classes: tuple[str, ...] = ()  # those that groups have a rate of, where the target has several
 
     @property
     def names(self) -> tuple[str, ...]:
-        kinds = ("mean", "pace", "count") if self.relative_to else ("mean", "count")
-        names = [f"{kind}_by_{key.name}" for key in self.keys for kind in kinds]
+        means = [f"rate_of_{name}" for name in self.classes] or ["mean", "pace"][: 2 if self.relative_to else 1]
+        names = [f"{kind}_by_{key.name}" for key in self.keys for kind in (*means, "count")]
         if self.scale:
             names += [
                 f"{self.relative_to}_by_{self.scale.name}",
@@ -138,8 +143,9 @@ def fit_group_means(
     codes: Codes,
     vocabularies: dict[str, Vocabulary],
     y: FloatArray,
+    labels: Sequence[str] = (),
 ) -> FittedGroupMeans:
-    """Learn from training rows.
+    """Learn from training rows. `labels`: of the classes whose codes `y` (n,) holds; of two, the second has a mean.
 
     Raises DataError for a single row, and where a key has more groups than can be numbered.
     """
@@ -149,10 +155,19 @@ def fit_group_means(
     tokens = [tuple(Token.fit(text, features, vocabularies) for text in key) for key in spec.keys]
     most = (2**63 - 1) // (len(tokens) + 1)
     groups = tuple(_Groups.find(key, features, codes, most) for key in tokens)
-    everything = _Statistics.of(y, number, slice(None))
+    classes = _commonest(y) if len(labels) > 2 else ()
+    everything = _Statistics.of([y == code for code in classes] or [y], number, slice(None))
     keys = tuple(group.key(everything) for group in groups)
     scale = groups[0].scale(number.logs[number.place]) if number else None
-    return FittedGroupMeans(GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale), groups, number, y)
+    rated = tuple(labels[code] for code in classes)
+    encoder = GroupMeansEncoder(keys, spec.relative_to, everything.curve, scale, rated)
+    return FittedGroupMeans(encoder, groups, number, y, classes)
+
+
+def _commonest(y: FloatArray) -> tuple[int, ...]:
+    """The codes of the classes that get a rate, in their order."""
+    count = np.bincount(y.astype(np.int64))
+    return tuple(sorted(np.argsort(-count, kind="stable")[:RATES].tolist()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +178,7 @@ class FittedGroupMeans:
     groups: tuple[_Groups, ...]
     number: BinnedLog | None
     y: FloatArray
+    classes: tuple[int, ...]  # codes of those that have a rate
 
     def out_of_fold(self, encodings: SingleArray, seed: int) -> None:
         """Write the encodings (n, k) of these rows: values of each row's groups, learnt from the rows of other folds.
@@ -171,12 +187,27 @@ class FittedGroupMeans:
         all rows less those of the fold would do for the target, with other roundings, but not where each fold has its
         curve.
         """
-        y, number = self.y, self.number
-        folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
+        folds = np.random.default_rng(seed).permutation(len(self.y)) % FOLDS
+        targets = [self.y == code for code in self.classes] or [self.y]
+        width = len(self.encoder.keys[0].default)
+        for number, target in enumerate(targets):
+            means, values = self._without_each_fold(target, folds)
+            for place, group in enumerate(self.groups):
+                first, end = place * width, (place + 1) * width
+                found = group.without_own_fold(values, means, folds)
+                encodings[:, first + number : first + number + len(means)] = found[:, :-1]
+                encodings[:, end - 1] = found[:, -1]
+        if self.encoder.scale and self.number:
+            mean = self.encoder.scale.values[self.groups[0].place, 0]
+            encodings[:, -2], encodings[:, -1] = mean, self.number.logs[self.number.place] - mean
+
+    def _without_each_fold(self, y: FloatArray | BoolArray, folds: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Means (k, FOLDS) of the rows of other folds, and (n, k, FOLDS) what each row adds to them, 0 to its own."""
+        number = self.number
         means = np.empty((1 if number is None else 2, FOLDS))
         curves = np.empty((0 if number is None else len(number.logs), FOLDS))
         for fold in range(FOLDS):
-            learnt = _Statistics.of(y, number, np.flatnonzero(folds != fold))
+            learnt = _Statistics.of([y], number, np.flatnonzero(folds != fold))
             means[:, fold] = learnt.means
             if number and learnt.curve:
                 curves[:, fold] = learnt.curve(number.logs)
@@ -187,20 +218,14 @@ class FittedGroupMeans:
             if number:
                 np.subtract(np.log(y[rows])[:, None], curves.take(number.place[rows], axis=0), out=some[:, 1])
             some[np.arange(len(some)), :, folds[rows]] = 0
-        width = len(means) + 1
-        for place, group in enumerate(self.groups):
-            first = place * width
-            encodings[:, first : first + width] = group.without_own_fold(values, means, folds)
-        if self.encoder.scale and number:
-            mean = self.encoder.scale.values[self.groups[0].place, 0]
-            encodings[:, -2], encodings[:, -1] = mean, number.logs[number.place] - mean
+        return means, values
 
 
 @dataclass(frozen=True)
 class _Statistics:
-    """What is averaged over each group: the target and, relative to a number, its log beyond the curve."""
+    """What is averaged over each group: targets and, relative to a number, the log of the only one beyond the curve."""
 
-    values: tuple[FloatArray, ...]
+    values: tuple[FloatArray | BoolArray, ...]
     curve: Curve | None
 
     @property
@@ -208,12 +233,15 @@ class _Statistics:
         return tuple(float(values.mean()) for values in self.values)
 
     @classmethod
-    def of(cls, y: FloatArray, number: BinnedLog | None, rows: IntArray | slice) -> _Statistics:
+    def of(
+        cls, targets: Sequence[FloatArray | BoolArray], number: BinnedLog | None, rows: IntArray | slice
+    ) -> _Statistics:
+        chosen = [target[rows] for target in targets]
         if number is None:
-            return cls((y[rows],), None)
-        log_y = np.log(y[rows])
+            return cls(tuple(chosen), None)
+        log_y = np.log(chosen[0])
         curve = Curve.fit(number, rows, log_y)
-        return cls((y[rows], log_y - curve(number.logs)[number.place[rows]]), curve)
+        return cls((chosen[0], log_y - curve(number.logs)[number.place[rows]]), curve)
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ class ModelLab:
         began = time.process_time()
         columns, y = self._rows(learnt)
         learnt_from = masked(rules.spec, columns, rules.seed)
-        encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
+        encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed, rules.model_type.target.labels)
         X = encoded.matrix(rules.model_type.matrix)
         encoder, weights = encoded.encoder, self._weights(learnt)
         target, names = rules.model_type.target, encoder.dense_names
@@ -193,7 +193,7 @@ class ModelLab:
         rules, kind = self._rules, self._rules.model_type.matrix
         (columns, y), held = self._rows(self._start[:-1]), self._period(self._start[-1])
         learnt_from = masked(rules.spec, columns, rules.seed)
-        encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed)
+        encoded = fit_encoder(rules.spec.features, learnt_from, y, rules.seed, rules.model_type.target.labels)
         X = encoded.matrix(kind)
         X_held = encoded.encoder.transform(rules.spec.features, held.columns, kind)
         target = rules.model_type.target

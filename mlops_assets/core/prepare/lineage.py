@@ -42,7 +42,7 @@ def _means(encoder: GroupMeansEncoder) -> dict[str, tuple[str, ...]]:
     sources: list[tuple[str, ...]] = []
     for key in encoder.keys:
         names = tuple(token.name for token in key.tokens)
-        sources.append((*names, TARGET))
+        sources += [(*names, TARGET)] * max(1, len(encoder.classes))
         if encoder.relative_to:
             sources.append((*names, encoder.relative_to, TARGET))
         sources.append(names)

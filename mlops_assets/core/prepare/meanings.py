@@ -39,7 +39,8 @@ def _of_means(encoder: GroupMeansEncoder) -> dict[str, str]:
     number, meanings = encoder.relative_to, []
     for key in encoder.keys:
         group = " and ".join(token.name for token in key.tokens)
-        meanings.append(f"mean target of train rows with the same {group}")
+        rates = [f"share of {name} among train rows with the same {group}" for name in encoder.classes]
+        meanings += rates or [f"mean target of train rows with the same {group}"]
         if number:
             meanings.append(f"the same of the log target beyond what {number} explains")
         meanings.append(f"how many train rows have the same {group}")

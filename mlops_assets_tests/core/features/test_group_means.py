@@ -7,7 +7,7 @@ import pytest
 from mlops_assets.core.columns import take
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.features.derive import derive
-from mlops_assets.core.features.target_encoding import FOLDS, SHRINKAGE, fit_group_means
+from mlops_assets.core.features.target_encoding import FOLDS, RATES, SHRINKAGE, fit_group_means
 from mlops_assets.dataset import GroupMeans
 from mlops_assets.errors import DataError
 
@@ -15,12 +15,12 @@ from mlops_assets.errors import DataError
 class Fitted:
     """Group means of one spec over given columns, and the matrices of training and later rows."""
 
-    def __init__(self, spec, columns, y, seed=7):
+    def __init__(self, spec, columns, y, seed=7, labels=()):
         self.spec = spec
         features = derive(spec.features, columns)
         self.vocabularies = {name: Vocabulary.fit(features[name]) for name in spec.features.categories}
         means = spec.features.group_means
-        fitted = fit_group_means(means, features, self.codes(features), self.vocabularies, y)
+        fitted = fit_group_means(means, features, self.codes(features), self.vocabularies, y, labels)
         self.encoder = fitted.encoder
         self.own = np.empty((len(y), len(self.encoder.names)), np.float32)
         fitted.out_of_fold(self.own, seed)
@@ -55,6 +55,41 @@ def test_no_training_row_sees_its_own_target(spec, make_columns):
         moved = Fitted(spec, columns, changed).own
         np.testing.assert_array_equal(moved[row], own[row])
         assert (moved != own).any()
+
+
+LABELS = ("cheap", "usual", "dear")
+
+
+def test_of_several_classes_each_has_a_rate_as_if_it_were_the_target(make_spec, tiny, make_columns):
+    columns, spec = make_columns(300), with_keys(make_spec, tiny, ["town"], ["zone"])
+    y = np.digitize(columns["price"], np.quantile(columns["price"], [0.5, 0.8])).astype(float)
+    fitted = Fitted(spec, columns, y, labels=LABELS)
+    rates = ["rate_of_cheap", "rate_of_usual", "rate_of_dear", "count"]
+    assert fitted.encoder.names == tuple(f"{name}_by_{key}" for key in ("town", "zone") for name in rates)
+    for code, label in enumerate(LABELS):
+        alone = Fitted(spec, columns, (y == code).astype(float))
+        for by in ("town", "zone"):
+            for matrix, of_one in ((fitted.own, alone.own), (fitted.later(columns), alone.later(columns))):
+                expected = alone.column(of_one, f"mean_by_{by}")
+                np.testing.assert_array_equal(fitted.column(matrix, f"rate_of_{label}_by_{by}"), expected)
+                np.testing.assert_array_equal(
+                    fitted.column(matrix, f"count_by_{by}"), alone.column(of_one, f"count_by_{by}")
+                )
+
+
+def test_of_very_many_classes_the_commonest_have_rates(make_spec, tiny, make_columns):
+    columns, spec = make_columns(300), with_keys(make_spec, tiny, ["town"])
+    y = np.minimum(np.arange(300) % 40, 30 + np.arange(300) % 3).astype(float)
+    encoder = Fitted(spec, columns, y, labels=tuple(f"c{code}" for code in range(33))).encoder
+    assert len(encoder.classes) == RATES and {"c30", "c31", "c32"} <= set(encoder.classes)
+
+
+def test_of_two_classes_the_second_has_a_mean(make_spec, tiny, make_columns):
+    columns, spec = make_columns(300), with_keys(make_spec, tiny, ["town"])
+    y = (columns["price"] > 20).astype(float)
+    plain, classes = (Fitted(spec, columns, y, labels=labels) for labels in ((), ("no", "yes")))
+    assert plain.encoder.names == classes.encoder.names
+    np.testing.assert_array_equal(plain.own, classes.own)
 
 
 def test_training_rows_get_what_an_encoder_of_all_other_folds_gives(make_spec, tiny, make_columns):
