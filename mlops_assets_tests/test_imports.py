@@ -29,7 +29,7 @@ HOUSE = (
 )
 CORE = (
     {"types"},
-    {"state", "fingerprint", "metrics"},
+    {"state", "fingerprint", "metrics", "matrix_files"},
     {"columns", "report"},
     {"features"},
     {"targets"},

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlops_assets.core.training_set import ArrayFile
+from mlops_assets.core.matrix_files import ArrayFile
 
 
 @pytest.mark.parametrize(("dtype", "width"), [(np.float64, None), (np.float32, 3), (np.int64, None)])
