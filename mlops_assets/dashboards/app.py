@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from logging import getLogger
 from urllib.parse import parse_qs, urlsplit
@@ -48,46 +49,41 @@ picture => {
 
 def build_app(dashboards: Dashboards) -> Dash:
     """The application, whose callbacks read what `dashboards` holds."""
-    redact = dashboards.project.spec.redact
-    app = new_app("Dashboards", DASHBOARDS, css=CSS + STILL_CSS + FIRST_CSS, on_error=_reporter(redact))
+    css, redact = CSS + STILL_CSS + FIRST_CSS, dashboards.project.spec.redact
+    app = new_app("Dashboards", DASHBOARDS, css=css, on_error=_reporter(redact))
     app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
-
-    def look(search: str, *, still: bool = False) -> pages.Shown:
-        try:
-            return shown(dashboards, search, still=still)
-        except MlopsError as error:  # the page says so, and asks again
-            return pages.Shown([], "Dashboards", "", [message(redact(str(error)), is_error=True)], html.Div())
 
     def layout() -> MantineProvider:
         """With the page of the address that the browser has opened, which it says where it asks for the layout."""
         opened = request.referrer if has_request_context() else None  # Dash looks at the layout before anyone asks
         search = urlsplit(opened or "").query
-        return frame(look(search), dashboards.sources, search and f"?{search}")
+        return frame(shown(dashboards, search), dashboards.sources, search and f"?{search}")
 
     app.layout = layout
-    app.first = lambda: first_look(frame(look(request.query_string.decode(), still=True), {}))
+    app.first = lambda: first_look(frame(shown(dashboards, request.query_string.decode()), {}))
     _add_callbacks(app, dashboards)
     editor_callbacks.add_callbacks(app, dashboards)
     add_at_work(app, dashboards.at_work, dashboards.project.settings.dagster_url)
     return app
 
 
-def shown(dashboards: Dashboards, search: str | None, *, still: bool = False) -> pages.Shown:
-    """What the page of an address shows; its numbers and tables are filled in. `still`: nothing moves."""
-    slug = asked(search)
-    page_list = dashboards.library.page_list()
-    page = page_list.page(slug)
-    if page is None:
-        return pages.missing(page_list, slug or "overview")
+def shown(dashboards: Dashboards, search: str) -> pages.Shown:
+    """What the page of an address shows, its numbers and tables filled in; where a store is away, that it is."""
+    slug = parse_qs(search.lstrip("?")).get("board", [None])[0]
+    try:
+        page_list = dashboards.library.page_list()
+        page = page_list.page(slug)
+        if page is None:
+            return pages.missing(page_list, slug or "overview")
+        moved = dashboards.store.layouts(page.slug)
+    except MlopsError as error:
+        told = message(dashboards.project.spec.redact(str(error)), is_error=True)
+        return pages.Shown([], "Dashboards", "", [told], html.Div())
     view = dashboards.view(None, page.board.time_range, datetime.now(UTC))
     texts = {name: chart for name, chart in page.board.charts.items() if chart.type in TEXTS}
-    drawn = {name: dashboards.renderer.render(chart, view) for name, chart in texts.items()}
-    return pages.show(page_list, page, dashboards.store.layouts(page.slug), drawn, still=still)
-
-
-def asked(search: str | None) -> str | None:
-    """The name of the page that what follows the `?` of an address asks for."""
-    return parse_qs((search or "").lstrip("?")).get("board", [None])[0]
+    with ThreadPoolExecutor() as pool:  # each may wait for a store that is read for the first time
+        drawn = {name: pool.submit(dashboards.renderer.render, chart, view) for name, chart in texts.items()}
+    return pages.show(page_list, page, moved, {name: rendered.result() for name, rendered in drawn.items()})
 
 
 def _add_callbacks(app: Dash, dashboards: Dashboards) -> None:
@@ -112,7 +108,7 @@ def _show_pages(app: Dash, dashboards: Dashboards) -> None:
         prevent_initial_call=True,
     )
     def show(search: str | None, revision: int) -> pages.Shown:
-        return shown(dashboards, search)
+        return shown(dashboards, search or "")
 
     app.clientside_callback("title => { document.title = `${title} · Dashboards`; }", Input("page-title", "children"))
     app.clientside_callback(_SHOW_WHERE, Input("boards", "children"))

@@ -10,7 +10,7 @@ from dash import html
 
 from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.components import attributes
-from mlops_assets.dashboards.grid import places_of, still_grid
+from mlops_assets.dashboards.grid import grid, places_of, still
 from mlops_assets.dashboards.render import RenderedChart
 from mlops_assets.dashboards.sources.source import Source
 
@@ -87,7 +87,7 @@ def preview(page: Page, charts: Mapping[str, RenderedChart]) -> Component:
         head = html.Div(html.H2(chart.title), className="card-head")
         body = html.Div(charts[name].body, className="card-body")
         cards[name] = html.Section([head, body], className="card chart-card")
-    return still_grid(cards, places_of(page.board, {}))
+    return still(grid(page.slug, cards, places_of(page.board, {})))
 
 
 def described(sources: Iterable[Source]) -> str:

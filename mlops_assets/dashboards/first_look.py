@@ -8,6 +8,9 @@ from html import escape
 from typing import Any
 
 from dash.development.base_component import Component
+from dash_snap_grid import ResponsiveGrid
+
+from mlops_assets.dashboards.grid import still
 
 _TAGS = {"MantineProvider": "div", "Title": "h1", "Link": "a"}  # of what is not an HTML component
 _NAMES = {"className": "class", "tabIndex": "tabindex"}
@@ -24,7 +27,7 @@ _SCRIPT = """
 CSS = """
 #first ~ #react-entry-point { position: absolute; top: 0; width: 100%; height: 0; overflow: hidden;
   visibility: hidden; }
-#first .tools { width: 478px; }
+#first .tools { min-width: min(588px, 100%); }
 #first.without-numbers .card-body > *, #first .downloads { visibility: hidden; }
 """
 
@@ -41,6 +44,8 @@ def as_html(part: Any) -> str:
     if not isinstance(part, Component):
         is_several = isinstance(part, Iterable) and not isinstance(part, str)
         return "".join(map(as_html, part)) if is_several else escape(str(part))
+    if isinstance(part, ResponsiveGrid):
+        return as_html(still(part))
     kind, values = part._type, part.to_plotly_json()["props"]
     tag = kind.lower() if part._namespace == "dash_html_components" else _TAGS.get(kind)
     if tag is None:

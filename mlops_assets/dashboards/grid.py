@@ -99,7 +99,7 @@ def flowed(places: Places, columns: int) -> Places:
     return compacted(done)
 
 
-def grid(page: str, cards: Mapping[str, Component], places: Mapping[str, Places]) -> Component:
+def grid(page: str, cards: Mapping[str, Component], places: Mapping[str, Places]) -> ResponsiveGrid:
     """The grid of a page with its cards by chart name."""
     layouts = {}
     for breakpoint, by_name in places.items():
@@ -119,18 +119,15 @@ def grid(page: str, cards: Mapping[str, Component], places: Mapping[str, Places]
     )
 
 
-def still_grid(cards: Mapping[str, Component], places: Mapping[str, Places]) -> Component:
-    """The same grid of CSS alone, in which nothing moves."""
-    cells = []
-    for name, card in cards.items():
-        at = {f"--{breakpoint}": _area(by_name[name]) for breakpoint, by_name in places.items()}
-        cells.append(html.Div(card, className="cell", style=at))
+def still(grid: ResponsiveGrid) -> Component:
+    """The same grid of CSS alone, in which nothing moves; CSS counts lines from 1."""
+    styles: dict[str, dict[str, str]] = {}
+    for breakpoint, places in grid.layouts.items():
+        for at in places:
+            area = f"{at['y'] + 1} / {at['x'] + 1} / span {at['h']} / span {at['w']}"
+            styles.setdefault(at["i"], {})[f"--{breakpoint}"] = area
+    cells = [html.Div(cell.children, className="cell", style=styles[cell.id]) for cell in grid.children]
     return html.Div(html.Div(cells, className="still-cells"), className="still")
-
-
-def _area(place: Place) -> str:
-    """A place as CSS says it, from line 1: first row and column, then how many of each."""
-    return f"{place.y + 1} / {place.x + 1} / span {place.h} / span {place.w}"
 
 
 STILL_CSS = f"""

@@ -13,7 +13,7 @@ from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.cards import card
 from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.editor import editor
-from mlops_assets.dashboards.grid import grid, places_of, still_grid
+from mlops_assets.dashboards.grid import grid, places_of
 from mlops_assets.dashboards.library import PageList, Places
 from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import TimeRange
@@ -115,18 +115,16 @@ def time_range(page: Page) -> Component:
     )
 
 
-def show(
-    page_list: PageList, page: Page, moved: Mapping[str, Places], drawn: Mapping[str, RenderedChart], *, still: bool
-) -> Shown:
-    """A page with its cards, of which some are drawn; `still`: nothing moves."""
-    board, places = page.board, places_of(page.board, moved)
+def show(page_list: PageList, page: Page, moved: Mapping[str, Places], drawn: Mapping[str, RenderedChart]) -> Shown:
+    """A page with its cards, of which some are drawn."""
+    board = page.board
     cards = {name: card(page.slug, name, chart, drawn.get(name)) for name, chart in board.charts.items()}
     return Shown(
         navigation(page_list, page.slug),
         board.title,
         board.description,
         problems(page_list),
-        still_grid(cards, places) if still else grid(page.slug, cards, places),
+        grid(page.slug, cards, places_of(board, moved)),
         page.slug,
         time_range(page),
         board.refresh_seconds * 1000,

@@ -155,6 +155,7 @@ _CSS = f"""
 :root[data-mantine-color-scheme=dark] {{ --mantine-color-text: {_DARK[0]}; --mantine-color-dimmed: {_DARK[2]};
   --mantine-color-anchor: {_BRAND[4]}; --page: #12171d; --card: {_CARD["dark"]}; --line: #2d3540;
   --series: #6f9fd4; --against: #e8a25c; color-scheme: dark; }}
+* {{ box-sizing: border-box; }}
 body {{ background: var(--page); font-family: {FONT}; line-height: 1.55; margin: 0;
   color: var(--mantine-color-text); }}
 main {{ max-width: 1360px; margin: 0 auto; padding: 20px 20px 56px; }}
@@ -230,7 +231,7 @@ CSS = """
 #boards .between { flex: none; width: 1px; height: 16px; margin: 0 6px; background: var(--line); }
 .tools { display: flex; gap: 10px; align-items: center; min-height: 30px; }
 .cell { height: 100%; }
-.chart-card { display: flex; flex-direction: column; height: 100%; padding: 8px 10px 8px; box-sizing: border-box;
+.chart-card { display: flex; flex-direction: column; height: 100%; padding: 8px 10px 8px;
   min-width: 0; container-type: inline-size; }
 .card-head { display: flex; flex: none; gap: 6px; align-items: center; min-height: 26px; }
 .space { flex: 1; }
@@ -286,7 +287,7 @@ CSS = """
 .number .beside { margin-top: 3px; font-size: 13px; color: var(--mantine-color-dimmed); }
 .table { height: 100%; overflow: auto; }
 .rows { width: 100%; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-.rows th { position: sticky; top: 0; min-width: 5em; box-sizing: border-box; padding: 4px 8px; text-align: left;
+.rows th { position: sticky; top: 0; min-width: 5em; padding: 4px 8px; text-align: left;
   font-weight: 600; vertical-align: bottom;
   background: var(--card); color: var(--mantine-color-dimmed); box-shadow: inset 0 -1px var(--line); z-index: 1; }
 .rows td { padding: 4px 8px; border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap; }
