@@ -168,6 +168,8 @@ class Predictor:
             return None, "unchanged"
         if self._refused and self._refused[0] == version.number and monotonic() < self._refused[1]:
             return _refusal(version.number), "refused"
+        if self._champion is None:  # so that nobody is told meanwhile that there is none
+            self.last_check = RegistryCheck(datetime.now(UTC), STARTING)
         try:
             champion = load_champion(self._registry, version)
         except ModelError as error:

@@ -10,6 +10,7 @@ import pytest
 
 from mlops_assets.core.model.files import new_pair
 from mlops_assets.resources.mlflow.registry import CHAMPION
+from mlops_assets.serving.predictor import STARTING
 from mlops_assets_tests.resources.mlflow.test_rehearsal import killer
 from mlops_assets_tests.servers import Line, mlflow_server
 from mlops_assets_tests.serving.served import another, promote, serving
@@ -64,6 +65,19 @@ def changed(served, tmp_path, name):
     about = json.loads((model / "model.json").read_text())
     about["files"][name] = sha256((model / name).read_bytes()).hexdigest()
     (model / "model.json").write_text(json.dumps(about))
+
+
+def test_while_the_first_champion_is_loaded_nobody_is_told_that_there_is_none(served, monkeypatch):
+    predictor, champion, told = served.predictor, served.champion, []
+
+    def load(registry, version):
+        told.append(predictor.problem)
+        return champion
+
+    monkeypatch.setattr(predictor, "_champion", None)
+    monkeypatch.setattr("mlops_assets.serving.predictor.load_champion", load)
+    predictor.check_registry()
+    assert told == [STARTING] and predictor.loaded is champion
 
 
 def test_it_follows_the_alias_and_back(served):
