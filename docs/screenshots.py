@@ -160,6 +160,7 @@ def take_all(home: Path) -> None:
     take_form(env, home / "serve.log")
     subprocess.run([sys.executable, "-c", MAIN, "backtest"], cwd=ROOT, env=os.environ | env, check=True)
     take_dashboards(env, home / "serve.log")
+    save(strip(), "strip")
     with open_uis(env, home / "dev.log") as uis:
         with open_page(2000, 640) as page:
             expanded = ",".join(f"global@global:{group}" for group in GROUPS)
