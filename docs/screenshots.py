@@ -162,7 +162,7 @@ def take_all(home: Path) -> None:
     take_dashboards(env, home / "serve.log")
     save(strip(), "strip")
     with open_uis(env, home / "dev.log") as uis:
-        with open_page(2000, 640) as page:
+        with open_page(2000, 860) as page:
             expanded = ",".join(f"global@global:{group}" for group in GROUPS)
             visit(page, f"{uis.dagster}/asset-groups?expanded={expanded}", "champion_model")
             page.get_by_text("Hide navigation").click()

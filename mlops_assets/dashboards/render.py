@@ -224,7 +224,8 @@ def table(chart: Chart, data: ChartData, view: View) -> Component:
             is_number = name in numeric and value == value
             content = f"{value:,.{numeric[name]}f}" if is_number else _cell(name, value, view)
             is_long = isinstance(value, str) and len(value) > WRAPPED
-            css_class = "right" if name in numeric else "long" if is_long else None
+            is_time = isinstance(value, datetime)
+            css_class = "right" if name in numeric else "long" if is_long else "time" if is_time else None
             if links is not None and name == names[0] and links.iloc[place]:
                 content = html.A(content, href=links.iloc[place], target="_blank", rel="noopener")
             cells.append(html.Td(content, className=css_class))

@@ -297,6 +297,7 @@ CSS = """
 .rows .right { text-align: right; }
 @container (max-width: 460px) {
   .rows td { white-space: normal; }
+  .rows td.time { min-width: 7.4em; }
   .rows td.long { min-width: 130px; }
 }
 .rows a { color: var(--mantine-color-anchor); text-decoration: none; }
