@@ -17,11 +17,14 @@ from benchmarks import (
     embedded,
     environment,
     gate,
+    late,
     periods,
     pipeline,
     preparation,
     serving,
     simulate,
+    suggesters,
+    tables,
     throughput,
     tracking,
 )
@@ -40,6 +43,7 @@ BENCHMARKS = {
     "daemon": daemon.measure,
     "environment": environment.measure,
     "gate": gate.measure,
+    "late": late.measure,
     "simulate": simulate.measure,
     "tracking": tracking.measure,
     "throughput": throughput.measure,
@@ -48,9 +52,11 @@ BENCHMARKS = {
     "backtest": backtest.measure,
     "dashboards": dashboards.measure,
     "serving": serving.measure,
+    "suggesters": suggesters.measure,
+    "tables": tables.measure,
     "big_data": big_data.measure,
 }
-LONG = ("big_data",)  # an hour; measured only when named
+LONG = ("big_data", "tables")  # an hour; measured only when named
 
 
 def main() -> None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+from benchmarks.measuring import call
+from benchmarks.places import Places
+from benchmarks.results import Figure, Report, Table
 from benchmarks.searches import flights
 
 SEEDS, TRIALS, ROWS = range(5), 10, 8_000
 SHOWN = (1, 5, TRIALS)
 NAMES = ("random", "hyperopt", "optuna")
+EQUAL = Figure(
+    "suggesters at equal trials: RMSE on validation",
+    "hyperopt no worse than random",
+    f"XGBoost on {ROWS:,} rows of flights, {TRIALS} trials without the space's own start, the first five at random; "
+    "mean over five seeds",
+)
 
 
 def losses(folder: Path, model_type: str, name: str, seed: int) -> list[float]:
@@ -32,21 +42,28 @@ def losses(folder: Path, model_type: str, name: str, seed: int) -> list[float]:
     return best
 
 
-def measure() -> None:
-    """Print the mean over the seeds after some trials, and what the space's own start gives in one."""
+def measure(places: Places) -> Report:
+    found = call(search_all).value
+    lines, means = [], {}
+    for name in NAMES:
+        runs = found[name]
+        shown = [f"{sum(run[number - 1] for run in runs) / len(runs):.3f}" for number in SHOWN]
+        last = [run[-1] for run in runs]
+        means[name] = sum(last) / len(last)
+        lines.append((name, *shown, f"{min(last):.3f} to {max(last):.3f}"))
+    told = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+    row = EQUAL.measured(f"{told}; the start point alone {found['start']:.3f}", means["hyperopt"] <= means["random"])
+    header = ("suggester", *(f"after {number}" for number in SHOWN), f"seeds after {TRIALS}")
+    return Report([row], [Table("Best RMSE of a search, mean over five seeds", header, tuple(lines))])
+
+
+def search_all() -> dict[str, Any]:
+    """The courses of each suggester's searches by seed, and what the space's own start gives in one trial."""
     from mlops_assets.core.learners.model_types import resolve_model_type
     from mlops_assets.core.search.trials import FitTrial
 
     with flights() as folder:
         kind = resolve_model_type("XGBoost")
         start = FitTrial(folder, kind, 7, os.cpu_count() or 1, ROWS)(kind.space.adopt(kind.space.start), float("inf"))
-        print(f"start point: {start.loss:.4f}", flush=True)
-        for name in NAMES:
-            runs = [losses(folder, "XGBoost", name, seed) for seed in SEEDS]
-            by_trials = ", ".join(f"{sum(run[n - 1] for run in runs) / len(runs):.4f} after {n}" for n in SHOWN)
-            last = [run[-1] for run in runs]
-            print(f"{name}: {by_trials}; from {min(last):.4f} to {max(last):.4f}", flush=True)
-
-
-if __name__ == "__main__":
-    measure()
+        courses = {name: [losses(folder, "XGBoost", name, seed) for seed in SEEDS] for name in NAMES}
+    return courses | {"start": start.loss}

@@ -183,6 +183,6 @@ def _origin(origin: Origin) -> Iterator[Block]:
     yield Code(json.dumps(dict(origin.parameters), indent=1, sort_keys=True, default=str))
     yield Paragraph(
         "From the same data, settings and versions, this makes it again, unless a search was ended by its seconds "
-        "(MLOPS_TUNING_SECONDS):"
+        "(MLOPS_TUNING_SECONDS), or trials were allotted by CPU (MLOPS_CPU_MINUTES):"
     )
     yield Code(origin.commands)

@@ -10,7 +10,7 @@ from mlops_assets.core.search.tuning import Search, SearchPlan
 from mlops_assets.errors import ClusterUnreachable, ModelError
 
 BOWL = Space.model_validate({"parameters": {"x": {"uniform": [0, 10]}}, "start": {"x": 7}})
-TRIAL = 0.01  # CPU seconds of one
+TRIAL = 0.004  # CPU seconds of one
 LONG = SearchPlan(max_trials=1000, seconds=600, patience=1000, seed=7, width=1, startup=1000)
 
 
@@ -70,9 +70,9 @@ def test_a_budget_is_kept_within_one_trial_and_the_better_the_type_the_more_it_g
 
 def test_what_was_decided_is_decided_again_from_recorded_trials(searches, objectives):
     first = searches()
-    spread(first, 30 * TRIAL)
+    spread(first, 20 * TRIAL)
     again = searches(trial=1000)  # to fit one anew would be noticed
-    spread(again, 30 * TRIAL)
+    spread(again, 20 * TRIAL)
     assert [search.trials for search in again.values()] == [search.trials for search in first.values()]
     assert all(len(search.resumed) == len(search.trials) for search in again.values())
 
