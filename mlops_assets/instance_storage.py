@@ -37,6 +37,8 @@ class EventLog(SqliteEventLogStorage):
 
     Dagster makes an engine and a connection for each statement, and each file by the migrations of all its releases. A
     connection reads the whole schema before its first statement, and the last one that closes writes the log back.
+    What is committed outlives every process; a power cut may take back the last events, and leaves the file whole
+    (https://www.sqlite.org/pragma.html#pragma_synchronous): what they told of is made again.
     """
 
     def __init__(self, folder: str) -> None:
@@ -93,11 +95,12 @@ class EventLog(SqliteEventLogStorage):
         """The engine of a file in this process; a forked one makes its own, since connections cannot be shared."""
         key = (name, os.getpid())
         if key not in self._engines:
-            self._engines[key] = sa.create_engine(
+            self._engines[key] = engine = sa.create_engine(
                 self.conn_string_for_shard(name),
                 connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False},  # the lock lets one in at a time
                 poolclass=sa.StaticPool,
             )
+            sa.event.listen(engine, "connect", _without_waiting_for_the_disk)
             for old in [it for it in self._own_engines() if it[0] not in {*self._began, name, INDEX}][: 2 - OPEN]:
                 self._engines.pop(old).dispose()
         self._engines.move_to_end(key)
@@ -144,6 +147,10 @@ class EventLog(SqliteEventLogStorage):
                 dagster.dispose()
                 move_database(Path(folder, "empty.db"), place)
         return place
+
+
+def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 class ProjectStorage(DagsterStorage[dg.DagsterInstance]):
