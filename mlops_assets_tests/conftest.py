@@ -3,14 +3,36 @@
 The fixtures stand in `fixtures/`, by subject; those modules import what is heavy where a fixture needs it.
 """
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from mlops_assets_tests.warm import VARIABLE, warm_python
 
 pytest_plugins = tuple(
     f"mlops_assets_tests.fixtures.{name}" for name in ("rows", "stores", "mail", "webhooks", "homes", "own_classes")
 )
 HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One warm Python for the processes of all tests' processes; it warms up when the first one starts."""
+    if not hasattr(config, "workerinput"):
+        stack = ExitStack()
+        stack.enter_context(warm_python())
+        config.add_cleanup(stack.close)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_processes() -> Iterator[None]:
+    """Whoever starts Python here starts the stand-in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", os.environ[VARIABLE])
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

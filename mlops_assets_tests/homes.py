@@ -68,9 +68,11 @@ class Home:
                 return Answer(end.code or 0, out.getvalue(), err.getvalue())
         return Answer(0, out.getvalue(), err.getvalue())
 
-    def process(self, *words: str, script: str = MAIN, **settings: str) -> subprocess.CompletedProcess:
-        """The same in a process of its own; `script` is what it runs."""
-        command, env = [sys.executable, "-c", script, *words], os.environ | self.env | settings
+    def process(
+        self, *words: str, script: str = MAIN, python: str | None = None, **settings: str
+    ) -> subprocess.CompletedProcess:
+        """The same in a process of its own: what it runs is `script`, and who, `sys.executable` or another `python`."""
+        command, env = [python or sys.executable, "-c", script, *words], os.environ | self.env | settings
         return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
 
     def project(self, **settings: str) -> Project:

@@ -17,10 +17,9 @@ GROUPS = ("data_preparation", "training", "champion", "prediction")
 
 
 @pytest.fixture(scope="module")
-def uis(new_shop):
+def uis(copy_shop):
     """The UIs on a home in which everything was made."""
-    home = new_shop()
-    assert home.command("run").code == 0
+    home = copy_shop()
     with open_uis(home.env, home.folder / "dev.log") as uis:
         yield uis
 

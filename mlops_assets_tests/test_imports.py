@@ -3,7 +3,6 @@
 import ast
 import os
 import subprocess
-import sys
 from collections import defaultdict
 from itertools import chain
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mlops_assets
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 PACKAGE = Path(mlops_assets.__file__).parent
 # From the bottom up. Each may import what stands below it, and nothing of what stands beside it.
@@ -189,7 +189,7 @@ def loaded_by(*names, **env):
     imports = "\n".join(f"import {name}" for name in names)
     script = f"import sys\n{imports}\nprint(*sorted(set('{HEAVY}'.split()) & set(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=PACKAGE.parent, env=os.environ | env, capture_output=True, text=True
+        [TRUE_PYTHON, "-c", script], cwd=PACKAGE.parent, env=os.environ | env, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()

@@ -3,12 +3,12 @@
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 from mlops_assets_tests.homes import ROOT
 from mlops_assets_tests.screens import screen_of
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 COST = "about 2.5 minutes and 1.2 GB, once; the next start takes seconds."
 
@@ -19,7 +19,7 @@ def checkout(tmp_path):
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "install.sh", tmp_path / "scripts")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(TRUE_PYTHON)
 
     def play(script):
         uv = tmp_path / ".venv" / "bin" / "uv"
@@ -31,7 +31,7 @@ def checkout(tmp_path):
 
 
 def install(folder):
-    command = ["sh", "scripts/install.sh", "test", sys.executable]
+    command = ["sh", "scripts/install.sh", "test", TRUE_PYTHON]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
@@ -55,9 +55,7 @@ def test_a_terminal_shows_one_line_that_goes_again(checkout):
     from mlops_assets_tests.screens import run_in_terminal
 
     folder = checkout("sleep 2; echo done")
-    script = (
-        f"import os; os.chdir({str(folder)!r}); os.execvp('sh', ['sh', 'scripts/install.sh', '', {sys.executable!r}])"
-    )
+    script = f"import os; os.chdir({str(folder)!r}); os.execvp('sh', ['sh', 'scripts/install.sh', '', {TRUE_PYTHON!r}])"
     written = run_in_terminal(script, 120, dict(os.environ))
     assert b"Installing: 1 s" in written
     assert [line for line in screen_of(written, 120) if line] == [f"Installing the pinned packages into .venv: {COST}"]

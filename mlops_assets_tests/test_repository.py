@@ -4,7 +4,6 @@ import ast
 import os
 import re
 import subprocess
-import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from mlops_assets_tests.documents import PAGES, ROOT, dead_links, links
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 PACKAGE = ROOT / "mlops_assets"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -176,7 +176,7 @@ def test_hooks_call_what_is_there(command):
     if program == "make":
         assert_is_target(*words)
     else:
-        assert (Path(sys.executable).parent / Path(program).name).is_file()
+        assert (Path(TRUE_PYTHON).parent / Path(program).name).is_file()
 
 
 def test_the_workflow_runs_the_script_that_every_ci_runs():

@@ -1,6 +1,5 @@
 """A retraining over two hosts that share a network and an object store, and no disk: that of one machine."""
 
-import sys
 from contextlib import ExitStack
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from mlops_assets_tests.homes import ROOT
 from mlops_assets_tests.hosts import two_hosts
 from mlops_assets_tests.object_stores import CREDENTIALS
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 pytest.importorskip("moto", reason="the package moto is not installed")
@@ -56,7 +56,7 @@ def there(new_shop, second_home, tmp_path_factory):
         env = CREDENTIALS | {"AWS_ENDPOINT_URL": store, "PYTHONPATH": str(ROOT)}
 
         def start(host, *words, **more):
-            process = host.start([sys.executable, *words], logs / f"{len(list(logs.iterdir()))}.log", **env | more)
+            process = host.start([TRUE_PYTHON, *words], logs / f"{len(list(logs.iterdir()))}.log", **env | more)
             running.callback(process.wait)
             running.callback(process.terminate)
             return process

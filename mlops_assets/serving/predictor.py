@@ -177,6 +177,7 @@ class Predictor:
             log.error("version %d is refused: %s", version.number, self._redact(str(error)))
             return _refusal(version.number), "refused"
         self._champion = champion
+        self._rehearsals.gives_way = True
         self._metrics.model_version.set(champion.number)
         log.info("answering with version %d (%s)", champion.number, version.model_type)
         return None, "swapped"

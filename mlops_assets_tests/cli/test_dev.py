@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import ExitStack, suppress
@@ -14,6 +13,7 @@ import pytest
 from mlops_assets_tests.homes import MAIN, ROOT
 from mlops_assets_tests.screens import start_in_terminal
 from mlops_assets_tests.servers import free_port, wait_for
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 QUICK = "import sys, time; open(sys.argv[1] + '/quick', 'w').write('here'); time.sleep(600)"
 DEAF = """
@@ -65,7 +65,7 @@ def start():
 
 def started(words, env, script):
     return subprocess.Popen(
-        [sys.executable, "-c", script, *words],
+        [TRUE_PYTHON, "-c", script, *words],
         env=os.environ | env,
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -8,10 +8,9 @@ from mlops_assets_tests.homes import copy_home
 
 
 @pytest.fixture(scope="module")
-def lab(new_shop):
+def lab(copy_shop):
     """A shop whose candidate, version 1, was given the alias by hand after version 2 had won it."""
-    shop = new_shop()
-    assert shop.command("run").code == 0
+    shop = copy_shop()
     shop.project().registry.promote(1, reason="Promoted: for a test.", at=datetime.now(UTC))
     return shop
 

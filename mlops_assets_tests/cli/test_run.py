@@ -3,6 +3,7 @@
 import pytest
 
 from mlops_assets_tests.homes import write_period, write_yaml
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_a_run_with_nothing_to_do_starts_none_and_says_so_asset_by_asset(shop):
 
 def test_a_run_with_nothing_to_do_does_not_pay_for_what_it_does_not_need(shop):
     script = "import sys; from mlops_assets.cli import main\ntry: main()\nfinally: print(*sys.modules)"
-    process = shop.process("run", script=script)
+    process = shop.process("run", script=script, python=TRUE_PYTHON)
     assert process.returncode == 0, process.stderr
     loaded = process.stdout.splitlines()[-1].split()
     assert not {"mlflow", "pandas", "sklearn", "xgboost", "scipy"} & set(loaded)

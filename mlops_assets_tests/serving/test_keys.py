@@ -7,17 +7,21 @@ import pytest
 from mlops_assets.errors import SettingsError
 from mlops_assets.serving.keys import hash_of, read_keys
 from mlops_assets.settings import read_settings
+from mlops_assets_tests.serving.served import serving
 
 PLAIN, HIDDEN, FILED = "plain-key-0123456789", "hidden-key-0123456789", "filed-key-0123456789"
 ROW = {"zone": 3, "size": 42.5}
 
 
-@pytest.fixture
-def keyed(serve, tmp_path):
+@pytest.fixture(scope="module")
+def keyed(shop, tmp_path_factory):
     """A server with a plain key, a hashed one, and one in a file."""
-    file = tmp_path / "keys"
+    folder = tmp_path_factory.mktemp("keyed")
+    file = folder / "keys"
     file.write_text(f"# of the planners\n\n{hash_of(FILED)}  # until May\n")
-    return serve(MLOPS_API_KEYS=f"{PLAIN}, {hash_of(HIDDEN)}", MLOPS_API_KEY_FILE=str(file))
+    own = {"MLOPS_DATABASE_URL": f"sqlite:///{folder}/own.db", "MLOPS_API_KEY_FILE": str(file)}
+    with serving(shop, MLOPS_API_KEYS=f"{PLAIN}, {hash_of(HIDDEN)}", **own) as served:
+        yield served
 
 
 @pytest.mark.parametrize("key", [PLAIN, HIDDEN, FILED])

@@ -16,6 +16,7 @@ import pytest
 from mlops_assets.serving.hosts import is_loopback
 from mlops_assets_tests.homes import MAIN, ROOT
 from mlops_assets_tests.serving.served import wait_until
+from mlops_assets_tests.warm import pid_of
 
 ROW = {"zone": 3, "size": 42.5}
 KEY = "some-key-0123456789"
@@ -93,7 +94,7 @@ def test_a_kill_leaves_whole_requests_in_the_log_and_all_but_the_last_moment(cop
         first = [client.post("/predict", json=[ROW] * 3).json()["request_id"] for _ in range(20)]
         wait_until(lambda: client.get("/metrics").text.find('outcome="written"} 60.0') > 0)
         last = [client.post("/predict", json=[ROW] * 3).json()["request_id"] for _ in range(20)]
-        [writer] = children(server.pid)
+        [writer] = children(pid_of(server.pid))
         server.kill()
         server.wait()
     wait_until(lambda: not lives(writer))

@@ -11,6 +11,7 @@ import pytest
 
 from mlops_assets_tests.serving.served import wait_until
 from mlops_assets_tests.serving.test_server import ROW, children, lives, logged, process
+from mlops_assets_tests.warm import pid_of
 
 ASKED = 40
 
@@ -24,7 +25,7 @@ def two(home):
 
 
 def workers(server):
-    return [int(pid) for pid in children(server.pid)]
+    return [pid_of(int(pid)) for pid in children(pid_of(server.pid))]
 
 
 def call(url, method, path, body=None):

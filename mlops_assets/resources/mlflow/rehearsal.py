@@ -23,15 +23,20 @@ from mlops_assets.errors import MlopsError, ModelError
 CPU_SECONDS = 120  # to load and to answer the golden rows; the largest forests take ten
 SECONDS = 1_200  # of the clock: on a busy machine answers go first
 LIBRARIES = ("pandas", "sklearn.ensemble", "skops.io", "xgboost")
+NICENESS = 10
 REFUSED = 3  # what the process ends with where it could say why
 _ROOM = 2_000_000_000  # bytes of address space, beside those that loading the libraries took
 _TIMES = 100  # the size of the files, which is their most when unpacked
 
 
 class Rehearsals:
-    """Call it with a model's folder: it raises ModelError where the model must not be loaded. `stop` ends a trial."""
+    """Call it with a model's folder: it raises ModelError where the model must not be loaded. `stop` ends a trial.
+
+    `gives_way`: whether somebody is answered meanwhile, who goes first. A server that has no model yet waits for it.
+    """
 
     def __init__(self, verify_keys: Sequence[str] = ()) -> None:
+        self.gives_way = False
         self._verify_keys = verify_keys
         self._process: subprocess.Popen[str] | None = None
         self._one_at_a_time = Lock()
@@ -59,7 +64,8 @@ class Rehearsals:
             process.kill()
 
     def _run(self, folder: Path) -> tuple[int, str]:
-        command = [sys.executable, "-m", __name__, str(folder), *self._verify_keys]
+        niceness = NICENESS if self.gives_way else 0
+        command = [sys.executable, "-m", __name__, str(folder), str(niceness), *self._verify_keys]
         env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -86,10 +92,10 @@ def _digest(folder: Path) -> str:
         raise ModelError(f"the saved model cannot be read: {error.strerror or error}") from None
 
 
-def main(folder: Path, verify_keys: Sequence[str]) -> int:
+def main(folder: Path, niceness: int, verify_keys: Sequence[str]) -> int:
     signal.alarm(SECONDS)  # whoever started it may be gone
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    os.nice(10)
+    os.nice(niceness)
     from mlops_assets.core.learners.persistence import packages_of
     from mlops_assets.core.model.model import load_model
 
@@ -118,4 +124,4 @@ def _limit_memory(folder: Path) -> None:
 
 if __name__ == "__main__":
     # Neither what a broken model leaves behind nor what libraries do at the end is waited for.
-    os._exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    os._exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

@@ -1,7 +1,6 @@
 """Model types are found by name or import path, and a wrong name gets advice."""
 
 import subprocess
-import sys
 
 import pytest
 
@@ -11,6 +10,7 @@ from mlops_assets.core.learners.model_types import SHIPPED, resolve_model_type, 
 from mlops_assets.core.learners.search_spaces import ModelTypeSpec
 from mlops_assets.errors import ModelError
 from mlops_assets_tests.core.examples import BINARY, CATEGORY, model_type_of
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 TUTORIAL = {
     "linear_model.Lasso": "one_hot",
@@ -148,4 +148,4 @@ def test_shipped_names_are_resolved_without_importing_a_learning_library():
         "heavy = {'sklearn', 'xgboost', 'lightgbm', 'catboost', 'hyperopt', 'pandas', 'scipy'}\n"
         "sys.exit(len(heavy & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", script], cwd=SHIPPED.parents[3]).returncode == 0
+    assert subprocess.run([TRUE_PYTHON, "-c", script], cwd=SHIPPED.parents[3]).returncode == 0

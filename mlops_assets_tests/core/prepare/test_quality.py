@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from mlops_assets.core.prepare.cleaning import TARGET, clean
 from mlops_assets.core.prepare.quality import CLEAN_CHECKS, HISTORY, RAW_CHECKS, CheckOutcome, check_clean, check_raw
 from mlops_assets.dataset import SNAPSHOT, DatasetSpec, load_dataset
 from mlops_assets.sources import open_source
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 PERIOD = "2024-02"
 TAXI_PERIODS = ("2023-07", "2023-08", "2023-09", "2023-10", "2023-11", "2023-12", "2024-01", "2024-02")
@@ -317,7 +317,7 @@ def test_checks_are_declared_without_a_heavy_import():
     )
     root = str(Path(__file__).resolve().parents[3])
     answer = subprocess.run(
-        [sys.executable, "-c", code],
+        [TRUE_PYTHON, "-c", code],
         cwd=root,
         env=os.environ | {"PYTHONPATH": root},
         capture_output=True,

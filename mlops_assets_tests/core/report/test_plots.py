@@ -1,5 +1,4 @@
 import subprocess
-import sys
 from base64 import b64decode
 from xml.etree import ElementTree
 
@@ -8,6 +7,7 @@ import pytest
 
 from mlops_assets.core.metrics import Interval
 from mlops_assets.core.report import plots
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.gamma(2, 6, size=20_000)
@@ -94,4 +94,4 @@ def test_a_baseline_far_beyond_the_models_stands_in_the_legend_alone():
 def test_plots_load_no_library_for_them():
     code = "import sys; from mlops_assets.core.report import plots; plots.bars(['a'], [1], 'Rows')"
     code += "; sys.exit(bool({'matplotlib', 'pandas', 'scipy'} & sys.modules.keys()))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([TRUE_PYTHON, "-c", code]).returncode == 0

@@ -2,7 +2,6 @@ import hashlib
 import os
 import resource
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from mlops_assets.errors import ModelError, StorageError
 from mlops_assets.resources.artefacts.local import Storage
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 TABLE = pa.table({"distance": [1.5, 2.0, None], "zone": pa.array(["a", "b", "a"]).dictionary_encode()})
 
@@ -242,7 +242,7 @@ WRITES = {
 
 def in_subprocess(root: Path, code: str, **options) -> tuple[int, str]:
     """Exit code and error output of a process that runs `code`."""
-    command = [sys.executable, "-c", START.format(root=str(root)) + code]
+    command = [TRUE_PYTHON, "-c", START.format(root=str(root)) + code]
     process = subprocess.run(command, stderr=subprocess.PIPE, text=True, **options)
     return process.returncode, process.stderr
 

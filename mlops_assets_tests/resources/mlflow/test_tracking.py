@@ -9,6 +9,7 @@ import pytest
 from mlops_assets.errors import TrackingError
 from mlops_assets_tests.resources.conftest import FakeTrial
 from mlops_assets_tests.servers import free_port
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 SECRET = "pa55word"
 
@@ -20,7 +21,7 @@ def test_nothing_is_imported_or_contacted_before_the_first_use():
         "Registry(Tracking('http://127.0.0.1:1', 'taxi', Path('art'), 'http://ui', 'http://dagster'), 'taxi');"
         "sys.exit('mlflow' in sys.modules or 'pandas' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert subprocess.run([TRUE_PYTHON, "-c", code]).returncode == 0
 
 
 def test_a_run_that_ends_well_is_finished_and_linked_both_ways(tracking, in_asset, runs_of):
@@ -232,7 +233,7 @@ def test_what_the_user_set_for_mlflow_stays(tmp_path):
     )
     env = os.environ | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "77"}
     env.pop("MLFLOW_HTTP_REQUEST_MAX_RETRIES", None)
-    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    said = subprocess.run([TRUE_PYTHON, "-c", code], env=env, capture_output=True, text=True)
     assert said.stdout.split() == ["77", "2"]
 
 
