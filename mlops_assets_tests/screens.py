@@ -5,8 +5,9 @@ import os
 import pty
 import re
 import struct
-import sys
 import termios
+
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 _CONTROL = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])")
 
@@ -15,7 +16,7 @@ def start_in_terminal(script: str, columns: int, env: dict[str, str], *words: st
     """A Python script at a terminal of so many columns: its process, and the other end of the terminal."""
     child, terminal = pty.fork()
     if child == 0:
-        os.execve(sys.executable, [sys.executable, "-c", script, *words], env)
+        os.execve(TRUE_PYTHON, [TRUE_PYTHON, "-c", script, *words], env)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     return child, terminal
 

@@ -1,6 +1,6 @@
 """Processes of tests start in an instant: `sys.executable` is a stand-in whose work a fork of a warm Python does.
 
-Tests of how Python starts, of what is imported, or of other users and machines start `TRUE_PYTHON`.
+Tests of how Python starts, of what is imported, of terminals, or of other machines start `TRUE_PYTHON`.
 """
 
 import os

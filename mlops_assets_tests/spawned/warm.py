@@ -211,7 +211,8 @@ def _ran(words: list[str]) -> int:
     module = sys.modules["__main__"] = ModuleType("__main__")
     try:
         if kind == "-m":
-            sys.modules.pop(what, None)
+            if not hasattr(sys.modules.get(what), "__path__"):
+                sys.modules.pop(what, None)  # it is run anew, as the main module
             runpy._run_module_as_main(what)
         else:
             exec(compile(what, "<string>", "exec", dont_inherit=True), module.__dict__)
