@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mlops_assets_tests.homes import SHOP, Home, write_period, write_yaml
+from mlops_assets_tests.homes import SHOP, write_period, write_yaml
 
 PERIODS = ("2024-01", "2024-02", "2024-03", "2024-04")
 TARGETS = {
@@ -23,12 +23,12 @@ TYPES = {"category": "LogisticRegression,XGBoost", "binary": "LinearSVC,XGBoost"
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[] if kind in ("binary", "category") else pytest.mark.slow) for kind in TARGETS]
 )
-def test_a_kind_is_learnt_judged_served_and_measured(kind, tmp_path):
+def test_a_kind_is_learnt_judged_served_and_measured(kind, new_home, tmp_path):
     spec = SHOP | TARGETS[kind] | {"source": {"kind": "files", "uri": str(tmp_path / "sales_{period}.csv")}}
     for period in PERIODS:
         write_period(tmp_path, period, rows=400)
     types = {"MLOPS_MODEL_TYPES": TYPES.get(kind, "Ridge,XGBoost"), "MLOPS_MAX_TRIALS": "1"}
-    home = Home(tmp_path, MLOPS_DATASET=write_yaml(tmp_path / "shop.yaml", spec), **types)
+    home = new_home(MLOPS_DATASET=write_yaml(tmp_path / "shop.yaml", spec), **types)
     ran = home.command("run")
     assert ran.code == 0, ran.out + ran.err
     project, champion = home.project(), home.record("champion_model")
