@@ -3,6 +3,7 @@
 The fixtures stand in `fixtures/`, by subject; those modules import what is heavy where a fixture needs it.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def quick_processes() -> Iterator[None]:
 
             patch.setattr(compute_logs, "tail_to_stream", lambda *_: nullcontext())
         yield
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector of garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
