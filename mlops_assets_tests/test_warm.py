@@ -81,6 +81,22 @@ def test_a_signal_ends_both(number):
         time.sleep(0.01)
 
 
+def test_a_signal_that_was_ignored_where_it_was_started_is_heard_by_who_listens():
+    inner = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5));"
+        "print(flush=True); time.sleep(600)"
+    )
+    outer = f"""
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with subprocess.Popen([{sys.executable!r}, "-c", {inner!r}], stdout=-1) as process:
+    process.stdout.readline()
+    process.terminate()
+sys.exit(process.returncode)
+"""
+    assert subprocess.run([TRUE_PYTHON, "-c", outer]).returncode == 5
+
+
 def test_a_process_that_it_starts_is_a_fork_too():
     inner = "import sys; print('mlflow' in sys.modules)"
     outer = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {inner!r}]).returncode)"

@@ -40,13 +40,12 @@ def _run() -> int:
     env = {os.fsdecode(name): os.fsdecode(value) for name, value in os.environb.items()}
     line = _socket.socket(_socket.AF_UNIX)
     line.connect(SOCKET)
-    for number in HANDED_ON:
-        if number not in ignored:
-            _signal.signal(number, lambda number, _: line.send(bytes([number])))
     body = marshal.dumps((sys.argv[0], os.getpid(), WORDS, env, os.getcwd(), umask, ignored, files))
     rights = b"".join(number.to_bytes(4, sys.byteorder) for number in files)
     line.sendmsg([b"%8d" % len(body)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
     line.sendall(body)
+    for number in HANDED_ON:  # the fork may listen to what was ignored here
+        _signal.signal(number, lambda number, _: line.send(bytes([number])))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in files:  # they are the fork's now, which may close them
         os.dup2(nowhere, number) if number < 3 else os.close(number)

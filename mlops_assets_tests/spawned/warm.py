@@ -70,13 +70,15 @@ USERS_OF_PROMETHEUS = ("prometheus_client", "mlops_assets.serving")
 
 
 class Call:
-    """What a start of Python is to be, and the files that it gets."""
+    """What a start of Python is to be, and the files that it gets. Raises EOFError where the caller has gone."""
 
     def __init__(self, line: socket.socket) -> None:
         head, received, *_ = socket.recv_fds(line, LENGTH, MOST_FILES)
         body = b""
-        while len(body) < int(head):
-            body += line.recv(int(head) - len(body))
+        while len(body) < int(head or 1):
+            if not (part := line.recv(int(head or 1) - len(body))):
+                raise EOFError
+            body += part
         self.executable, self.caller, self.words, self.env, self.folder, self.umask, self.ignored, files = (
             marshal.loads(body)
         )
@@ -116,7 +118,11 @@ def _serve(place: str) -> Call | None:
             if listening not in ready:
                 continue
             line, _ = listening.accept()
-            call = Call(line)
+            try:
+                call = Call(line)
+            except (EOFError, OSError):  # it was killed meanwhile
+                line.close()
+                continue
             if not is_warm:
                 _warm_up()
                 is_warm = True
