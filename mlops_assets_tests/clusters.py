@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from distributed import Client
 
 from mlops_assets_tests.homes import ROOT
 from mlops_assets_tests.servers import free_port
+from mlops_assets_tests.warm import TRUE_PYTHON
 
 START_SECONDS = 120
 SEARCH_PATH = os.pathsep.join([str(ROOT), str(ROOT / "mlops_assets_tests" / "core")])
@@ -47,7 +47,7 @@ class Cluster:
             process.wait()
 
     def _start(self, kind: str, *options: str, **env: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "dask", kind, "--no-dashboard", *options]
+        command = [TRUE_PYTHON, "-m", "dask", kind, "--no-dashboard", *options]
         with (self._folder / f"{kind}{len(self.workers)}.log").open("wb") as log:
             where = {"PYTHONPATH": SEARCH_PATH} | self._env | env
             # Elsewhere than in the checkout, which would come first where Python looks for modules.
