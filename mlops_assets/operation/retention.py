@@ -14,7 +14,7 @@ import dagster as dg
 from mlops_assets.addresses import MLFLOW_RUN
 from mlops_assets.facts import facts_of
 from mlops_assets.project import Project
-from mlops_assets.resources.mlflow.registry import changes_of, pending_keys
+from mlops_assets.resources.mlflow.promotions import changes_of, pending_keys
 from mlops_assets.resources.mlflow.removal import MlflowRemoval, size_of
 from mlops_assets.resources.mlflow.tracking import DAGSTER_RUN_TAG
 from mlops_assets.resources.mlflow.trial_logger import PARENT_TAG

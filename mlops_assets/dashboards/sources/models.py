@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.project import Project
-    from mlops_assets.resources.mlflow.registry import Promotion
+    from mlops_assets.resources.mlflow.promotions import Promotion
 
 
 MOST_PROMOTIONS = 10_000

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from mlops_assets.resources.mlflow.registry import Change, broken_seals, changes_of, line_of_champions, seal_of
+from mlops_assets.resources.mlflow.promotions import Change, broken_seals, changes_of, line_of_champions, seal_of
 
 START = datetime(2024, 3, 1, 2, 3, 4, 567, tzinfo=UTC)
 
