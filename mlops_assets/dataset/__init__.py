@@ -15,11 +15,11 @@ from mlops_assets.dataset.parts import (
     PackageSource,
     RowRule,
     SqlSource,
-    Target,
     Time,
     Window,
 )
 from mlops_assets.dataset.spec import SNAPSHOT, DatasetSpec, load_dataset, shipped_datasets
+from mlops_assets.dataset.target import Target
 
 __all__ = [
     "SNAPSHOT",

@@ -17,10 +17,10 @@ from mlops_assets.dataset.parts import (
     MonotoneExpectation,
     Range,
     SqlSource,
-    Target,
     name_and_width,
 )
 from mlops_assets.dataset.periods import fields_in
+from mlops_assets.dataset.target import Target
 
 if TYPE_CHECKING:
     from mlops_assets.dataset.spec import DatasetSpec

@@ -27,10 +27,10 @@ from mlops_assets.dataset.parts import (
     RowRule,
     Source,
     Split,
-    Target,
     Time,
     Window,
 )
+from mlops_assets.dataset.target import Target
 from mlops_assets.errors import SpecError
 
 if TYPE_CHECKING:

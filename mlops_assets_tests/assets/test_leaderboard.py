@@ -13,7 +13,7 @@ from mlops_assets.core.prepare.splitting import Periods
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.training_set import TrainingSet, split_rows
 from mlops_assets.dataset import DatasetSpec
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets_tests.homes import SHOP
 
 EUROS = target_of(Target(column="price", unit="euros"))

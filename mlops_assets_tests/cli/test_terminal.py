@@ -13,7 +13,7 @@ from mlops_assets.cli.runner import Outcome
 from mlops_assets.cli.terminal import TerminalProgress, leaderboard_table, outcomes_table, reasons_table
 from mlops_assets.core.search.trials import Trial
 from mlops_assets.core.targets.kinds import target_of
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets_tests.screens import run_in_terminal, screen_of
 
 CONTEXT = MagicMock()
@@ -117,7 +117,7 @@ import os, time
 from unittest.mock import MagicMock
 from mlops_assets.assets.plan import Part, Task
 from mlops_assets.core.targets.kinds import target_of
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets.cli.terminal import TerminalProgress, open_console
 from mlops_assets.core.search.trials import Trial
 

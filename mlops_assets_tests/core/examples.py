@@ -21,7 +21,7 @@ from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.targets.numbers import NUMBER
 from mlops_assets.core.training_set import split_rows, write_training_set
 from mlops_assets.dataset import DatasetSpec
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets_tests.tiny import random_columns
 
 BINARY = target_of(Target(column="price", kind="binary", above=20))

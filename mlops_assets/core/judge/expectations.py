@@ -15,12 +15,7 @@ import numpy as np
 from mlops_assets.core.columns import Columns, evenly_spread, label, length, take
 from mlops_assets.core.features.signature import absent
 from mlops_assets.core.types import Array, FloatArray
-from mlops_assets.dataset.parts import (
-    BoundsExpectation,
-    Expectation,
-    InvariantExpectation,
-    MonotoneExpectation,
-)
+from mlops_assets.dataset.parts import BoundsExpectation, Expectation, InvariantExpectation, MonotoneExpectation
 
 if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model

@@ -20,7 +20,7 @@ from mlops_assets.core.targets.kind import FOLDS, Finish, Numbers, Plots, RowNum
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.targets.scaling import PERIOD_GAIN, Scaling, best_way, by_shape, crossed, unscaled
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from mlops_assets.core.report.drawing import Drawing
 from mlops_assets.core.targets.intervals import Intervals
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 
 if TYPE_CHECKING:
     from mlops_assets.core.columns import Columns, Row

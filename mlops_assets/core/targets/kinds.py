@@ -7,7 +7,7 @@ from functools import lru_cache
 from mlops_assets.core.targets.classes import Classes
 from mlops_assets.core.targets.kind import TargetKind
 from mlops_assets.core.targets.numbers import Count, Number
-from mlops_assets.dataset.parts import Target, TargetKindName
+from mlops_assets.dataset.target import Target, TargetKindName
 
 KINDS: dict[TargetKindName, type[Number] | type[Classes]] = {
     "number": Number,

@@ -16,7 +16,7 @@ from mlops_assets.core.targets.intervals import Intervals, calibrate
 from mlops_assets.core.targets.kind import Finish, Numbers, Plots, RowNumbers
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 
 from mlops_assets.core.learners.ensemble import blend, blend_held_out, learn_weights
 from mlops_assets.core.targets.kinds import target_of
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 
 NUMBER = target_of(Target(column="price"))
 ABSOLUTE = target_of(Target(column="price", metric="mae"))

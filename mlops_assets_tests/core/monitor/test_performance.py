@@ -23,7 +23,7 @@ from mlops_assets.core.monitor.performance import (
 from mlops_assets.core.targets.class_answers import ClassAnswers
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.targets.numbers import NUMBER
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets.errors import DataError
 
 NOT = np.nan

@@ -11,7 +11,7 @@ from mlops_assets.core.targets import metrics
 from mlops_assets.core.targets.classes import Classes
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.core.targets.scaling import best_way, by_shape, crossed, sigmoid
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 from mlops_assets.errors import DataError
 
 RNG = np.random.default_rng(7)

@@ -9,7 +9,7 @@ import pytest
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.plots.pictures import figure_of
-from mlops_assets.dataset.parts import Target
+from mlops_assets.dataset.target import Target
 
 RNG = np.random.default_rng(7)
 SAID = RNG.dirichlet([1, 1, 1], 300)
