@@ -62,7 +62,10 @@ def measure(places: Places) -> Report:
             print(*lines[-1], sep=" | ", flush=True)
     mean, better = geometric_mean(ratios), sum(ratio <= 1 for ratio in ratios)
     header = ("table", "rows", "loss", "ours", "FLAML", "ratio", "our model", "CPU s: search of run : FLAML")
-    about = "One division of the rows each: of a few hundred, a quarter is so few that a single ratio says little."
+    about = (
+        "One division of the rows each: of a few hundred, a quarter is so few that a single ratio says little. "
+        "`(refused)`: the run ended without a champion, and its best candidate on validation answers."
+    )
     measured = f"{mean:.3f} times FLAML's on average; lower or equal on {better} of {len(ratios)}"
     row = BESIDE.measured(measured, mean <= 1.01 and 2 * better >= len(ratios))
     return Report([row], [Table("Ten tables beside FLAML", header, tuple(lines), text=about)])
