@@ -97,7 +97,8 @@ def _serve(place: str) -> Call | None:
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which end our standard input
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # for the tests, which end our standard input then
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     children: dict[socket.socket, int] = {}
     is_warm = False
@@ -183,7 +184,8 @@ def _warm_up() -> None:
 def _be(call: Call, libraries: list[str]) -> NoReturn:
     """Become what was called, to the end."""
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in call.ignored:
         signal.signal(number, signal.SIG_IGN)
