@@ -7,6 +7,7 @@ import requests
 
 from mlops_assets.addresses import mlflow_page
 from mlops_assets.resources.dagster_client import LOCATION, REPOSITORY
+from mlops_assets.run_tags import STARTED_BY
 from mlops_assets_tests.browser import CHROMIUM, open_browser, open_uis
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
@@ -71,7 +72,7 @@ def test_runs_of_the_terminal_stand_on_the_timeline_and_with_their_job_and_say_w
     asked = """query Timeline($since: Float!) {
       repositoriesOrError { ... on RepositoryConnection { nodes { pipelines { name runs(limit: 5) { runId } } } } }
       runsOrError(filter: {updatedAfter: $since}) {
-        ... on Runs { results { jobName repositoryOrigin { repositoryName repositoryLocationName } } }
+        ... on Runs { results { jobName tags { key } repositoryOrigin { repositoryName repositoryLocationName } } }
       }
     }"""
     body = {"query": asked, "variables": {"since": 0.0}}
@@ -86,7 +87,8 @@ def test_runs_of_the_terminal_stand_on_the_timeline_and_with_their_job_and_say_w
     page.get_by_role("link", name="build_training_set").wait_for()
     page.goto(f"{uis.dagster}/runs")
     page.get_by_text("Success").first.wait_for()
-    assert page.get_by_text("Manually launched").count() == 0
+    by_hand = [run for run in runs if STARTED_BY not in [tag["key"] for tag in run["tags"]]]
+    assert page.get_by_text("Manually launched").count() == len(by_hand)
     assert page.get_by_text("cli", exact=True).count() > 3
 
 

@@ -124,7 +124,8 @@ def test_documented_assets_partitions_and_jobs_are_those_of_the_default_dataset(
 @pytest.mark.parametrize("said", WORKS)
 def test_documented_dagster_commands_do_their_work(shop, said):
     assert said in [" ".join(command.words) for command, _ in DAGSTER]
-    assert WORKS[said] in in_dagster(shop, said.split())
+    answer = in_dagster(shop, said.split())
+    assert WORKS[said] in answer, answer
 
 
 DG = {

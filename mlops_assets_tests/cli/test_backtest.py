@@ -40,7 +40,8 @@ def test_policies_are_walked_over_the_periods_and_told_in_a_table(answer, record
     assert "data:image/svg+xml" in record.value("backtest_plot")
 
 
-def test_the_result_is_kept_as_a_table_too(home, record):
+def test_the_result_is_kept_as_a_table_too(home, answer):
+    record = home.record("backtest_report")
     kept = home.project().storage.read_table(record.path).to_pylist()
     assert kept == record.value("backtest_rows")
 
@@ -57,14 +58,14 @@ def test_a_second_time_nothing_is_computed(home, record):
     assert "Nothing has changed since the last backtest" in again.out
 
 
-def test_programs_are_answered_in_json_and_the_progress_goes_to_standard_error(home, record):
-    answer = home.command(*WORDS, "--json")
-    told = json.loads(answer.out)
+def test_programs_are_answered_in_json_and_the_progress_goes_to_standard_error(home, answer):
+    again = home.command(*WORDS, "--json")
+    told, record = json.loads(again.out), home.record("backtest_report")
     assert (told["model_type"], told["metric"], told["unit"]) == ("Ridge", "rmse", "euros")
     assert told["periods"] == ["2024-03", "2024-04", "2024-05"]
     assert told["policies"][0]["policy"] == record.value("best_policy")
     assert told["policies"][0]["loss"] == record.value("best_rmse")
-    assert "backtest" in answer.err
+    assert "backtest" in again.err
 
 
 def test_another_policy_uses_what_is_written_down(home, record):
