@@ -24,7 +24,7 @@ SHIPPED = ROOT / "mlops_assets/dataset/shipped/nyc_green_taxi.yaml"
 SAME = Figure(
     "whole pipeline (2 months; LinearRegression and Lasso 10 evaluations, XGBoost 3; all tracked, models logged) "
     "beside the tutorial's plain script",
-    "at most 2.0 times its wall time",
+    "at most 1.5 times its wall time",
     "`mlops-assets run` in an empty home with the tutorial's features, matrix and search spaces "
     "(`benchmarks/specs/tutorial*.yaml`), beside `tutorial_baseline.py --evals 3 --sk-evals 10`. Ours also fits the "
     "champion again on both months and predicts both; LinearRegression has 2 points, and none is tried twice",
@@ -82,7 +82,7 @@ def measure(places: Places) -> Report:
         )
     ratio, rest, beside = _wall(same) / _wall(tutorial), _wall(full) / _wall(tutorial), _wall(full) / _wall(bare)
     rows = [
-        SAME.measured(f"{ratio:.2f} times: {_cost(same)}; tutorial {_cost(tutorial)}", ratio <= 2),
+        SAME.measured(f"{ratio:.2f} times: {_cost(same)}; tutorial {_cost(tutorial)}", ratio <= 1.5),
         OWN.measured(f"{rest:.2f} times: {_cost(full)}"),
         PLAIN.measured(f"{beside:.2f} times: {_cost(full)}; script {_cost(bare)}", beside <= 1.25),
     ]
@@ -112,7 +112,7 @@ def _table(tutorial: dict[str, Any], same: dict[str, Any], own: dict[str, Any]) 
     models = tutorial["models"]
     theirs = {name: models[name]["rmse_val"] for name in ("LinearRegression", "Lasso")}
     theirs["XGBoost"] = models["XGBoost"]["rmse_val_final_model"]
-    ours = [{row["model"]: row["validation_rmse"] for row in home["leaderboard_rows"]} for home in (same, own)]
+    ours = [{row["model"]: row["validation_loss"] for row in home["leaderboard_rows"]} for home in (same, own)]
     lines = [(name, f"{rmse:.3f}", *(f"{found[name]:.3f}" for found in ours)) for name, rmse in theirs.items()]
     return Table(
         "RMSE on 2024-02 of the models of the whole pipeline",
