@@ -33,6 +33,28 @@ def line(message="said", *values, **about):
     return json.loads(JsonFormatter().format(record))
 
 
+BROKEN = """
+import io, logging, sys
+from mlops_assets.cli import main
+
+class Broken(io.StringIO):
+    def write(self, text):
+        raise OSError(5, "Input/output error")
+
+logging.basicConfig(stream=Broken())
+sys.argv = ["mlops-assets", "--help"]
+try:
+    main()
+finally:
+    logging.warning("nobody can be told")
+"""
+
+
+def test_a_log_that_cannot_be_written_makes_no_traceback(new_home):
+    done = new_home().process(script=BROKEN)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_line_says_when_how_bad_who_and_what():
     told = line("%s – %d\nlines", "Zoë", 2, name="mlops_assets.x", created=1_700_000_000.25)
     assert told == {

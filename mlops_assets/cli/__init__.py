@@ -5,6 +5,7 @@ In: words and settings. Out: what a terminal shows, and an exit code: 0, 1 where
 
 from __future__ import annotations
 
+import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -284,8 +285,9 @@ def launch(
 def main() -> None:
     """Entry point: an expected error is one line on standard error and exit code 2, never a traceback.
 
-    A disk may be full, or fail, wherever a library writes.
+    A disk may be full, or fail, wherever a library writes; a line of a log that cannot be written is left out.
     """
+    logging.raiseExceptions = False
     try:
         app(prog_name="mlops-assets")
     except MlopsError as error:
