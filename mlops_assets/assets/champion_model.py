@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.prepare.splitting import Periods, SplitName
     from mlops_assets.core.training_set import Rows
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 NAME, CODE_VERSION = "champion_model", "3"
 JUDGED_ROWS, LOOK = "judged_rows", "look"  # which rows the gate has asked, and how often so far

@@ -27,7 +27,7 @@ from mlops_assets.resources.progress import Progress
 if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.monitor.drift import DriftReport
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 
 NAME, CODE_VERSION = "drift_report", "1"

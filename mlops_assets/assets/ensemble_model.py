@@ -21,7 +21,7 @@ from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from mlops_assets.core.training_set import TrainingSet
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 NAME, CODE_VERSION = "ensemble_model", "2"
 

@@ -11,7 +11,7 @@ from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from mlops_assets.core.explain.importance import Explanation
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 FOLDER, FILE = "explanation", "explanation.json"
 TOP = 10

@@ -24,7 +24,7 @@ from mlops_assets.project import Project
 if TYPE_CHECKING:
     from mlops_assets.assets.records import Record
     from mlops_assets.core.model.model import Model
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 
 @dataclass(frozen=True)

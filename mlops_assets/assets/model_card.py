@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.explain.model_card import Judged, Origin
     from mlops_assets.core.prepare.splitting import Periods, SplitName
     from mlops_assets.core.training_set import Rows
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 _MADE_BY = (raw_data.ENTRY, clean_data.ENTRY, training_set.ENTRY, hyperparameters.ENTRY, *models.ENTRIES)
 FOLDER, MARKDOWN, PAGE = "model_card", "model_card.md", "model_card.html"

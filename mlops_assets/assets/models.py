@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.targets.intervals import Intervals
     from mlops_assets.core.targets.kind import Finish
     from mlops_assets.core.training_set import TrainingSet
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "5"
 JUDGED_ON_TEST: tuple["SplitName", ...] = ("train", "validation")  # what a model learns from that test rows judge

@@ -38,7 +38,7 @@ from mlops_assets.project import Project
 
 if TYPE_CHECKING:
     from mlops_assets.resources.databases.prediction_log import LoggedRow
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 
 @dataclass(frozen=True, eq=False)

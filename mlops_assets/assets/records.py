@@ -17,7 +17,8 @@ from mlops_assets.errors import DataError
 from mlops_assets.facts import RECORD, Hidden, entries, facts_of
 
 if TYPE_CHECKING:
-    from mlops_assets.resources.mlflow.registry import Registry, Version
+    from mlops_assets.resources.mlflow.registry import Registry
+    from mlops_assets.resources.mlflow.version import Version
 
 RECIPE, CONTENT, PATH, BYTES = "recipe", "content", "path", "bytes"
 VERSION, CHAMPION_VERSION = "version", "champion_version"  # numbers of versions that an asset has registered

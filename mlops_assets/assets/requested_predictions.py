@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.columns import Columns
     from mlops_assets.core.model.answers import Answers
     from mlops_assets.core.model.model import Model
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
     from mlops_assets.sources.database import Database
 
 NAME, JOB, OP = "requested_predictions", "predict", "answer"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mlops_assets.core.model.answers import Answers
     from mlops_assets.core.model.model import Model
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 
 ONE_OF_TWO = "give either a file of rows or --sql with a query"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
     from mlops_assets.core.targets.kind import Plots
     from mlops_assets.project import Project
-    from mlops_assets.resources.mlflow.registry import Version
+    from mlops_assets.resources.mlflow.version import Version
 
 EXACT_ROWS, OTHER_ROWS = 500, 100  # of trees and linear models; of others each row takes many predictions
 MOST_ERRORS = 50_000

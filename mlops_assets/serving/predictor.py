@@ -27,7 +27,8 @@ from mlops_assets.serving.errors import ApiError
 
 if TYPE_CHECKING:
     from mlops_assets.core.model.model import Model
-    from mlops_assets.resources.mlflow.registry import Registry, Version
+    from mlops_assets.resources.mlflow.registry import Registry
+    from mlops_assets.resources.mlflow.version import Version
     from mlops_assets.serving.metrics import Metrics
 
 

@@ -4,7 +4,7 @@ import pytest
 from mlops_assets.assets.records import CONTENT, PATH, RECIPE, Records, report_by_hand
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.errors import DataError
-from mlops_assets.resources.mlflow.registry import Version
+from mlops_assets.resources.mlflow.version import Version
 
 RECIPE_1 = Recipe({"code": "1", "settings": {"seed": 7}})
 

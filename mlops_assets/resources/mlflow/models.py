@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
     from mlflow.models.signature import ModelSignature
 
-    from mlops_assets.resources.mlflow.registry import Version
     from mlops_assets.resources.mlflow.tracking import Tracking
+    from mlops_assets.resources.mlflow.version import Version
 
 
 LOADER = "mlops_assets.core.model"

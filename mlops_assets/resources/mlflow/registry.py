@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +25,7 @@ from mlops_assets.resources.mlflow.promotions import (
     seal_of,
 )
 from mlops_assets.resources.mlflow.tables import registered_alias, registered_location, sqlite_file
+from mlops_assets.resources.mlflow.version import Version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,21 +42,6 @@ _OLD_TAGS = {"months": "periods", "learnt_months": LEARNT_TAG}  # as they were c
 PROPOSED = "proposed"  # the alias of a version that has passed the gate and waits for a person
 _REMEMBERED_SECONDS = 60.0
 _DESCRIBED = 5_000  # characters that MLflow keeps of a description
-
-
-@dataclass(frozen=True)
-class Version:
-    """A registered version of the model; `run_id` is empty where it was registered by hand, without a run.
-
-    `page`: the path of its page in MLflow.
-    """
-
-    number: int
-    run_id: str
-    model_type: str
-    tags: dict[str, str]
-    page: str
-    created: datetime
 
 
 class Registry:

@@ -14,7 +14,8 @@ import orjson
 
 from mlops_assets.core.columns import from_rows
 from mlops_assets.errors import InputError, MlopsError, TrackingError
-from mlops_assets.resources.mlflow.registry import Registry, Version
+from mlops_assets.resources.mlflow.registry import Registry
+from mlops_assets.resources.mlflow.version import Version
 from mlops_assets.serving.form.values import Query
 from mlops_assets.serving.json_rows import row_answer
 from mlops_assets.serving.predict import Predict, PredictRequest
