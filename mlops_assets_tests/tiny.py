@@ -1,4 +1,4 @@
-"""The small dataset `tiny`: its YAML as a mapping, and random rows of it."""
+"""The small dataset `tiny`: its YAML as a mapping, changes of that, and random rows."""
 
 import numpy as np
 
@@ -34,3 +34,15 @@ def random_columns(n: int, seed: int = 0) -> dict[str, np.ndarray]:
     at[rng.random(n) < 0.05] = np.datetime64("NaT")
     price = 5 + np.nan_to_num(size) * rng.lognormal(0, 0.3, n)
     return {"at": at, "town": town, "zone": zone, "size": size, "price": price}
+
+
+def put(place, value):
+    """A change that sets one place of the document, such as `target.keep`."""
+
+    def change(document):
+        *path, last = place.split(".")
+        for key in path:
+            document = document.setdefault(key, {})
+        document[last] = value
+
+    return change
