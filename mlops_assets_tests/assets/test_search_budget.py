@@ -23,10 +23,16 @@ def tasks(workshop, asset):
     return {task.partition: task for task in Plan(workshop.instance, workshop.project).tasks(asset)}
 
 
-def test_searches_repeat_what_was_allotted_and_fit_nothing_again(lab):
+@pytest.fixture(scope="module")
+def spread(lab):
+    """The same once the minutes are spread; before that, no search is made."""
     assert tasks(lab, "hyperparameters")["Ridge"].waits_for == "search_budget has not been materialised: do that first"
     assert lab.make("search_budget").success
-    record = lab.record("search_budget")
+    return lab
+
+
+def test_searches_repeat_what_was_allotted_and_fit_nothing_again(spread):
+    lab, record = spread, spread.record("search_budget")
     allotted = record.value("trials_by_type")
     assert record.value("cpu_time") >= MINUTES * 60
     assert set(allotted) == set(lab.project.model_types) and record.value("trials") == sum(allotted.values())
@@ -38,8 +44,8 @@ def test_searches_repeat_what_was_allotted_and_fit_nothing_again(lab):
     assert not any(tasks(lab, "hyperparameters")[name].stale for name in ("LinearRegression", "Ridge"))
 
 
-def test_more_minutes_go_on_where_fewer_ended_and_fewer_ask_for_nothing(lab):
-    before = lab.record("search_budget")
+def test_more_minutes_go_on_where_fewer_ended_and_fewer_ask_for_nothing(spread):
+    lab, before = spread, spread.record("search_budget")
     lab.change(MLOPS_CPU_MINUTES=str(MINUTES / 2))
     assert not tasks(lab, "search_budget")[None].stale
     more = before.value("cpu_time") / 60 + MINUTES

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,8 @@ class Feed:
         snapshot: Snapshot | None = None,
     ) -> None:
         """`snapshot`: where rows are kept on disk, of a store that is slow to read."""
+        # A statement of one thread fails while another is in the middle of this import, as MLflow's is.
+        importlib.import_module("sqlalchemy.orm")
         self.name, self.columns = name, tuple(declared)
         self._read, self._most, self._order, self._snapshot = read, most, order, snapshot
         self._lock = Lock()
