@@ -12,8 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ from mlops_assets.core.columns import from_table
 from mlops_assets.core.features.encoder import fit_encoder
 from mlops_assets.core.learners.estimators import FitData, fit, predict
 from mlops_assets.core.learners.model_types import ModelType, resolve_model_type
-from mlops_assets.core.learners.persistence import parse_estimator
 from mlops_assets.core.learners.search_spaces import load_search_spaces
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.model import Model, finish
@@ -106,8 +104,6 @@ def tune(client: MlflowClient, experiment: str, stored: Path, model_type: ModelT
             store=TrialStore(place, "plain"),
             on_trial=partial(log_trial, client, experiment),
         )
-    if result.estimator:
-        parse_estimator(result.estimator)
     return result.best
 
 
@@ -156,14 +152,14 @@ def refit(spec: DatasetSpec, parts: Parts, model_type: ModelType, best: Trial, j
     estimator = fit_once(model_type, best, data, round(best.rounds * ROUNDS) if best.rounds else None)
     specimens = Specimens.of(spec, rows.columns, encoder.vocabularies)
     model = Model(spec, encoder, estimator, model_type.name, model_type.matrix)
-    return replace(finish(model, X, specimens, judged.intervals, judged.finish))
+    return finish(model, X, specimens, judged.intervals, judged.finish)
 
 
 def fit_once(model_type: ModelType, best: Trial, data: FitData, rounds: int | None) -> Any:
     return fit(model_type, best.params, data, rounds=rounds, seed=SEED, threads=os.cpu_count() or 1).estimator
 
 
-def write(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
+def write(path: Path, columns: Mapping[str, Any]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
