@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import Rows
     from mlops_assets.resources.mlflow.version import Version
 
-NAME, CODE_VERSION = "champion_model", "3"
+NAME, CODE_VERSION = "champion_model", "4"
 JUDGED_ROWS, LOOK = "judged_rows", "look"  # which rows the gate has asked, and how often so far
 REFIT_MARGIN = 0.25  # a refit may be so much worse than its twin on rows that both have learnt from
 REFIT_ROWS = 50_000  # compared for that, at most
@@ -206,6 +206,8 @@ def _go_live(
     """The version to promote: a refit on the whole window, or the judged one where that is not as good; and a note."""
     challenger, verdict, metric = contest.challenger, contest.verdict, project.target.metric
     twin, began = project.registry.load(challenger.version), time.time()
+    if newest := parts.get("test"):
+        twin = twin.renewed(newest.columns, newest.y)
     if challenger.name == ENSEMBLE:
         model, params = refit_ensemble(project, window, parts, fitted, twin), weights_of(twin.estimator)
     else:

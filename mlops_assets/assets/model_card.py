@@ -55,6 +55,7 @@ def _make_card(
     """The card as Markdown; it and the HTML page are logged."""
     from mlops_assets.core.explain.model_card import CardFacts, model_card
 
+    model = project.registry.load(champion.number)
     cleaned = {period: records.newest("clean_data", period) for period in periods.all}
     facts = CardFacts(
         spec=project.spec,
@@ -63,10 +64,11 @@ def _make_card(
         verdict=champion.tags["verdict"],
         periods=periods,
         rows_by_period={period: record.value("dagster/row_count") for period, record in cleaned.items()},
-        inputs=project.registry.load(champion.number).signature,
+        inputs=model.signature,
         judged=_judged(project, contest, parts, periods),
         explanation=explanation_of(records, project, champion, periods.all[-1]),
         origin=_origin(project, champion),
+        added=model.kind.added(model.finish),
     )
     redact = project.spec.redact
     card = redact(model_card(facts, pictures=False).markdown())

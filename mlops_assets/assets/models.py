@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.version import Version
 
-SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "5"
+SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "6"
 JUDGED_ON_TEST: tuple["SplitName", ...] = ("train", "validation")  # what a model learns from that test rows judge
 PLOTS, PLOT = "plots", "validation.md"
 HELD_OUT, RAW = "held_out", "raw.npy"  # what the fit on the train split said of validation rows
@@ -190,9 +190,9 @@ def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged
     metrics = {f"validation_{name}": value for name, value in target.scores(held_out, held).items()}
     metrics["validation_loss"] = metrics[target.metric.key("validation")]  # under one name for boards
     of_one_period = project.spec.time is not None and len(stored.periods.validation) == 1
-    finished = target.learn(raw, held_out, coverage, of_one_period=of_one_period)
-    drawn = target.plots(held_out, held, finished).items()
     looked, main = stored.looked, project.spec.features.main_category
+    finished = target.learn(raw, held_out, coverage, of_one_period=of_one_period, persistence=looked.persistence)
+    drawn = target.plots(held_out, held, finished).items()
     levels = needed_levels(looked.levels, coverage)
     category = (main, stored.category(main, "validation")) if main else None
     output = target.output(raw, finished)
@@ -241,6 +241,8 @@ def _register(
     else:
         model = finish(model, final.X, stored.specimens, found.intervals, found.finish)
     fit_metrics = {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares}
+    if added := project.target.added(model.finish):
+        fit_metrics["level_added"] = added
     about = f"{name} with the best parameters of its search, a candidate for champion."
     new = NewCandidate(model, raw, found, final.fitted.params, fit_metrics, about, began)
     return log_candidate(context, project, making, stored, built, new)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import Parts, TrainingSet
     from mlops_assets.resources.mlflow.tracking import TrainingData
 
-NAME, CODE_VERSION = "training_set", "3"
+NAME, CODE_VERSION = "training_set", "4"
 OUTCOMES = "outcomes"  # of its checks, in the record
 
 

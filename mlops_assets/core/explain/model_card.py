@@ -61,6 +61,7 @@ class CardFacts:
     judged: Judged
     explanation: Explanation
     origin: Origin
+    added: float = 0.0  # to each answer, in the target's unit
 
 
 def model_card(facts: CardFacts, *, pictures: bool) -> Document:
@@ -94,10 +95,11 @@ def _purpose(spec: DatasetSpec) -> Iterator[Block]:
 def _data(facts: CardFacts) -> Iterator[Block]:
     periods, judged = facts.periods, facts.judged
     rows = sum(facts.rows_by_period.values())
+    learnt = "train and validation" if judged.split == "test" else "the train split alone"
     window = "one snapshot" if periods.all == (SNAPSHOT,) else f"{periods.all[0]} to {periods.all[-1]}"
     yield Paragraph(
         f"The champion has learnt from {rows:,} clean rows: {window}. Version {judged.by_version}, which won for it, "
-        f"has learnt from the train split alone; its parameters were chosen on validation."
+        f"has learnt from {learnt}; its parameters were chosen on validation."
     )
     used = [(name, ", ".join(getattr(periods, name)) or "none") for name in ("train", "validation", "test")]
     yield table(("split", "periods"), used)
@@ -143,6 +145,11 @@ def _explanation(facts: CardFacts, pictures: bool) -> Iterator[Block]:
     yield Paragraph(f"Over {explanation.rows:,} rows of the newest period.")
     rows = [(weight.name, f"{weight.value:.4g}") for weight in explanation.importance[:TOP]]
     yield table(("feature", f"{explanation.method}{f' ({unit})' if unit else ''}"), rows)
+    if facts.added:
+        yield Paragraph(
+            f"Every answer has {facts.added:+.3g}{f' {unit}' if unit else ''} in it for what the newest period's truth "
+            "lay beside its predictions: as much of that as earlier periods have passed on to the next."
+        )
     if pictures:
         yield Picture(importance_bars(explanation, unit), "importance of features")
 

@@ -104,8 +104,14 @@ class Model:
         """What metrics take, of checked columns."""
         if not length(columns):
             return self.kind.output_of(np.empty(0))
-        X = self.encoder.transform(self.spec.features, columns, self.matrix)
-        return self.kind.output(predict(self.estimator, X), self.finish)
+        return self.kind.output(self._raw(columns), self.finish)
+
+    def renewed(self, columns: Columns, y: FloatArray) -> Model:
+        """The same, finished by what newer rows tell, their target (n,), from which its estimator has not learnt."""
+        return replace(self, finish=self.kind.renew(self.finish, lambda: self._raw(columns), y))
+
+    def _raw(self, columns: Columns) -> FloatArray:
+        return predict(self.estimator, self.encoder.transform(self.spec.features, columns, self.matrix))
 
     def answer_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
         """Answers to a list of mappings, such as JSON objects; raises InputError as `predict` does."""
@@ -165,7 +171,8 @@ class Model:
         Raises ModelError where the model was saved without a background and its kind needs one.
         """
         X = self.encoder.transform(self.spec.features, columns, self.matrix)
-        return explain(self.estimator, X, self.encoder, self.matrix, self.spec.features, self.background)
+        found = explain(self.estimator, X, self.encoder, self.matrix, self.spec.features, self.background)
+        return replace(found, base=found.base + self.kind.added(self.finish))
 
     def self_check(self) -> None:
         """Answer the golden rows, together and one by one; ModelError where one is not answered as in training."""

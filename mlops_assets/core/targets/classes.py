@@ -175,7 +175,9 @@ class Classes:
     def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
         return crossed(raw, y, by_shape)
 
-    def learn(self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False) -> ClassRule:
+    def learn(
+        self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False, persistence: float = 0.0
+    ) -> ClassRule:
         # Balanced weights move the margins of whatever learns from them.
         way = best_way(raw, y, PERIOD_GAIN if of_one_period and not self.target.balanced else 0.0)
         # Of rows that the scaling has not learnt from, for a threshold and cutoffs of its own rows would flatter it.
@@ -183,6 +185,12 @@ class Classes:
         cutoffs = _cutoffs(held, y, coverage)
         positive = held[:, -1]
         return ClassRule(way(raw, y), self._threshold(positive, y), coverage, cutoffs, reliability(held, y))
+
+    def renew(self, finish: Finish | None, raw: Callable[[], FloatArray], y: FloatArray) -> Finish | None:
+        return finish
+
+    def added(self, finish: Finish | None) -> float:
+        return 0.0
 
     def _threshold(self, positive: FloatArray, y: FloatArray) -> float:
         """The probability from which on the positive class is decided."""

@@ -7,9 +7,10 @@ A category of enough rows, such as an airport, is calibrated by itself ("equaliz
 and Candès, 2020): by where its residuals lie within the intervals of all. One bin a category and predicted value would
 need far more rows.
 
-What is calibrated on the rows of some periods holds less often in later ones. So two things are learnt beforehand, by
-walking through the periods: whether the newest is calmer than most, which makes its residuals no measure of the next,
-and at which level an interval has to be made to hold as often as is asked for in the next.
+What is calibrated on the rows of some periods holds less often in later ones. So three things are learnt beforehand,
+by walking through the periods: whether the newest is calmer than most, which makes its residuals no measure of the
+next; at which level an interval has to be made to hold as often as is asked for in the next; and how much of the bias
+of one period the next one has.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ ROWS_A_PERIOD = 20_000
 CATEGORY_ROWS = 300  # of a category that is calibrated by itself
 FEWEST_ROWS = 500  # of a bin: levels come in steps of 2 in as many
 ITERATIONS = 30  # of a ridge regression; more change no level by a percent
+DOUBTS = 4  # pairs of periods without persistence that stand beside those seen
 _SHARES = np.linspace(0, 1, 1001)
 _THIRDS = (1 / 3, 2 / 3)
 _MOST = (0.05, 0.95)  # quantiles between which residuals are measured
@@ -210,10 +212,12 @@ class Looked:
     `levels`: quantiles (3, 1001) of the level at which a period's truths entered intervals made from the period before,
     one row a third of the predicted value, low ones first; without a row where there are no three periods.
     `stretch`: how much further apart the residuals of a period usually are than those of the newest, at least 1.
+    `persistence`: what share of a period's mean residual was there again in the next, from 0 to 1.
     """
 
     levels: FloatArray
     stretch: float = 1.0
+    persistence: float = 0.0
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "looked")
@@ -240,12 +244,14 @@ def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, IntArray]]) -> Loo
     levels: list[FloatArray] = []
     thirds: list[IntArray] = []
     spreads: list[float] = []
+    biases: list[float] = []
     for before, after in pairwise(present[1:]):
         predict = _fit_ridge(X, y, np.flatnonzero(periods < before))
         earlier, later = np.flatnonzero(periods == before), np.flatnonzero(periods == after)
         predicted, predicted_later = predict(X[earlier]), predict(X[later])
         residuals = y[earlier] - predicted
         spreads.append(_spread(residuals))
+        biases.append(float(residuals.mean()))
         stretched = _stretched(residuals, _stretch(spreads))
         levels.append(_levels(predicted, stretched, predicted_later, y[later] - predicted_later))
         thirds.append(np.quantile(predicted, _THIRDS).searchsorted(predicted_later))
@@ -254,12 +260,26 @@ def look_back(parts: Sequence[tuple[SparseMatrix, FloatArray, IntArray]]) -> Loo
     newest = periods == present[-1]
     predict = _fit_ridge(X, y, np.flatnonzero(~newest))
     rows = np.flatnonzero(newest)
-    spreads.append(_spread(y[rows] - predict(X[rows])))
+    residuals = y[rows] - predict(X[rows])
+    spreads.append(_spread(residuals))
+    biases.append(float(residuals.mean()))
     level, third = np.concatenate(levels), np.concatenate(thirds)
     by_third = [level[third == number] for number in range(3)]
     # Where a target only grows, all that comes later lies in the last third: then one level is for all.
     quantiles = np.array([np.quantile(those if len(those) else level, _SHARES) for those in by_third])
-    return Looked(quantiles, _stretch(spreads))
+    return Looked(quantiles, _stretch(spreads), persistence(biases))
+
+
+def persistence(biases: Sequence[float]) -> float:
+    """The share of a period's bias that the next one still has, as if `DOUBTS` more pairs of periods had shown none.
+
+    `biases`: mean residuals of periods in their order, each by what was learnt from all before it. Burg's estimate of
+    an autoregression of the first order ("Maximum entropy spectral analysis", 1975), which never exceeds 1.
+    """
+    earlier, later = np.array(biases[:-1]), np.array(biases[1:])
+    squares = float(earlier @ earlier + later @ later)
+    seen = len(earlier) / (len(earlier) + DOUBTS)
+    return max(0.0, 2 * float(earlier @ later) / squares * seen) if squares else 0.0
 
 
 def _spread(residuals: FloatArray) -> float:

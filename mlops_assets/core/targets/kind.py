@@ -124,11 +124,19 @@ class TargetKind(Protocol):
     def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
         """The same of rows held out, each finished by what other rows say."""
 
-    def learn(self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False) -> Finish | None:
+    def learn(
+        self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False, persistence: float = 0.0
+    ) -> Finish | None:
         """What is learnt on rows that the estimator has not learnt from.
 
-        `of_one_period`: they are of one period, of which not all holds in the next.
+        `of_one_period`: they are of one period, of which not all holds in the next. `persistence`: as in `Looked`.
         """
+
+    def renew(self, finish: Finish | None, raw: Callable[[], FloatArray], y: FloatArray) -> Finish | None:
+        """The same after newer rows, where they tell more of what comes next; `raw` gives the output for them."""
+
+    def added(self, finish: Finish | None) -> float:
+        """What is added to raw output before all else."""
 
     def intervals(
         self,

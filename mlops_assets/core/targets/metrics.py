@@ -130,7 +130,7 @@ TWEEDIE = Metric("tweedie", "Tweedie deviance", _tweedie)
 LOG_LOSS = Metric("log_loss", "log loss", _log_loss)
 BRIER = Metric("brier", "Brier score", _brier)
 
-IN_THE_UNIT = frozenset({"rmse", "mae", "pinball", "bias"})  # names of scores that are in the target's unit
+IN_THE_UNIT = frozenset({"rmse", "mae", "pinball", "bias", "added"})  # names of scores that are in the target's unit
 
 
 def pinball(quantile: float) -> Metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,10 +31,8 @@ OF_NUMBERS: Mapping[str, Metric] = {
 
 
 @dataclass(frozen=True)
-class Smearing:
-    """By what the mean lies above the back-transformed mean of the logarithm (Duan, 1983)."""
-
-    factor: float
+class NumberFinish:
+    """What is learnt on validation rows to make answers of raw output."""
 
     @property
     def coverage(self) -> None:
@@ -42,6 +40,29 @@ class Smearing:
 
     def save(self, folder: Path) -> None:
         save_state(self, folder, "finish")
+
+
+@dataclass(frozen=True)
+class Smearing(NumberFinish):
+    """By what the mean lies above the back-transformed mean of the logarithm (Duan, 1983)."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class Level(NumberFinish):
+    """An intercept correction: what the newest period lay above its predictions, as far as such a thing persists.
+
+    Clements and Hendry, "Intercept corrections and structural change", J. Applied Econometrics 11 (1996), who add all
+    of it: what periods before have shown says how much.
+    """
+
+    bias: float  # the mean residual of the newest period that was held out
+    persistence: float  # as `Looked` has it
+
+    @property
+    def shift(self) -> float:
+        return self.bias * self.persistence
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ class Number:
         return self.target.transform == "log"
 
     @property
-    def _shift(self) -> float:
+    def _offset(self) -> float:
         """What is added before the logarithm is taken: nothing where `keep` says that there is no zero."""
         return 0.0 if self.target.keep and self.target.keep[0] > 0 else 1.0
 
@@ -125,10 +146,10 @@ class Number:
         self.told(splits["train"])
 
     def forward(self, y: FloatArray) -> FloatArray:
-        return np.log(y + self._shift) if self._log else y
+        return np.log(y + self._offset) if self._log else y
 
     def _backward(self, values: FloatArray) -> FloatArray:
-        return np.exp(values) - self._shift if self._log else values
+        return np.exp(values) - self._offset if self._log else values
 
     def row_weights(self, y: FloatArray, weights: FloatArray | None) -> FloatArray | None:
         return weights
@@ -146,17 +167,28 @@ class Number:
 
     def output(self, raw: FloatArray, finish: Finish | None = None) -> FloatArray:
         if isinstance(finish, Smearing):
-            return self._within(np.exp(raw) * finish.factor - self._shift)
-        return self._within(self._backward(raw))
+            return self._within(np.exp(raw) * finish.factor - self._offset)
+        return self._within(self._backward(raw) + self.added(finish))
+
+    def added(self, finish: Finish | None) -> float:
+        return finish.shift if isinstance(finish, Level) else 0.0
 
     def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
         return self.output(raw, self.learn(raw, y, 0.0)) if self._log else raw
 
-    def learn(self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False) -> Finish | None:
+    def learn(
+        self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False, persistence: float = 0.0
+    ) -> Finish | None:
         """A mean is asked for by RMSE and deviances, a median by MAE: the logarithm's mean is one already."""
-        if not self._log or self.metric.name in ("mae", "pinball", "rmsle") or not len(y):
+        if not self._log:
+            has_level = self.metric is metrics.RMSE and persistence and len(y)
+            return Level(float((y - raw).mean()), persistence) if has_level else None
+        if self.metric.name in ("mae", "pinball", "rmsle") or not len(y):
             return None
         return Smearing(float(np.exp(self.forward(y) - raw).mean()))
+
+    def renew(self, finish: Finish | None, raw: Callable[[], FloatArray], y: FloatArray) -> Finish | None:
+        return replace(finish, bias=float((y - raw()).mean())) if isinstance(finish, Level) else finish
 
     def intervals(
         self,
@@ -184,8 +216,10 @@ class Number:
         def within(value: float) -> float:
             return min(max(value, least), most)  # NaN stays as it is
 
+        added = self.added(finish)
+
         def plain(raw: float, row: Row, is_bare: bool) -> RowNumbers:
-            prediction = within(raw)
+            prediction = within(raw + added)
             if intervals is None or is_bare:
                 return prediction, np.nan, np.nan, None
             low, high = map(within, intervals.around_row(prediction, row))
@@ -205,7 +239,7 @@ class Number:
         return prediction
 
     def load(self, folder: Path) -> Finish:
-        return load_state(folder, "finish", (Smearing,))
+        return load_state(folder, "finish", (NumberFinish, Smearing, Level))
 
     def scores(self, y: FloatArray, output: FloatArray) -> dict[str, float]:
         found = score(y, output)

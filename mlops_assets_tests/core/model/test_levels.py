@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mlops_assets.core.targets.intervals import HIGHEST, look_back, needed_levels
+from mlops_assets.core.targets.intervals import HIGHEST, look_back, needed_levels, persistence
 
 
 def parts(shifts, rows=2_000, seed=0):
@@ -90,3 +90,17 @@ def test_a_period_that_is_calmer_than_most_is_stretched_to_what_is_usual_and_a_w
     assert last_by(0.5) == pytest.approx(2, abs=0.1)
     assert last_by(1) == pytest.approx(1, abs=0.05)
     assert last_by(3) == 1
+
+
+def test_a_bias_that_stays_is_told_from_one_that_comes_and_goes():
+    assert persistence([2.0] * 9) == pytest.approx(8 / 12)  # eight pairs of periods, and four in doubt
+    assert persistence([2.0, -2.0] * 4) == 0
+    assert persistence([0.0] * 5) == persistence([1.0]) == persistence([]) == 0
+    assert persistence([0.1, 9.0]) < 0.01  # one pair tells little
+
+
+def test_looking_back_sees_how_much_of_a_bias_the_next_period_has():
+    drifting = look_back(parts(np.linspace(0, 20, 12))).persistence
+    turning = look_back(parts([2, 8] * 6)).persistence
+    assert drifting > 0.6 > 0 == turning
+    assert look_back([]).persistence == 0

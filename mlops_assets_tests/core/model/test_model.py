@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from mlops_assets.core.columns import from_frame, take
+from mlops_assets.core.columns import from_frame, from_rows, take
 from mlops_assets.core.features.encoder import fit_encoder
 from mlops_assets.core.learners.estimators import FitData, fit
 from mlops_assets.core.learners.model_types import resolve_model_type
 from mlops_assets.core.model import _load_pyfunc
 from mlops_assets.core.model.model import Model, load_model
+from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.dataset import load_dataset
+from mlops_assets.dataset.target import Target
 from mlops_assets.errors import InputError, ModelError
 
 TYPES = {
@@ -190,6 +192,36 @@ def test_a_model_without_intervals_says_so_by_nan_and_no_rows_get_no_answers(rid
     assert ridge.coverage is None
     assert len(final_model("Ridge").answer_rows([])) == 0
     assert answers.arrow(3)["low"].null_count == 1 and answers.arrow(3)["model_version"].to_pylist() == [3]
+
+
+def test_what_the_newest_period_lay_above_its_predictions_is_in_every_answer_as_far_as_it_persists(
+    final_model, tmp_path
+):
+    plain = final_model("XGBoost")
+    model = replace(plain, finish=plain.kind.learn(np.array([10.0, 20]), np.array([14.0, 20]), 0.9, persistence=0.25))
+    rows = model.golden.rows[:20]
+    columns = from_rows(rows, model.spec)
+    low, high = model.spec.target.keep
+    expected = np.clip(plain._raw(columns) + 0.5, low, high)
+    np.testing.assert_array_equal(model.answer(columns).prediction, expected)
+    np.testing.assert_array_equal(model.output(columns), expected)
+    alone = [model.answer_rows([row]) for row in rows]
+    np.testing.assert_array_equal(np.concatenate([answers.prediction for answers in alone]), expected)
+    told, before = model.contributions(columns), plain.contributions(columns)
+    np.testing.assert_array_equal(told.values, before.values)
+    np.testing.assert_array_equal(told.base, before.base + 0.5)
+    model.save(tmp_path)
+    assert load_model(tmp_path).finish == model.finish
+    newer = model.renewed(columns, plain._raw(columns) - 8)
+    assert newer.kind.added(newer.finish) == pytest.approx(-2)
+
+
+@pytest.mark.parametrize("target", [{"metric": "mae"}, {"kind": "count"}, {"transform": "log"}])
+def test_a_level_is_for_means_of_plain_numbers(target):
+    kind = target_of(Target(column="y", **target))
+    finish = kind.learn(np.array([1.0, 2]), np.array([3.0, 4]), 0.9, persistence=0.5)
+    assert kind.added(finish) == 0
+    assert kind.renew(finish, lambda: np.ones(2), np.ones(2)) is finish
 
 
 def test_a_loaded_final_model_has_every_part(final_model, tmp_path):
