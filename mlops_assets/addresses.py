@@ -32,3 +32,7 @@ def mlflow_model_path(model: str) -> str:
 
 def dagster_run_page(ui: str, run_id: str) -> str:
     return f"{ui.rstrip('/')}/runs/{run_id}"
+
+
+def dagster_asset_page(ui: str, asset: str) -> str:
+    return f"{ui.rstrip('/')}/assets/{asset}"

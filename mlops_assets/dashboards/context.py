@@ -19,7 +19,7 @@ from mlops_assets.dashboards.sources.assets import asset_sources
 from mlops_assets.dashboards.sources.automation import automation_sources
 from mlops_assets.dashboards.sources.data import data_sources
 from mlops_assets.dashboards.sources.mlflow import mlflow_sources
-from mlops_assets.dashboards.sources.models import model_sources, promotions_source
+from mlops_assets.dashboards.sources.models import model_sources
 from mlops_assets.dashboards.sources.runs import runs_source
 from mlops_assets.dashboards.sources.serving import Sampler, serving_sources
 from mlops_assets.dashboards.sources.source import Source
@@ -106,8 +106,7 @@ def _sources(
         *assets,
         *automation_sources(instance, catalogue, materialisations, project.spec.redact),
         *mlflow_sources(project),
-        promotions_source(project),
-        *model_sources(materialisations),
+        *model_sources(project, materialisations),
         *data_sources(project, materialisations),
         *serving_sources(project, sampler),
     ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mlops_assets.addresses import dagster_asset_page, dagster_run_page
 from mlops_assets.dashboards.catalogue import Catalogue
-from mlops_assets.dashboards.sources.feeds import Derived, Feed
+from mlops_assets.dashboards.sources.feeds import Derived, Feed, derived
 from mlops_assets.dashboards.sources.runs import model_type_of
-from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns, none_where_missing, records
+from mlops_assets.dashboards.sources.source import Reading, Source, none_where_missing, records, table
 from mlops_assets.facts import unfolded
 
 if TYPE_CHECKING:
@@ -21,14 +23,18 @@ MOST_OF_AN_ASSET = 2_000
 MOST_OF_A_CHECK = 2_000
 PAGE = 100  # an event carries its plots
 LONGEST_TEXT = 2_000
-_IDENTITY = {
+_IDENTITY: dict[str, Any] = {
     "time": "time: When it was made.",
     "asset": "text: Name of the asset.",
     "partition": "text: Period or model type.",
     "model_type": "text: Model type, where it is of one.",
     "latest": "flag: The newest of its asset and partition.",
 }
-COLUMNS = columns(
+_NOTHING = "Nothing was materialised yet: `mlops-assets run` makes everything."
+MATERIALISATIONS = table(
+    "materialisations",
+    "What was made of each asset, one row each time.",
+    _NOTHING,
     id="text: Number of the event in Dagster.",
     **_IDENTITY,
     group="text: Group of the asset.",
@@ -37,8 +43,18 @@ COLUMNS = columns(
     details="mapping: Metadata by name, without plots.",
     link="text: Its page in Dagster.",
 )
-NUMBERS = columns(**_IDENTITY, name="text: Name of the number, such as `row_count`.", value="number: The number.")
-CHECKS = columns(
+NUMBERS = table(
+    "numbers",
+    "The numbers that each materialisation recorded, one row each.",
+    _NOTHING,
+    **_IDENTITY,
+    name="text: Name of the number, such as `row_count`.",
+    value="number: The number.",
+)
+CHECKS = table(
+    "checks",
+    "Evaluations of asset checks, one row each.",
+    "No check was evaluated yet: they run with `raw_data`, `clean_data` and the monitoring assets.",
     id="text: Number of the evaluation in Dagster.",
     time="time: When it was evaluated.",
     asset="text: Name of the asset.",
@@ -51,39 +67,21 @@ CHECKS = columns(
     latest="flag: The newest of its check and partition.",
     link="text: The page of the asset's checks in Dagster.",
 )
-EMPTY = "Nothing was materialised yet: `mlops-assets run` makes everything."
 
 
 def asset_sources(
     instance: dg.DagsterInstance, project: Project, catalogue: Catalogue, runs: Callable[[], Reading]
 ) -> list[Source]:
     """`materialisations`, `numbers` and `checks`; of each asset and each check the newest 2,000."""
-    store = _Materialisations(instance, project, catalogue)
-    events = Feed("materialisations", store.read, COLUMNS, most=MOST_OF_AN_ASSET * 20)
-    materialisations = Derived(lambda frame: with_latest(frame, "asset", "partition"), events.reading)
-    numbers = Derived(_numbers, materialisations.reading)
-    evaluated = Feed("checks", _Checks(instance, project, catalogue).read, CHECKS, most=MOST_OF_A_CHECK * 20)
+    read_made, read_checks = (partial(read, instance, project, catalogue) for read in (_read_made, _read_checks))
+    events = Feed("materialisations", read_made, MATERIALISATIONS.columns, most=MOST_OF_AN_ASSET * 20)
+    made = Derived(lambda frame: with_latest(frame, "asset", "partition"), events.reading)
+    evaluated = Feed("checks", read_checks, CHECKS.columns, most=MOST_OF_A_CHECK * 20)
     checks = Derived(_with_partition, evaluated.reading, runs)
     return [
-        Source(
-            "materialisations",
-            "What was made of each asset, one row each time.",
-            COLUMNS,
-            materialisations.reading,
-            EMPTY,
-            forget=events.forget,
-        ),
-        Source(
-            "numbers", "The numbers that each materialisation recorded, one row each.", NUMBERS, numbers.reading, EMPTY
-        ),
-        Source(
-            "checks",
-            "Evaluations of asset checks, one row each.",
-            CHECKS,
-            checks.reading,
-            "No check was evaluated yet: they run with `raw_data`, `clean_data` and the monitoring assets.",
-            forget=evaluated.forget,
-        ),
+        MATERIALISATIONS.source(made.reading, events.forget),
+        derived(NUMBERS, _numbers, made.reading),
+        CHECKS.source(checks.reading, evaluated.forget),
     ]
 
 
@@ -110,105 +108,91 @@ def plain(value: Any) -> Any:
     return None
 
 
-def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
+def _numbers(made: pd.DataFrame) -> Iterator[dict]:
     """One row for each number of each materialisation."""
-    names = ("time", "asset", "partition", "model_type", "latest")
-    rows = [
-        {**{name: getattr(row, name) for name in names}, "name": name.removeprefix("dagster/"), "value": value}
-        for row in records(frame)
-        for name, value in row.details.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    return as_frame(rows, NUMBERS)
+    for row in records(made):
+        shared = {name: getattr(row, name) for name in _IDENTITY}
+        for name, value in row.details.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield shared | {"name": name.removeprefix("dagster/"), "value": value}
 
 
-class _Materialisations:
-    def __init__(self, instance: dg.DagsterInstance, project: Project, catalogue: Catalogue) -> None:
-        self._instance, self._groups = instance, catalogue.groups
-        self._url = project.settings.dagster_url.rstrip("/")
-        self._xgboost = next(iter(project.xgboost_types), "XGBoost")
+def _read_made(
+    instance: dg.DagsterInstance, project: Project, catalogue: Catalogue, known_rows: pd.DataFrame
+) -> Iterator[list[dict]]:
+    """Of each asset what is newer than what is known of it."""
+    from dagster import AssetRecordsFilter
 
-    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        newest = (
-            known_rows["id"].astype("int64").groupby(known_rows["asset"]).max().to_dict() if len(known_rows) else {}
-        )
-        for key in self._instance.get_asset_keys():
-            yield from self._of_asset(key, newest.get(key.to_user_string()))
-
-    def _of_asset(self, key: dg.AssetKey, after: int | None) -> Iterator[list[dict]]:
-        from dagster import AssetRecordsFilter
-
-        selection, cursor, left = AssetRecordsFilter(key, after_storage_id=after), None, MOST_OF_AN_ASSET
+    newest = known_rows["id"].astype("int64").groupby(known_rows["asset"]).max().to_dict()
+    for key in instance.get_asset_keys():
+        selection = AssetRecordsFilter(key, after_storage_id=newest.get(key.to_user_string()))
+        cursor, left = None, MOST_OF_AN_ASSET
         while left > 0:
-            page = self._instance.fetch_materializations(selection, limit=PAGE, cursor=cursor)
-            yield [
-                self._row(record, materialisation)
-                for record in page.records
-                if (materialisation := record.asset_materialization)
-            ]
+            page = instance.fetch_materializations(selection, limit=PAGE, cursor=cursor)
+            events = [(record, record.asset_materialization) for record in page.records]
+            yield [_made(record, event, project, catalogue) for record, event in events if event]
             if not page.has_more:
-                return
+                break
             cursor, left = page.cursor, left - PAGE
 
-    def _row(self, record: dg.EventLogRecord, materialisation: dg.AssetMaterialization) -> dict:
-        asset = materialisation.asset_key.to_user_string()
-        details = unfolded({name: plain(value) for name, value in materialisation.metadata.items()})
-        details.pop("recipe", None)
-        model_type = model_type_of(materialisation.partition, asset, self._xgboost)
-        return {
-            "id": str(record.storage_id),
-            "time": _moment(record.timestamp),
-            "asset": asset,
-            "partition": materialisation.partition,
-            "model_type": model_type or details.get("model_type"),
-            "group": self._groups.get(asset),
-            "computed": details.get("recomputed", True),
-            "reason": details.get("reason"),
-            "details": {name: value for name, value in details.items() if value is not None},
-            "link": f"{self._url}/runs/{record.run_id}" if record.run_id else f"{self._url}/assets/{asset}",
-        }
+
+def _made(
+    record: dg.EventLogRecord, materialisation: dg.AssetMaterialization, project: Project, catalogue: Catalogue
+) -> dict:
+    asset = materialisation.asset_key.to_user_string()
+    details = unfolded({name: plain(value) for name, value in materialisation.metadata.items()})
+    details.pop("recipe", None)
+    model_type = model_type_of(materialisation.partition, asset, project)
+    dagster = project.settings.dagster_url
+    return {
+        "id": str(record.storage_id),
+        "time": _moment(record.timestamp),
+        "asset": asset,
+        "partition": materialisation.partition,
+        "model_type": model_type or details.get("model_type"),
+        "group": catalogue.groups.get(asset),
+        "computed": details.get("recomputed", True),
+        "reason": details.get("reason"),
+        "details": {name: value for name, value in details.items() if value is not None},
+        "link": dagster_run_page(dagster, record.run_id) if record.run_id else dagster_asset_page(dagster, asset),
+    }
 
 
-class _Checks:
-    def __init__(self, instance: dg.DagsterInstance, project: Project, catalogue: Catalogue) -> None:
-        self._instance, self._checks = instance, catalogue.checks
-        self._url = project.settings.dagster_url.rstrip("/")
+def _read_checks(
+    instance: dg.DagsterInstance, project: Project, catalogue: Catalogue, known_rows: pd.DataFrame
+) -> Iterator[list[dict]]:
+    """Newest first, up to a page that holds a known one: a check is written down when it is planned, and later once
+    more with its result.
+    """
+    from dagster import AssetCheckKey, AssetKey
 
-    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        """Newest first, up to a page that holds a known one: a check is written down when it is planned, and later
-        once more with its result.
-        """
-        known_ids = set(known_rows["id"])
-        for asset, name in self._checks:
-            yield from self._of_check(asset, name, known_ids)
-
-    def _of_check(self, asset: str, name: str, known_ids: set[str]) -> Iterator[list[dict]]:
-        from dagster import AssetCheckKey, AssetKey
-
+    known_ids = set(known_rows["id"])
+    for asset, name in catalogue.checks:
         key, cursor, left = AssetCheckKey(AssetKey(asset.split("/")), name), None, MOST_OF_A_CHECK
         while left > 0:
-            page = self._instance.event_log_storage.get_asset_check_execution_history(key, PAGE, cursor)
+            page = instance.event_log_storage.get_asset_check_execution_history(key, PAGE, cursor)
             events = [(record, record.event.asset_check_evaluation) for record in page if record.event]
-            yield [self._row(record, evaluation) for record, evaluation in events if evaluation]
+            yield [_evaluated(record, evaluation, project) for record, evaluation in events if evaluation]
             if len(page) < PAGE or known_ids & {str(record.id) for record in page}:
-                return
+                break
             cursor, left = page[-1].id, left - PAGE
 
-    def _row(self, record: Any, evaluation: dg.AssetCheckEvaluation) -> dict:
-        asset = evaluation.asset_key.to_user_string()
-        failed = "failed" if evaluation.severity.value == "ERROR" else "warned"
-        return {
-            "id": str(record.id),
-            "time": _moment(record.event.timestamp),
-            "asset": asset,
-            "check": evaluation.check_name,
-            "partition": evaluation.partition or record.partition,
-            "passed": evaluation.passed,
-            "outcome": "passed" if evaluation.passed else failed,
-            "description": evaluation.description,
-            "run": record.run_id,
-            "link": f"{self._url}/assets/{asset}?view=checks",
-        }
+
+def _evaluated(record: Any, evaluation: dg.AssetCheckEvaluation, project: Project) -> dict:
+    asset = evaluation.asset_key.to_user_string()
+    failed = "failed" if evaluation.severity.value == "ERROR" else "warned"
+    return {
+        "id": str(record.id),
+        "time": _moment(record.event.timestamp),
+        "asset": asset,
+        "check": evaluation.check_name,
+        "partition": evaluation.partition or record.partition,
+        "passed": evaluation.passed,
+        "outcome": "passed" if evaluation.passed else failed,
+        "description": evaluation.description,
+        "run": record.run_id,
+        "link": f"{dagster_asset_page(project.settings.dagster_url, asset)}?view=checks",
+    }
 
 
 def _moment(seconds: float) -> pd.Timestamp:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.prepare.cleaning import ROW_ID
-from mlops_assets.dashboards.sources.feeds import Derived, Feed
-from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns, records
+from mlops_assets.dashboards.sources.feeds import Feed, derived
+from mlops_assets.dashboards.sources.source import Reading, Source, columns, records, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
 
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
-
-
 MOST_PERIODS = 36  # whose rows are looked at
-PERIODS = columns(
+_NOTHING = "No period was ingested yet: `mlops-assets run` starts with `raw_data` and `clean_data`."
+PERIODS = table(
+    "periods",
+    "Periods of data, one row each.",
+    _NOTHING,
+    ranged=False,
     period="text: The period.",
     raw_rows="number: Rows as the source gave them.",
     rows="number: Clean rows.",
@@ -29,8 +33,20 @@ PERIODS = columns(
     target_mean="number: Mean of the target.",
     made="time: When the clean rows were made.",
 )
-DROPPED = columns(period="text: The period.", rule="text: The rule.", rows="number: Rows that it dropped.")
-PROFILES = columns(
+DROPPED = table(
+    "dropped",
+    "Rows that cleaning dropped, by period and rule.",
+    _NOTHING,
+    ranged=False,
+    period="text: The period.",
+    rule="text: The rule.",
+    rows="number: Rows that it dropped.",
+)
+PROFILES = table(
+    "profiles",
+    f"What each column looks like, one row a period, table and column; the newest {MOST_PERIODS} periods.",
+    _NOTHING,
+    ranged=False,
     id="text: Table and column.",
     period="text: The period.",
     table="text: raw_data or clean_data.",
@@ -44,98 +60,58 @@ PROFILES = columns(
     high="number: The value that a tenth of the rows lies above.",
 )
 _PATH = columns(path="text: Where the table is stored.")
-EMPTY = "No period was ingested yet: `mlops-assets run` starts with `raw_data` and `clean_data`."
 
 
 def data_sources(project: Project, materialisations: Callable[[], Reading]) -> list[Source]:
     """`periods`, `dropped` and `profiles`."""
-    profiles = Feed(
-        "profiles", _Profiles(project, materialisations).read, PROFILES + _PATH, most=100_000, order="period"
-    )
+    read = partial(_read_profiles, project, materialisations)
+    profiles = Feed("profiles", read, PROFILES.columns + _PATH, most=100_000, order="period")
     return [
-        Source(
-            "periods",
-            "Periods of data, one row each.",
-            PERIODS,
-            Derived(_periods, materialisations).reading,
-            EMPTY,
-            time=None,
-        ),
-        Source(
-            "dropped",
-            "Rows that cleaning dropped, by period and rule.",
-            DROPPED,
-            Derived(_dropped, materialisations).reading,
-            EMPTY,
-            time=None,
-        ),
-        Source(
-            "profiles",
-            f"What each column looks like, one row a period, table and column; the newest {MOST_PERIODS} periods.",
-            PROFILES,
-            profiles.reading,
-            EMPTY,
-            time=None,
-            forget=profiles.forget,
-        ),
+        derived(PERIODS, _periods, materialisations),
+        derived(DROPPED, _dropped, materialisations),
+        PROFILES.source(profiles.reading, profiles.forget),
     ]
 
 
-def _periods(frame: pd.DataFrame) -> pd.DataFrame:
-    raw = {row.partition: row for row in _latest(frame, "raw_data")}
-    rows = []
-    for clean in _latest(frame, "clean_data"):
-        details = clean.details
-        before = raw[clean.partition].details.get("dagster/row_count") if clean.partition in raw else None
-        dropped = details.get("rows_dropped")
-        rows.append(
-            {
-                "period": clean.partition,
-                "raw_rows": before,
-                "rows": details.get("dagster/row_count"),
-                "dropped": dropped,
-                "dropped_share": dropped / before if before and dropped is not None else None,
-                "target_mean": details.get("target_mean"),
-                "made": clean.time,
-            }
-        )
-    return as_frame(sorted(rows, key=lambda row: row["period"]), PERIODS)
+def _periods(made: pd.DataFrame) -> Iterator[dict]:
+    raw = {row.partition: row.details.get("dagster/row_count") for row in _latest(made, "raw_data")}
+    for clean in _latest(made, "clean_data"):
+        before, dropped = raw.get(clean.partition), clean.details.get("rows_dropped")
+        yield {
+            "period": clean.partition,
+            "raw_rows": before,
+            "rows": clean.details.get("dagster/row_count"),
+            "dropped": dropped,
+            "dropped_share": dropped / before if before and dropped is not None else None,
+            "target_mean": clean.details.get("target_mean"),
+            "made": clean.time,
+        }
 
 
-def _dropped(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = [
-        {"period": clean.partition, "rule": rule, "rows": rows}
-        for clean in _latest(frame, "clean_data")
-        for rule, rows in clean.details.get("dropped_by_rule", {}).items()
-    ]
-    return as_frame(sorted(rows, key=lambda row: row["period"]), DROPPED)
+def _dropped(made: pd.DataFrame) -> Iterator[dict]:
+    for clean in _latest(made, "clean_data"):
+        for rule, rows in clean.details.get("dropped_by_rule", {}).items():
+            yield {"period": clean.partition, "rule": rule, "rows": rows}
 
 
-def _latest(frame: pd.DataFrame, asset: str) -> Iterator[Any]:
-    """The newest materialisation of each partition."""
-    return records(frame[(frame["asset"] == asset) & frame["latest"]])
+def _latest(made: pd.DataFrame, asset: str) -> list[Any]:
+    """The newest materialisation of each partition, in their order."""
+    rows = made[(made["asset"] == asset) & made["latest"]]
+    return list(records(rows.sort_values("partition", kind="stable")))
 
 
-class _Profiles:
-    """Reads each stored table of the newest periods once; a period that is made again replaces its rows."""
-
-    def __init__(self, project: Project, materialisations: Callable[[], Reading]) -> None:
-        self._project, self._materialisations = project, materialisations
-
-    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        paths = set(known_rows["path"])
-        frame = self._materialisations().frame
-        for asset in ("clean_data", "raw_data"):
-            periods = sorted(_latest(frame, asset), key=lambda row: row.partition)[-MOST_PERIODS:]
-            for row in reversed(periods):
-                path = row.details.get("path")
-                if path not in paths and self._project.storage.exists(path):
-                    yield list(self._rows(asset, row.partition, path))
-
-    def _rows(self, asset: str, period: str, path: str) -> Iterator[dict]:
-        identity = {"period": period, "table": asset, "path": path}
-        for row in profile(self._project.storage.read_table(path)):
-            yield {"id": f"{asset}/{period}/{row['column']}"} | identity | row
+def _read_profiles(
+    project: Project, materialisations: Callable[[], Reading], known_rows: pd.DataFrame
+) -> Iterator[list[dict]]:
+    """Of each stored table of the newest periods, read once; a period that is made again replaces its rows."""
+    paths, made = set(known_rows["path"]), materialisations().frame
+    for asset in ("clean_data", "raw_data"):
+        for row in reversed(_latest(made, asset)[-MOST_PERIODS:]):
+            path = row.details.get("path")
+            if path not in paths and project.storage.exists(path):
+                identity = {"period": row.partition, "table": asset, "path": path}
+                columns = profile(project.storage.read_table(path))
+                yield [{"id": f"{asset}/{row.partition}/{of['column']}"} | identity | of for of in columns]
 
 
 def profile(table: pa.Table) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,13 @@
 """Feeds: rows of a store that are read once, then only as far as they are newer, in a thread of their own.
 
-`Snapshot` keeps the rows of a slow store on disk; `Derived` is a table made of the rows of feeds.
+`Snapshot` keeps the rows of a slow store on disk; `Derived` is a table made of the rows of feeds, `derived` its source.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from mlops_assets.dashboards.sources.source import Column, Reading, as_frame, typed
+from mlops_assets.dashboards.sources.source import Column, Reading, Source, Table, as_frame, typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,3 +203,8 @@ class Derived:
             table = self._table
         failures = [reading.failure for reading in readings if reading.failure]
         return Reading(table, all(reading.complete for reading in readings), failures[0] if failures else None)
+
+
+def derived(table: Table, rows: Callable[..., Iterable[dict]], *sources: Callable[[], Reading]) -> Source:
+    """The source of a table whose rows are made of those of others."""
+    return table.source(Derived(lambda *frames: as_frame(list(rows(*frames)), table.columns), *sources).reading)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.compat import LoggedRun, logged_runs
-from mlops_assets.dashboards.sources.feeds import Derived, Feed, Snapshot
-from mlops_assets.dashboards.sources.source import Source, as_frame, columns, records, typed
+from mlops_assets.dashboards.sources.feeds import Derived, Feed, Snapshot, derived
+from mlops_assets.dashboards.sources.source import Source, columns, records, table, typed
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.entities import Run
 
     from mlops_assets.project import Project
+    from mlops_assets.resources.mlflow.tracking import Tracking
 
 MOST_RUNS = 200_000  # trials included
 PAGE = 1_000
@@ -28,7 +30,11 @@ STATUS = {
     "RUNNING": "running",
     "SCHEDULED": "queued",
 }
-RUNS = columns(
+_NOTHING = "No model was trained yet: `mlops-assets run` tunes and fits every model type."
+RUNS = table(
+    "mlflow_runs",
+    "Runs in MLflow but trials, one row each.",
+    _NOTHING,
     time="time: When it began.",
     id="text: Run id in MLflow.",
     name="text: Its name, such as `tune Ridge`.",
@@ -40,7 +46,10 @@ RUNS = columns(
     metrics="mapping: Metrics by name, as JSON.",
     link="text: Its page in MLflow.",
 )
-METRICS = columns(
+METRICS = table(
+    "metrics",
+    "Metrics of these runs, one row each.",
+    _NOTHING,
     time="time: When its run began.",
     run="text: Name of the run.",
     asset="text: The asset that the run is of.",
@@ -49,7 +58,10 @@ METRICS = columns(
     name="text: Name of the metric, such as `validation_rmse`.",
     value="number: Its newest value.",
 )
-TRIALS = columns(
+TRIALS = table(
+    "trials",
+    "Trials of the searches, one row each; the newest 200,000 with all runs.",
+    _NOTHING,
     time="time: When it began.",
     id="text: Run id in MLflow.",
     search="text: Which search: model type and the day on which it began.",
@@ -78,90 +90,73 @@ _OF_TRIALS = columns(
 
 def mlflow_sources(project: Project) -> list[Source]:
     """`mlflow_runs`, `metrics` and `trials`."""
+    declared = RUNS.columns + _OF_TRIALS
     store = f"{project.tracking.uri} {project.tracking.experiment}"
-    snapshot = Snapshot(project.home / "dashboards", "mlflow", store, RUNS + _OF_TRIALS)
-    feed = Feed("mlflow", _Runs(project).read, RUNS + _OF_TRIALS, most=MOST_RUNS, snapshot=snapshot)
+    snapshot = Snapshot(project.home / "dashboards", "mlflow", store, declared)
+    feed = Feed("mlflow", partial(_read, project), declared, most=MOST_RUNS, snapshot=snapshot)
     runs = Derived(lambda frame: frame[frame["trial_of"].isna()].reset_index(drop=True), feed.reading)
-    trials = Derived(_trials, feed.reading)
-    metrics = Derived(_metrics, runs.reading)
-    empty = "No model was trained yet: `mlops-assets run` tunes and fits every model type."
     return [
-        Source(
-            "mlflow_runs", "Runs in MLflow but trials, one row each.", RUNS, runs.reading, empty, forget=feed.forget
-        ),
-        Source("metrics", "Metrics of these runs, one row each.", METRICS, metrics.reading, empty),
-        Source(
-            "trials",
-            "Trials of the searches, one row each; the newest 200,000 with all runs.",
-            TRIALS,
-            trials.reading,
-            empty,
-        ),
+        RUNS.source(runs.reading, feed.forget),
+        derived(METRICS, _metrics, runs.reading),
+        TRIALS.source(Derived(_trials, feed.reading).reading),
     ]
 
 
-class _Runs:
+def _read(project: Project, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
     """Runs newest first; then those that began since, or were still at work when they were read."""
+    since = 0
+    if len(known_rows):
+        newest = known_rows["time"].max()
+        at_work = known_rows[(known_rows["status"] == "running") & (known_rows["time"] > newest - LONGEST_RUN)]
+        since = int(min([newest - OVERLAP, *at_work["time"]]).timestamp() * 1000)
+    with project.tracking.errors("list runs"):
+        for page in _pages(project.tracking, since):
+            yield [_row(run, project) for run in page]
 
-    def __init__(self, project: Project) -> None:
-        self._tracking, self._validation = project.tracking, project.target.metric.key("validation")
 
-    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        since = 0
-        if len(known_rows):
-            newest = known_rows["time"].max()
-            recent = known_rows[(known_rows["status"] == "running") & (known_rows["time"] > newest - LONGEST_RUN)][
-                "time"
-            ]
-            begun = min([newest - OVERLAP, *recent])
-            since = int(begun.timestamp() * 1000)
-        with self._tracking.errors("list runs"):
-            for page in self._pages(since):
-                yield [self._row(run) for run in page]
-
-    def _pages(self, since: int) -> Iterator[list[LoggedRun]]:
-        uri, experiment_id = self._tracking.uri, self._tracking.experiment_id
-        if not uri.startswith(("http:", "https:")):
-            yield from logged_runs(uri, experiment_id, since, PAGE, MOST_RUNS)
+def _pages(tracking: Tracking, since: int) -> Iterator[list[LoggedRun]]:
+    if not tracking.uri.startswith(("http:", "https:")):
+        yield from logged_runs(tracking.uri, tracking.experiment_id, since, PAGE, MOST_RUNS)
+        return
+    token, left = None, MOST_RUNS
+    while left > 0:
+        page = tracking.client.search_runs(
+            [tracking.experiment_id],
+            f"attributes.start_time >= {since}",
+            max_results=PAGE,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
+        yield [_logged(run) for run in page]
+        if not (token := page.token):
             return
-        token, left = None, MOST_RUNS
-        while left > 0:
-            page = self._tracking.client.search_runs(
-                [experiment_id],
-                f"attributes.start_time >= {since}",
-                max_results=PAGE,
-                order_by=["attributes.start_time DESC"],
-                page_token=token,
-            )
-            yield [_logged(run) for run in page]
-            if not (token := page.token):
-                return
-            left -= PAGE
+        left -= PAGE
 
-    def _row(self, run: LoggedRun) -> dict:
-        tags, metrics = run.tags, run.metrics
-        row = {
-            "time": _moment(run.start_time),
-            "id": run.run_id,
-            "name": run.name,
-            "asset": tags.get("asset"),
-            "model_type": tags.get("model_type"),
-            "role": tags.get("role"),
-            "status": STATUS[run.status],
-            "seconds": (run.end_time - run.start_time) / 1000 if run.end_time else None,
-            "link": self._tracking.run_url(run.run_id),
-        }
-        if "trial" not in tags:
-            return row | {"metrics": json.dumps(metrics)}
-        return row | {
-            "trial_of": tags.get("search") or tags.get("mlflow.parentRunId", ""),
-            "trial": float(tags["trial"]),
-            "loss": metrics.get(self._validation, metrics.get("loss")),  # as it was called once
-            "fit_seconds": metrics.get("seconds"),
-            "rounds": metrics.get("rounds"),
-            "error": tags.get("error"),
-            "parameters": json.dumps(run.params),
-        }
+
+def _row(run: LoggedRun, project: Project) -> dict:
+    tags, metrics = run.tags, run.metrics
+    row = {
+        "time": _moment(run.start_time),
+        "id": run.run_id,
+        "name": run.name,
+        "asset": tags.get("asset"),
+        "model_type": tags.get("model_type"),
+        "role": tags.get("role"),
+        "status": STATUS[run.status],
+        "seconds": (run.end_time - run.start_time) / 1000 if run.end_time else None,
+        "link": project.tracking.run_url(run.run_id),
+    }
+    if "trial" not in tags:
+        return row | {"metrics": json.dumps(metrics)}
+    return row | {
+        "trial_of": tags.get("search") or tags.get("mlflow.parentRunId", ""),
+        "trial": float(tags["trial"]),
+        "loss": metrics.get(project.target.metric.key("validation"), metrics.get("loss")),  # as it was called once
+        "fit_seconds": metrics.get("seconds"),
+        "rounds": metrics.get("rounds"),
+        "error": tags.get("error"),
+        "parameters": json.dumps(run.params),
+    }
 
 
 def _logged(run: Run) -> LoggedRun:
@@ -193,25 +188,15 @@ def _trials(frame: pd.DataFrame) -> pd.DataFrame:
     trials["search"] = trials["model_type"] + began.dt.strftime(" %Y-%m-%d %H:%M")
     newest = began.groupby(trials["model_type"]).transform("max")
     trials["newest_search"] = began == newest
-    return typed(trials.sort_values("time", kind="stable").reset_index(drop=True), TRIALS)
+    return typed(trials.sort_values("time", kind="stable").reset_index(drop=True), TRIALS.columns)
 
 
-def _metrics(frame: pd.DataFrame) -> pd.DataFrame:
+def _metrics(runs: pd.DataFrame) -> Iterator[dict]:
     """One row for each metric of each run."""
-    rows = [
-        {
-            "time": run.time,
-            "run": run.name,
-            "asset": run.asset,
-            "model_type": run.model_type,
-            "role": run.role,
-            "name": name,
-            "value": value,
-        }
-        for run in records(frame)
-        for name, value in json.loads(run.metrics).items()
-    ]
-    return as_frame(rows, METRICS)
+    for run in records(runs):
+        shared = {name: getattr(run, name) for name in ("time", "asset", "model_type", "role")} | {"run": run.name}
+        for name, value in json.loads(run.metrics).items():
+            yield shared | {"name": name, "value": value}
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_assets.core.judge.backtest import renewed
-from mlops_assets.dashboards.sources.feeds import Derived, Feed
-from mlops_assets.dashboards.sources.source import Column, Reading, Source, as_frame, columns, records
+from mlops_assets.dashboards.sources.feeds import Feed, derived
+from mlops_assets.dashboards.sources.source import Reading, Source, columns, records, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.project import Project
     from mlops_assets.resources.mlflow.promotions import Promotion
-
+    from mlops_assets.resources.mlflow.registry import Registry
 
 MOST_PROMOTIONS = 10_000
-LEADERBOARD = columns(
+_NOT_JUDGED = "The gate has not judged yet: `mlops-assets run` ends with its verdict."
+LEADERBOARD = table(
+    "leaderboard",
+    "Models as the gate ranked them, one row each of each time.",
+    _NOT_JUDGED,
     time="time: When the gate judged.",
     role="text: candidate, champion (the one before) or baseline.",
     model="text: Model type or baseline.",
@@ -35,7 +40,10 @@ LEADERBOARD = columns(
     judged_on="text: test or validation.",
     latest="flag: Of the newest leaderboard.",
 )
-DECISIONS = columns(
+DECISIONS = table(
+    "decisions",
+    "Verdicts of the gate, one row each.",
+    _NOT_JUDGED,
     time="time: When the gate judged.",
     decision="text: promoted, proposed, approved, refused, rolled back or none.",
     verdict="text: The reason in a sentence.",
@@ -51,7 +59,11 @@ DECISIONS = columns(
     latest="flag: The newest decision.",
     link="text: The run in Dagster.",
 )
-PERFORMANCE = columns(
+PERFORMANCE = table(
+    "performance",
+    "How good predictions were once the truth was known, one row a period.",
+    "No period was measured yet: `model_performance` compares predictions with what came true.",
+    ranged=False,
     time="time: When it was measured.",
     period="text: Period of the rows.",
     model_type="text: Model type of the version that answered.",
@@ -73,7 +85,11 @@ PERFORMANCE = columns(
     promise="text: kept or broken; empty where the version had learnt from these rows, so that nobody can know.",
     latest="flag: The newest measurement of its period.",
 )
-DRIFT = columns(
+DRIFT = table(
+    "drift",
+    "What is no longer like the periods that the champion learnt from, one row a period, variable and measure.",
+    "No period was compared yet: `drift_report` compares it with those that the champion learnt from.",
+    ranged=False,
     time="time: When it was measured.",
     period="text: Period of the rows.",
     variable="text: A feature, the prediction, the target, or what a rule drops.",
@@ -87,7 +103,11 @@ DRIFT = columns(
     told="text: What moved.",
     latest="flag: The newest report of its period.",
 )
-BACKTEST = columns(
+BACKTEST = table(
+    "backtest",
+    "Policies of retraining walked over the periods, one row a policy and period.",
+    "There was no backtest yet: `mlops-assets backtest` walks policies of retraining over the periods.",
+    ranged=False,
     time="time: When the backtest was made.",
     policy="text: Policy of retraining.",
     period="text: Period that was predicted.",
@@ -100,7 +120,10 @@ BACKTEST = columns(
     rows="number: Rows of the period.",
     latest="flag: Of the newest backtest.",
 )
-PROMOTIONS = columns(
+PROMOTIONS = table(
+    "promotions",
+    "Who was champion when, one row each time.",
+    "There is no champion yet: `mlops-assets run` ends with the gate's verdict.",
     time="time: When it became champion.",
     until="time: When it ceased to be; empty for the present one.",
     version="text: Version of the registered model.",
@@ -122,78 +145,27 @@ _PERFORMANCE_NAMES = {
 }
 
 
-def model_sources(materialisations: Callable[[], Reading]) -> list[Source]:
-    """`leaderboard`, `decisions`, `performance`, `drift` and `backtest`, from the metadata of what was materialised."""
-
-    def derived(rows: Callable[[pd.DataFrame], Iterator[dict]], declared: tuple[Column, ...]) -> Derived:
-        return Derived(lambda frame: as_frame(list(rows(frame)), declared), materialisations)
-
+def model_sources(project: Project, materialisations: Callable[[], Reading]) -> list[Source]:
+    """`leaderboard`, `decisions`, `performance`, `drift`, `backtest` and `promotions`."""
+    promotions = Feed(
+        "promotions", partial(_read_promotions, project.registry), PROMOTIONS.columns + _ID, most=MOST_PROMOTIONS
+    )
     return [
-        Source(
-            "leaderboard",
-            "Models as the gate ranked them, one row each of each time.",
-            LEADERBOARD,
-            derived(_leaderboard, LEADERBOARD).reading,
-            "The gate has not judged yet: `mlops-assets run` ends with its verdict.",
-        ),
-        Source(
-            "decisions",
-            "Verdicts of the gate, one row each.",
-            DECISIONS,
-            derived(_decisions, DECISIONS).reading,
-            "The gate has not judged yet: `mlops-assets run` ends with its verdict.",
-        ),
-        Source(
-            "performance",
-            "How good predictions were once the truth was known, one row a period.",
-            PERFORMANCE,
-            derived(_performance, PERFORMANCE).reading,
-            "No period was measured yet: `model_performance` compares predictions with what came true.",
-            time=None,
-        ),
-        Source(
-            "drift",
-            "What is no longer like the periods that the champion learnt from, one row a period, variable and measure.",
-            DRIFT,
-            derived(_drift, DRIFT).reading,
-            "No period was compared yet: `drift_report` compares it with those that the champion learnt from.",
-            time=None,
-        ),
-        Source(
-            "backtest",
-            "Policies of retraining walked over the periods, one row a policy and period.",
-            BACKTEST,
-            derived(_backtest, BACKTEST).reading,
-            "There was no backtest yet: `mlops-assets backtest` walks policies of retraining over the periods.",
-            time=None,
-        ),
+        PROMOTIONS.source(promotions.reading, promotions.forget),
+        derived(LEADERBOARD, _leaderboard, materialisations),
+        derived(DECISIONS, _decisions, materialisations),
+        derived(PERFORMANCE, _performance, materialisations),
+        derived(DRIFT, _drift, materialisations),
+        derived(BACKTEST, _backtest, materialisations),
     ]
 
 
-def promotions_source(project: Project) -> Source:
-    """`promotions`: one row for each time that a version became champion."""
-    feed = Feed("promotions", _Promotions(project).read, PROMOTIONS + _ID, most=MOST_PROMOTIONS)
-    return Source(
-        name="promotions",
-        description="Who was champion when, one row each time.",
-        columns=PROMOTIONS,
-        read=feed.reading,
-        empty="There is no champion yet: `mlops-assets run` ends with the gate's verdict.",
-        forget=feed.forget,
-    )
-
-
-def _leaderboard(frame: pd.DataFrame) -> Iterator[dict]:
-    for report in _of(frame, "champion_model"):
-        if report.computed:
-            shared = {
-                "time": report.time,
-                "judged_on": report.details.get("judged_on"),
-                "latest": report.latest_computed,
-            }
-            for row in report.details.get("leaderboard_rows", ()):
-                losses = {name: row.get(name, row.get(name.replace("loss", "rmse"))) for name in _LOSSES}
-                yield row | shared | losses | {"version": _text(row["version"])}
+def _leaderboard(made: pd.DataFrame) -> Iterator[dict]:
+    for report in _computed(made, "champion_model"):
+        shared = {"time": report.time, "judged_on": report.details.get("judged_on"), "latest": report.latest_computed}
+        for row in report.details.get("leaderboard_rows", ()):
+            losses = {name: row.get(name, row.get(name.replace("loss", "rmse"))) for name in _LOSSES}
+            yield row | shared | losses | {"version": _text(row["version"])}
 
 
 def _losses(details: dict, *places: str) -> dict[str, Any]:
@@ -204,22 +176,17 @@ def _losses(details: dict, *places: str) -> dict[str, Any]:
     }
 
 
-def _decisions(frame: pd.DataFrame) -> Iterator[dict]:
-    for report in _of(frame, "champion_model"):
-        if report.computed or report.details.get("decision") in ("rolled back", "approved"):
-            details = report.details
+def _decisions(made: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(made, "champion_model"):
+        details = report.details
+        if report.computed or details.get("decision") in ("rolled back", "approved"):
             champion = {"champion": details.get("champion_type"), "version": _text(details.get("champion_version"))}
-            losses = _losses(details, "challenger", "champion")
-            yield (
-                details
-                | champion
-                | losses
-                | {"time": report.time, "link": report.link, "latest": report.latest_computed}
-            )
+            identity = {"time": report.time, "link": report.link, "latest": report.latest_computed}
+            yield details | champion | _losses(details, "challenger", "champion") | identity
 
 
-def _performance(frame: pd.DataFrame) -> Iterator[dict]:
-    for report in _of(frame, "model_performance"):
+def _performance(made: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(made, "model_performance"):
         numbers = report.details | {name: report.details.get(key) for name, key in _PERFORMANCE_NAMES.items()}
         if numbers["learnt"] is False:
             numbers["promise"] = "kept" if numbers.get("kept") else "broken"
@@ -228,50 +195,48 @@ def _performance(frame: pd.DataFrame) -> Iterator[dict]:
         yield numbers | losses | identity | {"latest": report.latest}
 
 
-def _drift(frame: pd.DataFrame) -> Iterator[dict]:
-    for report in _of(frame, "drift_report"):
+def _drift(made: pd.DataFrame) -> Iterator[dict]:
+    for report in _of(made, "drift_report"):
         shared = {"time": report.time, "period": report.partition, "latest": report.latest}
         for row in report.details.get("drift_rows", ()):
             yield row | shared | {"strength": row["value"] / row["limit"]}
 
 
-def _backtest(frame: pd.DataFrame) -> Iterator[dict]:
-    for report in _of(frame, "backtest_report"):
-        if report.computed:
-            shared = {"time": report.time, "latest": report.latest_computed}
-            for row in report.details.get("backtest_rows", ()):
-                yield renewed(row) | shared
+def _backtest(made: pd.DataFrame) -> Iterator[dict]:
+    for report in _computed(made, "backtest_report"):
+        for row in report.details.get("backtest_rows", ()):
+            yield renewed(row) | {"time": report.time, "latest": report.latest_computed}
 
 
-def _of(frame: pd.DataFrame, asset: str) -> Iterator[Any]:
+def _of(made: pd.DataFrame, asset: str) -> Iterator[Any]:
     """Materialisations of an asset, oldest first; `latest_computed` marks the last one that computed something."""
-    reports = frame[frame["asset"] == asset]
-    computed = reports["computed"]
-    last = reports[computed].index.max() if computed.any() else None
-    yield from records(reports.assign(latest_computed=reports.index == last))
+    reports = made[made["asset"] == asset]
+    last = reports.index[reports["computed"]].max()  # NaN, which is no index, where none has
+    return records(reports.assign(latest_computed=reports.index == last))
+
+
+def _computed(made: pd.DataFrame, asset: str) -> Iterator[Any]:
+    return (report for report in _of(made, asset) if report.computed)
 
 
 def _text(version: int | None) -> str | None:
-    return None if not version else str(version)
+    return str(version) if version else None
 
 
-class _Promotions:
-    def __init__(self, project: Project) -> None:
-        self._registry = project.registry
+def _read_promotions(registry: Registry, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+    yield [_promotion(promotion, registry) for promotion in registry.history()]
 
-    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        yield [self._row(promotion) for promotion in self._registry.history()]
 
-    def _row(self, promotion: Promotion) -> dict:
-        days = ((promotion.until or datetime.now(UTC)) - promotion.since).total_seconds() / 86_400
-        return {
-            "id": f"{promotion.version}@{promotion.since.isoformat()}",
-            "time": promotion.since,
-            "until": promotion.until,
-            "version": str(promotion.version),
-            "model_type": promotion.model_type,
-            "reason": promotion.reason,
-            "days": round(days, 2),
-            "current": promotion.until is None,
-            "link": self._registry.tracking.model_version_url(self._registry.model_name, promotion.version),
-        }
+def _promotion(promotion: Promotion, registry: Registry) -> dict:
+    days = ((promotion.until or datetime.now(UTC)) - promotion.since).total_seconds() / 86_400
+    return {
+        "id": f"{promotion.version}@{promotion.since.isoformat()}",
+        "time": promotion.since,
+        "until": promotion.until,
+        "version": str(promotion.version),
+        "model_type": promotion.model_type,
+        "reason": promotion.reason,
+        "days": round(days, 2),
+        "current": promotion.until is None,
+        "link": registry.tracking.model_version_url(registry.model_name, promotion.version),
+    }

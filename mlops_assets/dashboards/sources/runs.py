@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from mlops_assets.addresses import dagster_run_page
 from mlops_assets.core.learners.ensemble import ENSEMBLE
 from mlops_assets.dashboards.catalogue import Catalogue
 from mlops_assets.dashboards.sources.feeds import Feed
-from mlops_assets.dashboards.sources.source import Source, columns
+from mlops_assets.dashboards.sources.source import Source, columns, table
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.run_tags import RETRAINING, STARTED_BY, partitions_of
 
@@ -34,8 +35,12 @@ STATUS = {
     "QUEUED": "queued",
     "MANAGED": "running",
 }
+_STARTERS = {"dagster/schedule_name": "schedule", "dagster/sensor_name": "sensor", "dagster/backfill": "backfill"}
 _PERIOD = re.compile(r"\d{4}(-\d{2}|$)")
-COLUMNS = columns(
+RUNS = table(
+    "runs",
+    "Runs of Dagster, one row each.",
+    "There was no run yet: `mlops-assets run` makes everything that is not up to date.",
     time="time: When it was asked for.",
     id="text: Run id in Dagster.",
     job="text: Name of the job; `assets` where assets were chosen by hand.",
@@ -54,75 +59,63 @@ _UPDATED = columns(updated="time: When its record last changed.")
 
 def runs_source(instance: dg.DagsterInstance, project: Project, catalogue: Catalogue) -> Source:
     """`runs`: one row a run, the newest 20,000."""
-    reader = _Runs(instance, project, catalogue)
-    feed = Feed("runs", reader.read, COLUMNS + _UPDATED, most=MOST_RUNS)
-    return Source(
-        name="runs",
-        description="Runs of Dagster, one row each.",
-        columns=COLUMNS,
-        read=feed.reading,
-        empty="There was no run yet: `mlops-assets run` makes everything that is not up to date.",
-        forget=feed.forget,
-    )
+
+    def read(known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+        pages = _changed(instance, known_rows["updated"].max() - OVERLAP) if len(known_rows) else _all(instance)
+        for page in pages:
+            yield [_row(record, project, catalogue) for record in page]
+
+    feed = Feed("runs", read, RUNS.columns + _UPDATED, most=MOST_RUNS)
+    return RUNS.source(feed.reading, feed.forget)
 
 
-def model_type_of(partition: str | None, asset: str, xgboost: str) -> str | None:
+def model_type_of(partition: str | None, asset: str, project: Project) -> str | None:
     """The model type that a partition stands for; two assets have one without a partition."""
-    if asset in (alone := {"xgboost_model": xgboost, "ensemble_model": ENSEMBLE}):
-        return alone[asset]
+    if asset == "xgboost_model":
+        return next(iter(project.xgboost_types), "XGBoost")
+    if asset == "ensemble_model":
+        return ENSEMBLE
     return None if partition is None or partition == SNAPSHOT or _PERIOD.match(partition) else partition
 
 
 def started_by(tags: Mapping[str, str]) -> str:
     """Who started a run: what our own starters wrote down, else what Dagster did."""
-    if who := tags.get(STARTED_BY):
-        return who
-    marks = {"dagster/schedule_name": "schedule", "dagster/sensor_name": "sensor", "dagster/backfill": "backfill"}
-    return next((who for tag, who in marks.items() if tag in tags), "manual")
+    return tags.get(STARTED_BY) or next((who for tag, who in _STARTERS.items() if tag in tags), "manual")
 
 
-class _Runs:
-    def __init__(self, instance: dg.DagsterInstance, project: Project, catalogue: Catalogue) -> None:
-        self._instance, self._jobs = instance, catalogue.jobs
-        self._url = project.settings.dagster_url.rstrip("/")
-        self._xgboost = next(iter(project.xgboost_types), "XGBoost")
+def _all(instance: dg.DagsterInstance) -> Iterator[list[dg.RunRecord]]:
+    cursor, left = None, MOST_RUNS
+    while left > 0:
+        records = instance.get_run_records(limit=PAGE, cursor=cursor)
+        yield list(records)
+        if len(records) < PAGE:
+            return
+        cursor, left = records[-1].dagster_run.run_id, left - PAGE
 
-    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        return self._changed(known_rows["updated"].max() - OVERLAP) if len(known_rows) else self._all()
 
-    def _all(self) -> Iterator[list[dict]]:
-        cursor, left = None, MOST_RUNS
-        while left > 0:
-            records = self._instance.get_run_records(limit=PAGE, cursor=cursor)
-            yield [self._row(record) for record in records]
-            if len(records) < PAGE:
-                return
-            cursor, left = records[-1].dagster_run.run_id, left - PAGE
+def _changed(instance: dg.DagsterInstance, since: pd.Timestamp) -> Iterator[list[dg.RunRecord]]:
+    from dagster import RunsFilter
 
-    def _changed(self, since: pd.Timestamp) -> Iterator[list[dict]]:
-        from dagster import RunsFilter
+    yield list(instance.get_run_records(RunsFilter(updated_after=since.to_pydatetime()), limit=MOST_RUNS))
 
-        records = self._instance.get_run_records(RunsFilter(updated_after=since.to_pydatetime()), limit=MOST_RUNS)
-        yield [self._row(record) for record in records]
 
-    def _row(self, record: dg.RunRecord) -> dict:
-        run, tags = record.dagster_run, record.dagster_run.tags
-        chosen = tuple(sorted(key.to_user_string() for key in run.asset_selection or ()))
-        assets = chosen or self._jobs.get(run.job_name, ())
-        partition, asset = partitions_of(tags), ", ".join(assets)
-        created, started, ended = record.create_timestamp, record.start_time, record.end_time
-        return {
-            "time": created,
-            "id": run.run_id,
-            "job": "assets" if run.job_name.startswith("__") else run.job_name,
-            "asset": asset or None,
-            "partition": partition,
-            "model_type": model_type_of(partition, asset, self._xgboost),
-            "status": STATUS[run.status.value],
-            "started_by": started_by(tags),
-            "seconds": ended - started if started and ended else None,
-            "waited": max(started - created.timestamp(), 0) if started else None,
-            "retraining": tags.get(RETRAINING),
-            "link": f"{self._url}/runs/{run.run_id}",
-            "updated": record.update_timestamp,
-        }
+def _row(record: dg.RunRecord, project: Project, catalogue: Catalogue) -> dict:
+    run, tags = record.dagster_run, record.dagster_run.tags
+    chosen = tuple(sorted(key.to_user_string() for key in run.asset_selection or ()))
+    partition, asset = partitions_of(tags), ", ".join(chosen or catalogue.jobs.get(run.job_name, ()))
+    created, started, ended = record.create_timestamp, record.start_time, record.end_time
+    return {
+        "time": created,
+        "id": run.run_id,
+        "job": "assets" if run.job_name.startswith("__") else run.job_name,
+        "asset": asset or None,
+        "partition": partition,
+        "model_type": model_type_of(partition, asset, project),
+        "status": STATUS[run.status.value],
+        "started_by": started_by(tags),
+        "seconds": ended - started if started and ended else None,
+        "waited": max(started - created.timestamp(), 0) if started else None,
+        "retraining": tags.get(RETRAINING),
+        "link": dagster_run_page(project.settings.dagster_url, run.run_id),
+        "updated": record.update_timestamp,
+    }

@@ -10,24 +10,28 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from mlops_assets.dashboards.sources.feeds import Feed
-from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, columns
+from mlops_assets.dashboards.sources.source import Reading, Source, as_frame, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops_assets.project import Project
-    from mlops_assets.resources.databases.prediction_log import LoggedRow
-
+    from mlops_assets.resources.databases.prediction_log import LoggedRow, PredictionLog
 
 MOST_PREDICTIONS = 100_000
 WINDOWS = (timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(days=30), timedelta(days=400))
 SAMPLE_SECONDS = 15.0
 MOST_SAMPLES = 6 * 24 * 240  # some six routes for a day
-REQUESTS = columns(
+_ASK = "the form at / and `POST /predict` answer, and are logged."
+REQUESTS = table(
+    "requests",
+    "Requests to the server since it started, at most a day: one row a route and quarter of a minute.",
+    f"No request came since the server started: {_ASK}",
     time="time: End of a quarter of a minute.",
     route="text: Address of the API.",
     per_second="number: Requests a second.",
@@ -36,9 +40,10 @@ REQUESTS = columns(
     p95_ms="number: Milliseconds that 95% took at most.",
     p99_ms="number: Milliseconds that 99% took at most.",
 )
-
-
-PREDICTIONS = columns(
+PREDICTIONS = table(
+    "predictions",
+    "Rows that were asked online, one row each, the newest 100,000.",
+    f"Nothing was predicted online yet: {_ASK}",
     time="time: When it was asked.",
     id="text: Request and row.",
     request="text: Id of the request.",
@@ -48,29 +53,13 @@ PREDICTIONS = columns(
     high="number: High end of its interval.",
     width="number: Width of its interval.",
 )
-ASK = "Nothing was predicted online yet: the form at / and `POST /predict` answer, and are logged."
 
 
 def serving_sources(project: Project, sampler: Sampler) -> list[Source]:
     """`predictions` and `requests`."""
-    feed = Feed("predictions", _Predictions(project).read, PREDICTIONS, most=MOST_PREDICTIONS)
-    return [
-        Source(
-            "predictions",
-            "Rows that were asked online, one row each, the newest 100,000.",
-            PREDICTIONS,
-            feed.reading,
-            ASK,
-            forget=feed.forget,
-        ),
-        Source(
-            "requests",
-            "Requests to the server since it started, at most a day: one row a route and quarter of a minute.",
-            REQUESTS,
-            sampler.reading,
-            f"No request came since the server started. {ASK}",
-        ),
-    ]
+    read = partial(_read_predictions, project.prediction_log)
+    feed = Feed("predictions", read, PREDICTIONS.columns, most=MOST_PREDICTIONS)
+    return [PREDICTIONS.source(feed.reading, feed.forget), REQUESTS.source(sampler.reading)]
 
 
 @dataclass
@@ -110,7 +99,7 @@ class Sampler:
 
     def reading(self) -> Reading:
         if self._table is None or self._table[0] != self._taken:
-            self._table = self._taken, as_frame(list(self._rows), REQUESTS)
+            self._table = self._taken, as_frame(list(self._rows), REQUESTS.columns)
         return Reading(self._table[1])
 
     def _work(self) -> None:
@@ -162,27 +151,17 @@ def quantile_of(buckets: dict[float, float], share: float) -> float:
     return math.nan
 
 
-class _Predictions:
-    def __init__(self, project: Project) -> None:
-        self._project = project
-
-    def read(self, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
-        now = datetime.now(UTC)
-        if len(known_rows):
-            yield from self._between(known_rows["time"].max().to_pydatetime(), now)
-            return
-        count, until = 0, now
-        for window in WINDOWS:
-            for rows in self._between(now - window, until):
-                count += len(rows)
-                yield rows
-            if count >= MOST_PREDICTIONS:
-                return
-            until = now - window
-
-    def _between(self, since: datetime, until: datetime) -> Iterator[list[dict]]:
-        for chunk in self._project.prediction_log.read(since, until):
+def _read_predictions(log: PredictionLog, known_rows: pd.DataFrame) -> Iterator[list[dict]]:
+    """What is newer than what is known; at first all, from the newest on and as far as it is kept."""
+    count, until = 0, datetime.now(UTC)
+    begins = [known_rows["time"].max().to_pydatetime()] if len(known_rows) else [until - window for window in WINDOWS]
+    for since in begins:
+        for chunk in log.read(since, until):
+            count += len(chunk)
             yield [_answer(row) for row in chunk]
+        if count >= MOST_PREDICTIONS:
+            return
+        until = since
 
 
 def _answer(row: LoggedRow) -> dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,36 +38,39 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A named table. `time` is its column that a page's time range looks at, or None; `empty` says what fills it."""
+class Table:
+    """What a store holds. `time` is its column that a page's time range looks at; `empty` says what fills it."""
 
     name: str
     description: str
-    columns: tuple[Column, ...]
-    read: Callable[[], Reading]
     empty: str
+    columns: tuple[Column, ...]
     time: str | None = "time"
-    forget: Callable[[], None] | None = None  # what is kept of the store, so that everything is read again
 
     def column(self, name: str | None) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
 
+    def source(self, read: Callable[[], Reading], forget: Callable[[], None] | None = None) -> Source:
+        return Source(**vars(self), read=read, forget=forget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Table):
+    """A table with how it is read; `forget` drops what is kept of the store, so that everything is read again."""
+
+    read: Callable[[], Reading]
+    forget: Callable[[], None] | None = None
+
+
+def table(name: str, description: str, empty: str, /, *, ranged: bool = True, **described: str) -> Table:
+    """A table with its columns from keywords; without `ranged`, a page's time range leaves all its rows."""
+    return Table(name, description, empty, columns(**described), "time" if ranged else None)
+
 
 def columns(**described: str) -> tuple[Column, ...]:
     """Columns from keywords: `seconds="number: How long it took."`."""
-    declared = []
-    for name, text in described.items():
-        kind, _, description = text.partition(": ")
-        declared.append(Column(name, _kind(kind), description))
-    return tuple(declared)
-
-
-def _kind(text: str) -> Kind:
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    for kind in kinds:
-        if kind == text:
-            return kind
-    raise ValueError(f"'{text}' is no kind of a column: write one of {', '.join(kinds)}")
+    parts = [(name, *text.split(": ", 1)) for name, text in described.items()]
+    return tuple(Column(name, cast("Kind", kind), description) for name, kind, description in parts)
 
 
 def as_frame(rows: Sequence[dict], declared: Sequence[Column]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def trials(count=20):
         parameters = {"alpha": str(alpha), "beta": str(float(rng.random())), "kind": '"a"' if number % 2 else '"b"'}
         told = {"search": "Ridge 2024", "trial": number, "loss": 5 + alpha, "status": "succeeded"}
         rows.append(told | {"time": f"2024-01-{number:02}", "parameters": json.dumps(parameters)})
-    return as_frame(rows, TRIALS)
+    return as_frame(rows, TRIALS.columns)
 
 
 def test_contributions_of_the_champion_add_up_in_the_waterfall(draw, request_of):

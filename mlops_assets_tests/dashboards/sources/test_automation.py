@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlops_assets.dashboards.catalogue import Automation, Catalogue
-from mlops_assets.dashboards.sources.assets import COLUMNS
+from mlops_assets.dashboards.sources.assets import MATERIALISATIONS
 from mlops_assets.dashboards.sources.automation import automation_sources, next_tick
 from mlops_assets.dashboards.sources.source import Reading, as_frame
 
@@ -38,7 +38,9 @@ def sources(tmp_path):
     def make(ticks=(), days=0.0):
         instance = dg.DagsterInstance.local_temp(str(tmp_path))  # one in memory keeps no ticks
         _tick_all(instance, ticks)
-        made = as_frame([{"id": "1", "asset": "champion_model", "time": NOW - timedelta(days=days)}], COLUMNS)
+        made = as_frame(
+            [{"id": "1", "asset": "champion_model", "time": NOW - timedelta(days=days)}], MATERIALISATIONS.columns
+        )
         sensor = Automation("new_data", seconds=60)
         catalogue = Catalogue(automations=(sensor,), fresh_days={"champion_model": (31, 35)})
         found = automation_sources(instance, catalogue, lambda: Reading(made), redact)
