@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from logging import getLogger
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_update, set_props
 from dash.exceptions import PreventUpdate
 from dash_mantine_components import MantineProvider
-from flask import has_request_context, request
+from flask import request
 
-from mlops_assets.dashboards import editor_callbacks, grid, pages
+from mlops_assets.dashboards import editor, grid, pages
 from mlops_assets.dashboards.at_work import add_at_work
 from mlops_assets.dashboards.cards import message, part
 from mlops_assets.dashboards.context import Dashboards
 from mlops_assets.dashboards.first_look import CSS as FIRST_CSS
 from mlops_assets.dashboards.first_look import first_look
+from mlops_assets.dashboards.format import error_text
 from mlops_assets.dashboards.grid import STILL_CSS
 from mlops_assets.dashboards.pages import frame
 from mlops_assets.dashboards.spec import TEXTS, Chart, TimeRange
-from mlops_assets.dashboards.theme import CSS, DASHBOARDS, Scheme, new_app
+from mlops_assets.dashboards.theme import CSS, DASHBOARDS, Scheme, new_app, opened_search
 from mlops_assets.errors import MlopsError, SpecError
 
-log = getLogger(__name__)
 # The page knows its scheme; Mantine's switch tells `light` at first, whatever the browser's own scheme has made of it.
 _SHADE = """
 () => {
@@ -49,20 +47,24 @@ picture => {
 
 def build_app(dashboards: Dashboards) -> Dash:
     """The application, whose callbacks read what `dashboards` holds."""
-    css, redact = CSS + STILL_CSS + FIRST_CSS, dashboards.project.spec.redact
-    app = new_app("Dashboards", DASHBOARDS, css=css, on_error=_reporter(redact))
+    redact = dashboards.project.spec.redact
+
+    def report(error: Exception) -> None:
+        text = error_text(error, redact, f"This did not work ({type(error).__name__}); the server's log says more.")
+        set_props("notice", {"children": message(text, is_error=True)})
+
+    app = new_app("Dashboards", DASHBOARDS, css=CSS + STILL_CSS + FIRST_CSS, on_error=report)
     app.config.suppress_callback_exceptions = True  # charts are parts of pages that come later
 
     def layout() -> MantineProvider:
-        """With the page of the address that the browser has opened, which it says where it asks for the layout."""
-        opened = request.referrer if has_request_context() else None  # Dash looks at the layout before anyone asks
-        search = urlsplit(opened or "").query
+        """With the page of the address that the browser has opened."""
+        search = opened_search()
         return frame(shown(dashboards, search), dashboards.sources, search and f"?{search}")
 
     app.layout = layout
     app.first = lambda: first_look(frame(shown(dashboards, request.query_string.decode()), {}))
     _add_callbacks(app, dashboards)
-    editor_callbacks.add_callbacks(app, dashboards)
+    editor.add_callbacks(app, dashboards)
     add_at_work(app, dashboards.at_work, dashboards.project.settings.dagster_url)
     return app
 
@@ -201,16 +203,3 @@ def _chart(dashboards: Dashboards, place: Mapping[str, str]) -> Chart:
     if chart is None:
         raise SpecError(f"page '{place['page']}' has no chart '{place['chart']}' any more: load it again")
     return chart
-
-
-def _reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
-    """What is shown above the charts where a callback fails; what nobody expected goes to the log."""
-
-    def report(error: Exception) -> None:
-        text = str(error)
-        if not isinstance(error, MlopsError):
-            log.error("a callback failed:\n%s", redact("".join(traceback.format_exception(error))))
-            text = f"This did not work ({type(error).__name__}); the server's log says more."
-        set_props("notice", {"children": message(redact(text), is_error=True)})
-
-    return report

@@ -44,6 +44,11 @@ class Page:
     file: str
     board: Board
 
+    @property
+    def address(self) -> str:
+        """What follows the address of the dashboards."""
+        return f"?board={self.slug}"
+
 
 def read_files(folder: Path | None) -> dict[str, BoardFile]:
     """The shipped files and those of the user's folder, which replace a shipped one of the same name.

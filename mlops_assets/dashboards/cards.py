@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
 from dash import dcc, html
+from dash.dependencies import Wildcard
 
-from mlops_assets.dashboards.components import IdPart, attributes, pattern_id
 from mlops_assets.dashboards.grid import HANDLE
 from mlops_assets.dashboards.spec import Chart
-from mlops_assets.dashboards.theme import GRAPH_CONFIG
+from mlops_assets.dashboards.theme import GRAPH_CONFIG, attributes
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from mlops_assets.dashboards.render import RenderedChart
 
-
+IdPart = str | Wildcard  # a name, or MATCH or ALL where a callback is for several components
 DOWNLOADS = {"png": "a picture", "csv": "its data"}
 AGAIN_MILLISECONDS = 1_500  # until a chart of which not all is read asks again
 
 
 def part(kind: str, page: IdPart, chart: IdPart) -> dict[str, IdPart]:
     """The id of one part of a card, or the pattern of that part of several."""
-    return pattern_id(part=kind, page=page, chart=chart)
+    return {"part": kind, "page": page, "chart": chart}
 
 
 def card(page: str, name: str, chart: Chart, drawn: RenderedChart | None = None) -> Component:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mlops_assets.dashboards.format import NONE, OTHERS, View
-from mlops_assets.dashboards.sources.source import Column, Source
+from mlops_assets.dashboards.sources.source import Column, Source, none_where_missing
 from mlops_assets.dashboards.spec import Chart, Condition, Interval, Metric, TimeRange
 from mlops_assets.errors import SpecError
 
@@ -127,10 +127,12 @@ def aggregate(frame: pd.DataFrame, keys: Sequence[str], metrics: Sequence[Metric
     """A row for each combination of the keys' values, or one row without keys, with a column for each metric."""
     import pandas as pd
 
-    if not keys:
-        return pd.DataFrame({metric.name: [_value(frame, metric)] for metric in metrics})
-    groups = frame.groupby(list(keys), sort=True, observed=True)
-    return pd.DataFrame({metric.name: _values(groups, metric) for metric in metrics}).reset_index()
+    if keys:
+        groups = frame.groupby(list(keys), sort=True, observed=True)
+        return pd.DataFrame({metric.name: _values(groups, metric) for metric in metrics}).reset_index()
+    whole = pd.CategoricalIndex([0] * len(frame), categories=[0])  # one group, which is there where no row is
+    groups = frame.groupby(whole, observed=False)
+    return pd.DataFrame({metric.name: none_where_missing(_values(groups, metric)) for metric in metrics})
 
 
 def _values(groups: DataFrameGroupBy, metric: Metric) -> pd.Series:
@@ -148,28 +150,6 @@ def _values(groups: DataFrameGroupBy, metric: Metric) -> pd.Series:
             return column.sum(min_count=1)
         case name:
             return getattr(column, name)()
-
-
-def _value(frame: pd.DataFrame, metric: Metric):
-    """The metric of all rows; None where there are none to take it of."""
-    if metric.aggregation == "count":
-        return int(frame[metric.column].count()) if metric.column else len(frame)
-    values = frame[metric.column].dropna()
-    if values.empty:
-        return 0 if metric.aggregation == "count distinct" else None
-    if metric.quantile is not None:
-        return values.quantile(metric.quantile)
-    match metric.aggregation:
-        case "count distinct":
-            return int(values.nunique())
-        case "share":
-            return values.mean()
-        case "first":
-            return values.iloc[0]
-        case "last":
-            return values.iloc[-1]
-        case name:
-            return getattr(values, name)()
 
 
 def series_keys(frame: pd.DataFrame, group_by: Sequence[str], limit: int) -> pd.Series:
@@ -233,8 +213,6 @@ def _points(chart: Chart, rows: pd.DataFrame) -> ChartData:
 
 def _grouped(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> ChartData:
     """A row for each step of time, number or name on the axis, and each series."""
-    import pandas as pd
-
     axis = axis_of(chart, source)
     if axis is None:
         raise SpecError(f"{source.name} has no time for the axis: name a column")
@@ -256,13 +234,8 @@ def _grouped(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> Ch
     values = tuple(metric.name for metric in chart.metrics)
     if chart.order and kind not in ("time", "number"):
         column, falling = chart.order.removeprefix("-"), chart.order.startswith("-")
-        if column in values:
-            place = frame.groupby(x)[column].sum().sort_values(ascending=not falling).index
-            frame[x] = pd.Categorical(frame[x], place)
-            frame = frame.sort_values(x, kind="stable")
-            frame[x] = frame[x].astype(object)
-        else:
-            frame = frame.sort_values(column, ascending=not falling, kind="stable")
+        size = frame.groupby(x)[column].transform("sum") if column in values else frame[column]
+        frame = frame.loc[size.sort_values(ascending=not falling, kind="stable").index]
     return ChartData(frame.reset_index(drop=True), x=x, series=series, values=values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,6 @@ from mlops_assets.dashboards.theme import template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pandas as pd
 
 Figure = dict[str, Any]
 MOST_BINS = 40
@@ -30,6 +29,8 @@ def draw(chart: Chart, data: ChartData, view: View) -> Figure:
     if unit == "%":
         figure["layout"]["yaxis"]["tickformat"] = ".0%"
     _DRAW[chart.type](figure, chart, data, view)
+    for trace in figure["data"]:
+        trace["name"] = shortened(trace.get("name", ""), IN_LEGEND)
     figure["layout"]["showlegend"] = len(figure["data"]) > 1 or chart.type == "pie" or bool(chart.group_by)
     return figure
 
@@ -38,21 +39,22 @@ def unit_of(chart: Chart, view: View) -> str:
     return view.unit if chart.unit == "target" else chart.unit
 
 
-def _traces(data: ChartData, view: View) -> Iterator[tuple[str, str, pd.DataFrame, str]]:
-    """Each series of each metric: its name, colour, rows, and the column of its values."""
+def _traces(data: ChartData, view: View) -> Iterator[Figure]:
+    """A trace without a type for each series of each metric: its name, colour and values."""
     frame = data.frame
-    names = list(dict.fromkeys(frame[data.series])) if data.series else [""]
-    names = sorted(names) if data.series else names
+    names = sorted(set(frame[data.series])) if data.series else [""]
     several = len(data.values) > 1
     labels = {
         (name, value): ", ".join(part for part in (name, value if several or not name else "") if part)
         for name in names
         for value in data.values
     }
-    of_names = view.colours(names if not several else list(labels.values()))
+    colours = view.colours(list(labels.values()) if several else names)
     for (name, value), label in labels.items():
         rows = frame[frame[data.series] == name] if data.series else frame
-        yield label, of_names[label if several else name], rows, value
+        values = {"x": listed(rows[data.x]), "y": listed(rows[value])} if data.x else {"y": listed(rows[value])}
+        colour = colours[label if several else name]
+        yield {"name": label, "marker": {"color": colour}} | values
 
 
 def _line(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
@@ -61,23 +63,17 @@ def _line(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
         newest = ChartData(data.frame, x=data.series, series=data.series, values=data.values)
         _bar(figure, chart.model_copy(update={"type": "stacked bar"}), newest, view)
         return
-    for name, colour, rows, value in _traces(data, view):
-        mode = "lines+markers" if len(rows) <= MARKED_UP_TO else "lines"
-        line = {"color": colour, "width": 2}
-        style = {"type": "scatter", "mode": mode, "marker": {"size": 6}, "line": line}
-        places = {"x": listed(rows[data.x]), "y": listed(rows[value])}
-        figure["data"].append({"name": shortened(name, IN_LEGEND)} | places | style)
+    for trace in _traces(data, view):
+        mode = "lines+markers" if len(trace["y"]) <= MARKED_UP_TO else "lines"
+        figure["data"].append(trace | {"type": "scatter", "mode": mode})
     figure["layout"]["hovermode"] = "x unified"
     _plain_axis(figure, data)
 
 
 def _bar(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
-    for name, colour, rows, value in _traces(data, view):
-        along, across = listed(rows[data.x]), listed(rows[value])
-        lying, standing = {"orientation": "h", "x": across, "y": along}, {"x": along, "y": across}
-        places = lying if chart.horizontal else standing
-        named = {"type": "bar", "name": shortened(name, IN_LEGEND), "marker": {"color": colour}}
-        figure["data"].append(named | places)
+    for trace in _traces(data, view):
+        lying = {"orientation": "h", "x": trace["y"], "y": trace["x"]} if chart.horizontal else {}
+        figure["data"].append(trace | {"type": "bar"} | lying)
     layout = figure["layout"]
     layout["barmode"] = "stack" if chart.type == "stacked bar" else "group"
     if data.frame[data.x].dtype.kind == "O":
@@ -99,11 +95,10 @@ def _histogram(figure: Figure, chart: Chart, data: ChartData, view: View) -> Non
     if len(edges) > MOST_BINS + 1:
         edges = np.histogram_bin_edges(values, bins=MOST_BINS, range=ends)
     middle, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
-    for name, colour, rows, value in _traces(data, view):
-        counts = np.histogram(np.clip(rows[value].to_numpy(float), *ends), edges)[0]
-        marker = {"color": colour, "line": {"width": 0}}
+    for trace in _traces(data, view):
+        counts = np.histogram(np.clip(np.array(trace["y"], float), *ends), edges)[0]
         bars = {"x": middle.tolist(), "y": counts.tolist(), "width": width.tolist()}
-        figure["data"].append({"type": "bar", "name": shortened(name, IN_LEGEND), "marker": marker} | bars)
+        figure["data"].append(trace | {"type": "bar"} | bars)
     layout = figure["layout"]
     layout |= {"barmode": "stack", "bargap": 0.02}
     layout["xaxis"], layout["yaxis"] = layout["yaxis"], {}
@@ -118,27 +113,23 @@ def _reach(values: np.ndarray) -> tuple[float, float]:
 
 def _box(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
     """Quartiles are computed here; whiskers reach the outermost tenth of a percent within 1.5 times the box."""
-    name_of = data.series or data.x
-    names = sorted(set(data.frame[name_of])) if name_of else [""]
-    colours = view.colours(names)
-    for name in names:
-        rows = data.frame[data.frame[name_of] == name] if name_of else data.frame
-        values = rows[data.values[0]].to_numpy(float)
+    for trace in _traces(replace(data, x=None, series=data.series or data.x), view):
+        values = np.array(trace.pop("y"), float)
         q1, median, q3 = np.quantile(values, [0.25, 0.5, 0.75])
         reach = 1.5 * (q3 - q1)
         inside = values[(values >= q1 - reach) & (values <= q3 + reach)]
         low, high = (inside.min(), inside.max()) if len(inside) else (q1, q3)
         numbers = {"q1": [q1], "median": [median], "q3": [q3], "lowerfence": [low], "upperfence": [high]}
-        style = {"name": name, "marker": {"color": colours[name]}, "line": {"color": colours[name], "width": 1.5}}
-        figure["data"].append({"type": "box", "x": [shortened(name)]} | numbers | style)
+        figure["data"].append(
+            trace | {"type": "box", "x": [shortened(trace["name"])], "line": {"width": 1.5}} | numbers
+        )
     figure["layout"]["xaxis"] |= {"type": "category", "tickangle": "auto"}
 
 
 def _scatter(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
-    for name, colour, rows, value in _traces(data, view):
-        marker = {"color": colour, "size": 7, "opacity": 0.7, "line": {"width": 0}}
-        points = {"x": listed(rows[data.x]), "y": listed(rows[value])}
-        figure["data"].append({"type": "scatter", "mode": "markers", "name": name, "marker": marker} | points)
+    for trace in _traces(data, view):
+        marker = trace["marker"] | {"size": 7, "opacity": 0.7}
+        figure["data"].append(trace | {"type": "scatter", "mode": "markers", "marker": marker})
     _plain_axis(figure, data)
 
 
@@ -165,11 +156,9 @@ def _shades(chart: Chart, view: View) -> dict[str, Any]:
 
 def _pie(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
     names = [str(name) for name in listed(data.frame[data.x])]
-    colours = view.colours(names)
     slices = {"labels": names, "values": listed(data.frame[data.values[0]]), "hole": 0.55, "sort": False}
-    marker = {"colors": [colours[name] for name in names]}
-    text = {"textinfo": "value", "textposition": "inside", "hoverinfo": "label+value+percent"}
-    figure["data"].append({"type": "pie", "marker": marker} | slices | text)
+    slices |= {"marker": {"colors": list(view.colours(names).values())}, "hoverinfo": "label+value+percent"}
+    figure["data"].append({"type": "pie", "textinfo": "value", "textposition": "inside"} | slices)
     figure["layout"]["legend"] = {"orientation": "v", "x": 1.02, "y": 0.5, "yanchor": "middle", "xanchor": "left"}
 
 

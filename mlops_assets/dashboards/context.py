@@ -13,7 +13,8 @@ from mlops_assets.dashboards.evidence import Evidence
 from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.grid import moved_in
 from mlops_assets.dashboards.library import BoardStore, Library
-from mlops_assets.dashboards.plots import registry, shipped  # noqa: F401  (registers them)
+from mlops_assets.dashboards.plots import contributions, data, dependence, errors, pictures, search  # noqa: F401
+from mlops_assets.dashboards.plots.registry import load_folder
 from mlops_assets.dashboards.render import ChartRenderer
 from mlops_assets.dashboards.sources.assets import asset_sources
 from mlops_assets.dashboards.sources.automation import automation_sources
@@ -86,7 +87,7 @@ def open_dashboards(
 
     folder = project.settings.dashboards
     if folder:
-        registry.load_folder(folder)
+        load_folder(folder)
     sources = _sources(project, instance, catalogue, sampler)
     store = BoardStore(project.database, project.spec.name)
     library = Library(folder, store, sources, "classes" if project.target.is_classifier else "numbers")

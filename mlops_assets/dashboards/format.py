@@ -1,21 +1,25 @@
-"""How charts look: colours of series, texts of numbers and times, what all figures share."""
+"""How charts look: colours of series, texts of numbers, times and errors, what all figures share."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from logging import getLogger
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from mlops_assets.dashboards.spec import TimeRange
 from mlops_assets.dashboards.theme import COLOURS, Scheme, template
+from mlops_assets.errors import MlopsError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+log = getLogger(__name__)
 BLUE, ORANGE, GREEN, VIOLET, RED, TEAL, GREY = range(7)  # places in the palette
 OTHERS, NONE = "others", "none"  # names of what is summed up, and of a missing value in a group
 FURTHER = ("#a0743c", "#5a6fc0", "#9aa83a", "#b0588f")  # for a seventh series and more
@@ -140,6 +144,14 @@ def ago(value: datetime, now: datetime) -> str:
     length, name = next((step for step in steps if size >= 2 * step[0]), (1, "s"))
     span = f"{size / length:.0f} {name}"
     return f"{span} ago" if seconds >= 0 else f"in {span}"
+
+
+def error_text(error: Exception, redact: Callable[[str], str], unexpected: str) -> str:
+    """An error in words; of one that nobody expected only `unexpected`, and the log says more."""
+    if isinstance(error, MlopsError):
+        return redact(str(error))
+    log.error("%s\n%s", unexpected, redact("".join(traceback.format_exception(error))))
+    return unexpected
 
 
 def shortened(name: str, most: int = TRUNCATED) -> str:

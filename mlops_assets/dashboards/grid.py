@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from dash import ALL, MATCH, Dash, Input, Output, ctx, html
 from dash_snap_grid import ResponsiveGrid
 
-from mlops_assets.dashboards.components import pattern_id
 from mlops_assets.dashboards.library import Place, Places
 from mlops_assets.dashboards.spec import COLUMNS, Board
 
@@ -106,7 +105,7 @@ def grid(page: str, cards: Mapping[str, Component], places: Mapping[str, Places]
         least = LEAST if breakpoint in MOVABLE else {}
         layouts[breakpoint] = [{"i": name, **vars(place)} | least for name, place in by_name.items()]
     return ResponsiveGrid(
-        id=pattern_id(part="grid", page=page),
+        id={"part": "grid", "page": page},
         children=[html.Div(card, id=name, className="cell") for name, card in cards.items()],
         layouts=layouts,
         breakpoints=BREAKPOINTS,
@@ -143,13 +142,13 @@ STILL_CSS = f"""
 def add_callbacks(app: Dash, keep: Callable[[str, Mapping], None]) -> None:
     """`keep` is called with a page and the layouts of its grid when they have changed."""
 
-    @app.callback(Input(pattern_id(part="grid", page=ALL), "layouts"), prevent_initial_call=True)
+    @app.callback(Input({"part": "grid", "page": ALL}, "layouts"), prevent_initial_call=True)
     def moved(layouts: list) -> None:
         if ctx.triggered_id and layouts[0]:
             keep(ctx.triggered_id["page"], layouts[0])
 
     is_movable = f"breakpoint => Array(2).fill({list(MOVABLE)}.includes(breakpoint))"
-    own = pattern_id(part="grid", page=MATCH)
+    own = {"part": "grid", "page": MATCH}
     app.clientside_callback(
         is_movable, Output(own, "isDraggable"), Output(own, "isResizable"), Input(own, "breakpoint")
     )

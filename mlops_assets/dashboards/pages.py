@@ -11,13 +11,12 @@ from dash import dcc, html
 from mlops_assets.dashboards.at_work import at_work_line
 from mlops_assets.dashboards.boards import Page
 from mlops_assets.dashboards.cards import card
-from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.editor import editor
 from mlops_assets.dashboards.grid import grid, places_of
 from mlops_assets.dashboards.library import PageList, Places
 from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import TimeRange
-from mlops_assets.dashboards.theme import DASHBOARDS, shell
+from mlops_assets.dashboards.theme import DASHBOARDS, attributes, shell
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -82,11 +81,6 @@ def frame(shown: Shown, sources: Mapping[str, Source], search: str = "") -> dmc.
     )
 
 
-def address_of(slug: str) -> str:
-    """What follows the prefix in a page's address."""
-    return f"?board={slug}"
-
-
 def navigation(page_list: PageList, current: str | None) -> list[Component]:
     """A link to each page; pages of one file stand together."""
     links: list[Component] = []
@@ -96,7 +90,7 @@ def navigation(page_list: PageList, current: str | None) -> list[Component]:
             links.append(html.Span(className="between"))
         before = page.file
         name = "current" if page.slug == current else None
-        links.append(dcc.Link(page.board.title, href=DASHBOARDS + address_of(page.slug), className=name))
+        links.append(dcc.Link(page.board.title, href=DASHBOARDS + page.address, className=name))
     return links
 
 

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import io
 import json
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
-from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,13 +27,13 @@ from mlops_assets.dashboards.format import (
     ago,
     base_figure,
     decimals_of,
+    error_text,
     number_text,
     time_text,
 )
 from mlops_assets.dashboards.plots.registry import PLOTS, Empty, PlotRequest, read_options
 from mlops_assets.dashboards.sources.source import Reading, Source
 from mlops_assets.dashboards.spec import TEXTS, Chart
-from mlops_assets.errors import MlopsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +42,6 @@ if TYPE_CHECKING:
     from mlops_assets.dashboards.evidence import Evidence
     from mlops_assets.project import Project
 
-
-log = getLogger(__name__)
 # Columns whose values are shown as badges.
 STATES = ("status", "outcome", "state", "decision", "verdict", "last_outcome", "promise")
 LONGEST_CELL, WRAPPED = 160, 32  # characters: what is longer is cut off, and what is not short is wrapped
@@ -86,13 +82,9 @@ class ChartRenderer:
             reading = self.sources[chart.source].read()
             rendered = self._render(chart, reading, view, choice)
             return replace(rendered, body=outdated(rendered.body)) if reading.failure else rendered
-        except MlopsError as error:
-            return RenderedChart(message(self.project.spec.redact(str(error)), is_error=True))
         except Exception as error:
-            trace = self.project.spec.redact("".join(traceback.format_exception(error)))
-            log.error("chart '%s' failed:\n%s", chart.title, trace)
-            text = f"This chart failed ({type(error).__name__}); the server's log says more."
-            return RenderedChart(message(text, is_error=True))
+            unexpected = f"{chart.title} failed ({type(error).__name__}); the server's log says more."
+            return RenderedChart(message(error_text(error, self.project.spec.redact, unexpected), is_error=True))
 
     def picture(self, chart: Chart, view: View, choice: str | None) -> Figure:
         """The chart as a figure with its title and a background; raises what drawing it raises."""

@@ -13,17 +13,7 @@ from mlops_assets.dataset.parts import Alias
 COLUMNS = 12  # of the grid
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 ChartType = Literal[
-    "line",
-    "bar",
-    "stacked bar",
-    "histogram",
-    "box",
-    "scatter",
-    "heatmap",
-    "pie",
-    "table",
-    "number",
-    "custom",
+    "line", "bar", "stacked bar", "histogram", "box", "scatter", "heatmap", "pie", "table", "number", "custom"
 ]
 TEXTS: tuple[ChartType, ...] = ("table", "number")  # which need no figure
 Aggregation = Literal[
@@ -106,7 +96,7 @@ class Chart(BoardPart):
     title: str = Field(description="Heading of the card.", min_length=1, max_length=120)
     description: str = Field("", description="A sentence that explains it, shown on demand.")
     source: str = Field(description="Name of the source whose rows it shows.")
-    type: ChartType = Field(description="How it is drawn; `custom` takes a plot registered in Python.")
+    type: ChartType = Field("custom", description="How it is drawn; `custom`, which takes a plot, needs no saying.")
     x: str | None = Field(None, description="Column of the horizontal axis, or of the slices; time without it.")
     interval: Interval = Field("auto", description="Steps in which a time on the axis is cut.")
     group_by: tuple[str, ...] = Field((), description="Columns whose values become series, rows or colours.")
@@ -149,7 +139,7 @@ class Chart(BoardPart):
     @model_validator(mode="after")
     def _fits_its_type(self) -> Chart:
         if (self.plot is None) == (self.type == "custom"):
-            raise ValueError("give plot with the type custom, and with no other")
+            raise ValueError("give plot with the type custom, which needs no saying, and with no other")
         if self.options and self.type != "custom":
             raise ValueError("options are for the type custom")
         if (self.columns or self.labels) and self.type != "table":
@@ -175,7 +165,20 @@ class Board(BoardPart):
     position: int = Field(100, description="Place among the dashboards: small numbers first.")
     time_range: TimeRange = Field("90d", description="Time range at first; each browser keeps its own.")
     refresh_seconds: int = Field(30, ge=5, le=3600, description="Seconds between two looks at the sources.")
+    defaults: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Keys of every chart that does not say otherwise, such as `source`.",
+    )
     charts: dict[Alias, Chart] = Field(min_length=1, max_length=60, description="Charts by name.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        match values:
+            case {"defaults": dict(defaults), "charts": dict(charts)}:
+                whole = {name: defaults | chart if isinstance(chart, dict) else chart for name, chart in charts.items()}
+                return values | {"charts": whole}
+        return values
 
 
 def _as_condition(value: Any) -> Any:

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import dash_mantine_components as dmc
 from dash import Dash, dcc, html
+from flask import has_request_context, request
 
 from mlops_assets.core.report.drawing import BLUE, GREY, ORANGE
-from mlops_assets.dashboards.components import attributes
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -58,6 +59,11 @@ THEME = {
 }
 
 
+def attributes(**values: Any) -> dict[str, Any]:
+    """Keywords for a component: `aria_label` and `data_about` stand for `aria-label` and `data-about`."""
+    return {name.replace("_", "-"): value for name, value in values.items()}
+
+
 class App(Dash):
     """A Dash application; `first` gives the HTML that its page shows until scripts have made the page itself."""
 
@@ -85,6 +91,12 @@ def new_app(title: str, prefix: str, *, css: str = "", on_error: Callable[[Excep
     app.config.update_title = None  # the title stays while a callback works; as an argument it may not be None
     app.enable_dev_tools(debug=False)
     return app
+
+
+def opened_search() -> str:
+    """What follows the address that the browser has opened, which it says where it asks for the layout."""
+    opened = request.referrer if has_request_context() else None  # Dash looks at the layout before anyone asks
+    return urlsplit(opened or "").query
 
 
 def shell(

@@ -4,8 +4,8 @@ import pytest
 from dash import dcc, html
 
 from mlops_assets.dashboards.app import build_app
-from mlops_assets.dashboards.components import attributes
 from mlops_assets.dashboards.first_look import as_html
+from mlops_assets.dashboards.theme import attributes
 from mlops_assets.errors import StorageError
 
 

@@ -68,3 +68,15 @@ def test_a_condition_asks_something():
 def test_a_dashboard_has_a_chart():
     with pytest.raises(ValidationError):
         Board(title="Empty", charts={})
+
+
+def test_defaults_hold_for_every_chart_that_does_not_say_otherwise():
+    charts = {"one": {"title": "One"}, "two": {"title": "Two", "type": "line", "filters": {"kind": "b"}}}
+    defaults = {"source": "things", "type": "bar", "filters": {"kind": "a"}}
+    one, two = Board(title="Both", defaults=defaults, charts=charts).charts.values()
+    assert (one.source, one.type, one.filters["kind"].one_of) == ("things", "bar", ("a",))
+    assert (two.source, two.type, two.filters["kind"].one_of) == ("things", "line", ("b",))
+
+
+def test_a_chart_with_a_plot_needs_no_type():
+    assert Chart(title="Things", source="things", plot="mine").type == "custom"

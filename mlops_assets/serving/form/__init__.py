@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from dash_mantine_components import MantineProvider
 from fastapi import FastAPI
-from flask import has_request_context, request
 
 from mlops_assets.dashboards.at_work import add_at_work
 from mlops_assets.dashboards.mount import mount
-from mlops_assets.dashboards.theme import new_app
+from mlops_assets.dashboards.theme import new_app, opened_search
 from mlops_assets.project import Project
 from mlops_assets.serving.form import fields
 from mlops_assets.serving.form.ask import Versions
@@ -40,10 +38,8 @@ def mount_form(
     app = new_app("Predict", PREFIX, css=CSS, on_error=reporter(project.spec.redact))
 
     def layout() -> MantineProvider:
-        """With the fields of the link that the browser has opened, which it says where it asks for the layout."""
-        opened = request.referrer if has_request_context() else None  # Dash looks at the layout before anyone asks
-        asked = parse_query(urlsplit(opened or "").query)
-        return page(project.spec, predictor.loaded, predictor.problem, asked)
+        """With the fields of the link that the browser has opened."""
+        return page(project.spec, predictor.loaded, predictor.problem, parse_query(opened_search()))
 
     app.layout = layout
     fields.add_callbacks(app)

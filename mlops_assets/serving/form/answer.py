@@ -13,7 +13,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from mlops_assets.core.features.signature import Input
-from mlops_assets.dashboards.components import attributes
+from mlops_assets.dashboards.theme import attributes
 from mlops_assets.serving.form.ask import Comparison, VersionAnswer, VersionProblem
 from mlops_assets.serving.form.wording import allowed, decimals, number, range_text, signed, value_text, words
 

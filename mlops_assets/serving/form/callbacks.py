@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import shlex
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,8 @@ from dash import ALL, Dash, Input, Output, State, ctx, html, no_update, set_prop
 from dash.exceptions import PreventUpdate
 from flask import request
 
-from mlops_assets.errors import InputError, MlopsError
+from mlops_assets.dashboards.format import error_text
+from mlops_assets.errors import InputError
 from mlops_assets.serving.errors import internal_error
 from mlops_assets.serving.form.answer import answer_cards
 from mlops_assets.serving.form.ask import Comparison, Versions, ask, reason
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from mlops_assets.serving.predictor import Champion
 
-log = logging.getLogger(__name__)
 FIELDS = field_id(ALL, ALL)
 FieldId = dict[str, Any]  # as the browser sends it: of one field, with its name and kind
 # On a narrow screen the answer comes below the form.
@@ -172,15 +170,11 @@ def _follow_champion(app: Dash, form: Form) -> None:
 
 
 def reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
-    """What a callback that fails shows instead of an answer; what nobody expected goes to the log."""
+    """What a callback that fails shows instead of an answer."""
 
     def report(error: Exception) -> None:
-        message = str(error)
-        if not isinstance(error, MlopsError):
-            request_id = _request_id()
-            log.error("request %s failed:\n%s", request_id, redact("".join(traceback.format_exception(error))))
-            message = f"{internal_error()}: {request_id}"
-        set_props("answer", {"children": failure(message)})
+        text = error_text(error, redact, f"{internal_error()}: {_request_id()}")
+        set_props("answer", {"children": failure(text)})
 
     return report
 

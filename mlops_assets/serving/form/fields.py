@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dash_mantine_components as dmc
 from dash import MATCH, Dash, Input, Output, State
 
-from mlops_assets.dashboards.components import IdPart, pattern_id
+from mlops_assets.dashboards.cards import IdPart
 from mlops_assets.serving.form.wording import hint, label
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ function(typed, value, options) {
 
 def field_id(name: IdPart, kind: IdPart) -> dict[str, IdPart]:
     """The id of a field, or the pattern of several."""
-    return pattern_id(part="field", name=name, kind=kind)
+    return {"part": "field", "name": name, "kind": kind}
 
 
 def fields(model: Model, values: Mapping[str, Any]) -> list[Component]:

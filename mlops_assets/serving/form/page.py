@@ -10,8 +10,7 @@ from dash import dcc, html
 
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.dashboards.at_work import at_work_line
-from mlops_assets.dashboards.components import attributes
-from mlops_assets.dashboards.theme import shell
+from mlops_assets.dashboards.theme import attributes, shell
 from mlops_assets.serving.form.fields import fields
 from mlops_assets.serving.form.values import MOST_COMPARED, Query, first_values
 from mlops_assets.serving.form.wording import target_name

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic, thread_time
 
-from mlops_assets.dashboards import editor_callbacks
-from mlops_assets.dashboards.editor_callbacks import LEAST_PAUSE, Pace
+from mlops_assets.dashboards import editor
+from mlops_assets.dashboards.editor import LEAST_PAUSE, Pace
 
 
 def work(seconds):
@@ -30,8 +30,8 @@ def test_many_editors_together_take_no_more_than_their_share():
 
 def test_a_first_check_waits_for_nothing_and_the_next_one_for_a_failed_one(monkeypatch):
     pace, waits = Pace(), []
-    monkeypatch.setattr(editor_callbacks, "sleep", waits.append)
-    monkeypatch.setattr(editor_callbacks, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(editor, "sleep", waits.append)
+    monkeypatch.setattr(editor, "monotonic", lambda: 100.0)
     with suppress(ValueError), pace.turn():
         raise ValueError
     with pace.turn():
