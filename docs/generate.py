@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from mlops_assets.core.learners.model_types import shipped_model_types
 from mlops_assets.core.learners.search_spaces import DISTRIBUTIONS, ModelTypeSpec, Parameter
-from mlops_assets.dashboards.plots.registry import PLOTS
+from mlops_assets.dashboards.plots import PLOTS
 from mlops_assets.dashboards.spec import Board
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.dataset.part import Part

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlops_assets.dashboards.format import NONE, OTHERS, View
 from mlops_assets.dashboards.sources.source import Column, Source, none_where_missing
-from mlops_assets.dashboards.spec import Chart, Condition, Interval, Metric, TimeRange
+from mlops_assets.dashboards.spec import RANGES, Chart, Condition, Interval, Metric, TimeRange
 from mlops_assets.errors import SpecError
 
 if TYPE_CHECKING:
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 MOST_POINTS = 3_000  # of a scatter
 MOST_SERIES = 12
 ROWS_AS_THEY_ARE = ("histogram", "box", "scatter")
-RANGES: dict[TimeRange, timedelta | None] = {
-    "1h": timedelta(hours=1),
-    "24h": timedelta(days=1),
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-    "90d": timedelta(days=90),
-    "1y": timedelta(days=366),
-    "all": None,
-}
 # The shortest span of time, in days, that is cut in these steps.
 _STEPS: tuple[tuple[float, Interval], ...] = (
     (3 * 366, "quarter"),
@@ -77,7 +68,7 @@ def data_of(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> Cha
 
 def since(time_range: TimeRange, now: datetime) -> datetime | None:
     """The beginning of a time range that ends now; None where it has none."""
-    span = RANGES[time_range]
+    _, span = RANGES[time_range]
     return None if span is None else now - span
 
 

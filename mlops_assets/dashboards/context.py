@@ -13,8 +13,7 @@ from mlops_assets.dashboards.evidence import Evidence
 from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.grid import moved_in
 from mlops_assets.dashboards.library import BoardStore, Library
-from mlops_assets.dashboards.plots import contributions, data, dependence, errors, pictures, search  # noqa: F401
-from mlops_assets.dashboards.plots.registry import load_folder
+from mlops_assets.dashboards.plots import contributions, data, errors, load_folder, pictures, search  # noqa: F401
 from mlops_assets.dashboards.render import ChartRenderer
 from mlops_assets.dashboards.sources.assets import asset_sources
 from mlops_assets.dashboards.sources.automation import automation_sources

@@ -146,16 +146,11 @@ class Evidence:
         spec = self._project.spec
         if period != SNAPSHOT:
             return from_table(table, spec.inputs()), table.column(TARGET).to_numpy()
-        parts = split_rows(
-            spec, [table.select([*kept_columns(spec), TARGET])], _snapshot(), self._project.settings.seed
-        )
+        periods, kept = Periods((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,)), table.select([*kept_columns(spec), TARGET])
+        parts = split_rows(spec, [kept], periods, self._project.settings.seed)
         judged = parts["validation" if version.tags.get("judged_on") == "validation" else "test"]
         return judged.columns, judged.y
 
 
 def _periods(version: Version) -> list[str]:
     return version.tags["periods"].split(",")
-
-
-def _snapshot() -> Periods:
-    return Periods((SNAPSHOT,), (SNAPSHOT,), (SNAPSHOT,))

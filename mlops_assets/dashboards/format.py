@@ -94,6 +94,15 @@ def base_figure(view: View, *, y_title: str = "", x_title: str = "") -> dict[str
     return {"data": [], "layout": layout}
 
 
+def trace(kind: str, **values: Any) -> dict[str, Any]:
+    """A trace from keywords, as Plotly's own functions take them: `line_color="red"` is the colour of its line."""
+    made: dict[str, Any] = {"type": kind}
+    for name, value in values.items():
+        part, _, key = name.partition("_")
+        made[part] = made.get(part, {}) | {key: value} if key else value
+    return made
+
+
 def listed(values: pd.Series) -> list:
     """Values as JSON has them: None where one is missing, times as text without an offset."""
     if values.dtype.kind == "M":

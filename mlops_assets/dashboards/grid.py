@@ -45,10 +45,8 @@ def moved_in(
     The grid reports its layouts when it is first shown, too: what is as the YAML says must stay the YAML's.
     `moved`: what was known before, which the default of smaller screens follows from.
     """
-    defaults = {
-        "wide": _wide(board),
-        "medium": _followed(_merged(_wide(board), moved.get("wide", {})), "medium"),
-    }
+    wide = _wide(board)
+    defaults = {"wide": wide, "medium": _followed(_merged(wide, moved.get("wide", {})), "medium")}
     moved_since = {}
     for breakpoint, default in defaults.items():
         reported = {item["i"]: Place(*(int(item[side]) for side in "xywh")) for item in layouts.get(breakpoint, ())}

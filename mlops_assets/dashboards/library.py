@@ -5,9 +5,10 @@ Edits and layouts are rows of the project's own tables; a file that is wrong tak
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
@@ -15,14 +16,18 @@ from time import monotonic
 import sqlalchemy as sa
 
 from mlops_assets.dashboards.boards import BoardFile, Page, parse, read_files
-from mlops_assets.dashboards.plots.registry import PLOTS
+from mlops_assets.dashboards.chart_data import ROWS_AS_THEY_ARE, axis_of
+from mlops_assets.dashboards.plots import PLOTS, read_options
 from mlops_assets.dashboards.sources.source import Source
-from mlops_assets.dashboards.spec_checks import check_charts
+from mlops_assets.dashboards.spec import TEXTS, Chart, Metric
 from mlops_assets.errors import SpecError
 from mlops_assets.resources.databases.database import Database, put
 from mlops_assets.resources.databases.schema import DASHBOARD_EDITS, DASHBOARD_LAYOUTS
 
 _EDIT, _LAYOUT = DASHBOARD_EDITS.c, DASHBOARD_LAYOUTS.c
+KINDS_NEEDED: dict[str, tuple[str, ...]] = dict.fromkeys(("mean", "median", "sum", "quantile"), ("number",))
+KINDS_NEEDED |= {"min": ("number", "time"), "max": ("number", "time"), "share": ("flag",)}
+_NEEDS_NO_AXIS = (*TEXTS, "custom", *ROWS_AS_THEY_ARE)
 LAST_SECONDS = 5.0  # for which a list of pages serves the charts of a page
 
 
@@ -170,7 +175,9 @@ class Library:
     def _checked(self, file: BoardFile) -> tuple[Page, ...]:
         pages = parse(file)
         for page in pages:
-            check_charts(file.name, page.board.charts, self._sources, PLOTS)
+            for name, chart in page.board.charts.items():
+                for key, problem in _problems(chart, self._sources):
+                    raise SpecError(f"{file.name}.yaml: chart {name}, key {key}: {problem}")
         return pages
 
 
@@ -178,3 +185,55 @@ def _require_free(pages: tuple[Page, ...], taken: Collection[str]) -> None:
     for page in pages:
         if page.slug in taken:
             raise SpecError(f"{page.file}.yaml: there is a page named '{page.slug}' already")
+
+
+def _problems(chart: Chart, sources: Mapping[str, Source]) -> Iterator[tuple[str, str]]:
+    """What of a chart does not exist or does not fit its source, with its key."""
+    source = sources.get(chart.source)
+    if source is None:
+        yield "source", _unknown(chart.source, "a source", sources)
+        return
+    yield from _unknown_columns(chart, source)
+    for metric in chart.metrics:
+        yield from _unfit(metric, source)
+    if chart.type not in _NEEDS_NO_AXIS and axis_of(chart, source) is None:
+        yield "x", f"{source.name} has no time for the axis: name a column"
+    if chart.order and chart.type != "custom":
+        sortable = {*_names(source), *(metric.name for metric in chart.metrics)}
+        if chart.order.removeprefix("-") not in sortable:
+            yield "order", _unknown(chart.order.removeprefix("-"), "a column or metric of this chart", sortable)
+    if chart.plot is not None:
+        if chart.plot not in PLOTS:
+            yield "plot", _unknown(chart.plot, "a registered plot", PLOTS)
+            return
+        try:
+            read_options(PLOTS[chart.plot], chart.options)
+        except SpecError as error:
+            yield "options", str(error)
+
+
+def _unknown_columns(chart: Chart, source: Source) -> Iterator[tuple[str, str]]:
+    used = [("x", chart.x), *(("group_by", name) for name in chart.group_by)]
+    used += [("filters", name) for name in chart.filters]
+    used += [("columns", name) for name in chart.columns]
+    used += [("metrics", metric.column) for metric in chart.metrics]
+    for key, name in used:
+        if name is not None and name not in _names(source):
+            yield key, _unknown(name, f"a column of {source.name}", _names(source))
+
+
+def _unfit(metric: Metric, source: Source) -> Iterator[tuple[str, str]]:
+    column, kinds = source.column(metric.column), KINDS_NEEDED.get(metric.aggregation)
+    if column and kinds and column.kind not in kinds:
+        needed = " or ".join(f"a {kind}" for kind in kinds)
+        yield "metrics", f"{metric.aggregation} needs {needed}, and {column.name} is a {column.kind}"
+
+
+def _names(source: Source) -> list[str]:
+    return [column.name for column in source.columns if column.kind != "mapping"]
+
+
+def _unknown(name: str, what: str, names: Collection[str]) -> str:
+    close = get_close_matches(name, list(names), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(names)) or 'none'}"
+    return f"'{name}' is not {what}: {hint}"

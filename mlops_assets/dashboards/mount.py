@@ -20,6 +20,7 @@ from dash.fingerprint import check_fingerprint
 from fastapi import FastAPI
 from flask import Response as FlaskResponse
 from flask import request
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -139,39 +140,43 @@ def guard(app: Dash) -> None:
 
     @app.server.before_request
     def check() -> None:
-        if request.path == _PATH and not _is_call(request.get_json(), app.callback_map):
-            raise HTTPException(400)
+        if request.path == _PATH:
+            try:
+                is_call = _Call.model_validate(request.get_json()).is_of(app.callback_map)
+            except ValidationError:
+                is_call = False
+            if not is_call:
+                raise HTTPException(400)
 
 
 def _refuse(error: FlaskHTTPException) -> None:
     raise HTTPException(error.code or 500)
 
 
-def _is_call(body: Any, callbacks: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Of a callback that the application has, with its inputs, states and outputs in their places."""
-    if not (isinstance(body, dict) and isinstance(output := body.get("output"), str) and output in callbacks):
-        return False
-    callback, changed = callbacks[output], body.get("changedPropIds", [])
-    return (
-        _are_parts(body.get("inputs"), len(callback["inputs"]))
-        and _are_parts(body.get("state", []), len(callback["state"]))
-        and (callback.get("no_output", False) or _are_outputs(body.get("outputs"), output))
-        and isinstance(changed, list)
-        and all(isinstance(name, str) for name in changed)
-    )
+class _Part(BaseModel):
+    """A property of a component, or of those that a pattern is for."""
+
+    id: str | dict[str, Any]
+    property: str
 
 
-def _are_outputs(outputs: Any, names: str) -> bool:
-    """`..a.b...c.d..` names several, anything else is one."""
-    return _are_parts(outputs, names.count("...") + 1) if names.startswith("..") else _are_parts([outputs], 1)
+_Parts = list[_Part | list[_Part]]  # a list in it stands for several components
 
 
-def _are_parts(parts: Any, count: int) -> bool:
-    """So many properties of components, or lists of them where one stands for several."""
-    if not (isinstance(parts, list) and len(parts) == count):
-        return False
-    return all(all(map(_is_part, part)) if isinstance(part, list) else _is_part(part) for part in parts)
+class _Call(BaseModel):
+    """What a page sends when a callback is due."""
 
+    output: str
+    outputs: _Part | _Parts | None = None
+    inputs: _Parts
+    state: _Parts = []
+    changedPropIds: list[str] = []
 
-def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and isinstance(part.get("id"), str | dict) and isinstance(part.get("property"), str)
+    def is_of(self, callbacks: Mapping[str, Mapping[str, Any]]) -> bool:
+        """It is of a callback that the application has, with its inputs, states and outputs in their places."""
+        callback = callbacks.get(self.output)
+        if callback is None or [len(self.inputs), len(self.state)] != [len(callback[of]) for of in ("inputs", "state")]:
+            return False
+        if self.output.startswith(".."):  # `..a.b...c.d..` names several, anything else is one
+            return isinstance(self.outputs, list) and len(self.outputs) == self.output.count("...") + 1
+        return isinstance(self.outputs, _Part) or callback.get("no_output", False)

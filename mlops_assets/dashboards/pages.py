@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 import dash_mantine_components as dmc
 from dash import dcc, html
@@ -15,7 +15,7 @@ from mlops_assets.dashboards.editor import editor
 from mlops_assets.dashboards.grid import grid, places_of
 from mlops_assets.dashboards.library import PageList, Places
 from mlops_assets.dashboards.sources.source import Source
-from mlops_assets.dashboards.spec import TimeRange
+from mlops_assets.dashboards.spec import RANGES
 from mlops_assets.dashboards.theme import DASHBOARDS, attributes, shell
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ ABOUT = {
     "reset-layout": "Put every chart back where the YAML has it",
     "again": "Read all stores from the beginning: what was deleted there goes away here",
 }
-RANGE_NAMES = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days", "1y": "1 year"}
 
 
 class Shown(NamedTuple):
@@ -99,7 +98,7 @@ def time_range(page: Page) -> Component:
     return dmc.Select(
         id="range",
         value=page.board.time_range,
-        data=[{"value": name, "label": RANGE_NAMES.get(name, "All time")} for name in get_args(TimeRange)],
+        data=[{"value": name, "label": label} for name, (label, _) in RANGES.items()],
         persistence=page.slug,
         persistence_type="local",
         size="xs",

@@ -5,7 +5,6 @@ Numbers and tables are components of their own; everything else is a figure.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from mlops_assets.dashboards.format import (
     number_text,
     time_text,
 )
-from mlops_assets.dashboards.plots.registry import PLOTS, Empty, PlotRequest, read_options
+from mlops_assets.dashboards.plots import PLOTS, Empty, PlotRequest, read_options
 from mlops_assets.dashboards.sources.source import Reading, Source
 from mlops_assets.dashboards.spec import TEXTS, Chart
 
@@ -103,15 +102,10 @@ class ChartRenderer:
     def csv(self, chart: Chart, view: View) -> str:
         """The data of the chart as CSV with a header line."""
         source = self.sources[chart.source]
-        frame = source.read().frame
+        rows = rows_of(chart, source, source.read().frame, view)
         if chart.plot is not None:
-            rows = rows_of(chart, source, frame, view)
-            table = rows[[column.name for column in source.columns]]
-        else:
-            table = data_of(chart, source, rows_of(chart, source, frame, view), view).frame
-        out = io.StringIO()
-        table.to_csv(out, index=False)
-        return out.getvalue()
+            return rows.to_csv(index=False, columns=[column.name for column in source.columns])
+        return data_of(chart, source, rows, view).frame.to_csv(index=False)
 
     def _render(self, chart: Chart, reading: Reading, view: View, choice: str | None) -> RenderedChart:
         try:
@@ -122,9 +116,8 @@ class ChartRenderer:
         except Empty as empty:
             return RenderedChart(message(str(empty)), complete=reading.complete)
         if chart.type == "number":
-            body = number(
-                chart, data, view, _only_link(rows_of(chart, self.sources[chart.source], reading.frame, view))
-            )
+            rows = rows_of(chart, self.sources[chart.source], reading.frame, view)
+            body = number(chart, data, view, _only_link(rows))
         elif chart.type == "table":
             body = table(chart, data, view)
         else:
@@ -164,13 +157,8 @@ class ChartRenderer:
         request = PlotRequest(rows, options, None, view, self.project, self.evidence)
         choices = tuple(plot.choices(request)) if plot.choices else ()
         chosen = choice if choice in choices else next(iter(choices), None)
-        figure = plot.draw(PlotRequest(rows, options, chosen, view, self.project, self.evidence))
-        return _as_dictionary(figure), choices, chosen
-
-
-def _as_dictionary(figure: Any) -> Figure:
-    """A plot may give Plotly's own object."""
-    return figure if isinstance(figure, dict) else figure.to_plotly_json()
+        figure = plot.draw(replace(request, choice=chosen))
+        return figure if isinstance(figure, dict) else figure.to_plotly_json(), choices, chosen
 
 
 def _only_link(rows: pd.DataFrame) -> str | None:
@@ -209,21 +197,24 @@ def table(chart: Chart, data: ChartData, view: View) -> Component:
         html.Th(_heading(name, chart, frame, view), className="right" if name in numeric else None) for name in names
     ]
     body = []
-    for place in range(len(frame)):
-        cells = []
-        for name in names:
-            value = frame[name].iloc[place]
+    for place, values in enumerate(frame[names].itertuples(index=False)):
+        cells: list[Component] = []
+        for name, value in zip(names, values, strict=True):
             is_number = name in numeric and value == value
             content = f"{value:,.{numeric[name]}f}" if is_number else _cell(name, value, view)
-            is_long = isinstance(value, str) and len(value) > WRAPPED
-            is_time = isinstance(value, datetime)
-            css_class = "right" if name in numeric else "long" if is_long else "time" if is_time else None
-            if links is not None and name == names[0] and links.iloc[place]:
+            if links is not None and not cells and links.iloc[place]:
                 content = html.A(content, href=links.iloc[place], target="_blank", rel="noopener")
-            cells.append(html.Td(content, className=css_class))
+            cells.append(html.Td(content, className="right" if name in numeric else _class(value)))
         body.append(html.Tr(cells))
     rows = html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="rows")
     return html.Div(rows, className="table")
+
+
+def _class(value: Any) -> str | None:
+    """How a cell is wrapped."""
+    if isinstance(value, datetime):
+        return "time"
+    return "long" if isinstance(value, str) and len(value) > WRAPPED else None
 
 
 def as_figure(chart: Chart, data: ChartData, view: View) -> Figure:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mlops_assets.dashboards.old_names import renewed
 from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.parts import Alias
 
@@ -21,7 +21,23 @@ Aggregation = Literal[
 ]
 Interval = Literal["auto", "minute", "hour", "day", "week", "month", "quarter", "year"]
 TimeRange = Literal["1h", "24h", "7d", "30d", "90d", "1y", "all"]
+RANGES: dict[TimeRange, tuple[str, timedelta | None]] = {
+    "1h": ("1 hour", timedelta(hours=1)),
+    "24h": ("24 hours", timedelta(days=1)),
+    "7d": ("7 days", timedelta(days=7)),
+    "30d": ("30 days", timedelta(days=30)),
+    "90d": ("90 days", timedelta(days=90)),
+    "1y": ("1 year", timedelta(days=366)),
+    "all": ("All time", None),
+}
 Value = str | bool | float
+# Names that charts of users may still have: until 0.1 periods were months, and losses RMSE alone.
+_SOURCES = {"months": "periods"}
+_COLUMNS = {"month": "period", "months_learnt": "periods_learnt", "rmse": "loss"}
+_LOSSES = ("validation", "challenger", "champion", "promised", "online")
+_COLUMNS |= {f"{whose}_rmse": f"{whose}_loss" for whose in _LOSSES}
+# Sources that had these columns.
+_OF = ("periods", "dropped", "profiles", "performance", "drift", "backtest", "leaderboard", "decisions")
 
 
 class BoardPart(Part):
@@ -122,7 +138,7 @@ class Chart(BoardPart):
     @model_validator(mode="before")
     @classmethod
     def _renewed(cls, values: Any) -> Any:
-        return renewed(values)
+        return _renewed_chart(values)
 
     @field_validator("filters", mode="before")
     @classmethod
@@ -185,3 +201,27 @@ def _as_condition(value: Any) -> Any:
     if isinstance(value, dict):
         return value
     return {"one_of": value if isinstance(value, list | tuple) else [value]}
+
+
+def _renewed_chart(chart: Any) -> Any:
+    """A chart as it is written, with the names of now."""
+    if not isinstance(chart, dict):
+        return chart
+    source = chart.get("source")
+    source = _SOURCES.get(source, source) if isinstance(source, str) else source
+    if source not in _OF:
+        return chart
+    places = ("x", "group_by", "metrics", "filters", "columns", "order")
+    return chart | {"source": source} | {place: _renewed(chart[place]) for place in places if place in chart}
+
+
+def _renewed(value: Any) -> Any:
+    """Names of columns within lists, keys of filters and the columns of metrics."""
+    if isinstance(value, str):
+        sign = value[:1] if value.startswith("-") else ""
+        return sign + _COLUMNS.get(value[len(sign) :], value[len(sign) :])
+    if isinstance(value, list | tuple):
+        return type(value)(_renewed(item) for item in value)
+    if isinstance(value, dict) and "column" in value:
+        return value | {"column": _renewed(value["column"])}
+    return {_COLUMNS.get(key, key): item for key, item in value.items()} if isinstance(value, dict) else value

@@ -3,7 +3,7 @@
 import pytest
 
 from mlops_assets.dashboards.boards import BoardFile
-from mlops_assets.dashboards.plots.registry import PLOTS, PlotRequest, load_folder, read_options
+from mlops_assets.dashboards.plots import PLOTS, PlotRequest, load_folder, read_options
 from mlops_assets_tests.documents import ROOT, blocks
 
 PAGE = ROOT / "docs" / "dashboards.md"

@@ -6,7 +6,7 @@ import pytest
 from plotly.utils import PlotlyJSONEncoder
 
 from mlops_assets.dashboards.format import View
-from mlops_assets.dashboards.plots.registry import PLOTS, Empty, Options, plot
+from mlops_assets.dashboards.plots import PLOTS, Empty, Options, plot
 from mlops_assets.dashboards.render import ChartRenderer
 from mlops_assets.dashboards.sources.source import Reading
 from mlops_assets.errors import TrackingError

@@ -1,15 +1,20 @@
-"""Plots of why the champion says what it says: contributions of features over many rows, and of one row."""
+"""Plots of why the champion says what it says: contributions on many rows and on one, partial dependence."""
 
 from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
 
+from mlops_assets.core.columns import Columns, take
 from mlops_assets.dashboards.evidence import ExplainedRows
-from mlops_assets.dashboards.format import base_figure, number_text, shortened
-from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
+from mlops_assets.dashboards.format import base_figure, number_text, shortened, trace
+from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, plot
 
 NO_CHAMPION = "There is no champion to explain yet: `mlops-assets run` ends with the gate's verdict."
+GRID = 24  # values of a number that are tried
+MOST_ROWS = 300
+MOST_CATEGORIES = 15
+CURVES = 12  # of single rows
 
 
 class Features(Options):
@@ -23,8 +28,8 @@ def contribution_bars(request: PlotRequest) -> Figure:
     explained = explained_champion(request)
     names, values = _most(explained, request.options.features)
     figure = base_figure(request.view, x_title=f"mean |contribution| ({request.view.unit or 'target'})")
-    bars = {"x": np.abs(values).mean(axis=0)[::-1].tolist(), "y": _short(names[::-1]), "orientation": "h"}
-    figure["data"] = [{"type": "bar", "marker": {"color": request.view.palette[0]}} | bars]
+    sizes, colour = np.abs(values).mean(axis=0)[::-1].tolist(), request.view.palette[0]
+    figure["data"] = [trace("bar", x=sizes, y=_short(names[::-1]), orientation="h", marker_color=colour)]
     figure["layout"]["yaxis"] = {"type": "category"}
     return figure
 
@@ -38,19 +43,15 @@ def beeswarm(request: PlotRequest) -> Figure:
     explained = explained_champion(request)
     names, values = _most(explained, request.options.features)
     figure = base_figure(request.view, x_title=f"contribution ({request.view.unit or 'target'})")
-    height, place, colour = [], [], []
-    for row, name in enumerate(reversed(names)):
-        spread = values[:, names.index(name)]
-        height.append(row + _swarm(spread))
-        place.append(spread)
-        colour.append(_relative(_value_of(name, explained), len(spread)))
+    spread, rows = values.T[::-1], list(enumerate(reversed(names)))
+    shade = np.concatenate([_relative(_value_of(name, explained), len(values)) for _, name in rows])
+    x, y = spread.ravel().round(5), np.concatenate([row + _swarm(spread[row]) for row, _ in rows]).round(3)
     scale = [[0, request.view.palette[0]], [1, request.view.palette[1]]]
-    shade, x, y = np.concatenate(colour), np.concatenate(place).round(5), np.concatenate(height).round(3)
-    ranked = {"color": shade[shade == shade].tolist(), "cmin": 0, "cmax": 1, "colorscale": scale}
-    for chosen, style in ((shade != shade, {"color": request.view.palette[6]}), (shade == shade, ranked)):
-        points = {"x": x[chosen].tolist(), "y": y[chosen].tolist(), "hovertemplate": "%{x:.4g}<extra></extra>"}
-        marker = {"size": 4, "opacity": 0.75} | style
-        figure["data"].append({"type": "scatter", "mode": "markers", "marker": marker} | points)
+    ranked = {"marker_cmin": 0, "marker_cmax": 1, "marker_colorscale": scale}
+    shared = {"mode": "markers", "marker_size": 4, "marker_opacity": 0.75, "hovertemplate": "%{x:.4g}<extra></extra>"}
+    for chosen, style in ((shade != shade, {"marker_color": request.view.palette[6]}), (shade == shade, ranked)):
+        colours = {"marker_color": shade[chosen].tolist()} | style
+        figure["data"].append(trace("scatter", x=x[chosen].tolist(), y=y[chosen].tolist(), **shared, **colours))
     ticks = {"tickvals": list(range(len(names))), "ticktext": _short(names[::-1]), "zeroline": False}
     figure["layout"]["yaxis"] = ticks | {"range": [-0.6, len(names) - 0.4]}
     ends = zip(("low", "high"), request.view.palette, strict=False)
@@ -95,27 +96,58 @@ def waterfall(request: PlotRequest) -> Figure:
         steps.append((f"{len(rest)} others", float(values[rest].sum())))
     figure = base_figure(request.view, x_title=request.view.unit)
     palette = request.view.palette
-    bars = {
-        "y": ["expected", *_short([name for name, _ in steps]), "prediction"],
-        "x": [base, *(value for _, value in steps), 0],
-        "measure": ["absolute", *["relative"] * len(steps), "total"],
-        "text": [number_text(base), *(f"{value:+.3g}" for _, value in steps), number_text(base + values.sum())],
-    }
-    style = {
-        "orientation": "h",
-        "textposition": "outside",
-        "cliponaxis": False,
-        "increasing": {"marker": {"color": palette[0]}},
-        "decreasing": {"marker": {"color": palette[1]}},
-        "totals": {"marker": {"color": palette[6]}},
-        "connector": {"line": {"color": palette[6], "width": 1}},
-        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
-    }
-    figure["data"] = [{"type": "waterfall"} | bars | style]
+    waterfall = trace(
+        "waterfall",
+        y=["expected", *_short([name for name, _ in steps]), "prediction"],
+        x=[base, *(value for _, value in steps), 0],
+        measure=["absolute", *["relative"] * len(steps), "total"],
+        text=[number_text(base), *(f"{value:+.3g}" for _, value in steps), number_text(base + values.sum())],
+        orientation="h",
+        textposition="outside",
+        cliponaxis=False,
+        increasing_marker={"color": palette[0]},
+        decreasing_marker={"color": palette[1]},
+        totals_marker={"color": palette[6]},
+        connector_line={"color": palette[6], "width": 1},
+        hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+    )
+    figure["data"] = [waterfall]
     path = base + np.cumsum([0.0, *(value for _, value in steps)])
     room = 0.45 * (np.ptp(path) or 1)
     figure["layout"]["xaxis"] |= {"range": [float(path.min() - room), float(path.max() + room)]}
     figure["layout"]["yaxis"] = {"autorange": "reversed", "type": "category"}
+    return figure
+
+
+def inputs_to_choose(request: PlotRequest) -> list[str]:
+    """The champion's inputs, those that matter most first."""
+    explained = request.evidence.explained()
+    if explained is None:
+        return []
+    sizes = np.abs(explained.contributions.values).mean(axis=0)
+    weight = {name: _weight(name, explained, sizes) for name in explained.columns}
+    return sorted(weight, key=lambda name: -weight[name])
+
+
+@plot("partial_dependence", "What the champion says on average if one input were different.", choices=inputs_to_choose)
+def partial_dependence(request: PlotRequest) -> Figure:
+    """Mean prediction over real rows whose chosen input is set to one value after another (Friedman, 2001).
+
+    The thin lines are of single rows.
+    """
+    explained = explained_champion(request)
+    name, features = request.chosen, explained.model.spec.features
+    is_category = name in features.categories and name not in features.numeric
+    columns = take(explained.columns, np.arange(min(MOST_ROWS, len(explained.y))))
+    values = _frequent(columns[name]) if is_category else _across(columns[name])
+    if len(values) < 2:
+        raise Empty(f"`{name}` has one value only.")
+    lines = _predict(explained, columns, name, values)
+    figure = base_figure(request.view, y_title=request.view.unit or "prediction", x_title=name.replace("_", " "))
+    if is_category:
+        _bars(figure, request, values, lines)
+    else:
+        _curves(figure, request, values, lines)
     return figure
 
 
@@ -180,3 +212,52 @@ def _short(names: list[str]) -> list[str]:
     """Names that leave room for the bars; two that begin alike stay two."""
     short_names = [shortened(name) for name in names]
     return [name if short_names.count(short) > 1 else short for name, short in zip(names, short_names, strict=True)]
+
+
+def _predict(explained: ExplainedRows, columns: Columns, name: str, values: np.ndarray) -> np.ndarray:
+    """Predictions (values, rows) of the rows with each value put in."""
+    count = len(columns[name])
+    varied: Columns = {alias: np.tile(column, len(values)) for alias, column in columns.items()}
+    varied[name] = np.repeat(values, count)
+    return explained.model.predict_columns(varied).reshape(len(values), count)
+
+
+def _bars(figure: Figure, request: PlotRequest, values: np.ndarray, lines: np.ndarray) -> None:
+    """Categories in the order of their effect."""
+    mean = lines.mean(axis=1)
+    order = np.argsort(mean, kind="stable")
+    names = [value if isinstance(value, str) else f"{value:g}" for value in values[order]]
+    figure["data"] = [trace("bar", x=names, y=mean[order].tolist(), marker_color=request.view.palette[0])]
+    figure["layout"]["xaxis"] |= {"type": "category", "tickangle": "auto"}
+
+
+def _curves(figure: Figure, request: PlotRequest, values: np.ndarray, lines: np.ndarray) -> None:
+    palette = request.view.palette
+    x = [str(value) for value in values] if values.dtype.kind == "M" else values.round(6).tolist()
+    some = np.linspace(0, lines.shape[1] - 1, CURVES).astype(int)
+    thin = {"line_color": palette[6], "line_width": 1, "opacity": 0.35, "hoverinfo": "skip"}
+    figure["data"] = [trace("scatter", mode="lines", x=x, y=lines[:, row].tolist(), **thin) for row in some]
+    mean = {"name": "mean", "y": lines.mean(axis=1).tolist(), "line_color": palette[0], "line_width": 3}
+    figure["data"].append(trace("scatter", mode="lines", x=x, **mean))
+
+
+def _weight(name: str, explained: ExplainedRows, sizes: np.ndarray) -> float:
+    """The contributions of the features that an input is part of."""
+    names = explained.contributions.names
+    return float(sum(size for feature, size in zip(names, sizes, strict=True) if name in feature))
+
+
+def _frequent(values: np.ndarray) -> np.ndarray:
+    """The most frequent values of a category."""
+    present = values[values != np.array(None)] if values.dtype == object else values[np.isfinite(values)]
+    distinct, counts = np.unique(present, return_counts=True)
+    return distinct[np.argsort(-counts, kind="stable")][:MOST_CATEGORIES]
+
+
+def _across(values: np.ndarray) -> np.ndarray:
+    """Quantiles of numbers; of times the hours of one day."""
+    if values.dtype.kind == "M":
+        day = np.sort(values[~np.isnat(values)])[len(values) // 2].astype("datetime64[D]")
+        return (day + np.arange(24).astype("timedelta64[h]")).astype(values.dtype)
+    finite = values[np.isfinite(values)]
+    return np.unique(np.quantile(finite, np.linspace(0.01, 0.99, GRID))) if len(finite) else finite

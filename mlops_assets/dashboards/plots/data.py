@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from mlops_assets.core.prepare.cleaning import ROW_ID, TARGET
-from mlops_assets.dashboards.format import base_figure, shortened
-from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
+from mlops_assets.dashboards.format import base_figure, shortened, trace
+from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, plot
 from mlops_assets.dataset import SNAPSHOT
 
 BINS, CATEGORIES = 30, 12
@@ -73,12 +73,12 @@ def _values(request: PlotRequest, name: str, periods: list[str]) -> np.ndarray:
 
 
 def _categories(figure: Figure, parts: list, whole: np.ndarray) -> None:
-    names, counts = np.unique(whole, return_counts=True)
-    frequent = names[np.argsort(-counts)][:CATEGORIES]
+    distinct, counts = np.unique(whole, return_counts=True)
+    frequent = distinct[np.argsort(-counts)][:CATEGORIES]
     for label, values, colour in parts:
         shares = [float((values == name).mean()) for name in frequent]
-        bars = {"x": [shortened(name) for name in frequent], "y": shares, "marker": {"color": colour}}
-        figure["data"].append({"type": "bar", "name": label} | bars)
+        names = [shortened(name) for name in frequent]
+        figure["data"].append(trace("bar", name=label, x=names, y=shares, marker_color=colour))
     figure["layout"]["xaxis"]["type"] = "category"
 
 
@@ -87,11 +87,7 @@ def _numbers(figure: Figure, parts: list, whole: np.ndarray) -> None:
     low, high = np.quantile(whole, [0.001, 0.999])
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     for label, values, colour in parts:
-        counts = np.histogram(values.astype(float), edges)[0]
-        line = {
-            "x": edges.tolist(),
-            "y": [*(counts / len(values)).tolist(), 0],
-            "line": {"shape": "hv", "color": colour},
-        }
-        figure["data"].append({"type": "scatter", "mode": "lines", "name": label, "fill": "tozeroy"} | line)
-        figure["data"][-1]["fillcolor"] = f"{colour}33"
+        shares = np.histogram(values.astype(float), edges)[0] / len(values)
+        area = {"line_shape": "hv", "line_color": colour, "fill": "tozeroy", "fillcolor": f"{colour}33"}
+        steps = {"x": edges.tolist(), "y": [*shares.tolist(), 0]}
+        figure["data"].append(trace("scatter", mode="lines", name=label, **steps, **area))

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from mlops_assets.core.monitor.performance import MOST_CATEGORIES, THIRDS, main_category
 from mlops_assets.dashboards.evidence import JudgedRows
-from mlops_assets.dashboards.format import GREY, base_figure, listed, period_axis, shortened
-from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
+from mlops_assets.dashboards.format import GREY, base_figure, listed, period_axis, shortened, trace
+from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, plot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +29,8 @@ def residuals_by_segment(request: PlotRequest) -> Figure:
         errors = judged.errors[rows]
         low, q1, median, q3, high = np.quantile(errors, [0.05, 0.25, 0.5, 0.75, 0.95])
         box = {"q1": [q1], "median": [median], "q3": [q3], "lowerfence": [low], "upperfence": [high]}
-        style = {"marker": {"color": palette[group]}, "line": {"width": 1.5}, "name": f"{name}: {rows.sum():,} rows"}
-        figure["data"].append({"type": "box", "x": [shortened(name)], "mean": [errors.mean()]} | box | style)
+        style = {"marker_color": palette[group], "line_width": 1.5, "mean": [errors.mean()]}
+        figure["data"].append(trace("box", x=[shortened(name)], name=f"{name}: {rows.sum():,} rows", **box, **style))
     figure["layout"]["xaxis"] = {"type": "category"}
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0}
     figure["layout"]["shapes"] = [zero | {"line": {"color": palette[GREY], "width": 1, "dash": "dot"}}]
@@ -59,11 +59,13 @@ def interval_calibration(request: PlotRequest) -> Figure:
     x_title = f"prediction ({request.view.unit or 'target'})"
     figure = base_figure(request.view, y_title="in their interval", x_title=x_title)
     palette = request.view.palette
-    bars = {"type": "data", "array": error.tolist(), "thickness": 1.2, "width": 3, "color": palette[0]}
-    points = {"x": x, "y": share.tolist(), "error_y": bars, "marker": {"size": 7, "color": palette[0]}}
-    figure["data"] = [{"type": "scatter", "mode": "lines+markers", "name": "realised", "line": {"width": 1}} | points]
-    promised = {"x": [min(x), max(x)], "y": [judged.model.coverage] * 2, "line": {"color": palette[1], "dash": "dash"}}
-    figure["data"].append({"type": "scatter", "mode": "lines", "name": "promised"} | promised)
+    bars = {"type": "data", "array": error.tolist(), "thickness": 1.2, "width": 3}
+    dots = {"mode": "lines+markers", "marker_size": 7, "marker_color": palette[0], "line_width": 1}
+    ends, promised = [min(x), max(x)], [judged.model.coverage] * 2
+    figure["data"] = [
+        trace("scatter", name="realised", x=x, y=share.tolist(), **dots) | {"error_y": bars},
+        trace("scatter", name="promised", x=ends, y=promised, mode="lines", line_color=palette[1], line_dash="dash"),
+    ]
     lowest = min(0.5, float(share.min()) - 0.05)
     figure["layout"]["yaxis"] |= {"tickformat": ".0%", "range": [lowest, 1.02]}
     figure["layout"]["showlegend"] = True
@@ -78,20 +80,14 @@ def realised_and_promised(request: PlotRequest) -> Figure:
         raise Empty("No period was measured yet: `model_performance` compares predictions with what came true.")
     figure = base_figure(request.view, y_title=request.project.target.metric.heading(request.view.unit))
     palette, periods = request.view.palette, list(rows["period"])
-    band = {"type": "scatter", "mode": "lines", "x": periods, "line": {"width": 0, "shape": "hvh"}, "hoverinfo": "skip"}
+    low, high = listed(rows["promised_low"]), listed(rows["promised_high"])
+    band = {"x": periods, "mode": "lines", "line_width": 0, "line_shape": "hvh", "hoverinfo": "skip"}
     figure["data"] = [
-        band | {"y": listed(rows["promised_low"]), "showlegend": False},
-        band | {"y": listed(rows["promised_high"]), "fill": "tonexty", "name": "promised interval", "opacity": 0.4},
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "promised",
-            "x": periods,
-            "y": listed(rows["promised_loss"]),
-            "line": {"color": palette[1], "dash": "dash", "shape": "hvh"},
-        },
+        trace("scatter", y=low, showlegend=False, **band),
+        trace("scatter", y=high, fill="tonexty", name="promised interval", opacity=0.4, **band),
+        _promised("promised", periods, rows["promised_loss"], palette),
+        *_measured(rows, "loss", palette),
     ]
-    figure["data"] += _measured(rows, "loss", palette)
     return figure | {"layout": figure["layout"] | _by_period(periods)}
 
 
@@ -110,35 +106,35 @@ def coverage_by_period(request: PlotRequest) -> Figure:
     gap = (promised - rows["coverage"]).fillna(0)
     thin = {"type": "data", "symmetric": False, "width": 0, "thickness": 1, "color": palette[1]}
     points[0]["error_y"] = thin | {"array": gap.clip(lower=0).tolist(), "arrayminus": (-gap).clip(lower=0).tolist()}
-    line = {"color": palette[1], "dash": "dash", "shape": "hvh"}
-    made_for = {"x": periods, "y": listed(promised), "name": "made to hold", "line": line}
-    figure["data"] = [{"type": "scatter", "mode": "lines"} | made_for, *points]
+    figure["data"] = [_promised("made to hold", periods, promised, palette), *points]
     by_period = dict(zip(periods, rows["coverage"], strict=True))
     time = request.project.spec.time
     season = [by_period.get(time.cadence.year_before(name)) if time else None for name in periods]
     if any(share is not None for share in season):
-        marker = {"symbol": "diamond", "size": 8, "color": palette[GREY]}
-        before = {"x": periods, "y": season, "name": "a year before", "marker": marker}
-        figure["data"].append({"type": "scatter", "mode": "markers"} | before)
+        style = {"mode": "markers", "marker_symbol": "diamond", "marker_size": 8, "marker_color": palette[GREY]}
+        figure["data"].append(trace("scatter", name="a year before", x=periods, y=season, **style))
     figure["layout"]["yaxis"] |= {"tickformat": ".0%"}
     return figure | {"layout": figure["layout"] | _by_period(periods)}
 
 
+def _promised(name: str, periods: Sequence[str], values: pd.Series, palette: Sequence[str]) -> dict[str, Any]:
+    line = {"mode": "lines", "line_color": palette[1], "line_dash": "dash", "line_shape": "hvh"}
+    return trace("scatter", name=name, x=periods, y=listed(values), **line)
+
+
 def _measured(rows: pd.DataFrame, column: str, palette: Sequence[str]) -> list[dict[str, Any]]:
     """What came true by period, in batch and online; hollow where the version had learnt from it."""
-    periods = list(rows["period"])
+    periods, online = list(rows["period"]), rows[f"online_{column}"]
     symbols = ["circle-open" if learnt else "circle" for learnt in rows["learnt"]]
-    marker = {"size": 9, "symbol": symbols, "color": palette[0]}
-    realised = {"x": periods, "y": listed(rows[column]), "name": "realised", "marker": marker}
-    traces = [{"type": "scatter", "mode": "lines+markers", "line": {"color": palette[0]}} | realised]
+    style = {"marker_size": 9, "marker_color": palette[0]}
+    realised = {"mode": "lines+markers", "x": periods, "y": listed(rows[column]), "marker_symbol": symbols}
+    traces = [trace("scatter", name="realised", **realised, **style)]
     if rows["learnt"].any():
-        hollow = {"size": 9, "symbol": "circle-open", "color": palette[0]}
-        named = {"x": periods[:1], "y": [None], "name": "learnt from", "marker": hollow}
-        traces.append({"type": "scatter", "mode": "markers"} | named)
-    if rows[f"online_{column}"].notna().any():
-        marker = {"color": palette[2], "size": 8}
-        online = {"x": periods, "y": listed(rows[f"online_{column}"]), "name": "online", "marker": marker}
-        traces.append({"type": "scatter", "mode": "markers"} | online)
+        hollow = {"mode": "markers", "x": periods[:1], "y": [None], "marker_symbol": "circle-open"}
+        traces.append(trace("scatter", name="learnt from", **hollow, **style))
+    if online.notna().any():
+        style = {"mode": "markers", "marker_size": 8, "marker_color": palette[2]}
+        traces.append(trace("scatter", name="online", x=periods, y=listed(online), **style))
     return traces
 
 

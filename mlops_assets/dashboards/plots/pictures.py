@@ -10,9 +10,9 @@ from pydantic import Field
 
 from mlops_assets.core.report.drawing import Drawing, Mark, Panel
 from mlops_assets.core.targets.class_plots import COLOURS, UNIT
-from mlops_assets.dashboards.format import GREY, View, base_figure
+from mlops_assets.dashboards.format import GREY, View, base_figure, trace
+from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, plot
 from mlops_assets.dashboards.plots.errors import judged_rows
-from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
 from mlops_assets.dashboards.theme import Scheme
 
 GAP = 0.2  # of the width, between panels
@@ -77,45 +77,31 @@ def _colour(mark: Mark, palette: Sequence[str]) -> str:
 
 def _trace(mark: Mark, colour: str) -> dict[str, Any]:
     if mark.end == "h0":
-        marker = {"color": colour, "size": mark.size, "opacity": mark.opacity}
-        x, y = mark.x.ravel().tolist(), mark.y.ravel().tolist()
-        return {"type": "scatter", "mode": "markers", "x": x, "y": y, "marker": marker}
+        dots = {"marker_color": colour, "marker_size": mark.size, "marker_opacity": mark.opacity}
+        return trace("scatter", mode="markers", x=mark.x.ravel().tolist(), y=mark.y.ravel().tolist(), **dots)
     x, y = ([value for shape in values.tolist() for value in (*shape, None)] for values in (mark.x, mark.y))
     if mark.end == "z":
-        area = {
-            "fill": "toself",
-            "fillcolor": colour,
-            "opacity": mark.opacity,
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-        }
-        return {"type": "scatter", "mode": "lines", "x": x, "y": y} | area
-    line = {"color": colour, "width": mark.size, "dash": "dash" if mark.dash else "solid"}
-    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line}
+        area = {"fill": "toself", "fillcolor": colour, "opacity": mark.opacity, "line_width": 0, "hoverinfo": "skip"}
+        return trace("scatter", mode="lines", x=x, y=y, **area)
+    line = {"line_color": colour, "line_width": mark.size, "line_dash": "dash" if mark.dash else "solid"}
+    return trace("scatter", mode="lines", x=x, y=y, **line)
 
 
 def _rule(mark: Mark, title: str, colour: str, axis: str) -> dict[str, Any]:
     """A line from the bottom to the top; what the axis is said to be is not said again."""
-    x = float(mark.x.ravel()[0])
-    line = {"color": colour, "width": mark.size, "dash": "dash"}
-    label = {
-        "text": mark.label.removeprefix(f"{title} "),
-        "textangle": 0,
-        "textposition": "end",
-        "xanchor": "left",
-        "yanchor": "top",
-        "font": {"size": 11},
-    }
+    x, text = float(mark.x.ravel()[0]), mark.label.removeprefix(f"{title} ")
+    line = {"line_color": colour, "line_width": mark.size, "line_dash": "dash"}
     place = {"x0": x, "x1": x, "y0": 0, "y1": 1, "xref": f"x{axis}", "yref": f"y{axis} domain"}
-    return {"type": "line", "line": line, "label": label} | place
+    label = {"textangle": 0, "textposition": "end", "xanchor": "left", "yanchor": "top", "font": {"size": 11}}
+    return trace("line", **line, **place, label=label | {"text": text})
 
 
 def _notes(panel: Panel, scheme: Scheme) -> Iterator[dict[str, Any]]:
     """Words beside what is drawn; of cells, in their middle."""
     if panel.notes:
         x, y, text = (list(values) for values in zip(*panel.notes, strict=True))
-        shown = {"mode": "text", "textposition": "middle right", "hoverinfo": "skip", "showlegend": False}
+        shown: dict[str, Any] = {"textposition": "middle right"}
         if panel.columns:
             x = [round(place) for place in x]
-            shown |= {"textposition": "middle center", "textfont": {"color": "#fff" if scheme == "dark" else "#000"}}
-        yield {"type": "scatter", "x": x, "y": y, "text": text} | shown
+            shown = {"textposition": "middle center", "textfont": {"color": "#fff" if scheme == "dark" else "#000"}}
+        yield trace("scatter", mode="text", x=x, y=y, text=text, hoverinfo="skip", showlegend=False, **shown)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from mlops_assets.dashboards.format import base_figure, shortened
-from mlops_assets.dashboards.plots.registry import Empty, Figure, Options, PlotRequest, plot
+from mlops_assets.dashboards.format import base_figure, shortened, trace
+from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, plot
 from mlops_assets.dashboards.sources.mlflow import parameters_of
 from mlops_assets.dashboards.sources.source import records
 
@@ -43,7 +43,7 @@ def parallel_coordinates(request: PlotRequest) -> Figure:
     """
     trials, table = _trials_of(request, request.options.best)
     loss = trials["loss"].to_numpy()
-    axes = [_axis(name, [row.get(name) for row in table]) for name in _varied(table)]
+    axes = [(name, *_scaled_any([row.get(name) for row in table])) for name in _varied(table)]
     axes.append(("loss", *_scaled(loss)))
     figure = base_figure(request.view)
     figure["layout"] |= {"margin": {"l": 12, "r": 40, "t": 70, "b": 12}, "hovermode": "closest"}
@@ -67,7 +67,7 @@ def parameter_importance(request: PlotRequest) -> Figure:
     shares = dict(sorted(shares.items(), key=lambda item: item[1]))
     figure = base_figure(request.view, x_title="share of the loss that it explains")
     bars = {"x": list(shares.values()), "y": list(shares), "orientation": "h"}
-    figure["data"] = [{"type": "bar", "marker": {"color": request.view.palette[0]}} | bars]
+    figure["data"] = [trace("bar", marker_color=request.view.palette[0], **bars)]
     figure["layout"]["xaxis"] |= {"tickformat": ".0%", "range": [0, max(1e-9, *shares.values()) * 1.05]}
     figure["layout"]["yaxis"] = {"type": "category"}
     return figure
@@ -105,11 +105,6 @@ def _varied(table: list[dict[str, Any]]) -> list[str]:
     return [name for name in names if len({repr(row.get(name)) for row in table}) > 1]
 
 
-def _axis(name: str, values: list) -> tuple[str, np.ndarray, dict[float, str]]:
-    heights, labels = _scaled_any(values)
-    return name, heights, labels
-
-
 def _scaled_any(values: list) -> tuple[np.ndarray, dict[float, str]]:
     """Heights (n,) in [0, 1], and what stands at which height: ends of numbers, or names."""
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
@@ -140,11 +135,11 @@ def _lines(request: PlotRequest, trials: pd.DataFrame, heights: np.ndarray, loss
         x = [*range(heights.shape[1]), None] * len(places)
         y = [value for place in places for value in [*heights[place].tolist(), None]]
         is_best = part == SHADES - 1
-        line = {"color": palette[1] if is_best else palette[0], "width": 1.6 if is_best else 1}
+        line = {"line_color": palette[1] if is_best else palette[0], "line_width": 1.6 if is_best else 1}
         labels = [f"trial {trials['trial'].iloc[place]:.0f}: {loss[place]:.4g}" for place in places]
         text = [label for label in labels for _ in range(heights.shape[1] + 1)]
-        style = {"opacity": 0.25 + 0.15 * part, "hoverinfo": "text", "text": text, "showlegend": False}
-        traces.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "line": line} | style)
+        style = {"mode": "lines", "opacity": 0.25 + 0.15 * part, "hoverinfo": "text", "showlegend": False}
+        traces.append(trace("scatter", x=x, y=y, text=text, **line, **style))
     return traces
 
 

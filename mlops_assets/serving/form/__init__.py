@@ -15,7 +15,6 @@ from mlops_assets.dashboards.at_work import add_at_work
 from mlops_assets.dashboards.mount import mount
 from mlops_assets.dashboards.theme import new_app, opened_search
 from mlops_assets.project import Project
-from mlops_assets.serving.form import fields
 from mlops_assets.serving.form.ask import Versions
 from mlops_assets.serving.form.callbacks import Form, add_callbacks, reporter
 from mlops_assets.serving.form.page import CSS, page
@@ -42,7 +41,6 @@ def mount_form(
         return page(project.spec, predictor.loaded, predictor.problem, parse_query(opened_search()))
 
     app.layout = layout
-    fields.add_callbacks(app)
     add_at_work(app, at_work, project.settings.dagster_url)
     add_callbacks(app, Form(predict, Versions(project.registry, predictor), has_keys))
     mount(api, lambda: app, PREFIX)

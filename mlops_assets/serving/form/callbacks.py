@@ -19,8 +19,7 @@ from mlops_assets.errors import InputError
 from mlops_assets.serving.errors import internal_error
 from mlops_assets.serving.form.answer import answer_cards
 from mlops_assets.serving.form.ask import Comparison, Versions, ask, reason
-from mlops_assets.serving.form.fields import field_id, fields
-from mlops_assets.serving.form.page import WATCH, failure, other_versions, who
+from mlops_assets.serving.form.page import WATCH, failure, field_id, fields, offer_typed, other_versions, who
 from mlops_assets.serving.form.values import (
     MOST_COMPARED,
     Query,
@@ -65,6 +64,7 @@ class Form:
 
 
 def add_callbacks(app: Dash, form: Form) -> None:
+    offer_typed(app)
     _answer(app, form)
     _follow_champion(app, form)
 

@@ -1,4 +1,4 @@
-"""The page: its frame, which stays, and the parts that follow the champion."""
+"""The page: its frame, which stays, and what follows the champion, such as a field for each of its inputs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import MATCH, Dash, Input, Output, State, dcc, html
 
 from mlops_assets.core.targets.kinds import target_of
 from mlops_assets.dashboards.at_work import at_work_line
+from mlops_assets.dashboards.cards import IdPart
 from mlops_assets.dashboards.theme import attributes, shell
-from mlops_assets.serving.form.fields import fields
 from mlops_assets.serving.form.values import MOST_COMPARED, Query, first_values
-from mlops_assets.serving.form.wording import target_name
+from mlops_assets.serving.form.wording import hint, label, target_name
 from mlops_assets.serving.predictor import Champion
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
 
-    from mlops_assets.dataset import DatasetSpec
+    from mlops_assets.core.features import signature
+    from mlops_assets.core.model.model import Model
+    from mlops_assets.dataset import Column, DatasetSpec
     from mlops_assets.resources.mlflow.version import Version
 
 
@@ -73,8 +75,20 @@ CSS = """
   .big { font-size: 34px; }
 }
 """
-
-
+SHOWN_AT_ONCE = 300  # categories in an open list; typing narrows it
+UNSEEN = "Not in the training rows"
+# A category that the model does not know can be asked for, too: what was typed becomes an option of its own. Options
+# change for that only, since a select forgets a choice that it has not yet handed on when they do.
+_OFFER_TYPED = """
+function(typed, value, options) {
+    const known = options.filter(option => !option.group).map(option => option.value);
+    const offered = options.filter(option => option.group).flatMap(option => option.items.map(item => item.value));
+    const strange = [value, (typed || "").trim()].filter(text => text && !known.includes(text));
+    if (strange.every(text => offered.includes(text))) return dash_clientside.no_update;
+    const items = [...new Set(strange)].map(text => ({value: text, label: text}));
+    return [...options.filter(option => !option.group), {group: "GROUP", items}];
+}
+""".replace("GROUP", UNSEEN)
 WATCH, WATCH_EMPTY = 15_000, 2_000  # milliseconds between looks for another champion, and for a first one
 
 
@@ -110,6 +124,28 @@ def other_versions(versions: Iterable[Version], champion: int | None) -> list[Ma
         for version in versions
         if version.number != champion
     ]
+
+
+def field_id(name: IdPart, kind: IdPart) -> dict[str, IdPart]:
+    """The id of a field, or the pattern of several."""
+    return {"part": "field", "name": name, "kind": kind}
+
+
+def fields(model: Model, values: Mapping[str, Any]) -> list[Component]:
+    """A field for each input of a model, in order; `values` by name, which need not have all."""
+    return [_field(item, model.spec.columns[item.name], values.get(item.name)) for item in model.signature]
+
+
+def offer_typed(app: Dash) -> None:
+    """Let what is typed into a field of categories be chosen."""
+    select = field_id(MATCH, "select")
+    app.clientside_callback(
+        _OFFER_TYPED,
+        Output(select, "data"),
+        Input(select, "searchValue"),
+        Input(select, "value"),
+        State(select, "data"),
+    )
 
 
 def failure(*messages: str) -> Component:
@@ -148,3 +184,32 @@ def _empty(problem: str, champion: Champion | None) -> Component:
     texts += at_work_line(disabled=champion is not None)
     texts.append(dmc.Text("This page goes on by itself as soon as there is a champion.", size="sm"))
     return dmc.Stack(texts, gap="xs", className="card empty")
+
+
+def _field(item: signature.Input, column: Column, value: Any) -> Component:
+    title = f"{label(item.name)} ({column.measured_in})" if column.measured_in else label(item.name)
+    below = "; ".join(text for text in (column.description, hint(item)) if text)
+    shared = {"label": title, "description": below or "\N{NO-BREAK SPACE}", "value": value}
+    shared["debounce"] = True  # so that Enter and leaving a field hand its value on before a question is asked
+    if item.categories is not None:
+        options: list[dict[str, Any]] = [{"value": category, "label": category} for category in item.categories]
+        if value and value not in item.categories:
+            options.append({"group": UNSEEN, "items": [{"value": value, "label": value}]})
+        return dmc.Select(
+            id=field_id(item.name, "select"),
+            data=options,
+            searchable=True,
+            clearable=True,
+            clearSearchOnFocus=True,
+            selectFirstOptionOnChange=True,
+            limit=SHOWN_AT_ONCE,
+            **shared,
+        )
+    if item.type == "time":
+        typed = {"input": {"type": "datetime-local", "step": "any"}}  # the browser's own: typed, tapped, offline
+        return dmc.TextInput(id=field_id(item.name, "time"), attributes=typed, className="wide", **shared)
+    if item.type == "text":
+        return dmc.TextInput(id=field_id(item.name, "text"), **shared)
+    return dmc.NumberInput(
+        id=field_id(item.name, "number"), allowDecimal=item.type == "number", hideControls=True, **shared
+    )

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mlops_assets.dashboards.plots import registry
-from mlops_assets.dashboards.plots.registry import PLOTS, Empty, PlotRequest, read_options
+from mlops_assets.dashboards.plots import PLOTS, Empty, PlotRequest, load_folder, read_options
 from mlops_assets.dashboards.plots.search import explained
 from mlops_assets.dashboards.sources.mlflow import TRIALS
 from mlops_assets.dashboards.sources.source import as_frame
@@ -131,15 +130,15 @@ def test_an_option_that_is_wrong_is_named():
 
 def test_python_files_of_a_folder_register_plots(tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from mlops_assets.dashboards.plots.registry import plot\n"
+        "from mlops_assets.dashboards.plots import plot\n"
         "@plot('mine', 'My plot.')\n"
         "def mine(request):\n    return {'data': [], 'layout': {}}\n"
     )
-    registry.load_folder(tmp_path)
+    load_folder(tmp_path)
     assert PLOTS.pop("mine").description == "My plot."
 
 
 def test_a_python_file_that_fails_is_named(tmp_path):
     (tmp_path / "broken.py").write_text("1 / 0")
     with pytest.raises(SpecError, match="broken.py cannot be run: ZeroDivisionError"):
-        registry.load_folder(tmp_path)
+        load_folder(tmp_path)
