@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mlops_assets.core.search.tuning import OnTrial, Search, SearchResult
     from mlops_assets.core.targets.kind import TargetKind
     from mlops_assets.core.targets.metrics import Metric
+    from mlops_assets.core.training_set import TrainingSet
+    from mlops_assets.core.types import Estimator
 
 NAME, CODE_VERSION = "hyperparameters", "2"
 CLUSTER_WIDTH = 4
@@ -257,6 +259,20 @@ def open_search(
     return Search(
         objective, model_type.space, plan, executor=executor, store=store, warm_start=warm_start, on_trial=on_trial
     )
+
+
+def best_trial(project: Project, stored: "TrainingSet", tuned: Record) -> "Estimator | None":
+    """What the best trial of a search fitted on the train split; None where it is not kept, or saw fewer rows."""
+    from mlops_assets.core.learners.persistence import parse_estimator
+
+    if stored.rows["train"] > project.settings.tuning_rows:
+        return None
+    store = project.trial_store(tuned.partition_key, search_identity(tuned.recipe))
+    kept = store.estimator(tuned.value("best_parameters"))
+    try:
+        return parse_estimator(kept) if kept else None
+    except ModelError:
+        return None  # damaged: it can be fitted again
 
 
 def _best_model(project: Project, built: Record, name: str, result: "SearchResult") -> "Model":

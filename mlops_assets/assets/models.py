@@ -4,7 +4,7 @@ import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.expectations import examined, expectation_checks
 from mlops_assets.assets.explanations import explained, read_artefact, read_bytes, write_artefacts
 from mlops_assets.assets.final_fit import fit_final, periods_of, refit
+from mlops_assets.assets.hyperparameters import best_trial
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures, with_units
 from mlops_assets.assets.recipes import learners, learnt_as, thinning, tracking_place
 from mlops_assets.assets.records import Record, Records
@@ -219,8 +220,9 @@ def _register(
 ) -> "Version":
     """Fit with the best parameters, log with the scores on validation, and register what would go live.
 
-    The fit on the train split alone gives the scores, and the residuals of rows that it has not seen, which intervals
-    need. What is registered, and judged, has learnt from validation too: that is the nearest to what is asked next.
+    The fit on the train split alone, which the search has made, gives the scores, and the residuals of rows that it has
+    not seen, which intervals need. What is registered, and judged, has learnt from validation too: that is the nearest
+    to what is asked next.
     """
     from mlops_assets.core.learners.estimators import predict
     from mlops_assets.core.model.model import Model, finish
@@ -229,17 +231,20 @@ def _register(
     name, began = tuned.partition_key, time.time()
     kind = project.model_types[name].matrix
     window = window_of(Records(context.instance), project, built)
-    final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
-    fitted = final.fitted
-    raw = predict(fitted.estimator, stored.matrix(kind, "validation"))
+    if stored.periods.test and (tried := best_trial(project, stored, tuned)) is not None:
+        estimator = tried
+    else:
+        final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
+        estimator = final.fitted.estimator
+    raw = predict(estimator, stored.matrix(kind, "validation"))
     found = judged(project, stored, raw)
-    model = Model(project.spec, stored.encoder, fitted.estimator, name, kind)
+    model = Model(project.spec, stored.encoder, estimator, name, kind, intervals=found.intervals, finish=found.finish)
     if stored.periods.test:
         parts = gather(window, window.periods, window.share)
-        twin = replace(model, intervals=found.intervals, finish=found.finish)
-        model, final = refit(project, window, parts, name, tuned, twin, learnt_by_candidates(stored))
+        model, final = refit(project, window, parts, name, tuned, model, learnt_by_candidates(stored))
     else:
         model = finish(model, final.X, stored.specimens, found.intervals, found.finish)
+    fitted = final.fitted
     fit_metrics = {"fit_seconds": round(fitted.seconds, 3), "fit_rows": final.X.shape[0], "fit_shares": fitted.shares}
     if added := project.target.added(model.finish):
         fit_metrics["level_added"] = added

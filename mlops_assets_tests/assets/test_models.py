@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mlops_assets.assets.models import held_out_output
 from mlops_assets.core.training_set import TrainingSet
 from mlops_assets.errors import ModelError
 from mlops_assets.resources.mlflow.rehearsal import Rehearsals
@@ -87,6 +88,31 @@ def test_rows_of_the_test_period_touch_no_fitted_thing(workshop, new_workshop):
 def test_a_model_without_a_training_set_says_what_to_make_first(new_workshop):
     told = failure_of(new_workshop().make("sklearn_model", "Ridge"))
     assert told == "training_set has not been materialised: do that first"
+
+
+@pytest.mark.parametrize(("asset", "partition"), MODELS)
+@pytest.mark.parametrize("left", [None, b"", b"{ damaged"])
+def test_the_fit_on_the_train_split_is_the_best_trials_own_or_the_same_again(
+    new_workshop, monkeypatch, asset, partition, left
+):
+    name = partition or "XGBoost"
+    workshop = new_workshop(MLOPS_MODEL_TYPES=name).make_up_to("hyperparameters")
+    kept = [*workshop.project.home.rglob(f"searches/{name}-*/*.model")]
+    assert len(kept) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops_assets.assets.models.fit_final", lambda *args: pytest.fail("it was fitted once more"))
+        assert workshop.make(asset, partition).success
+    first = workshop.record(asset, partition)
+    kept[0].unlink() if left is None else kept[0].write_bytes(left)
+    workshop.project.registry.tag(first.value("version"), {"recipe": "another"})
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops_assets.assets.models.CODE_VERSION", "0")  # so that it is made again
+        assert workshop.make(asset, partition).success
+    again = workshop.record(asset, partition)
+    assert again.value("version") == first.value("version") + 1
+    said = [held_out_output(workshop.project, record.value("version")) for record in (first, again)]
+    np.testing.assert_array_equal(*said)
+    assert again.value("validation_rmse") == first.value("validation_rmse")
 
 
 def test_a_model_that_is_up_to_date_is_neither_registered_nor_drawn_again(own_workshop, no_pictures):
