@@ -16,18 +16,25 @@ TARGETS = {
     },
     "count": {"target": {"column": "zone", "kind": "count"}, "features": {"numeric": {"size": {}, "price": {}}}},
     "log": {"target": {"column": "price", "transform": "log", "metric": "mae", "unit": "euros"}},
+    "quantiles": {"target": {"column": "price", "intervals": "quantiles", "keep": [1, 1000]}},
 }
-TYPES = {"category": "LogisticRegression,XGBoost", "binary": "LinearSVC,XGBoost", "count": "PoissonRegressor,XGBoost"}
+TYPES = {
+    "category": "LogisticRegression,XGBoost",
+    "binary": "LinearSVC,XGBoost",
+    "count": "PoissonRegressor,XGBoost",
+    "quantiles": "Ridge,XGBoost,Ensemble",
+}
+QUICK = ("binary", "category", "quantiles")
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if kind in ("binary", "category") else pytest.mark.slow) for kind in TARGETS]
+    "kind", [pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.slow) for kind in TARGETS]
 )
 def test_a_kind_is_learnt_judged_served_and_measured(kind, new_home, tmp_path):
     spec = SHOP | TARGETS[kind] | {"source": {"kind": "files", "uri": str(tmp_path / "sales_{period}.csv")}}
     for period in PERIODS:
         write_period(tmp_path, period, rows=400)
-    types = {"MLOPS_MODEL_TYPES": TYPES.get(kind, "Ridge,XGBoost"), "MLOPS_MAX_TRIALS": "1"}
+    types = {"MLOPS_MODEL_TYPES": TYPES.get(kind, "Ridge,XGBoost"), "MLOPS_MAX_TRIALS": "1", "MLOPS_COVERAGE": "0.8"}
     home = new_home(MLOPS_DATASET=write_yaml(tmp_path / "shop.yaml", spec), **types)
     ran = home.command("run")
     assert ran.code == 0, ran.out + ran.err
@@ -40,7 +47,13 @@ def test_a_kind_is_learnt_judged_served_and_measured(kind, new_home, tmp_path):
     answers = model.answer_rows(model.golden.rows)
     if project.target.labels:
         assert np.allclose(answers.classes.probabilities.sum(axis=1), 1)
-        assert model.coverage == 0.9
+        assert model.coverage == 0.8
+    if kind == "quantiles":
+        judged = [row["version"] for row in champion.value("leaderboard_rows") if row["role"] == "candidate"]
+        low, *others = [one.intervals.quantiles.low for one in (model, *map(project.registry.load, judged))]
+        assert len(others) == 3 and all(np.array_equal(one, others[0]) for one in others)
+        assert not np.array_equal(low, others[0])  # it has learnt from the test period too
+        assert len(np.unique((answers.high - answers.low).round(6))) > 50
     contributions = model.contributions({name: values[:3] for name, values in _columns(project).items()})
     assert np.isfinite(contributions.values).all()
     table = project.storage.read_table(home.record("predictions", "2024-04").stored_path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from mlops_assets.assets.training_set import WindowRows
-    from mlops_assets.core.features.encoder import Encoder
+    from mlops_assets.core.features.encoder import Encoder, FittedEncoder
     from mlops_assets.core.learners.estimators import Fitted
     from mlops_assets.core.model.golden_rows import Specimens
     from mlops_assets.core.model.model import Model
+    from mlops_assets.core.model.quantiles import QuantileTrees
     from mlops_assets.core.training_set import Parts, TrainingSet
+    from mlops_assets.core.types import FloatArray, SingleArray
 
 
 FOLDER, NAME = "training_set", "whole_window"
@@ -108,6 +110,24 @@ def fit_final(project: Project, training_set: TrainingSet, tuned: Record, name: 
     return FinalFit(fitted, X)
 
 
+def fit_quantiles(project: Project, training_set: TrainingSet) -> QuantileTrees:
+    """What intervals are made of, on the train split, of which MLOPS_MEMORY_ROWS are in memory."""
+    most = project.settings.memory_rows if sum(training_set.rows.values()) > project.settings.memory_rows else None
+    X, y = training_set.matrix("dense", "train", most), training_set.target("train", most)
+    return _fit_quantiles(project, training_set.encoder, X, y, training_set.weights("train", most))
+
+
+def _fit_quantiles(
+    project: Project, encoder: Encoder, X: SingleArray, y: FloatArray, weights: FloatArray | None
+) -> QuantileTrees:
+    from mlops_assets.core.learners.estimators import FitData
+    from mlops_assets.core.model.quantiles import QuantileTrees
+
+    settings = project.settings
+    data = FitData.of(project.target, X, y, encoder.dense_categorical, weights=weights)
+    return QuantileTrees.fit(encoder, data, settings.coverage, seed=settings.seed, threads=settings.thread_count)
+
+
 def refit(
     project: Project,
     window: WindowRows,
@@ -119,24 +139,32 @@ def refit(
 ) -> tuple[Model, FinalFit]:
     """A model type once more, with the best parameters known of it, on all rows of some splits, encoders included.
 
-    `parts` are the window's rows where these fit into memory. It has no rows left that it has not learnt from, so its
-    intervals, and what finishes its answers, are those of a fit that had: of `judged`.
+    `parts` are the window's rows where these fit into memory. It has no rows left that it has not learnt from, so what
+    calibrates its intervals, and finishes its answers, is of a fit that had: of `judged`. Quantiles are learnt anew.
     """
     from mlops_assets.core.model.model import Model, finish
 
     rounds = tuned.value("rounds")
     rounds = round(rounds * REFIT_ROUNDS) if rounds else None
-    divided = is_divided(project, name)
+    divided, intervals, quantiles = is_divided(project, name), judged.intervals, None
+    has_quantiles = intervals is not None and intervals.quantiles is not None
     with ExitStack() as opened:
         if window.share == 1 and not divided:
             rows = join([parts[split] for split in SPLITS if split in splits])
-            encoder, specimens, final = _refit_in_memory(project, rows, tuned, name, rounds)
+            encoded, specimens, final = _refit_in_memory(project, rows, tuned, name, rounds)
+            encoder = encoded.encoder
+            if has_quantiles:
+                quantiles = _fit_quantiles(project, encoder, encoded.dense, rows.y, rows.weights)
         else:
             written = opened.enter_context(_written(project, window, splits, divided))
             encoder, specimens = written.encoder, written.specimens
             final = fit_final(project, written, tuned, name, rounds)
+            if has_quantiles:
+                quantiles = fit_quantiles(project, written)
+        if intervals and quantiles:
+            intervals = replace(intervals, quantiles=quantiles)
         model = Model(project.spec, encoder, final.fitted.estimator, name, project.model_types[name].matrix)
-        return finish(model, final.X, specimens, judged.intervals, judged.finish), final
+        return finish(model, final.X, specimens, intervals, judged.finish), final
 
 
 def refit_ensemble(
@@ -153,7 +181,7 @@ def refit_ensemble(
 
 def _refit_in_memory(
     project: Project, rows: Rows, tuned: Record, name: str, rounds: int | None
-) -> tuple[Encoder, Specimens, FinalFit]:
+) -> tuple[FittedEncoder, Specimens, FinalFit]:
     from mlops_assets.core.features.encoder import fit_encoder, masked
     from mlops_assets.core.learners.estimators import FitData, fit
     from mlops_assets.core.model.golden_rows import Specimens
@@ -178,7 +206,7 @@ def _refit_in_memory(
         threads=settings.thread_count,
     )
     specimens = Specimens.of(spec, rows.columns, encoded.encoder.vocabularies)
-    return encoded.encoder, specimens, FinalFit(fitted, X)
+    return encoded, specimens, FinalFit(fitted, X)
 
 
 def periods_of(periods: Periods, splits: Collection[SplitName]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from mlops_assets.assets.by_period import Result
 from mlops_assets.assets.entry import OWNERS, RETRY, AssetEntry, State
 from mlops_assets.assets.expectations import examined, expectation_checks
 from mlops_assets.assets.explanations import explained, read_artefact, read_bytes, write_artefacts
-from mlops_assets.assets.final_fit import fit_final, periods_of, refit
+from mlops_assets.assets.final_fit import fit_final, fit_quantiles, periods_of, refit
 from mlops_assets.assets.hyperparameters import best_trial
 from mlops_assets.assets.memo import Made, Making, begin, clear_failures, with_units
 from mlops_assets.assets.recipes import learners, learnt_as, thinning, tracking_place
@@ -50,6 +50,8 @@ def recipe(asset: str, project: Project, built: Record, tuned: Record) -> Recipe
     settings: dict[str, Any] = {"seed": project.settings.seed, "tracking": tracking_place(project)}
     settings |= {"coverage": project.settings.coverage} | thinning(project, built.value("dagster/row_count"))
     settings |= learnt_as(project.spec)
+    if project.spec.target.intervals:
+        settings["intervals"] = project.spec.target.intervals  # an ensemble's are told by its members
     if asset == XGBOOST_NAME and project.settings.final_fit != "local":
         settings["final_fit"] = "divided"  # wherever the cluster is
     return Recipe(
@@ -197,11 +199,15 @@ def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged
     levels = needed_levels(looked.levels, coverage)
     category = (main, stored.category(main, "validation")) if main else None
     output = target.output(raw, finished)
+    said = None
+    if target.target.intervals:
+        quantiles = fit_quantiles(project, stored)
+        said = quantiles, quantiles.ends_of(stored.matrix("dense", "validation")) + target.added(finished)
     return Judged(
         metrics,
         "\n".join(markdown_image(draw().svg(), name) for name, draw in drawn),
         finished,
-        target.intervals(output, held_out, coverage, levels, category, looked.stretch),
+        target.intervals(output, held_out, coverage, levels, category, looked.stretch, said),
     )
 
 

@@ -21,7 +21,7 @@ METRICS: Mapping[TargetKindName, tuple[MetricName, ...]] = {
 }
 MOST_CLASSES = 100
 _ONLY_FOR_CLASSES = ("costs", "precision", "recall", "balanced")
-_ONLY_FOR_NUMBERS = ("keep", "transform", "quantile", "unit")
+_ONLY_FOR_NUMBERS = ("keep", "transform", "quantile", "intervals", "unit")
 _ONLY_FOR_BINARY = ("precision", "recall")
 
 
@@ -47,6 +47,11 @@ class Target(Part):
     )
     quantile: float | None = Field(None, gt=0, lt=1, description="Of `pinball`: which quantile is predicted.")
     transform: Literal["log"] | None = Field(None, description="`log`: learnt by its logarithm, for many decades.")
+    intervals: Literal["quantiles"] | None = Field(
+        None,
+        description="`quantiles`: intervals are as wide as a model of the target's quantiles says of each row, "
+        "calibrated. Left out: by the residuals of rows with about the same prediction.",
+    )
     costs: tuple[tuple[float, ...], ...] = Field(
         (), description="What a decision costs: a row a true class, a column a decided one. Decides by least cost."
     )

@@ -148,6 +148,16 @@ def test_a_model_depends_on_the_coverage_of_its_intervals(project, asset, model_
     assert changes(narrow, wide) == ("settings: coverage 0.8 -> 0.9",)
 
 
+@pytest.mark.parametrize(("asset", "model_type"), [("sklearn_model", "Ridge"), ("xgboost_model", "XGBoost")])
+def test_intervals_of_quantiles_make_models_anew_and_no_search(project, asset, model_type):
+    built, tuned = record("training_set"), record("hyperparameters", partition=model_type)
+    plain, asked = project(), project(target=SHOP["target"] | {"intervals": "quantiles"})
+    before, after = (models.recipe(asset, each, built, tuned) for each in (plain, asked))
+    assert changes(before, after) == ('settings: intervals is new ("quantiles")',)
+    assert search_recipe(plain, model_type, built) == search_recipe(asked, model_type, built)
+    assert clean_data.recipe(plain, record("raw_data")) == clean_data.recipe(asked, record("raw_data"))
+
+
 def test_a_model_in_another_mlflow_is_another_model_and_no_password_is_told(project):
     built, tuned = record("training_set"), record("hyperparameters", partition="Ridge")
     here = models.recipe("sklearn_model", project(), built, tuned)

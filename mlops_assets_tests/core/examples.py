@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from mlops_assets.core.features.derive import derive
 from mlops_assets.core.features.encoder import MatrixKind, fit_encoder
 from mlops_assets.core.learners.ensemble import ENSEMBLE
 from mlops_assets.core.learners.estimators import FitData, fit, predict
@@ -14,6 +15,7 @@ from mlops_assets.core.learners.model_types import ModelType, resolve_model_type
 from mlops_assets.core.model.ensemble import blended
 from mlops_assets.core.model.golden_rows import Specimens
 from mlops_assets.core.model.model import Model, finish
+from mlops_assets.core.model.quantiles import QuantileTrees
 from mlops_assets.core.prepare.cleaning import TARGET
 from mlops_assets.core.prepare.splitting import choose_periods
 from mlops_assets.core.targets.kind import TargetKind
@@ -109,5 +111,10 @@ def fit_final_model(
     model = Model(spec, encoded.encoder, estimator, name, model_type.matrix)
     raw = predict(estimator, encoded.encoder.transform(spec.features, rest, model_type.matrix))
     rule = kind.learn(raw, y_held, coverage=0.9)
-    intervals = kind.intervals(kind.output(raw, rule), y_held, 0.9, (), None, 1.0)
+    said = None
+    if spec.target.intervals:
+        dense = FitData.of(kind, encoded.dense, y, encoded.encoder.dense_categorical)
+        trees = QuantileTrees.fit(encoded.encoder, dense, 0.9, seed=7, threads=1)
+        said = trees, trees.ends(derive(spec.features, rest))
+    intervals = kind.intervals(kind.output(raw, rule), y_held, 0.9, (), None, 1.0, said)
     return finish(model, X, Specimens.of(spec, train, encoded.encoder.vocabularies, rest), intervals, rule)

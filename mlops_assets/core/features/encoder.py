@@ -83,13 +83,13 @@ class Encoder:
             return Both(one_hot, dense)
         features = derive(spec, columns)
         codes = self.codes(features)
-        return self.one_hot_encoder.csr(features, codes) if kind == "one_hot" else self._dense(features, codes)
+        return self.one_hot_encoder.csr(features, codes) if kind == "one_hot" else self.dense(features, codes)
 
     def both(self, spec: Features, columns: Columns) -> tuple[SingleArray, SparseMatrix]:
         """The dense and the one-hot matrix of rows that were not trained on."""
         features = derive(spec, columns)
         codes = self.codes(features)
-        return self._dense(features, codes), self.one_hot_encoder.csr(features, codes)
+        return self.dense(features, codes), self.one_hot_encoder.csr(features, codes)
 
     def matrix(self, features: Columns, codes: Codes, kind: AnyMatrix) -> Entries | SingleArray | Both:
         """The matrix (n, width) of derived features: sparse entries, or float32 with NaN where missing."""
@@ -97,7 +97,7 @@ class Encoder:
             return Both(self.matrix(features, codes, "one_hot"), self.matrix(features, codes, "dense"))
         if kind == "one_hot":
             return self.one_hot_encoder.transform(features, codes)
-        return self._dense(features, codes)
+        return self.dense(features, codes)
 
     def codes(self, features: Columns) -> Codes:
         """Codes (n,) of each categorical feature, -1 where it is missing or unseen."""
@@ -116,7 +116,8 @@ class Encoder:
         means = self.group_means.transform_row(features, codes) if self.group_means else ()
         return [*categories, *[features[name] for name in self.numbers], *means]
 
-    def _dense(self, features: Columns, codes: Codes) -> SingleArray:
+    def dense(self, features: Columns, codes: Codes) -> SingleArray:
+        """The dense matrix (n, width) of derived features."""
         dense = np.empty((length(features), len(self.dense_names)), np.float32)
         self.fill_dense(dense, features, codes)
         if self.group_means:
@@ -140,8 +141,10 @@ class Encoder:
 
     @classmethod
     def load(cls, folder: Path) -> Encoder:
-        classes = (cls, Vocabulary, OneHotEncoder, Block, Scale, GroupMeansEncoder, Key, Token, Curve)
-        return load_state(folder, "encoder", classes)
+        return load_state(folder, "encoder", ENCODER_PARTS)
+
+
+ENCODER_PARTS = (Encoder, Vocabulary, OneHotEncoder, Block, Scale, GroupMeansEncoder, Key, Token, Curve)
 
 
 @dataclass(frozen=True, eq=False)

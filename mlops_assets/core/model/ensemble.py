@@ -26,6 +26,8 @@ def blended(
         raise ModelError("a member of the ensemble was saved without golden rows: fit it again")
     for other in others:
         replace(other, encoder=first.encoder).self_check()
+    if intervals and first.intervals:  # what its members have learnt from, its quantiles have
+        intervals = replace(intervals, quantiles=first.intervals.quantiles)
     ensemble = Ensemble(tuple(_member(name, weights[name], model) for name, model in models.items()))
     model = replace(
         first,

@@ -34,6 +34,7 @@ from mlops_assets.core.model.answers import Answer, Answers
 from mlops_assets.core.model.contributions import Background, Contributions, explain, learn_background
 from mlops_assets.core.model.files import ABOUT, check_files, digests, read_about
 from mlops_assets.core.model.golden_rows import Golden, Specimens
+from mlops_assets.core.model.quantiles import load_intervals
 from mlops_assets.core.model.row_scorer import RowScorer
 from mlops_assets.core.state import DAMAGE
 from mlops_assets.core.targets.intervals import Intervals
@@ -158,7 +159,7 @@ class Model:
         codes = self.encoder.codes(features)
         X = self.encoder.matrix(features, codes, self.matrix)
         raw = predict(self._for_few_rows if count <= FEW_ROWS else self.estimator, X)
-        said = self.kind.numbers(self.kind.output(raw, self.finish), self.finish, self.intervals, columns)
+        said = self.kind.numbers(self.kind.output(raw, self.finish), self.finish, self.intervals, features)
         outside = out_of_range(columns, self._limits, self._clocks)
         lacking = {} if self.absences is None else missing(columns, self.absences)
         numbers = said.prediction, said.low, said.high
@@ -267,7 +268,7 @@ def _read_2(folder: Path, about: dict[str, Any]) -> Model:
     spec = DatasetSpec.model_validate(about["dataset"])
     names = about["model_type"], about["matrix"]
     signature = tuple(_input(item) for item in about["inputs"])
-    intervals = Intervals.load(folder) if "intervals" in about["parts"] else None
+    intervals = load_intervals(folder) if "intervals" in about["parts"] else None
     background = Background.load(folder) if "background" in about["parts"] else None
     golden = Golden.load(folder) if "golden" in about["parts"] else None
     encoder, estimator = Encoder.load(folder), load_estimator(folder)

@@ -56,6 +56,6 @@ class RowScorer:
         codes = self._encoder.codes_row(features)
         raw = self._estimate(self._encoder.matrix_row(features, codes, self._matrix))
         lacking = [] if self._absences is None else missing_row(row, self._absences)
-        prediction, low, high, classes = self._numbers(raw, row, bool(lacking))
+        prediction, low, high, classes = self._numbers(raw, features, bool(lacking))
         outside = out_of_range_row(row, self._ranges, self._clocks)
         return Answer(prediction, low, high, outside, unseen_row(row, codes), lacking, classes)

@@ -25,7 +25,7 @@ from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:
     from mlops_assets.core.columns import Columns, Row
-    from mlops_assets.core.targets.intervals import Intervals
+    from mlops_assets.core.targets.intervals import Intervals, Quantiles
 
 RELIABILITY_BINS = 10
 PRIOR = 1.0  # a row of each class stands beside those counted, so that no rate is 0
@@ -220,6 +220,7 @@ class Classes:
         levels: Sequence[float],
         category: tuple[str, Array] | None,
         stretch: float,
+        quantiles: tuple[Quantiles, FloatArray] | None = None,
     ) -> None:
         """Classes have sets."""
 
@@ -235,7 +236,7 @@ class Classes:
         return ClassAnswers(self.labels, decision, threshold, output, likely)
 
     def numbers(
-        self, output: FloatArray, finish: Finish | None, intervals: Intervals | None, columns: Columns
+        self, output: FloatArray, finish: Finish | None, intervals: Intervals | None, features: Columns
     ) -> Numbers:
         """Of two classes the positive one's probability, and the least and the greatest code in the set.
 

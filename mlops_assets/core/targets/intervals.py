@@ -7,6 +7,9 @@ A category of enough rows, such as an airport, is calibrated by itself ("equaliz
 and Candès, 2020): by where its residuals lie within the intervals of all. One bin a category and predicted value would
 need far more rows.
 
+Where the YAML asks for it they are made of quantiles of the target given the inputs, which a model of their own says:
+conformalised quantile regression (Romano, Patterson and Candès, 2019), by the same bins and categories.
+
 What is calibrated on the rows of some periods holds less often in later ones. So three things are learnt beforehand,
 by walking through the periods: whether the newest is calmer than most, which makes its residuals no measure of the
 next; at which level an interval has to be made to hold as often as is asked for in the next; and how much of the bias
@@ -15,18 +18,19 @@ of one period the next one has.
 
 from __future__ import annotations
 
+import math
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mlops_assets.core.columns import Row, evenly_spread
+from mlops_assets.core.columns import Columns, Row, evenly_spread
 from mlops_assets.core.features.categories import UNKNOWN, Vocabulary
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.types import Array, FloatArray, IntArray
@@ -108,30 +112,52 @@ class ByCategory:
         return [*zip(self.low.tolist(), self.high.tolist(), strict=True)]
 
 
+class Quantiles(Protocol):
+    """A model of the quantiles that lie half of what is not covered from either end."""
+
+    def ends(self, features: Columns) -> FloatArray:
+        """The low and the high quantile (n, 2) of rows, by their derived features."""
+
+    def ends_row(self, features: Row) -> tuple[float, float]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Intervals:
     """What lies between prediction and truth in `coverage` of all cases, for each bin of the predicted value."""
 
     coverage: float
     bins: Bins
-    below: FloatArray  # (bins,) added to the prediction, the low end
-    above: FloatArray  # (bins,) added to the prediction, the high end
+    below: FloatArray  # (bins,) added to the prediction, or to the low quantile: the low end
+    above: FloatArray  # (bins,) added to the prediction, or to the high quantile: the high end
     by_category: ByCategory | None = None
+    quantiles: Quantiles | None = None
 
-    def around(self, prediction: FloatArray, columns: Mapping[str, Array]) -> tuple[FloatArray, FloatArray]:
-        """Low and high ends (n,) of predictions (n,); of the rows' columns, the category is looked at."""
-        place = self.bins.place(prediction)
-        below, above = self.below[place], self.above[place]
+    def around(self, prediction: FloatArray, features: Columns, added: float = 0.0) -> tuple[FloatArray, FloatArray]:
+        """Low and high ends (n,) of predictions (n,), by derived features of the rows; `added`: to quantiles too."""
+        ends = None if self.quantiles is None else self.quantiles.ends(features) + added
+        below, above = self.offsets(prediction, ends)
         if self.by_category is not None:
-            low, high = self.by_category.ends(columns[self.by_category.column])
+            low, high = self.by_category.ends(features[self.by_category.column])
             middle, half = (below + above) / 2, (above - below) / 2
             below, above = np.minimum(middle + half * low, 0), np.maximum(middle + half * high, 0)
         return prediction + below, prediction + above
 
-    def around_row(self, prediction: float, row: Row) -> tuple[float, float]:
+    def offsets(self, prediction: FloatArray, ends: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+        """What is added to predictions (n,), whatever their category; `ends` (n, 2): their quantiles."""
+        place = self.bins.place(prediction)
+        below, above = self.below[place], self.above[place]
+        if ends is None:
+            return below, above
+        below, above = ends[:, 0] - prediction + below, ends[:, 1] - prediction + above
+        return np.minimum(below, 0), np.maximum(above, 0)
+
+    def around_row(self, prediction: float, features: Row, added: float = 0.0) -> tuple[float, float]:
         below, above = self._ends[self.bins.place_row(prediction)]
+        if self.quantiles is not None:
+            low, high = self.quantiles.ends_row(features)
+            below, above = min(low + added - prediction + below, 0), max(high + added - prediction + above, 0)
         if self.by_category is not None:
-            low, high = self.by_category.ends_row(row[self.by_category.column])
+            low, high = self.by_category.ends_row(features[self.by_category.column])
             middle, half = (below + above) / 2, (above - below) / 2
             below, above = min(middle + half * low, 0), max(middle + half * high, 0)
         return prediction + below, prediction + above
@@ -143,9 +169,8 @@ class Intervals:
     def save(self, folder: Path) -> None:
         save_state(self, folder, "intervals")
 
-    @classmethod
-    def load(cls, folder: Path) -> Intervals:
-        return load_state(folder, "intervals", (cls, Bins, ByCategory, Vocabulary))
+
+INTERVAL_PARTS = (Intervals, Bins, ByCategory, Vocabulary)  # that are saved, beside a model of quantiles
 
 
 def calibrate(
@@ -155,35 +180,63 @@ def calibrate(
     levels: Sequence[float] = (),
     category: tuple[str, Array] | None = None,
     stretch: float = 1.0,
+    quantiles: tuple[Quantiles, FloatArray] | None = None,
 ) -> Intervals | None:
     """Intervals from predictions (n,) of rows that the model has not learnt from; None where they are too few.
 
     `levels` are what they are made to hold of these rows, where that has to be more to hold `coverage` of later
     ones: one for each equal part of the bins, low predictions first. `category`: a column's name and its values (n,).
-    `stretch`: how much further apart residuals are taken to be, as `Looked` says.
+    `stretch`: how much further apart residuals are taken to be, as `Looked` says. `quantiles`: a model of them, of
+    which intervals are made, and what it says of these rows (n, 2).
     """
     levels = levels or (coverage,)
     fewest = round(2 * BEYOND / (1 - max(levels)))
     if len(y) < fewest:
         return None
     bins = Bins.of(prediction, fewest)
-    residuals = _stretched(y - prediction, stretch)
+    place, residuals = bins.place(prediction), _stretched(y - prediction, stretch)
+    each = np.arange(bins.count)
+    third = each * len(levels) // bins.count
+    wanted = np.array(levels)[third]
+    model, ends = quantiles or (None, None)
+    if ends is None:
+        below, above = _tails(residuals, place, levels, third)
+    else:
+        above = _beyond(prediction + residuals, ends, place, wanted)
+        below = -above
+    intervals = Intervals(coverage, bins, below, above, None, model)
+    if not category:
+        return intervals
+    below, above = intervals.offsets(prediction, ends)
+    middle, half = (below + above) / 2, (above - below) / 2
+    column, values = category
+    wide = half > 0
+    within = (residuals - middle)[wide] / half[wide]
+    return replace(intervals, by_category=_by_category(column, values[wide], within, wanted[place][wide]))
+
+
+def _tails(
+    residuals: FloatArray, place: IntArray, levels: Sequence[float], third: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """The two residuals (bins,) that cut off the tails of each bin, which asks for the level of its third."""
     with warnings.catch_warnings():  # crepes lets every warning of the process through, once imported
         from crepes import ConformalPredictiveSystem
-    system = ConformalPredictiveSystem().fit(residuals, bins=bins.place(prediction))
-    each = np.arange(bins.count)
-    ends = np.array([system.predict_int(np.zeros(bins.count), bins=each, confidence=level) for level in levels])
-    third = each * len(levels) // bins.count
+    system = ConformalPredictiveSystem().fit(residuals, bins=place)
+    each = np.arange(len(third))
+    ends = np.array([system.predict_int(np.zeros(len(each)), bins=each, confidence=level) for level in levels])
     ends = ends[third, each]
     # Where errors lean far to one side, the prediction itself would lie outside.
-    below, above = np.minimum(ends[:, 0], 0), np.maximum(ends[:, 1], 0)
-    place = bins.place(prediction)
-    middle, half = ((below + above) / 2)[place], ((above - below) / 2)[place]
-    by_category = None
-    if category and half.all():
-        within = (residuals - middle) / half
-        by_category = _by_category(*category, within, np.array(levels)[third][place])
-    return Intervals(coverage, bins, below, above, by_category)
+    return np.minimum(ends[:, 0], 0), np.maximum(ends[:, 1], 0)
+
+
+def _beyond(y: FloatArray, ends: FloatArray, place: IntArray, levels: FloatArray) -> FloatArray:
+    """How far (bins,) truths lie beyond their quantiles (n, 2) at most, in a share of each bin: less than 0 within."""
+    scores = np.maximum(ends[:, 0] - y, y - ends[:, 1])
+    found = np.empty(len(levels))
+    for number, level in enumerate(levels):
+        ordered = np.sort(scores[place == number])
+        found[number] = ordered[min(math.ceil((len(ordered) + 1) * level), len(ordered)) - 1]
+    return found
 
 
 def _by_category(column: str, categories: Array, within: FloatArray, levels: FloatArray) -> ByCategory | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mlops_assets.core.report.drawing import Drawing
-from mlops_assets.core.targets.intervals import Intervals
+from mlops_assets.core.targets.intervals import Intervals, Quantiles
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset.target import Target
@@ -146,16 +146,17 @@ class TargetKind(Protocol):
         levels: Sequence[float],
         category: tuple[str, Array] | None,
         stretch: float,
+        quantiles: tuple[Quantiles, FloatArray] | None = None,
     ) -> Intervals | None:
-        """Intervals of a number, from the output for rows held out."""
+        """Intervals of a number, from the output for rows held out, as `intervals.calibrate` says."""
 
     def numbers(
-        self, output: FloatArray, finish: Finish | None, intervals: Intervals | None, columns: Columns
+        self, output: FloatArray, finish: Finish | None, intervals: Intervals | None, features: Columns
     ) -> Numbers:
-        """What is answered."""
+        """What is answered, of rows with these derived features."""
 
     def row_numbers(self, finish: Finish | None, intervals: Intervals | None) -> Callable[[Any, Row, bool], RowNumbers]:
-        """The same of one row's raw output; the flag says whether there is to be no interval."""
+        """The same of one row's raw output and features; the flag says whether there is to be no interval."""
 
     def output_of(self, prediction: FloatArray) -> FloatArray:
         """The output of stored predictions."""

@@ -12,7 +12,7 @@ import numpy as np
 from mlops_assets.core.metrics import group_mean_baseline, mean_baseline, score
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.targets import metrics
-from mlops_assets.core.targets.intervals import Intervals, calibrate
+from mlops_assets.core.targets.intervals import Intervals, Quantiles, calibrate
 from mlops_assets.core.targets.kind import Finish, Numbers, Plots, RowNumbers
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
@@ -198,16 +198,17 @@ class Number:
         levels: Sequence[float],
         category: tuple[str, Array] | None,
         stretch: float,
+        quantiles: tuple[Quantiles, FloatArray] | None = None,
     ) -> Intervals | None:
-        return calibrate(self.forward(output), self.forward(y), coverage, levels, category, stretch)
+        return calibrate(self.forward(output), self.forward(y), coverage, levels, category, stretch, quantiles)
 
     def numbers(
-        self, output: FloatArray, finish: Finish | None, intervals: Intervals | None, columns: Columns
+        self, output: FloatArray, finish: Finish | None, intervals: Intervals | None, features: Columns
     ) -> Numbers:
         if intervals is None:
             unknown = np.full(len(output), np.nan)
             return Numbers(output, unknown, unknown)
-        low, high = intervals.around(self.forward(output), columns)
+        low, high = intervals.around(self.forward(output), features, self.added(finish))
         return Numbers(output, self._within(self._backward(low)), self._within(self._backward(high)))
 
     def row_numbers(self, finish: Finish | None, intervals: Intervals | None) -> Callable[[Any, Row, bool], RowNumbers]:
@@ -218,18 +219,18 @@ class Number:
 
         added = self.added(finish)
 
-        def plain(raw: float, row: Row, is_bare: bool) -> RowNumbers:
+        def plain(raw: float, features: Row, is_bare: bool) -> RowNumbers:
             prediction = within(raw + added)
             if intervals is None or is_bare:
                 return prediction, np.nan, np.nan, None
-            low, high = map(within, intervals.around_row(prediction, row))
+            low, high = map(within, intervals.around_row(prediction, features, added))
             return prediction, low, high, None
 
-        def by_log(raw: float, row: Row, is_bare: bool) -> RowNumbers:
+        def by_log(raw: float, features: Row, is_bare: bool) -> RowNumbers:
             output = self.output(np.array([raw]), finish)
             if intervals is None or is_bare:
                 return float(output[0]), np.nan, np.nan, None
-            ends = np.array(intervals.around_row(float(self.forward(output)[0]), row))
+            ends = np.array(intervals.around_row(float(self.forward(output)[0]), features))
             low, high = self._within(self._backward(ends)).tolist()
             return float(output[0]), low, high, None
 

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from mlops_assets.core.targets.intervals import Bins, Intervals, calibrate
+from mlops_assets.core.model.quantiles import load_intervals
+from mlops_assets.core.targets.intervals import Bins, calibrate
 
 
 def sample(n, seed):
@@ -99,7 +100,7 @@ def test_equal_predictions_leave_no_bin_with_too_few_rows(prediction):
 def test_saved_intervals_are_the_same(tmp_path):
     intervals = calibrate(*sample(5_000, 0), 0.9)
     intervals.save(tmp_path)
-    again, prediction = Intervals.load(tmp_path), sample(100, 1)[0]
+    again, prediction = load_intervals(tmp_path), sample(100, 1)[0]
     assert again.coverage == 0.9
     for end, expected in zip(again.around(prediction, {}), intervals.around(prediction, {}), strict=True):
         np.testing.assert_array_equal(end, expected)
@@ -151,7 +152,7 @@ def test_saved_intervals_know_their_categories(tmp_path):
     prediction, y, airport = airports(5_000, 0)
     own = calibrate(prediction, y, 0.9, category=("airport", airport))
     own.save(tmp_path)
-    ends = Intervals.load(tmp_path).around(prediction, {"airport": airport})
+    ends = load_intervals(tmp_path).around(prediction, {"airport": airport})
     for end, expected in zip(ends, own.around(prediction, {"airport": airport}), strict=True):
         np.testing.assert_array_equal(end, expected)
 
@@ -161,3 +162,95 @@ def test_residuals_of_a_calm_period_are_stretched():
     plain, wider = calibrate(prediction, y, 0.9), calibrate(prediction, y, 0.9, stretch=1.5)
     width, wide = (np.subtract(*i.around(prediction, {})[::-1]).mean() for i in (plain, wider))
     assert wide == pytest.approx(1.5 * width, rel=0.1)
+
+
+# Of quantiles
+
+
+class Guessed:
+    """Quantiles of errors that grow with a feature, of which a share alone is said."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def ends(self, features):
+        reach = 1.645 * self.share * features["size"]
+        return np.stack([10 - reach, 10 + reach], axis=1)
+
+    def ends_row(self, features):
+        return tuple(self.ends({"size": np.array([features["size"]])})[0].tolist())
+
+
+def uneven(n, seed, share=1.0):
+    """Predictions that tell nothing of the errors, truths, features, and quantiles with what they say."""
+    rng = np.random.default_rng(seed)
+    size = rng.choice([1.0, 2.0, 8.0], n)
+    features = {"size": size, "town": rng.choice(np.array(["Ay", "Bree"], object), n)}
+    guessed = Guessed(share)
+    return 10 + rng.normal(size=n) / 10, 10 + size * rng.normal(size=n), features, (guessed, guessed.ends(features))
+
+
+@pytest.mark.parametrize("share", [0.6, 1.0, 1.5])
+@pytest.mark.parametrize("coverage", [0.8, 0.9])
+def test_intervals_of_quantiles_hold_as_often_as_asked_however_wrong_these_are(share, coverage):
+    prediction, y, _, said = uneven(20_000, 0, share)
+    intervals = calibrate(prediction, y, coverage, quantiles=said)
+    later, truth, features, _ = uneven(50_000, 1)
+    low, high = intervals.around(later, features)
+    assert ((low <= truth) & (truth <= high)).mean() == pytest.approx(coverage, abs=0.01)
+    assert (low <= later).all() and (later <= high).all()
+
+
+def test_right_quantiles_make_intervals_that_hold_among_calm_rows_as_among_wild_ones():
+    prediction, y, _, said = uneven(20_000, 0)
+    later, truth, features, _ = uneven(50_000, 1)
+    by_quantiles, by_residuals = calibrate(prediction, y, 0.9, quantiles=said), calibrate(prediction, y, 0.9)
+    for size in (1.0, 2.0, 8.0):
+        rows = features["size"] == size
+        low, high = by_quantiles.around(later, features)
+        assert ((low <= truth) & (truth <= high))[rows].mean() == pytest.approx(0.9, abs=0.02)
+        assert (high - low)[rows].mean() == pytest.approx(2 * 1.645 * size, rel=0.1)
+    low, high = by_residuals.around(later, features)
+    assert ((low <= truth) & (truth <= high))[features["size"] == 8].mean() < 0.8
+
+
+def test_levels_stretches_and_categories_act_on_intervals_of_quantiles_too():
+    prediction, y, features, said = uneven(20_000, 0)
+    y = np.where(features["town"] == "Bree", 10 + 3 * (y - 10), y)
+    later, truth, at, _ = uneven(50_000, 1)
+    truth = np.where(at["town"] == "Bree", 10 + 3 * (truth - 10), truth)
+
+    def held_and_width(**how):
+        low, high = calibrate(prediction, y, 0.9, quantiles=said, **how).around(later, at)
+        return (low <= truth) & (truth <= high), (high - low).mean()
+
+    held, width = held_and_width()
+    assert held_and_width(levels=[0.96])[0].mean() == pytest.approx(0.96, abs=0.01)
+    assert held_and_width(stretch=1.5)[1] > 1.2 * width
+    own, _ = held_and_width(category=("town", features["town"]))
+    for town in ("Ay", "Bree"):
+        assert abs(held[at["town"] == town].mean() - 0.9) > 0.05
+        assert own[at["town"] == town].mean() == pytest.approx(0.9, abs=0.012)
+
+
+def test_a_prediction_outside_of_its_quantiles_widens_the_interval():
+    prediction, y, features, said = uneven(2_000, 0)
+    intervals = calibrate(prediction, y, 0.9, quantiles=said)
+    features = {name: values[:2] for name, values in features.items()}
+    low, high = intervals.around(np.array([-100.0, 100.0]), features)
+    assert low[0] == -100 and high[1] == 100
+    assert low[1] < 10 < high[0]
+
+
+def test_what_is_added_to_predictions_moves_the_quantiles_with_them():
+    prediction, y, features, said = uneven(150, 0)
+    intervals = calibrate(prediction, y, 0.9, quantiles=said)
+    assert intervals.bins.count == 1
+    moved = intervals.around(prediction + 3, features, 3.0)
+    for end, expected in zip(moved, intervals.around(prediction, features), strict=True):
+        np.testing.assert_allclose(end, expected + 3)
+    rows = [
+        intervals.around_row(said + 3, {"size": size}, 3.0)
+        for said, size in zip(prediction, features["size"], strict=True)
+    ]
+    np.testing.assert_allclose(np.array(rows).T, moved, rtol=0, atol=1e-12)
