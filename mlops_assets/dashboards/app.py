@@ -21,7 +21,7 @@ from mlops_assets.dashboards.first_look import first_look
 from mlops_assets.dashboards.format import error_text
 from mlops_assets.dashboards.grid import STILL_CSS
 from mlops_assets.dashboards.pages import frame
-from mlops_assets.dashboards.spec import TEXTS, Chart, TimeRange
+from mlops_assets.dashboards.spec import TEXTS, TimeRange
 from mlops_assets.dashboards.theme import CSS, DASHBOARDS, Scheme, new_app, opened_search
 from mlops_assets.errors import MlopsError, SpecError
 
@@ -63,7 +63,10 @@ def build_app(dashboards: Dashboards) -> Dash:
 
     app.layout = layout
     app.first = lambda: first_look(frame(shown(dashboards, request.query_string.decode()), {}))
-    _add_callbacks(app, dashboards)
+    _show_pages(app, dashboards)
+    _draw_charts(app, dashboards)
+    _download(app, dashboards)
+    grid.add_callbacks(app, dashboards.keep_layout)
     editor.add_callbacks(app, dashboards)
     add_at_work(app, dashboards.at_work, dashboards.project.settings.dagster_url)
     return app
@@ -86,13 +89,6 @@ def shown(dashboards: Dashboards, search: str) -> pages.Shown:
     with ThreadPoolExecutor() as pool:  # each may wait for a store that is read for the first time
         drawn = {name: pool.submit(dashboards.renderer.render, chart, view) for name, chart in texts.items()}
     return pages.show(page_list, page, moved, {name: rendered.result() for name, rendered in drawn.items()})
-
-
-def _add_callbacks(app: Dash, dashboards: Dashboards) -> None:
-    _show_pages(app, dashboards)
-    _draw_charts(app, dashboards)
-    _download(app, dashboards)
-    grid.add_callbacks(app, dashboards.keep_layout)
 
 
 def _show_pages(app: Dash, dashboards: Dashboards) -> None:
@@ -187,7 +183,10 @@ def _download(app: Dash, dashboards: Dashboards) -> None:
         place, clicks = ctx.triggered_id, ctx.triggered[0]["value"]
         if not clicks:  # other cards have come
             raise PreventUpdate
-        chart, view = _chart(dashboards, place), dashboards.view(scheme, time_range, datetime.now(UTC))
+        chart = dashboards.chart(place["page"], place["chart"])
+        if chart is None:
+            raise SpecError(f"page '{place['page']}' has no chart '{place['chart']}' any more: load it again")
+        view = dashboards.view(scheme, time_range, datetime.now(UTC))
         name = f"{place['page']}-{place['chart']}"
         if place["part"] == "csv":
             return dcc.send_string(dashboards.renderer.csv(chart, view), f"{name}.csv"), no_update
@@ -195,11 +194,3 @@ def _download(app: Dash, dashboards: Dashboards) -> None:
         return no_update, {"figure": dashboards.renderer.picture(chart, view, choice), "name": name, "number": clicks}
 
     app.clientside_callback(_SAVE_PICTURE, Input("picture", "data"), prevent_initial_call=True)
-
-
-def _chart(dashboards: Dashboards, place: Mapping[str, str]) -> Chart:
-    """The chart that a card is of; raises SpecError where it is gone since."""
-    chart = dashboards.chart(place["page"], place["chart"])
-    if chart is None:
-        raise SpecError(f"page '{place['page']}' has no chart '{place['chart']}' any more: load it again")
-    return chart

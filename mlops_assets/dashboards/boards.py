@@ -19,7 +19,8 @@ from mlops_assets.errors import SpecError
 
 SHIPPED = Path(__file__).parent / "boards"
 LARGEST_FILE = 200_000  # characters
-MOST_NODES = 5_000  # mappings, lists and values: in a file, and in all of its pages together once they are filled
+MOST_NODES = 5_000  # mappings, lists and values: in a file, and in all of its pages together
+MOST_FILLED_IN = 5_000_000  # characters, were each `$name` the longest value of its page
 DEEPEST = 20  # of a node; a board that is right has seven
 MOST_PAGES = 100  # of a file
 LONGEST_PLAIN = 1_000  # characters of a value without quotes: YAML turns it into a number or a date where it can
@@ -81,8 +82,14 @@ def parse(file: BoardFile) -> tuple[Page, ...]:
         raise SpecError(f"{file.name}.yaml: {len(pages):,} pages are more than {MOST_PAGES}")
     for slug in pages:
         check_name(slug)
-    room = _Room(file.name)
-    filled = {slug: _fill(document, values, f"{file.name}.yaml, page {slug}", room) for slug, values in pages.items()}
+    if _size(document) * len(pages) > MOST_NODES:
+        raise SpecError(f"{file.name}.yaml: there are more than {MOST_NODES:,} values, counted over all pages")
+    longest = [max((len(str(value)) for value in values.values()), default=0) for values in pages.values()]
+    if file.text.count("$") * sum(longest) > MOST_FILLED_IN:
+        raise SpecError(
+            f"{file.name}.yaml: what is put into its pages may be longer than {MOST_FILLED_IN:,} characters"
+        )
+    filled = {slug: _fill(document, values, f"{file.name}.yaml, page {slug}") for slug, values in pages.items()}
     return tuple(Page(slug, file.name, _board(document, file.name)) for slug, document in filled.items())
 
 
@@ -99,15 +106,14 @@ def _document(file: BoardFile) -> Any:
 
 def _look_through(file: BoardFile) -> None:
     """Raise SpecError where the text has aliases, too many nodes, or nodes too deep within each other."""
-    depth, room = 0, _Room(file.name)
+    depth = nodes = 0
     for event in yaml.parse(file.text, _LOADER):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
             raise SpecError(
                 f"{file.name}.yaml, line {line}: aliases (*{event.anchor:.30}) are not taken: repeat the text"
             )
-        if isinstance(event, yaml.NodeEvent):
-            room.take()
+        nodes += isinstance(event, yaml.NodeEvent)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -116,6 +122,8 @@ def _look_through(file: BoardFile) -> None:
             raise SpecError(
                 f"{file.name}.yaml, line {line}: put a text of more than {LONGEST_PLAIN:,} characters in quotes"
             )
+        if nodes > MOST_NODES:
+            raise SpecError(f"{file.name}.yaml: there are more than {MOST_NODES:,} values")
         if depth > DEEPEST:
             raise SpecError(f"{file.name}.yaml, line {line}: there are more than {DEEPEST} levels")
 
@@ -125,20 +133,10 @@ def _may_be_converted(event: yaml.ScalarEvent) -> bool:
     return not event.style or event.tag is not None
 
 
-class _Room:
-    """How much a file may still hold."""
-
-    def __init__(self, name: str) -> None:
-        self._name, self._nodes, self._characters = name, MOST_NODES, LARGEST_FILE
-
-    def take(self, characters: int = 0) -> None:
-        """Take a node and characters that were put into it; raises SpecError where there are too many."""
-        self._nodes -= 1
-        self._characters -= characters
-        if self._nodes < 0:
-            raise SpecError(f"{self._name}.yaml: there are more than {MOST_NODES:,} values, counted over all pages")
-        if self._characters < 0:
-            raise SpecError(f"{self._name}.yaml: what is put into its pages is longer than {LARGEST_FILE:,} characters")
+def _size(value: Any) -> int:
+    """How many mappings, lists and values it holds, itself included."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_size, parts))
 
 
 def check_name(name: Any) -> None:
@@ -178,38 +176,22 @@ def _explain(problem: Any) -> str:
     return f"key {'.'.join(place)}: {message}" if place else message
 
 
-def _fill(value: Any, values: Mapping[str, Any], where: str, room: _Room) -> Any:
+def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
     """`value` with each `$name` replaced; a text that is nothing else becomes the value itself, such as a list.
 
-    Raises SpecError where a name is not given, or the outcome has no more room.
+    Raises SpecError where a name is not given.
     """
-    room.take()
     if isinstance(value, dict):
-        return {key: _fill(item, values, where, room) for key, item in value.items()}
+        return {key: _fill(item, values, where) for key, item in value.items()}
     if isinstance(value, list):
-        return [_fill(item, values, where, room) for item in value]
+        return [_fill(item, values, where) for item in value]
     if not isinstance(value, str):
         return value
 
-    def value_of(name: str) -> Any:
-        if name not in values:
-            raise SpecError(f"{where}: ${name} is not given (the page gives {', '.join(values)})")
-        return values[name]
+    def value_of(name: re.Match) -> Any:
+        if name[1] not in values:
+            raise SpecError(f"{where}: {name[0]} is not given (the page gives {', '.join(values)})")
+        return values[name[1]]
 
-    if whole := _VARIABLE.fullmatch(value):
-        return _fill_in(value_of(whole[1]), room)
-    return _VARIABLE.sub(lambda match: _text(value_of(match[1]), room), value)
-
-
-def _fill_in(value: Any, room: _Room) -> Any:
-    """`value` as it is, once it is known to have room."""
-    room.take(len(value) if isinstance(value, str) else 0)
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _fill_in(item, room)
-    return value
-
-
-def _text(value: Any, room: _Room) -> str:
-    text = str(value)
-    room.take(len(text))
-    return text
+    whole = _VARIABLE.fullmatch(value)
+    return value_of(whole) if whole else _VARIABLE.sub(lambda name: str(value_of(name)), value)

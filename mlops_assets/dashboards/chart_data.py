@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlops_assets.dashboards.format import NONE, OTHERS, View
-from mlops_assets.dashboards.sources.source import Column, Source, none_where_missing
+from mlops_assets.dashboards.sources.source import Source, none_where_missing
 from mlops_assets.dashboards.spec import RANGES, Chart, Condition, Interval, Metric, TimeRange
 from mlops_assets.errors import SpecError
 
@@ -47,11 +47,6 @@ def rows_of(chart: Chart, source: Source, frame: pd.DataFrame, view: View) -> pd
     rows = select(frame, chart.filters)
     start = None if source.time is None or chart.all_time else since(view.time_range, view.now)
     return rows if start is None else rows[rows[source.time] >= start]
-
-
-def axis_of(chart: Chart, source: Source) -> Column | None:
-    """The column of the horizontal axis: the chart's own, or the source's time; None where there is neither."""
-    return source.column(chart.x or source.time)
 
 
 def data_of(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> ChartData:
@@ -204,7 +199,7 @@ def _points(chart: Chart, rows: pd.DataFrame) -> ChartData:
 
 def _grouped(chart: Chart, source: Source, rows: pd.DataFrame, view: View) -> ChartData:
     """A row for each step of time, number or name on the axis, and each series."""
-    axis = axis_of(chart, source)
+    axis = source.column(chart.x or source.time)
     if axis is None:
         raise SpecError(f"{source.name} has no time for the axis: name a column")
     x, kind = axis.name, axis.kind

@@ -76,8 +76,7 @@ def _bar(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
         figure["data"].append(trace | {"type": "bar"} | lying)
     layout = figure["layout"]
     layout["barmode"] = "stack" if chart.type == "stacked bar" else "group"
-    if data.frame[data.x].dtype.kind == "O":
-        layout["bargap"] = max(0.25, 1 - data.frame[data.x].nunique() / 4)  # a few bars are no walls
+    layout["bargap"] = max(0.25, 1 - data.frame[data.x].nunique() / 4)  # a few bars are no walls
     if chart.metrics[0].column is None and data.frame.groupby(data.x)[data.values[0]].sum().max() <= FEW_COUNTS:
         layout["yaxis"]["dtick"] = 1
     if chart.horizontal:
@@ -138,20 +137,21 @@ def _heatmap(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
     cells = {"x": listed(wide.columns.to_series()), "y": [shortened(str(name)) for name in wide.index]}
     cells["z"] = [[None if value != value else value for value in row] for row in wide.to_numpy(float).tolist()]
     figure["data"].append(
-        {"type": "heatmap", "hoverongaps": False, "xgap": 1, "ygap": 1} | _shades(chart, view) | cells
+        {"type": "heatmap", "hoverongaps": False, "xgap": 1, "ygap": 1} | _shades(chart, data, view) | cells
     )
     figure["layout"]["yaxis"] |= {"title": {"text": ""}, "type": "category", "autorange": "reversed"}
     _plain_axis(figure, data)
 
 
-def _shades(chart: Chart, view: View) -> dict[str, Any]:
+def _shades(chart: Chart, data: ChartData, view: View) -> dict[str, Any]:
     """Darker for more; of the share of what passed, red where nothing did."""
     bar = {"thickness": 10, "outlinewidth": 0, "title": {"text": unit_of(chart, view)}}
     if chart.metrics[0].aggregation == "share":
         ends = [[0, view.palette[RED]], [1, view.palette[GREEN]]]
         return {"colorscale": ends, "zmin": 0, "zmax": 1, "showscale": False}
-    scale = template(view.scheme)["layout"]["colorscale"]["sequential"]
-    return {"colorscale": scale, "colorbar": bar}
+    if data.frame[data.values[0]].max() <= FEW_COUNTS and (data.frame[data.values[0]] % 1 == 0).all():
+        bar["dtick"] = 1
+    return {"colorscale": template(view.scheme)["layout"]["colorscale"]["sequential"], "colorbar": bar}
 
 
 def _pie(figure: Figure, chart: Chart, data: ChartData, view: View) -> None:
@@ -183,7 +183,7 @@ def _plain_axis(figure: Figure, data: ChartData) -> None:
 
 def _short_ticks(axis: dict[str, Any], names: list[str]) -> None:
     axis |= {"categoryorder": "array", "categoryarray": names, "tickangle": "auto"}
-    if any(len(name) > len(shortened(name)) or name != shortened(name) for name in names):
+    if any(name != shortened(name) for name in names):
         axis |= {"tickmode": "array", "tickvals": names, "ticktext": [shortened(name) for name in names]}
 
 

@@ -16,7 +16,7 @@ from time import monotonic
 import sqlalchemy as sa
 
 from mlops_assets.dashboards.boards import BoardFile, Page, parse, read_files
-from mlops_assets.dashboards.chart_data import ROWS_AS_THEY_ARE, axis_of
+from mlops_assets.dashboards.chart_data import ROWS_AS_THEY_ARE
 from mlops_assets.dashboards.plots import PLOTS, read_options
 from mlops_assets.dashboards.sources.source import Source
 from mlops_assets.dashboards.spec import TEXTS, Chart, Metric
@@ -63,7 +63,7 @@ class BoardStore:
 
     def forget_edit(self, name: str) -> None:
         with self._database.transaction() as connection:
-            connection.execute(DASHBOARD_EDITS.delete().where(self._edit(name)))
+            connection.execute(DASHBOARD_EDITS.delete().where((_EDIT.dataset == self._dataset) & (_EDIT.name == name)))
 
     def layouts(self, page: str) -> dict[str, Places]:
         """Moved charts of a page, by breakpoint; charts that were not moved are absent."""
@@ -86,9 +86,6 @@ class BoardStore:
     def forget_layout(self, page: str) -> None:
         with self._database.transaction() as connection:
             connection.execute(DASHBOARD_LAYOUTS.delete().where(self._page(page)))
-
-    def _edit(self, name: str) -> sa.ColumnElement[bool]:
-        return (_EDIT.dataset == self._dataset) & (_EDIT.name == name)
 
     def _page(self, page: str) -> sa.ColumnElement[bool]:
         return (_LAYOUT.dataset == self._dataset) & (_LAYOUT.page == page)
@@ -115,7 +112,7 @@ class Library:
         self, folder: Path | None, store: BoardStore, sources: Mapping[str, Source], predicts: str = "numbers"
     ) -> None:
         self._folder, self._store, self._sources, self._predicts = folder, store, sources, predicts
-        self._parse = lru_cache(maxsize=200)(self._checked)
+        self.check = lru_cache(maxsize=200)(self._check)
         self._last: tuple[float, PageList | None] = (0.0, None)
 
     def page_list(self) -> PageList:
@@ -128,7 +125,7 @@ class Library:
         for name in files | edits:
             for file in (versions[name] for versions in (edits, files) if name in versions):
                 try:
-                    new = self._parse(file)
+                    new = self.check(file)
                     _require_free(new, pages)
                 except SpecError as error:
                     problems[name] = str(error)
@@ -157,13 +154,9 @@ class Library:
         """It was made in the browser: there is no file that it could go back to."""
         return name not in read_files(self._folder)
 
-    def check(self, file: BoardFile) -> tuple[Page, ...]:
-        """The pages of a file; raises SpecError."""
-        return self._parse(file)
-
     def save(self, file: BoardFile) -> tuple[Page, ...]:
         """Keep an edited file, if it is right; raises SpecError."""
-        pages = self._parse(file)
+        pages = self.check(file)
         _require_free(pages, {page.slug for page in self.page_list().pages if page.file != file.name})
         self._store.save_edit(file)
         return pages
@@ -172,7 +165,8 @@ class Library:
         """Forget the edit: the file holds again; one made in the browser is gone."""
         self._store.forget_edit(name)
 
-    def _checked(self, file: BoardFile) -> tuple[Page, ...]:
+    def _check(self, file: BoardFile) -> tuple[Page, ...]:
+        """The pages of a file; raises SpecError."""
         pages = parse(file)
         for page in pages:
             for name, chart in page.board.charts.items():
@@ -196,7 +190,7 @@ def _problems(chart: Chart, sources: Mapping[str, Source]) -> Iterator[tuple[str
     yield from _unknown_columns(chart, source)
     for metric in chart.metrics:
         yield from _unfit(metric, source)
-    if chart.type not in _NEEDS_NO_AXIS and axis_of(chart, source) is None:
+    if chart.type not in _NEEDS_NO_AXIS and source.column(chart.x or source.time) is None:
         yield "x", f"{source.name} has no time for the axis: name a column"
     if chart.order and chart.type != "custom":
         sortable = {*_names(source), *(metric.name for metric in chart.metrics)}

@@ -102,8 +102,6 @@ class _Site:
         async with self._opening:
             if self._opened is None:
                 app = await run_in_threadpool(self._open_app)
-                app.server.config["PROPAGATE_EXCEPTIONS"] = True
-                app.server.after_request(_add_headers)
                 guard(app)
                 self._opened = app, WSGIMiddleware(app.server)
         return self._opened
@@ -128,15 +126,18 @@ def _to_prefix(request: Request) -> Response:
     return RedirectResponse(f"{request.url.path}/")
 
 
-def _add_headers(response: FlaskResponse) -> FlaskResponse:
-    response.headers.extend(_HEADERS)
-    return response
-
-
 def guard(app: Dash) -> None:
-    """Let the application raise for what it refuses, so that the API reports it in its own shape."""
-    app.server.config["MAX_CONTENT_LENGTH"] = CALL_BYTES
-    app.server.register_error_handler(FlaskHTTPException, _refuse)
+    """Let the application raise for what it refuses, so that the API reports it in its own shape; add headers."""
+    app.server.config |= {"MAX_CONTENT_LENGTH": CALL_BYTES, "PROPAGATE_EXCEPTIONS": True}
+
+    @app.server.errorhandler(FlaskHTTPException)
+    def refuse(error: FlaskHTTPException) -> None:
+        raise HTTPException(error.code or 500)
+
+    @app.server.after_request
+    def add_headers(response: FlaskResponse) -> FlaskResponse:
+        response.headers.extend(_HEADERS)
+        return response
 
     @app.server.before_request
     def check() -> None:
@@ -147,10 +148,6 @@ def guard(app: Dash) -> None:
                 is_call = False
             if not is_call:
                 raise HTTPException(400)
-
-
-def _refuse(error: FlaskHTTPException) -> None:
-    raise HTTPException(error.code or 500)
 
 
 class _Part(BaseModel):

@@ -204,17 +204,11 @@ def table(chart: Chart, data: ChartData, view: View) -> Component:
             content = f"{value:,.{numeric[name]}f}" if is_number else _cell(name, value, view)
             if links is not None and not cells and links.iloc[place]:
                 content = html.A(content, href=links.iloc[place], target="_blank", rel="noopener")
-            cells.append(html.Td(content, className="right" if name in numeric else _class(value)))
+            is_long = isinstance(value, str) and len(value) > WRAPPED
+            cells.append(html.Td(content, className="right" if name in numeric else "long" if is_long else None))
         body.append(html.Tr(cells))
     rows = html.Table([html.Thead(html.Tr(head)), html.Tbody(body)], className="rows")
     return html.Div(rows, className="table")
-
-
-def _class(value: Any) -> str | None:
-    """How a cell is wrapped."""
-    if isinstance(value, datetime):
-        return "time"
-    return "long" if isinstance(value, str) and len(value) > WRAPPED else None
 
 
 def as_figure(chart: Chart, data: ChartData, view: View) -> Figure:
@@ -235,11 +229,7 @@ def as_figure(chart: Chart, data: ChartData, view: View) -> Figure:
 
 
 def _number(value: Any, chart: Chart, view: View) -> str:
-    if isinstance(value, datetime):
-        return ago(value, view.now)
-    if isinstance(value, str):
-        return value
-    return number_text(value, unit_of(chart, view))
+    return ago(value, view.now) if isinstance(value, datetime) else _text(value, view, unit_of(chart, view))
 
 
 def _cell(name: str, value: Any, view: View) -> Component | str:
@@ -249,9 +239,9 @@ def _cell(name: str, value: Any, view: View) -> Component | str:
     return text if len(text) <= LONGEST_CELL else html.Span(f"{text[: LONGEST_CELL - 1]}…", title=text)
 
 
-def _text(value: Any, view: View) -> str:
+def _text(value: Any, view: View, unit: str = "") -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return time_text(value, view.timezone) if value == value else "–"
-    return "–" if value is None else value if isinstance(value, str) else number_text(value)
+    return "–" if value is None else value if isinstance(value, str) else number_text(value, unit)

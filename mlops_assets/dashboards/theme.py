@@ -307,11 +307,7 @@ CSS = """
 .badge { padding: 1px 8px; border-radius: 4px; font-size: 11px; font-weight: 700;
   background: color-mix(in srgb, var(--tone) 16%, #0000); }
 .rows .right { text-align: right; }
-@container (max-width: 460px) {
-  .rows td { white-space: normal; }
-  .rows td.time { min-width: 7.4em; }
-  .rows td.long { min-width: 130px; }
-}
+@container (max-width: 460px) { .rows td.long { min-width: 130px; } }
 .rows a { color: var(--mantine-color-anchor); text-decoration: none; }
 .rows a:hover { text-decoration: underline; }
 .react-grid-item > .react-resizable-handle::after { border-color: var(--mantine-color-dimmed); opacity: .6; }

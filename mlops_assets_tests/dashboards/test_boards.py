@@ -86,6 +86,7 @@ def aliases(levels):
 
 
 NODES = "there are more than 5,000 values"
+FILLED_IN = "what is put into its pages may be longer than 5,000,000 characters"
 HOSTILE = {
     "aliases": (aliases(7), "line 3: aliases (*a0) are not taken"),
     "a merge": ("a: &a {x: 1}\nb: {<<: *a}", "line 2: aliases"),
@@ -94,10 +95,10 @@ HOSTILE = {
         "title: t\npages: {" + ",".join(f"p{n}: {{a: 1}}" for n in range(90)) + "}\nx: [" + "y," * 4_000 + "1]",
         NODES,
     ),
-    "a list in many places": ("x: [" + "$a," * 3_000 + "1]\npages: {one: {a: [" + "1," * 3_000 + "1]}}", NODES),
+    "a list in many places": ("x: [" + "$a," * 2_000 + "1]\npages: {one: {a: [" + "1," * 2_000 + "1]}}", FILLED_IN),
     "a text in many places": (
         f"title: '{'$a' * 40_000}'\npages: {{one: {{a: '{'x' * 90_000}'}}}}",
-        "what is put into its pages is longer than 200,000 characters",
+        FILLED_IN,
     ),
     "many pages": ("pages: {" + ",".join(f"p{n}: {{}}" for n in range(400)) + "}", "400 pages are more than 100"),
     "depth": ("a: " + "[" * 100 + "]" * 100, "there are more than 20 levels"),

@@ -64,9 +64,7 @@ def beeswarm(request: PlotRequest) -> Figure:
 
 def rows_to_choose(request: PlotRequest) -> list[str]:
     """Rows across the range of predictions, and those that were most wrong."""
-    explained = request.evidence.explained()
-    if explained is None:
-        return []
+    explained = explained_champion(request)
     order = np.argsort(explained.prediction)
     spread = {"typical": 0.5, "highest": 1.0, "lowest": 0.0, "high": 0.9, "low": 0.1}
     chosen = {name: order[round(share * (len(order) - 1))] for name, share in spread.items()}
@@ -121,9 +119,7 @@ def waterfall(request: PlotRequest) -> Figure:
 
 def inputs_to_choose(request: PlotRequest) -> list[str]:
     """The champion's inputs, those that matter most first."""
-    explained = request.evidence.explained()
-    if explained is None:
-        return []
+    explained = explained_champion(request)
     sizes = np.abs(explained.contributions.values).mean(axis=0)
     weight = {name: _weight(name, explained, sizes) for name in explained.columns}
     return sorted(weight, key=lambda name: -weight[name])

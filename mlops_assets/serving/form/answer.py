@@ -5,7 +5,7 @@ The cards share a `Scale`, so that they can be compared by eye.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ def class_bars(answer: Mapping[str, Any], coverage: float | None) -> Component:
         marks = [html.Span(className="bar more", style=_extent(0, 100 * share))]
         if label == positive:
             marks.append(html.Span(className="zero", style={"left": f"{100 * answer['threshold']:.2f}%"}))
-        rows += [html.Span(label), html.Span(marks, className="track"), html.Span(f"{share:.1%}")]
+        rows += _row(label, f"{share:.1%}", marks)
     held = "" if coverage is None else f"With {coverage:.0%} certainty: {', '.join(answer['likely'])}"
     return html.Div([html.Div(rows, className="bars"), html.Div(held, className="dim")], className="classes")
 
@@ -202,41 +202,35 @@ def bars(answer: Mapping[str, Any], values: Mapping[str, Any], scale: Scale) -> 
     rest = list(features.values())[MOST_BARS:]
     if rest:
         largest.append((f"{len(rest)} others", sum(rest)))
-    rows: list[Component] = [
-        html.Span("base"),
-        html.Span(className="track"),
-        html.Span(number(base, scale.places)),
-    ]
+    rows = _row("base", number(base, scale.places))
     for name, value in largest:
-        rows += [_name(name, values), _track(value, scale), html.Span(signed(value, scale.places))]
+        rows += _row(_name(name, values), signed(value, scale.places), _marks(value, scale))
     total = base + sum(features.values())
     if "decision" in answer:
-        rows += [html.Span("log-odds"), html.Span(className="track"), html.Span(signed(total, scale.places))]
+        rows += _row("log-odds", signed(total, scale.places))
         return html.Div([html.H3("What moved the decision, in log-odds"), html.Div(rows, className="bars")])
-    if abs(total - answer["prediction"]) > _ROUNDING * max(1.0, abs(total)):
-        limit = answer["prediction"] - total
-        rows += [html.Span("limit of the target"), _track(limit, scale), html.Span(signed(limit, scale.places))]
-    rows += [
-        html.Span("prediction"),
-        html.Span(className="track"),
-        html.Span(number(answer["prediction"], scale.places)),
-    ]
+    limit = answer["prediction"] - total
+    if abs(limit) > _ROUNDING * max(1.0, abs(total)):
+        rows += _row("limit of the target", signed(limit, scale.places), _marks(limit, scale))
+    rows += _row("prediction", number(answer["prediction"], scale.places))
     return html.Div([html.H3("What moved the prediction"), html.Div(rows, className="bars")])
 
 
-def _name(name: str, values: Mapping[str, Any]) -> Component:
-    parts: list[Component | str] = [words(name)]
-    if name in values:
-        parts.append(html.Span(f" {value_text(values[name])}", className="dim"))
-    return html.Span(parts)
+def _row(name: str | list[Component | str], text: str, marks: Sequence[Component] = ()) -> list[Component]:
+    return [html.Span(name), html.Span(marks, className="track"), html.Span(text)]
 
 
-def _track(value: float, scale: Scale) -> Component:
+def _name(name: str, values: Mapping[str, Any]) -> list[Component | str]:
+    value = [html.Span(f" {value_text(values[name])}", className="dim")] if name in values else []
+    return [words(name), *value]
+
+
+def _marks(value: float, scale: Scale) -> list[Component]:
     """A bar from zero to the right for what adds, to the left for what takes away."""
     width = (scale.most - scale.least) or 1.0
     zero, end = (100 * (min(max(x, scale.least), scale.most) - scale.least) / width for x in (0.0, value))
     bar = html.Span(className="bar more" if value > 0 else "bar less", style=_extent(min(zero, end), max(zero, end)))
-    return html.Span([html.Span(className="zero", style={"left": f"{zero:.2f}%"}), bar], className="track")
+    return [html.Span(className="zero", style={"left": f"{zero:.2f}%"}), bar]
 
 
 def _extent(start: float, end: float) -> dict[str, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -34,7 +34,7 @@ class Versions:
         self._registry = registry
         self._predictor = predictor
         self._lock = Lock()  # one is loaded at a time
-        self._loaded: OrderedDict[int, Champion] = OrderedDict()
+        self._loaded = lru_cache(maxsize=KEPT)(self._fetch)
         self._listed: tuple[Version, ...] = ()
         self._list_again = 0.0
 
@@ -54,12 +54,7 @@ class Versions:
         if champion and champion.number == number:
             return champion
         with self._lock:
-            if number not in self._loaded:
-                self._loaded[number] = self._fetch(number)
-            self._loaded.move_to_end(number)
-            if len(self._loaded) > KEPT:
-                self._loaded.popitem(last=False)
-            return self._loaded[number]
+            return self._loaded(number)
 
     def _fetch(self, number: int) -> Champion:
         try:

@@ -67,7 +67,7 @@ CSS = """
 .tools { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 14px; font-size: 13px; }
 .empty { padding: 48px 20px; text-align: center; color: var(--mantine-color-dimmed); }
 .empty #at-work { align-self: center; }
-.waiting { opacity: .5; }
+.mantine-Pill-root, .mantine-Pill-label { height: auto; white-space: normal; overflow-wrap: anywhere; }
 @media (max-width: 62em) { .form-page { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 48em) {
   .fields { grid-template-columns: minmax(0, 1fr); }
@@ -175,7 +175,7 @@ def _form(form_fields: list[Component]) -> Component:
 
 
 def _answer_area() -> Component:
-    start = html.Div("Fill in what you know and press Enter.", className="card empty")
+    start = html.Div("Fill in what you know, then press Enter or Predict.", className="card empty")
     return html.Div(start, id="answer", **attributes(aria_live="polite"))
 
 
