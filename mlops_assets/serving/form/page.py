@@ -67,7 +67,6 @@ CSS = """
 .tools { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 14px; font-size: 13px; }
 .empty { padding: 48px 20px; text-align: center; color: var(--mantine-color-dimmed); }
 .empty #at-work { align-self: center; }
-.mantine-Pill-root, .mantine-Pill-label { height: auto; white-space: normal; overflow-wrap: anywhere; }
 @media (max-width: 62em) { .form-page { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 48em) {
   .fields { grid-template-columns: minmax(0, 1fr); }
@@ -116,13 +115,9 @@ def who(champion: Champion | None) -> str:
 
 def other_versions(versions: Iterable[Version], champion: int | None) -> list[Mapping[str, Any]]:
     """What can be chosen to compare the champion with."""
+    others = (version for version in versions if version.number != champion)
     return [
-        {
-            "value": str(version.number),
-            "label": f"version {version.number}, {version.model_type} of {version.created:%Y-%m-%d}",
-        }
-        for version in versions
-        if version.number != champion
+        {"value": str(one.number), "label": f"{one.number}: {one.model_type}, {one.created:%Y-%m-%d}"} for one in others
     ]
 
 
