@@ -29,12 +29,9 @@ def add_at_work(app: Dash, look: Callable[[], AtWork | None], dagster: str) -> N
 
     @app.callback(Output("at-work", "children"), Input("look", "n_intervals"))
     def tell(looks: int | None) -> list[Component | str]:
-        found = look()
-        return in_words(found, dagster, datetime.now(UTC)) if found else []
-
-
-def in_words(found: AtWork, dagster: str, now: datetime) -> list[Component | str]:
-    """What is at work, who started it and when, and how far it is; the first words lead to its run."""
-    since = f" {ago(found.since, now)}" if found.since else ""
-    began = f", started by {found.started_by}{since}: {found.text}"
-    return [html.A("Retraining at work", href=dagster_run_page(dagster, found.run_id)), began]
+        """What is at work, who started it and when, and how far it is; the first words lead to its run."""
+        if (found := look()) is None:
+            return []
+        since = f" {ago(found.since, datetime.now(UTC))}" if found.since else ""
+        began = f", started by {found.started_by}{since}: {found.text}"
+        return [html.A("Retraining at work", href=dagster_run_page(dagster, found.run_id)), began]

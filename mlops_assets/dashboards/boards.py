@@ -110,27 +110,18 @@ def _look_through(file: BoardFile) -> None:
     for event in yaml.parse(file.text, _LOADER):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            raise SpecError(
-                f"{file.name}.yaml, line {line}: aliases (*{event.anchor:.30}) are not taken: repeat the text"
-            )
+            alias = f"(*{event.anchor:.30})"
+            raise SpecError(f"{file.name}.yaml, line {line}: aliases {alias} are not taken: repeat the text")
         nodes += isinstance(event, yaml.NodeEvent)
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.ScalarEvent) and _may_be_converted(event) and len(event.value) > LONGEST_PLAIN:
-            raise SpecError(
-                f"{file.name}.yaml, line {line}: put a text of more than {LONGEST_PLAIN:,} characters in quotes"
-            )
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        may_become_number = isinstance(event, yaml.ScalarEvent) and (not event.style or event.tag is not None)
+        if may_become_number and len(event.value) > LONGEST_PLAIN:
+            most = f"{LONGEST_PLAIN:,} characters"
+            raise SpecError(f"{file.name}.yaml, line {line}: put a text of more than {most} in quotes")
         if nodes > MOST_NODES:
             raise SpecError(f"{file.name}.yaml: there are more than {MOST_NODES:,} values")
         if depth > DEEPEST:
             raise SpecError(f"{file.name}.yaml, line {line}: there are more than {DEEPEST} levels")
-
-
-def _may_be_converted(event: yaml.ScalarEvent) -> bool:
-    """Whether a value is plain, or has a tag, so that it may become a number."""
-    return not event.style or event.tag is not None
 
 
 def _size(value: Any) -> int:

@@ -46,7 +46,15 @@ def card(page: str, name: str, chart: Chart, drawn: RenderedChart | None = None)
     if chart.description:
         description = attributes(data_about=chart.description, aria_label=chart.description)
         head.append(html.Span("i", className="about", tabIndex=0, **description))
-    buttons = [_download(page, name, chart, kind, what) for kind, what in DOWNLOADS.items()]
+    buttons = [
+        html.Button(
+            kind.upper(),
+            id=part(kind, page, name),
+            title=f"Download {what}",
+            **attributes(aria_label=f"Download {what} of {chart.title}"),
+        )
+        for kind, what in DOWNLOADS.items()
+    ]
     head += [html.Span(className="space"), choice, html.Span(buttons, className="downloads")]
     body, mark = (drawn.body, drawn.mark) if drawn else (html.Div(className="waiting"), None)
     return html.Section(
@@ -59,11 +67,6 @@ def card(page: str, name: str, chart: Chart, drawn: RenderedChart | None = None)
         className="card chart-card",
         **attributes(aria_label=chart.title),
     )
-
-
-def _download(page: str, name: str, chart: Chart, kind: str, what: str) -> Component:
-    label = attributes(aria_label=f"Download {what} of {chart.title}", title=f"Download {what}")
-    return html.Button(kind.upper(), id=part(kind, page, name), **label)
 
 
 def graph(figure: Any) -> Component:

@@ -15,10 +15,6 @@ class Automation:
     timezone: str | None = None
     seconds: float | None = None
 
-    @property
-    def kind(self) -> str:
-        return "schedule" if self.cron else "sensor"
-
 
 @dataclass(frozen=True)
 class Catalogue:

@@ -34,8 +34,6 @@ MEANINGS = {
 }
 COLOUR_OF = {name: colour for colour, names in MEANINGS.items() for name in names}
 TRUNCATED, IN_LEGEND = 28, 16  # characters of a name on an axis, and in a legend
-LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 30}
-LEGEND |= {"font": {"size": 11}}
 # How hours, days or weeks, and months or quarters are written on an axis of time, and where the pointer is.
 _PERIODS = (
     (re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}"), "%H:%M\n%b %d", "%b %d, %Y, %H:%M"),
@@ -83,13 +81,9 @@ def base_figure(view: View, *, y_title: str = "", x_title: str = "") -> dict[str
     """An empty figure with what all have in common."""
     layout = {
         "template": template(view.scheme),
-        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
-        "hovermode": "closest",
         "xaxis": {"tickangle": 0} | ({"title": {"text": x_title}} if x_title else {}),
         "yaxis": {"title": {"text": y_title}} if y_title else {},
         "showlegend": False,
-        "legend": LEGEND,
-        "bargap": 0.25,
     }
     return {"data": [], "layout": layout}
 

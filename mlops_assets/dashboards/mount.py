@@ -60,7 +60,8 @@ def mount(api: FastAPI, open_app: Callable[[], Dash], prefix: str) -> None:
         Route(f"{prefix}_dash-component-suites/{{package}}/{{file:path}}", site.script, methods=["GET"]),
     ]
     if prefix != "/":
-        api.router.routes.append(Route(prefix.removesuffix("/"), _to_prefix, methods=["GET"]))
+        alone = prefix.removesuffix("/")
+        api.router.routes.append(Route(alone, lambda asked: RedirectResponse(f"{asked.url.path}/"), methods=["GET"]))
 
 
 class _Site:
@@ -120,10 +121,6 @@ def _script(package: str, file: str, encoding: str | None) -> tuple[bytes, str]:
     else:
         sent = gzip.compress(body, mtime=0) if encoding else body
     return sent, sha256(sent).hexdigest()[:32]
-
-
-def _to_prefix(request: Request) -> Response:
-    return RedirectResponse(f"{request.url.path}/")
 
 
 def guard(app: Dash) -> None:

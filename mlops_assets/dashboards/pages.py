@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from mlops_assets.dashboards.render import RenderedChart
 
 
-ABOUT = {
-    "edit": "Change this dashboard's YAML",
-    "new": "Make another dashboard",
-    "reset-layout": "Put every chart back where the YAML has it",
-    "again": "Read all stores from the beginning: what was deleted there goes away here",
+ACTIONS = {  # buttons by id, each with its name and what it does
+    "edit": ("Edit", "Change this dashboard's YAML"),
+    "new": ("New", "Make another dashboard"),
+    "reset-layout": ("Reset layout", "Put every chart back where the YAML has it"),
+    "again": ("Read again", "Read all stores from the beginning: what was deleted there goes away here"),
 }
 
 
@@ -47,13 +47,12 @@ class Shown(NamedTuple):
 
 def frame(shown: Shown, sources: Mapping[str, Source], search: str = "") -> dmc.MantineProvider:
     """The page with a dashboard; `search`: what follows its address."""
-    actions = {"edit": "Edit", "new": "New", "reset-layout": "Reset layout", "again": "Read again"}
     tools = [
         html.Div(shown.time_range, id="range-of-page"),
         dmc.Switch(id="live", label="Refresh", size="xs", checked=True, persistence=True),
         *(
-            dmc.Button(name, id=key, variant="default", size="xs", attributes={"root": {"title": ABOUT[key]}})
-            for key, name in actions.items()
+            dmc.Button(name, id=key, variant="default", size="xs", attributes={"root": {"title": about}})
+            for key, (name, about) in ACTIONS.items()
         ),
     ]
     return shell(

@@ -94,7 +94,7 @@ class ChartRenderer:
             data = self._data(chart, reading, view)
             figure = as_figure(chart, data, view) if chart.type in TEXTS else draw(chart, data, view)
         layout = figure["layout"]
-        margin = layout.get("margin", {}) | {"t": 96 if layout["showlegend"] else 60, "l": 24, "r": 24, "b": 24}
+        margin = {"t": 96 if layout["showlegend"] else 60, "l": 24, "r": 24, "b": 24}
         paper = "#1a2028" if view.scheme == "dark" else "#ffffff"
         title = {"text": chart.title, "x": 0.02, "y": 0.97, "yanchor": "top", "font": {"size": 17}}
         return figure | {"layout": layout | PICTURE | {"margin": margin, "paper_bgcolor": paper, "title": title}}

@@ -131,17 +131,20 @@ def template(scheme: Scheme) -> dict[str, Any]:
     axis: dict[str, Any] = {"gridcolor": _LINES[scheme], "linecolor": _LINES[scheme], "zerolinecolor": _LINES[scheme]}
     axis |= {"ticks": "outside", "ticklen": 4, "tickcolor": "rgba(0,0,0,0)"}  # room between labels and bars
     axis |= {"automargin": True, "title": {"font": {"size": 12}, "standoff": 8}}
+    legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 30}
+    legend |= {"font": {"size": 11}}
     layout = {
         "font": {"family": FONT, "size": 12, "color": _TEXT[scheme]},
-        "title": {"font": {"size": 14}, "x": 0, "xanchor": "left"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "colorway": COLOURS[scheme],
         "colorscale": {"sequential": [[0, _LINES[scheme]], [1, COLOURS[scheme][0]]]},
         "xaxis": axis,
         "yaxis": axis,
-        "margin": {"l": 8, "r": 8, "t": 32, "b": 8},
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1, "xanchor": "right", "x": 1},
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "legend": legend,
+        "bargap": 0.25,
+        "hovermode": "closest",
         "hoverlabel": {"bgcolor": _CARD[scheme], "bordercolor": _LINES[scheme], "font": {"color": _TEXT[scheme]}},
         "dragmode": False,
     }

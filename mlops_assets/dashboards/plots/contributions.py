@@ -58,7 +58,7 @@ def beeswarm(request: PlotRequest) -> Figure:
     dots = " to ".join(f"<span style='color:{colour}'>● {end}</span>" for end, colour in ends)
     corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
     figure["layout"]["annotations"] = [corner | {"text": f"{dots} value of the feature", "showarrow": False}]
-    figure["layout"]["margin"] |= {"t": 24}
+    figure["layout"]["margin"] = {"t": 24}
     return figure
 
 

@@ -46,7 +46,7 @@ def parallel_coordinates(request: PlotRequest) -> Figure:
     axes = [(name, *_scaled_any([row.get(name) for row in table])) for name in _varied(table)]
     axes.append(("loss", *_scaled(loss)))
     figure = base_figure(request.view)
-    figure["layout"] |= {"margin": {"l": 12, "r": 40, "t": 70, "b": 12}, "hovermode": "closest"}
+    figure["layout"]["margin"] = {"l": 12, "r": 40, "t": 70, "b": 12}
     figure["layout"]["xaxis"] = {"visible": False, "range": [-0.15, len(axes) - 0.8]}
     figure["layout"]["yaxis"] = {"visible": False, "range": [-0.05, 1.08]}
     figure["data"] = _lines(request, trials, np.column_stack([heights for _, heights, _ in axes]), loss)

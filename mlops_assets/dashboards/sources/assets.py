@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ def _made(
     dagster = project.settings.dagster_url
     return {
         "id": str(record.storage_id),
-        "time": _moment(record.timestamp),
+        "time": datetime.fromtimestamp(record.timestamp, UTC),
         "asset": asset,
         "partition": materialisation.partition,
         "model_type": model_type or details.get("model_type"),
@@ -183,7 +184,7 @@ def _evaluated(record: Any, evaluation: dg.AssetCheckEvaluation, project: Projec
     failed = "failed" if evaluation.severity.value == "ERROR" else "warned"
     return {
         "id": str(record.id),
-        "time": _moment(record.event.timestamp),
+        "time": datetime.fromtimestamp(record.event.timestamp, UTC),
         "asset": asset,
         "check": evaluation.check_name,
         "partition": evaluation.partition or record.partition,
@@ -193,9 +194,3 @@ def _evaluated(record: Any, evaluation: dg.AssetCheckEvaluation, project: Projec
         "run": record.run_id,
         "link": f"{dagster_asset_page(project.settings.dagster_url, asset)}?view=checks",
     }
-
-
-def _moment(seconds: float) -> pd.Timestamp:
-    from pandas import Timestamp
-
-    return Timestamp(seconds, unit="s", tz="UTC")

@@ -133,7 +133,7 @@ def _automation(
         at = tick.time if tick else None
         yield {
             "name": automation.name,
-            "kind": automation.kind,
+            "kind": "schedule" if automation.cron else "sensor",
             "status": "never started" if state is None else "off" if off else "on",
             "every": automation.cron or _span(automation.seconds or 0),
             "last_tick": at,

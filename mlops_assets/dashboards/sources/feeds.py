@@ -60,9 +60,6 @@ class Snapshot:
             if other != self.path:
                 other.unlink(missing_ok=True)
 
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-
     @property
     def path(self) -> Path:
         identity = "\n".join([self.store, *(f"{column.name} {column.kind}" for column in self.columns)])
@@ -109,7 +106,7 @@ class Feed:
         with self._lock:
             self._begin()
             if self._snapshot:
-                self._snapshot.remove()
+                self._snapshot.path.unlink(missing_ok=True)
 
     def reading(self, patience: float = PATIENCE) -> Reading:
         """What is known, after a look at the store where one is due.

@@ -136,7 +136,7 @@ def _pages(tracking: Tracking, since: int) -> Iterator[list[LoggedRun]]:
 def _row(run: LoggedRun, project: Project) -> dict:
     tags, metrics = run.tags, run.metrics
     row = {
-        "time": _moment(run.start_time),
+        "time": datetime.fromtimestamp(run.start_time / 1000, UTC),
         "id": run.run_id,
         "name": run.name,
         "asset": tags.get("asset"),
@@ -197,7 +197,3 @@ def _metrics(runs: pd.DataFrame) -> Iterator[dict]:
         shared = {name: getattr(run, name) for name in ("time", "asset", "model_type", "role")} | {"run": run.name}
         for name, value in json.loads(run.metrics).items():
             yield shared | {"name": name, "value": value}
-
-
-def _moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

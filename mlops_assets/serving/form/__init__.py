@@ -6,6 +6,7 @@ In: the champion, and what somebody fills in or a link says. Out: a page with fi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dash_mantine_components import MantineProvider
@@ -16,7 +17,7 @@ from mlops_assets.dashboards.mount import mount
 from mlops_assets.dashboards.theme import new_app, opened_search
 from mlops_assets.project import Project
 from mlops_assets.serving.form.ask import Versions
-from mlops_assets.serving.form.callbacks import Form, add_callbacks, reporter
+from mlops_assets.serving.form.callbacks import Form, add_callbacks, report
 from mlops_assets.serving.form.page import CSS, page
 from mlops_assets.serving.form.values import parse_query
 from mlops_assets.serving.predict import Predict
@@ -34,7 +35,7 @@ def mount_form(
     requests pass the same middleware. `at_work` gives the retraining that may lead to the first champion.
     """
     predictor = predict.predictor
-    app = new_app("Predict", PREFIX, css=CSS, on_error=reporter(project.spec.redact))
+    app = new_app("Predict", PREFIX, css=CSS, on_error=partial(report, redact=project.spec.redact))
 
     def layout() -> MantineProvider:
         """With the fields of the link that the browser has opened."""

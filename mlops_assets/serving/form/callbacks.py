@@ -169,14 +169,9 @@ def _follow_champion(app: Dash, form: Form) -> None:
         return other_versions(form.versions.recent(), shown_number)
 
 
-def reporter(redact: Callable[[str], str]) -> Callable[[Exception], None]:
-    """What a callback that fails shows instead of an answer."""
-
-    def report(error: Exception) -> None:
-        text = error_text(error, redact, f"{internal_error()}: {_request_id()}")
-        set_props("answer", {"children": failure(text)})
-
-    return report
+def report(error: Exception, redact: Callable[[str], str]) -> None:
+    """Show what a callback failed with instead of an answer."""
+    set_props("answer", {"children": failure(error_text(error, redact, f"{internal_error()}: {_request_id()}"))})
 
 
 def _request_id() -> str:

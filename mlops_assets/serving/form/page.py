@@ -94,12 +94,14 @@ WATCH, WATCH_EMPTY = 15_000, 2_000  # milliseconds between looks for another cha
 def page(spec: DatasetSpec, champion: Champion | None, problem: str, asked: Query) -> dmc.MantineProvider:
     """A new page with what a link asks; `problem` says why there is no champion, where there is none."""
     form_fields = fields(champion.model, first_values(champion, asked)) if champion else []
+    start = html.Div("Fill in what you know, then press Enter or Predict.", className="card empty")
+    answer = html.Div(start, id="answer", **attributes(aria_live="polite"))
     parts = [
         dcc.Location(id="url", refresh=False),
         dcc.Interval(id="watch", interval=WATCH if champion else WATCH_EMPTY),
         dcc.Store(id="shown", data=champion.number if champion else None),
         html.Div(_empty(problem, champion), id="empty", hidden=champion is not None),
-        html.Div([_form(form_fields), _answer_area()], id="form-page", className="form-page", hidden=champion is None),
+        html.Div([_form(form_fields), answer], id="form-page", className="form-page", hidden=champion is None),
     ]
     subtitle = [html.Div(spec.redact(spec.description)), html.Div(who(champion), id="who")]
     return shell(f"Predict {target_of(spec.target).question(target_name(spec))}", "/", parts, subtitle=subtitle)
@@ -167,11 +169,6 @@ def _form(form_fields: list[Component]) -> Component:
     ]
     parts = [html.Div(form_fields, id="fields", className="fields"), compare, html.Div(buttons, className="buttons")]
     return html.Form(parts, className="card", noValidate=True, autoComplete="off")
-
-
-def _answer_area() -> Component:
-    start = html.Div("Fill in what you know, then press Enter or Predict.", className="card empty")
-    return html.Div(start, id="answer", **attributes(aria_live="polite"))
 
 
 def _empty(problem: str, champion: Champion | None) -> Component:
