@@ -141,7 +141,7 @@ def test_two_models_answer_side_by_side(quiet_page, url, home):
     with quiet_page() as page:
         page.goto(f"{url}/?zone=2&size=10")
         page.get_by_role("textbox", name="Compare with").click()
-        page.get_by_role("option", name=re.compile(f"version {other.number},")).click()
+        page.get_by_role("option", name=re.compile(f"^{other.number}: ")).click()
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Predict").click()
         own = registry.load(other.number).predict([{"zone": 2, "size": 10}])[0]

@@ -23,7 +23,7 @@ MOST_NODES = 5_000  # mappings, lists and values: in a file, and in all of its p
 MOST_FILLED_IN = 5_000_000  # characters, were each `$name` the longest value of its page
 DEEPEST = 20  # of a node; a board that is right has seven
 MOST_PAGES = 100  # of a file
-LONGEST_PLAIN = 1_000  # characters of a value without quotes: YAML turns it into a number or a date where it can
+LONGEST_PLAIN = 1_000  # characters of a plain or tagged value: YAML turns it into a number or a date where it can
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*)")
 _SLUG = TypeAdapter(Slug)
@@ -114,8 +114,7 @@ def _look_through(file: BoardFile) -> None:
             raise SpecError(f"{file.name}.yaml, line {line}: aliases {alias} are not taken: repeat the text")
         nodes += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        may_become_number = isinstance(event, yaml.ScalarEvent) and (not event.style or event.tag is not None)
-        if may_become_number and len(event.value) > LONGEST_PLAIN:
+        if isinstance(event, yaml.ScalarEvent) and (not event.style or event.tag) and len(event.value) > LONGEST_PLAIN:
             most = f"{LONGEST_PLAIN:,} characters"
             raise SpecError(f"{file.name}.yaml, line {line}: put a text of more than {most} in quotes")
         if nodes > MOST_NODES:

@@ -106,7 +106,7 @@ class Evidence:
     def _explain_version(self, number: int) -> ExplainedRows | None:
         project = self._project
         version = project.registry.version(number)
-        period = _periods(version)[-1]
+        period = version.tags["periods"].split(",")[-1]
         table = self.clean_table(period)
         if table is None:
             return None
@@ -130,7 +130,7 @@ class Evidence:
     def _judge_version(self, number: int) -> JudgedRows | None:
         project = self._project
         version = project.registry.version(number)
-        period, candidate = _periods(version)[-1], version.tags.get("candidate")
+        period, candidate = version.tags["periods"].split(",")[-1], version.tags.get("candidate")
         table = self.clean_table(period)
         if table is None or candidate is None:
             return None
@@ -150,7 +150,3 @@ class Evidence:
         parts = split_rows(spec, [kept], periods, self._project.settings.seed)
         judged = parts["validation" if version.tags.get("judged_on") == "validation" else "test"]
         return judged.columns, judged.y
-
-
-def _periods(version: Version) -> list[str]:
-    return version.tags["periods"].split(",")

@@ -46,7 +46,6 @@ STATES = ("status", "outcome", "state", "decision", "verdict", "last_outcome", "
 LONGEST_CELL, WRAPPED = 160, 32  # characters: what is longer is cut off, and what is not short is wrapped
 
 
-READING = "Reading … {rows} rows so far."
 PICTURE = {"width": 1000, "height": 560}
 
 
@@ -138,7 +137,7 @@ class ChartRenderer:
         """Why there is nothing to see, and what to do."""
         source = self.sources[chart.source]
         if not reading.complete:
-            return READING.format(rows=len(reading.frame))
+            return f"Reading … {len(reading.frame)} rows so far."
         if reading.frame.empty:
             return source.empty
         if not rows_of(chart, source, reading.frame, replace(view, time_range="all")).empty:

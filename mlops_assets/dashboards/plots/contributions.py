@@ -10,7 +10,6 @@ from mlops_assets.dashboards.evidence import ExplainedRows
 from mlops_assets.dashboards.format import base_figure, number_text, shortened, trace
 from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, plot
 
-NO_CHAMPION = "There is no champion to explain yet: `mlops-assets run` ends with the gate's verdict."
 GRID = 24  # values of a number that are tried
 MOST_ROWS = 300
 MOST_CATEGORIES = 15
@@ -151,7 +150,7 @@ def explained_champion(request: PlotRequest) -> ExplainedRows:
     """Raises Empty where there is no champion."""
     explained = request.evidence.explained()
     if explained is None:
-        raise Empty(NO_CHAMPION)
+        raise Empty("There is no champion to explain yet: `mlops-assets run` ends with the gate's verdict.")
     return explained
 
 

@@ -11,7 +11,6 @@ from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, p
 from mlops_assets.dataset import SNAPSHOT
 
 BINS, CATEGORIES = 30, 12
-WHERE_IT_IS = "The clean rows are gone: `mlops-assets run` makes them again."
 
 
 def columns_to_choose(request: PlotRequest) -> list[str]:
@@ -61,7 +60,7 @@ def _values(request: PlotRequest, name: str, periods: list[str]) -> np.ndarray:
     for period in periods:
         table = request.evidence.clean_table(period)
         if table is None:
-            raise Empty(WHERE_IT_IS)
+            raise Empty("The clean rows are gone: `mlops-assets run` makes them again.")
         if name in table.column_names and name != ROW_ID:
             arrays.append(table.column(name).drop_null().to_numpy())
     values = np.concatenate(arrays) if arrays else np.empty(0)

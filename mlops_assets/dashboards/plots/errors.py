@@ -16,7 +16,6 @@ from mlops_assets.dashboards.plots import Empty, Figure, Options, PlotRequest, p
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_JUDGED = "There is no champion yet, or the rows that it was judged by are gone: `mlops-assets run`."
 FEWEST = 20  # rows of a segment
 
 
@@ -145,7 +144,7 @@ def _by_period(periods: Sequence[str]) -> dict[str, Any]:
 def judged_rows(request: PlotRequest) -> JudgedRows:
     judged = request.evidence.judged()
     if judged is None:
-        raise Empty(NOT_JUDGED)
+        raise Empty("There is no champion yet, or the rows that it was judged by are gone: `mlops-assets run`.")
     return judged
 
 
