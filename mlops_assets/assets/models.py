@@ -186,7 +186,7 @@ class Judged:
 def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged:
     """Of raw output (n,) or (n, k) for the validation rows, by an estimator that has not learnt from them."""
     from mlops_assets.core.report.plots import markdown_image
-    from mlops_assets.core.targets.intervals import needed_levels
+    from mlops_assets.core.targets.walk_forward import needed_levels
 
     target, coverage, held_out = project.target, project.settings.coverage, stored.target("validation")
     held = target.honest_output(raw, held_out)

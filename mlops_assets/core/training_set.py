@@ -34,8 +34,8 @@ from mlops_assets.core.prepare.splitting import (
     walking_steps,
 )
 from mlops_assets.core.state import DAMAGE
-from mlops_assets.core.targets.intervals import Looked, look_back
 from mlops_assets.core.targets.kinds import target_of
+from mlops_assets.core.targets.walk_forward import Looked, look_back
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray, MatrixKind, SingleArray, TimeArray
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import DataError, ModelError, StorageError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mlops_assets.core.targets.intervals import HIGHEST, look_back, needed_levels, persistence
+from mlops_assets.core.targets.intervals import HIGHEST
+from mlops_assets.core.targets.walk_forward import look_back, needed_levels, persistence
 
 
 def parts(shifts, rows=2_000, seed=0):
