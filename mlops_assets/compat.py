@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
     from dagster._core.storage.base_storage import DagsterStorage
     from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.runs import SqliteRunStorage
+    from dagster._core.storage.schedules import SqliteScheduleStorage
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
     from dagster._grpc.client import DagsterGrpcClient
     from dagster._serdes import ConfigurableClassData
 
@@ -51,6 +54,8 @@ __all__ = [
     "FreshnessStateRecord",
     "LoggedRun",
     "SqliteEventLogStorage",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
     "WorkerStatus",
     "delete_logged_model_rows",
     "delete_run_rows",
@@ -74,8 +79,8 @@ RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 def __getattr__(name: str) -> Any:
     """Classes of Dagster's storage, loaded when they are asked for: with them comes SQLAlchemy.
 
-    `DagsterStorage` is what the class of a storage in dagster.yaml has to descend from; `SqliteEventLogStorage` keeps
-    the events of each run in a file of its own.
+    `DagsterStorage` is what the class of a storage in dagster.yaml has to descend from; the others are its parts in
+    SQLite: `SqliteEventLogStorage` keeps the events of each run in a file of its own.
     """
     if name == "DagsterStorage":
         from dagster._core.storage.base_storage import DagsterStorage
@@ -85,22 +90,22 @@ def __getattr__(name: str) -> Any:
         from dagster._core.storage.event_log import SqliteEventLogStorage
 
         return SqliteEventLogStorage
+    if name == "SqliteRunStorage":
+        from dagster._core.storage.runs import SqliteRunStorage
+
+        return SqliteRunStorage
+    if name == "SqliteScheduleStorage":
+        from dagster._core.storage.schedules import SqliteScheduleStorage
+
+        return SqliteScheduleStorage
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
-def sqlite_storage(
-    folder: str, data: ConfigurableClassData, event_log: Callable[[str], SqliteEventLogStorage] | None = None
-) -> DagsterStorage[dg.DagsterInstance]:
-    """Dagster's own storage below a folder: the one that it takes where dagster.yaml names none.
+def sqlite_storage(folder: str, data: ConfigurableClassData) -> DagsterSqliteStorage:
+    """Dagster's own storage below a folder: the one that it takes where dagster.yaml names none."""
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
-    `event_log` makes the part for events, of the folder that Dagster keeps them in.
-    """
-    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
-
-    storage = DagsterSqliteStorage.from_local(folder, data)
-    if event_log:
-        storage._event_log_storage = event_log(_event_logs_directory(folder))
-    return storage
+    return DagsterSqliteStorage.from_local(folder, data)
 
 
 def instance_of(launcher: dg.DefaultRunLauncher) -> dg.DagsterInstance:

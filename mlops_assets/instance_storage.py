@@ -17,7 +17,13 @@ import dagster as dg
 import sqlalchemy as sa
 from filelock import FileLock
 
-from mlops_assets.compat import DagsterStorage, SqliteEventLogStorage, sqlite_storage
+from mlops_assets.compat import (
+    DagsterStorage,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+    sqlite_storage,
+)
 from mlops_assets.database_urls import in_schema
 from mlops_assets.project import open_project
 from mlops_assets.resources.databases.sqlite_files import has_rows, move_database, table_names
@@ -32,21 +38,108 @@ OPEN = 8  # files that stay open in a process: the index, and the runs that were
 _DATABASES = {"history/runs.db": "runs", "history/runs/index.db": "event_logs", "schedules/schedules.db": "job_ticks"}
 
 
+class Connections:
+    """Transactions on SQLite files that stay open: the one that is `always` wanted, and those that were used last.
+
+    Dagster makes an engine and a connection for each statement. A connection reads the whole schema before its first
+    statement, an engine compiles each anew, and the last one that closes writes the log back.
+    """
+
+    def __init__(self, always: str = "", synchronous: str = "FULL") -> None:
+        """`synchronous`: when to wait for the disk (https://www.sqlite.org/pragma.html#pragma_synchronous)."""
+        self.lock = RLock()
+        self._always, self._synchronous = always, synchronous
+        self._engines = OrderedDict[tuple[str, int], sa.Engine]()  # by address and process
+        self._began: dict[str, sa.Connection] = {}  # transactions of the thread that has the lock
+
+    @contextmanager
+    def begin(self, address: str) -> Iterator[sa.Connection]:
+        """A transaction, or the one that this thread is in."""
+        with self.lock:
+            if connection := self._began.get(address):
+                yield connection
+                return
+            with self._engine(address).connect() as connection, connection.begin():
+                self._began[address] = connection
+                try:
+                    yield connection
+                finally:
+                    del self._began[address]
+
+    def dispose(self) -> None:
+        with self.lock:
+            for key in self._own_engines():
+                self._engines.pop(key).dispose()
+
+    def _engine(self, address: str) -> sa.Engine:
+        """The engine of a file in this process; a forked one makes its own, since connections cannot be shared."""
+        key = (address, os.getpid())
+        if key not in self._engines:
+            self._engines[key] = engine = sa.create_engine(
+                address,
+                connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False},  # the lock lets one in at a time
+                poolclass=sa.StaticPool,
+            )
+            sa.event.listen(engine, "connect", self._prepare)
+            kept = {*self._began, address, self._always}
+            for old in [it for it in self._own_engines() if it[0] not in kept][: 2 - OPEN]:
+                self._engines.pop(old).dispose()
+        self._engines.move_to_end(key)
+        return self._engines[key]
+
+    def _prepare(self, connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+
+    def _own_engines(self) -> list[tuple[str, int]]:
+        """Those of this process, the one that was used last at the end; others have to be left alone."""
+        return [(address, process) for address, process in self._engines if process == os.getpid()]
+
+
+class Runs(SqliteRunStorage):
+    """Dagster's runs in SQLite, whose file stays open."""
+
+    def __init__(self, file: Path, connections: Connections) -> None:
+        self._address, self._connections = _address(file), connections
+        super().__init__(self._address)
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        with self._connections.begin(self._address) as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close what it shares with the schedules too: nobody else tells those that they are done with."""
+        self._connections.dispose()
+
+
+class Schedules(SqliteScheduleStorage):
+    """What schedules and sensors have done, in a SQLite file that stays open."""
+
+    def __init__(self, file: Path, connections: Connections) -> None:
+        self._address, self._connections = _address(file), connections
+        super().__init__(self._address)
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        with self._connections.begin(self._address) as connection:
+            yield connection
+
+
 class EventLog(SqliteEventLogStorage):
     """Dagster's events in SQLite, a file a run, and one file of all; a file begins as a copy, and stays open.
 
-    Dagster makes an engine and a connection for each statement, and each file by the migrations of all its releases. A
-    connection reads the whole schema before its first statement, and the last one that closes writes the log back.
-    What is committed outlives every process; a power cut may take back the last events, and leaves the file whole
-    (https://www.sqlite.org/pragma.html#pragma_synchronous): what they told of is made again.
+    Dagster makes each file by the migrations of all its releases. What is committed outlives every process; a power cut
+    may take back the last events, and leaves the file whole: what they told of is made again.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._folder, self._made, self._lock = Path(folder), set[str](), RLock()
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._made = folder, set[str]()
         self._there = set[str]()  # tables and indexes: what is there stays, and is asked for with each event
-        self._engines = OrderedDict[tuple[str, int], sa.Engine]()  # by file and process
-        self._began: dict[str, sa.Connection] = {}  # transactions of the thread that has the lock
-        super().__init__(folder)
+        self._connections = Connections(always=self.conn_string_for_shard(INDEX), synchronous="NORMAL")
+        super().__init__(str(folder))
+
+    def conn_string_for_shard(self, shard_name: str) -> str:
+        return _address(self._folder / f"{shard_name}.db")
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[sa.Connection]:
         return self._open(run_id or INDEX)
@@ -56,7 +149,7 @@ class EventLog(SqliteEventLogStorage):
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store an event in the file of its run, and what is asked of all runs in one transaction."""
-        with self._lock:
+        with self._connections.lock:
             with self.index_connection():
                 super().store_event(event)
             # Who watches a run waits for a change of its file, and what is written waits in a file beside it.
@@ -74,52 +167,22 @@ class EventLog(SqliteEventLogStorage):
             self._there.add(name)
         return name in self._there
 
-    @contextmanager
-    def _open(self, name: str) -> Iterator[sa.Connection]:
-        """A transaction, or the one that this thread is in."""
-        with self._lock:
-            if connection := self._began.get(name):
-                yield connection
-                return
+    def _open(self, name: str) -> AbstractContextManager[sa.Connection]:
+        """A transaction on a file, which is made where there is none."""
+        with self._connections.lock:
             if name not in self._made:
                 self._make(name)
                 self._made.add(name)
-            with self._engine(name).connect() as connection, connection.begin():
-                self._began[name] = connection
-                try:
-                    yield connection
-                finally:
-                    del self._began[name]
-
-    def _engine(self, name: str) -> sa.Engine:
-        """The engine of a file in this process; a forked one makes its own, since connections cannot be shared."""
-        key = (name, os.getpid())
-        if key not in self._engines:
-            self._engines[key] = engine = sa.create_engine(
-                self.conn_string_for_shard(name),
-                connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False},  # the lock lets one in at a time
-                poolclass=sa.StaticPool,
-            )
-            sa.event.listen(engine, "connect", _without_waiting_for_the_disk)
-            for old in [it for it in self._own_engines() if it[0] not in {*self._began, name, INDEX}][: 2 - OPEN]:
-                self._engines.pop(old).dispose()
-        self._engines.move_to_end(key)
-        return self._engines[key]
-
-    def _own_engines(self) -> list[tuple[str, int]]:
-        """Those of this process, the one that was used last at the end; others have to be left alone."""
-        return [(name, process) for name, process in self._engines if process == os.getpid()]
+        return self._connections.begin(self.conn_string_for_shard(name))
 
     def dispose(self) -> None:
-        with self._lock:
-            for key in self._own_engines():
-                self._engines.pop(key).dispose()
+        self._connections.dispose()
         super().dispose()
 
     def _make(self, name: str) -> None:
         """Make a file where there is none; another process may do so in the same moment."""
         file = self._folder / f"{name}.db"
-        if _is_made(file, "event_logs"):
+        if _is_made(file) or _holds(file, "event_logs"):
             return
         if not file.exists() and name != INDEX and self._copied(file):
             return
@@ -149,8 +212,39 @@ class EventLog(SqliteEventLogStorage):
         return place
 
 
-def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: object) -> None:
-    connection.execute("PRAGMA synchronous = NORMAL")
+class SqliteRecords(DagsterStorage[dg.DagsterInstance]):
+    """Dagster's storage in a folder whose databases are made: nothing is asked of its migrations, nothing opened yet.
+
+    Each look of a sensor opens the storage anew; to read all migrations took three quarters of a look.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        runs, index, schedules = (folder / file for file in _DATABASES)
+        connections = Connections()
+        self._runs, self._schedules = Runs(runs, connections), Schedules(schedules, connections)
+        self._events = EventLog(index.parent)
+
+    @property
+    def run_storage(self) -> Runs:
+        return self._runs
+
+    @property
+    def event_log_storage(self) -> EventLog:
+        return self._events
+
+    @property
+    def schedule_storage(self) -> Schedules:
+        return self._schedules
+
+    def register_instance(self, instance: dg.DagsterInstance) -> None:
+        super().register_instance(instance)
+        for part in (self._runs, self._events, self._schedules):
+            part.register_instance(instance)
+
+    def dispose(self) -> None:
+        self._runs.dispose()
+        self._events.dispose()
 
 
 class ProjectStorage(DagsterStorage[dg.DagsterInstance]):
@@ -181,14 +275,15 @@ def open_sqlite(folder: Path, inst_data: ConfigurableClassData) -> DagsterStorag
     Dagster makes them in several steps, and takes for made what a kill has left of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not all(_is_made(folder / file, content) for file, content in _DATABASES.items()):
+    if not all(_is_made(folder / file) for file in _DATABASES):
         with FileLock(folder / "storage.lock", timeout=LOCK_SECONDS):
             _make_missing(folder, inst_data)
-    return sqlite_storage(str(folder), inst_data, EventLog)
+    return SqliteRecords(folder)
 
 
 def _make_missing(folder: Path, inst_data: ConfigurableClassData) -> None:
-    missing = [file for file, content in _DATABASES.items() if not _is_made(folder / file, content)]
+    unmade = {file: content for file, content in _DATABASES.items() if not _is_made(folder / file)}
+    missing = [file for file, content in unmade.items() if not _holds(folder / file, content)]
     beside = folder / ".storage.new"
     shutil.rmtree(beside, ignore_errors=True)
     if missing:
@@ -199,18 +294,25 @@ def _make_missing(folder: Path, inst_data: ConfigurableClassData) -> None:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         move_database(beside / file, folder / file)
     shutil.rmtree(beside, ignore_errors=True)
+    if len(missing) < len(unmade):
+        sqlite_storage(str(folder), inst_data).dispose()  # says of what an old release has left which one that was
 
 
-def _is_made(file: Path, content: str) -> bool:
-    """Whether a database was made to its end, or holds something: then it is left as it is."""
+def _is_made(file: Path) -> bool:
+    """Whether a database was made to its end."""
+    return _holds(file, "alembic_version", "secondary_indexes")
+
+
+def _holds(file: Path, *tables: str) -> bool:
+    """Whether a database has rows in each of these tables."""
     if not file.exists():
         return False
     with closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as connection:
-        names = table_names(connection)
-        made = {"alembic_version", "secondary_indexes"}
-        if made <= names and all(has_rows(connection, name) for name in made):
-            return True
-        return content in names and has_rows(connection, content)
+        return set(tables) <= table_names(connection) and all(has_rows(connection, name) for name in tables)
+
+
+def _address(file: Path) -> str:
+    return f"sqlite:///{file.absolute()}"
 
 
 def _postgres(url: str, schema: str, inst_data: ConfigurableClassData) -> DagsterStorage[dg.DagsterInstance]:
