@@ -27,6 +27,7 @@ from mlops_assets.compat import (
 from mlops_assets.database_urls import in_schema
 from mlops_assets.project import open_project
 from mlops_assets.resources.databases.sqlite_files import has_rows, move_database, table_names
+from mlops_assets.settings import environment, read_settings
 
 if TYPE_CHECKING:
     from mlops_assets.compat import ConfigurableClassData
@@ -263,10 +264,13 @@ class ProjectStorage(DagsterStorage[dg.DagsterInstance]):
         cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
     ) -> DagsterStorage[dg.DagsterInstance]:
         """The storage itself, which is one of Dagster's; this class only chooses it."""
+        home, url = os.environ.get("DAGSTER_HOME"), read_settings(environment()).postgres
+        if url is None and home:
+            return open_sqlite(Path(home), inst_data)  # without the dataset, whose YAML takes longer than all the rest
         project = open_project()
-        if project.settings.postgres:
-            return _postgres(project.settings.postgres, f"dagster_{project.spec.name}", inst_data)
-        return open_sqlite(Path(os.environ.get("DAGSTER_HOME") or project.home / "dagster"), inst_data)
+        if url:
+            return _postgres(url, f"dagster_{project.spec.name}", inst_data)
+        return open_sqlite(project.home / "dagster", inst_data)
 
 
 def open_sqlite(folder: Path, inst_data: ConfigurableClassData) -> DagsterStorage[dg.DagsterInstance]:

@@ -76,7 +76,7 @@ class Plan:
         versions: Mapping[str, str] | None = None,
         graph: AssetGraph | None = None,
     ) -> None:
-        """`versions`: what the source has, where it was asked already."""
+        """`versions`: what the source has, where it was asked already; `graph`: the project's, where it was made."""
         self._instance = instance
         self._project = project
         self._versions = versions
@@ -195,3 +195,18 @@ class Plan:
         except (DataError, StorageError) as error:  # not there yet, or the prediction log cannot be asked
             return Task(entry.name, partition, ("never made",) if record is None else (), str(error))
         return Task(entry.name, partition, why_stale(self._project, record, recipe))
+
+
+class Plans:
+    """Opens plans of a project, a look each, which share the graph: it takes longer to make than a look."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    @cached_property
+    def _graph(self) -> AssetGraph:
+        return asset_graph(self._project)
+
+    def open(self, instance: dg.DagsterInstance, versions: Mapping[str, str] | None = None) -> Plan:
+        """`versions`: what the source has, where it was asked already."""
+        return Plan(instance, self._project, versions, self._graph)

@@ -52,7 +52,7 @@ def build_tidying_sensor(project: Project) -> dg.SensorDefinition:
 
     @dg.run_failure_sensor(
         name="tidy_mlflow",
-        minimum_interval_seconds=10,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Ends what a killed run has left open in MLflow.",
     )

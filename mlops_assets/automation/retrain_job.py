@@ -7,11 +7,12 @@ side by side, the sensor `retraining` launches them; where nobody launches any m
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import dagster as dg
 
 from mlops_assets.assets.memo import INTERRUPTED, why_failed
-from mlops_assets.assets.plan import Plan
+from mlops_assets.assets.plan import Plans
 from mlops_assets.automation.retraining import (
     ACTIVE,
     EXCLUSIVE,
@@ -103,9 +104,9 @@ def make_parts(context: dg.OpExecutionContext, project: Project) -> dict[str, li
 
     Raises dagster.DagsterExecutionInterruptedError where the retraining was canceled in the middle of a part.
     """
-    instance, source = context.instance, AskedSource()
+    instance, source, plans = context.instance, AskedSource(), Plans(project)
     while True:
-        move = next_move(instance, lambda versions: Plan(instance, project, versions), source)
+        move = next_move(instance, partial(plans.open, instance), source)
         if isinstance(move, dg.SkipReason):
             run = _own_run(instance, context.run_id)
             if FINISHED in run.tags:

@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import dagster as dg
 
 from mlops_assets.addresses import dagster_run_page
-from mlops_assets.assets.plan import Part, Plan, Task
+from mlops_assets.assets.plan import Part, Plan, Plans, Task
 from mlops_assets.automation.launcher import WatchedRunLauncher
 from mlops_assets.errors import MlopsError
 from mlops_assets.project import Project
@@ -29,6 +30,9 @@ FINISHED = "mlops/finished"
 # What is tried again, after some time, where a retraining gave it up and went on without: else a period would be lost.
 HOLD_PERIODS = ("clean_data", "training_set")
 ATTEMPTS = 3  # of a task in one retraining: a crash or two may pass, a fault stays
+# Seconds between looks for parts to launch, by who makes them. A launcher that sends runs to other machines launches
+# parts without being asked to, and is not known here: where it is used, MLOPS_RETRAIN_IN says `runs`.
+LOOKS = {"runs": 5, "process": 30}
 SOURCE_SECONDS = 300  # for which the source may be away when a retraining has to ask it
 # dagster.yaml lets one run with this tag be at work, so that two starts in the same moment cannot both pass.
 EXCLUSIVE = {"mlops/exclusive": RETRAIN}
@@ -246,18 +250,18 @@ def _request(plan: Plan, part: Part, attempt: int, root: str, starter: str) -> d
 
 def build_retraining_sensor(project: Project, jobs: "Sequence[AssetJob]") -> dg.SensorDefinition:
     """Launches the parts of the retraining that is at work."""
-    source = AskedSource()
+    source, plans = AskedSource(), Plans(project)
 
     @dg.sensor(
         name=SENSOR,
         jobs=jobs,
-        minimum_interval_seconds=5,
+        minimum_interval_seconds=LOOKS[project.settings.retrain_in],
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Launches the parts of a retraining as soon as what they need is there, where they are runs.",
     )
     def retraining(context: dg.SensorEvaluationContext):
         if makes_parts_itself(context.instance, project):
             return dg.SkipReason("a retraining makes its parts itself: MLOPS_RETRAIN_IN")
-        return next_move(context.instance, lambda versions: Plan(context.instance, project, versions), source)
+        return next_move(context.instance, partial(plans.open, context.instance), source)
 
     return retraining

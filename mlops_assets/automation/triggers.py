@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -13,7 +14,7 @@ import dagster as dg
 from mlops_assets.assets import predictions
 from mlops_assets.assets.jobs import MEASURED, MONITOR, SCORE
 from mlops_assets.assets.memo import clear_failures
-from mlops_assets.assets.plan import Plan
+from mlops_assets.assets.plan import Plan, Plans
 from mlops_assets.assets.records import Records
 from mlops_assets.automation.retraining import (
     FINISHED,
@@ -103,7 +104,7 @@ def build_scoring_schedule(project: Project, jobs: Sequence[AssetJob]) -> dg.Sch
 
 def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDefinition:
     """Retraining when the source has a period that is not in the data as it is there now."""
-    settings = project.settings
+    settings, plans = project.settings, Plans(project)
 
     @dg.sensor(
         name="new_data",
@@ -114,7 +115,7 @@ def build_source_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
     )
     def new_data(context: dg.SensorEvaluationContext):
         with clear_failures(project):
-            return with_new_data(context.instance, project, lambda: Plan(context.instance, project))
+            return with_new_data(context.instance, project, partial(plans.open, context.instance))
 
     return new_data
 
@@ -149,7 +150,7 @@ def build_repeat_sensor(project: Project, job: dg.JobDefinition) -> dg.SensorDef
     @dg.sensor(
         name="unfinished",
         job=job,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Repeats a retraining that failed or was killed, each time after twice as long a wait.",
     )
@@ -181,7 +182,7 @@ def build_freshness_sensor(project: Project, job: dg.JobDefinition) -> dg.Sensor
     @dg.sensor(
         name="stale_champion",
         job=job,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Retrains when the champion is older than {project.settings.fresh_days:g} days.",
     )
@@ -226,6 +227,7 @@ def build_first_run_sensor(project: Project, job: dg.JobDefinition) -> dg.Sensor
 
 def build_scoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
     """Predictions for the newest period, when its rows or the champion have changed outside a retraining."""
+    plans = Plans(project)
 
     @dg.sensor(
         name="scoring",
@@ -235,7 +237,7 @@ def build_scoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.Senso
         description="Scores the newest period again when the champion has changed, by a rollback for example.",
     )
     def scoring(context: dg.SensorEvaluationContext):
-        return score_newest(context.instance, project, lambda versions: Plan(context.instance, project, versions))
+        return score_newest(context.instance, project, partial(plans.open, context.instance))
 
     return scoring
 
@@ -311,6 +313,7 @@ def _status(on: bool) -> dg.DefaultSensorStatus:
 
 def build_monitoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
     """The newest scored period beside what came true and what was learnt, once for each time that it was scored."""
+    plans = Plans(project)
 
     @dg.sensor(
         name="monitoring",
@@ -326,7 +329,7 @@ def build_monitoring_sensor(project: Project, jobs: Sequence[AssetJob]) -> dg.Se
         period = max(scored_periods, default=None)
         if period is None:
             return dg.SkipReason("no period is scored yet")
-        plan = Plan(context.instance, project, {period: ""})  # what is ingested is measured; the source is not asked
+        plan = plans.open(context.instance, {period: ""})  # what is ingested is measured; the source is not asked
         stale = [task for asset in MEASURED for task in plan.tasks(asset) if task.stale]
         if not stale:
             return dg.SkipReason(f"{period} is measured")
