@@ -1,4 +1,4 @@
-"""Retraining under a real daemon beside `mlops-assets run` of the same work, and what a daemon costs that has none."""
+"""Retraining under a real daemon beside `mlops-assets run` of the same work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.places import Places
 from benchmarks.results import Figure, Report, Row
 from benchmarks.site import Site
 
-TINY, BEFORE, IDLE, PATIENCE = 4_200, 4, 300, 1_800
+TINY, BEFORE, PATIENCE = 4_200, 4, 1_800
 LOOK = 20  # seconds between looks, each of which costs CPU seconds
 FIRST = Figure(
     "the first retraining of a tiny table under the daemon, beside `mlops-assets run`",
@@ -30,11 +30,6 @@ MONTH = Figure(
     "Ridge and XGBoost with 3 trials each; wall from the launch of the run `retrain`, by a sensor, to its end; CPU of "
     "the daemon and all below it",
 )
-RESTING = Figure(
-    "a daemon with all sensors at the defaults, and nothing to do",
-    "at most 2 % of a core",
-    f"CPU of the daemon and its code server in {IDLE} s",
-)
 
 
 def measure(places: Places) -> Report:
@@ -46,21 +41,16 @@ def measure(places: Places) -> Report:
         tiny = _retraining(site)
     rows = [_beside(FIRST, tiny, beside, most=2)]
     if len(places.months) <= BEFORE:
-        return Report([*rows, MONTH.absent(), RESTING.absent()])
-    with _taxi(places) as site:
+        return Report([*rows, MONTH.absent()])
+    with learnt(places) as site:
         _publish_next(site, places)
         beside = _command(site)
-    with _taxi(places) as site:
+    with learnt(places) as site:
         site.start()
         time.sleep(30)  # its first looks are over
         _publish_next(site, places)
         month = _retraining(site)
-        site.restart(MLOPS_WATCH_SECONDS="")
-        time.sleep(60)
-        before = site.cpu_seconds()
-        time.sleep(IDLE)
-        share = (site.cpu_seconds() - before) / IDLE
-    return Report([*rows, _beside(MONTH, month, beside, most=1.5), RESTING.measured(f"{share:.1%}", share <= 0.02)])
+    return Report([*rows, _beside(MONTH, month, beside, most=1.5)])
 
 
 @contextmanager
@@ -77,7 +67,7 @@ def _tiny(places: Places) -> Iterator[Site]:
 
 
 @contextmanager
-def _taxi(places: Places) -> Iterator[Site]:
+def learnt(places: Places) -> Iterator[Site]:
     """A site that has learnt from the first months."""
     with tempfile.TemporaryDirectory() as folder, _stopped(Site(Path(folder), places.data)) as site:
         for month in places.months[:BEFORE]:

@@ -117,15 +117,7 @@ class Site:
 
     def cpu_seconds(self) -> float:
         """CPU time that the daemon and all below it have used so far."""
-        ticks = 0
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[2]) == self.daemon.pid:  # process group
-                    ticks += sum(int(field) for field in fields[11:15])
-            except OSError:
-                continue  # it has just ended
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.daemon.pid)
 
     def run(self, *command: str) -> subprocess.CompletedProcess:
         """A command of this site's user, to its end."""
@@ -136,6 +128,19 @@ class Site:
             if process:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait(60)
+
+
+def cpu_seconds(group: int) -> float:
+    """CPU time that a process group has used so far, with what has ended in it."""
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += sum(int(field) for field in fields[11:15])
+        except OSError:
+            continue  # it has just ended
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def settled(instance, project) -> bool:

@@ -30,8 +30,8 @@ FINISHED = "mlops/finished"
 # What is tried again, after some time, where a retraining gave it up and went on without: else a period would be lost.
 HOLD_PERIODS = ("clean_data", "training_set")
 ATTEMPTS = 3  # of a task in one retraining: a crash or two may pass, a fault stays
-# Seconds between looks for parts to launch, by who makes them. A launcher that sends runs to other machines launches
-# parts without being asked to, and is not known here: where it is used, MLOPS_RETRAIN_IN says `runs`.
+# Seconds between looks for parts to launch, by MLOPS_RETRAIN_IN. Which launcher there is, is not known before a look:
+# one that sends runs to other machines has parts launched either way, sooner where the setting says `runs`.
 LOOKS = {"runs": 5, "process": 30}
 SOURCE_SECONDS = 300  # for which the source may be away when a retraining has to ask it
 # dagster.yaml lets one run with this tag be at work, so that two starts in the same moment cannot both pass.

@@ -25,7 +25,8 @@ class AutomationSettings(Group):
     retrain_in: Literal["process", "runs"] = Field(
         "process",
         description="Where a retraining makes its parts: in its own `process`, one after the other, or in `runs` side "
-        "by side, a process each, for many cores. Where runs go to other machines, as with Celery, always the latter.",
+        "by side, a process each, for many cores. Where runs go to other machines, as with Celery, always the latter; "
+        "with `runs` set, they are looked for every 5 s, else every 30 s.",
     )
     watch_source: bool = Field(True, description="Retrain when the source has a new or changed period.")
     watch_seconds: int = Field(300, ge=5, description="Seconds between looks at the source.")

@@ -60,7 +60,13 @@ def test_only_who_starts_and_ends_runs_gets_the_socket_of_docker():
     assert with_socket == {"webserver", "daemon"}
     for service in services.values():
         assert "./deploy/dagster-docker.yaml:/app/dagster/dagster.yaml:ro" in service["volumes"]
-        assert set(service["environment"]) == {"RUN_IMAGE", "RUN_NETWORK"}
+        assert {"RUN_IMAGE", "RUN_NETWORK"} <= set(service["environment"])
+
+
+def test_where_parts_are_runs_elsewhere_they_are_looked_for_often():
+    assert OVERRIDE["services"]["code"]["environment"]["MLOPS_RETRAIN_IN"] == "runs"
+    assert {"name": "MLOPS_RETRAIN_IN", "value": "runs"} in LOCATION["env"]
+    assert "export MLOPS_RETRAIN_IN=runs" in (ROOT / "docs/runs-celery.md").read_text(encoding="utf-8")
 
 
 def test_dagster_celery_takes_its_settings(monkeypatch):
