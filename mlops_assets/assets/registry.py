@@ -55,7 +55,7 @@ def asset_graph(project: Project, entries: Sequence[AssetEntry] = ENTRIES) -> As
     """The graph of a project's assets, read from their Dagster definitions."""
     wanted = {entry.name: entry for entry in entries if entry.is_wanted(project)}
     definitions = {name: _with_pages(entry.build(project), project, entry) for name, entry in wanted.items()}
-    deps = {name: list(_deps(definition)) for name, definition in definitions.items()}
+    deps = {name: _deps(definition) for name, definition in definitions.items()}
     upstream = {name: tuple(parent for parent in wanted if parent in _names(deps[name])) for name in wanted}
     depth: dict[str, int] = {}
 
@@ -85,8 +85,9 @@ def _with_pages(definition: dg.AssetsDefinition, project: Project, entry: AssetE
 
 
 def _deps(definition: dg.AssetsDefinition) -> Sequence[dg.AssetDep]:
+    """What an asset is made from; an edge from all partitions, said in so many words, is there for backfills alone."""
     (spec,) = definition.specs
-    return tuple(spec.deps)
+    return tuple(dep for dep in spec.deps if not isinstance(dep.partition_mapping, dg.AllPartitionMapping))
 
 
 def _names(deps: Sequence[dg.AssetDep]) -> set[str]:

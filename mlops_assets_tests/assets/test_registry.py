@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import dagster as dg
 import pytest
+from dagster._core.execution.asset_backfill import AssetBackfillData
 
 from mlops_assets.assets.entry import AssetEntry
 from mlops_assets.assets.jobs import build_jobs
 from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.registry import ENTRIES, asset_graph
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.definitions import build_definitions
 from mlops_assets.project import open_project
 
 TYPES = {"MLOPS_MODEL_TYPES": "Ridge,XGBoost"}
@@ -59,6 +61,26 @@ def test_the_edges_are_those_of_the_assets_own_deps(project):
     assert graph.upstream["champion_model"] == ("training_set", "sklearn_model", "xgboost_model")
     assert graph.upstream["predictions"] == ("raw_data", "champion_model")
     assert graph.chosen_partitions == {("hyperparameters", "xgboost_model"): {"XGBoost"}}
+
+
+@pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")  # Dagster's own
+def test_a_backfill_that_begins_with_periods_reaches_the_model_types_and_no_plan_waits_for_that_edge(project):
+    graph = asset_graph(project)
+    everything = build_definitions(project).resolve_asset_graph()
+    keys = [dg.AssetKey(name) for name in graph.entries]
+    with dg.DagsterInstance.ephemeral() as instance:  # as the UI asks for it: "Materialize all"
+        backfill = AssetBackfillData.from_asset_partitions(
+            asset_graph=everything,
+            partition_names=["2013-01"],
+            asset_selection=keys,
+            dynamic_partitions_store=instance,
+            all_partitions=False,
+            backfill_start_timestamp=1.7e9,
+        )
+    for name in ("hyperparameters", "sklearn_model"):
+        reached = backfill.target_subset.get_partitions_subset(dg.AssetKey(name))
+        assert set(reached.get_partition_keys()) == set(graph.entries[name].static_partitions(project))
+    assert graph.upstream["hyperparameters"] == ("training_set",)
 
 
 def test_the_order_does_not_depend_on_that_of_the_list(project):
