@@ -55,7 +55,7 @@ def open_pages() -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
         project = open_project({"MLOPS_HOME": folder, "MLOPS_MODEL_TYPES": ",".join(MODEL_TYPES)})
-        write_runs(Path(folder))
+        write_runs(Path(folder), RUNS)
         write_trials(project)
         dashboards = open_dashboards(project, instance, Catalogue(jobs={"clean": ("clean_data",)}), Sampler(bytes))
         first = read_all(dashboards)
@@ -84,8 +84,8 @@ def read_all(dashboards: Any) -> float:
         time.sleep(1.5)  # as a chart does
 
 
-def write_runs(home: Path) -> None:
-    """Runs of half a year, as Dagster stores them."""
+def write_runs(home: Path, count: int) -> list[str]:
+    """Runs of half a year, as Dagster stores them; their ids."""
     import sqlite3
 
     import dagster as dg
@@ -94,8 +94,8 @@ def write_runs(home: Path) -> None:
     rng, now = np.random.default_rng(0), datetime.now(UTC).replace(tzinfo=None)
     jobs = ("ingest", "clean", "tune", "fit_sklearn", "promote", "retrain", "predict_batch")
     rows, tags = [], []
-    for number in range(RUNS):
-        asked = now - timedelta(days=180 * (RUNS - number) / RUNS)
+    for number in range(count):
+        asked = now - timedelta(days=180 * (count - number) / count)
         status = str(rng.choice(["SUCCESS", "SUCCESS", "SUCCESS", "FAILURE", "CANCELED"]))
         job, run_id = str(rng.choice(jobs)), f"{number:08x}-0000-4000-8000-000000000000"
         own = {"mlops/started_by": str(rng.choice(["cli", "schedule", "sensor", "retry"]))}
@@ -109,6 +109,7 @@ def write_runs(home: Path) -> None:
     with sqlite3.connect(home / "history" / "runs.db") as connection:
         connection.executemany(f"INSERT INTO runs ({columns}) VALUES ({', '.join('?' * 8)})", rows)
         connection.executemany("INSERT INTO run_tags (run_id, key, value) VALUES (?, ?, ?)", tags)
+    return [run_id for run_id, *_ in rows]
 
 
 def write_trials(project: Any) -> None:
