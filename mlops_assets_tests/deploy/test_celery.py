@@ -57,7 +57,8 @@ def broker(tmp_path_factory):
 @pytest.fixture(scope="module")
 def home(broker, new_shop, postgres):
     """The shop, with runs on workers."""
-    home = new_shop(MLOPS_DATABASE_URL=postgres, CELERY_BROKER_URL=broker, MLOPS_WATCH_SOURCE="false")
+    settings = {"MLOPS_WATCH_SOURCE": "false", "MLOPS_RETRAIN_IN": "runs"}
+    home = new_shop(MLOPS_DATABASE_URL=postgres, CELERY_BROKER_URL=broker, **settings)
     instance = home.folder / "instance"
     instance.mkdir()
     shutil.copy(ROOT / "deploy" / "dagster-celery.yaml", instance / "dagster.yaml")
