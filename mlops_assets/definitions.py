@@ -12,7 +12,7 @@ from mlops_assets.assets.requested_predictions import build_predict_job, request
 from mlops_assets.automation import build_schedules, build_sensors
 from mlops_assets.automation.housekeeping import build_clean_job
 from mlops_assets.automation.retrain_job import build_retrain_job
-from mlops_assets.logs import tell_runs_in_json
+from mlops_assets.logs import tell_all_that_steps_print, tell_runs_in_json
 from mlops_assets.project import Project, open_project
 from mlops_assets.resources.progress import LogProgress, Progress
 
@@ -40,6 +40,7 @@ def build_definitions(project: Project, progress: Progress | None = None) -> dg.
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    tell_all_that_steps_print()
     project = open_project()
     if project.settings.log_format == "json":
         tell_runs_in_json()

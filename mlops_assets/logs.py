@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from mlops_assets.run_tags import partitions_of
 
+LOOK_SECONDS = 0.2  # for what a step has printed
 # Of the request that is being answered; every line that is written meanwhile has it.
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -50,6 +56,42 @@ def tell_runs_in_json() -> None:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(handler)
     set_run_logger(json_lines)
+
+
+def tell_all_that_steps_print() -> None:
+    """Let what Dagster captures of a step's output be printed to its last line, by a thread of this process."""
+    from mlops_assets.compat import set_repeater
+
+    set_repeater(repeating)
+
+
+@contextmanager
+def repeating(path: str, stream: IO[str]) -> Iterator[None]:
+    """Write to a stream's file, as it is now, all that is appended to another one meanwhile."""
+    try:
+        to = os.dup(stream.fileno())
+    except (AttributeError, OSError):  # a stream in memory: nothing of it is captured
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_repeat, args=(path, to, ended), daemon=True, name="what a step prints")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        os.close(to)
+
+
+def _repeat(path: str, to: int, ended: threading.Event) -> None:
+    with Path(path).open("rb", buffering=0) as captured, suppress(OSError):  # of whoever no longer listens
+        is_last = False
+        while not is_last:
+            is_last = ended.wait(LOOK_SECONDS)
+            while part := captured.read(1 << 16):
+                while part:
+                    part = part[os.write(to, part) :]
 
 
 def _handler(log_format: str) -> logging.Handler:

@@ -5,7 +5,7 @@ import inspect
 import json
 import logging
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -196,6 +196,26 @@ def test_a_job_that_is_executed_here_is_a_run_of_its_code_location():
     selector = run.remote_job_origin.repository_origin.get_selector()
     assert (selector.location_name, selector.repository_name) == ("place", "repository")
     assert run.tags[".dagster/repository"] == "repository@place"
+
+
+def test_what_a_step_prints_is_repeated_by_who_was_set(monkeypatch, tmp_path):
+    from dagster._core.execution import compute_logs
+
+    monkeypatch.setattr(compute_logs, "tail_to_stream", compute_logs.tail_to_stream)
+    assert parameters(compute_logs.tail_to_stream) == ["path", "stream"]
+    asked = []
+
+    @contextmanager
+    def remembering(path, stream):
+        asked.append((path, stream))
+        yield
+
+    compat.set_repeater(remembering)
+    with (tmp_path / "said").open("w") as stream:
+        with compute_logs.mirror_stream_to_file(stream, str(tmp_path / "captured")):
+            stream.write("in a step")
+        assert asked == [(str(tmp_path / "captured"), stream)]
+    assert (tmp_path / "captured").read_text() == "in a step"
 
 
 def test_runs_without_a_logger_in_their_config_use_the_one_that_was_set(monkeypatch):

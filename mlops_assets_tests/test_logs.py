@@ -1,12 +1,14 @@
 """Logs as JSON: one object a line, with the ids by which lines of one run or request are found."""
 
+import io
 import json
 import logging
+import os
 import sys
 
 import pytest
 
-from mlops_assets.logs import REQUEST_ID, JsonFormatter, configure
+from mlops_assets.logs import REQUEST_ID, JsonFormatter, configure, repeating
 
 RUN = """
 import sys
@@ -87,6 +89,25 @@ def test_a_process_writes_what_the_setting_says(restored, capsys, log_format, is
     logging.getLogger("somebody.else").info("not told")
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith("{") == is_json and "told" in told
+
+
+def test_all_that_a_step_prints_is_printed_to_its_last_line(tmp_path):
+    captured, text = tmp_path / "captured", "".join(f"line {number}\n" for number in range(20_000))
+    captured.touch()
+    with (tmp_path / "shown").open("w") as shown, repeating(str(captured), shown):
+        captured.write_text(text)
+    assert (tmp_path / "shown").read_text() == text
+
+
+def test_what_nobody_listens_to_or_nothing_is_captured_of_is_not_repeated(tmp_path):
+    captured = tmp_path / "captured"
+    captured.touch()
+    heard, said = os.pipe()
+    os.close(heard)
+    with os.fdopen(said, "w") as nobody, repeating(str(captured), nobody):
+        captured.write_text("in a step")
+    with repeating(str(captured), io.StringIO()) as told:
+        assert told is None
 
 
 def lines_of_a_run(home, partition, **settings):
