@@ -9,9 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 
@@ -163,15 +162,15 @@ def execute_here(
     return execute_run(InMemoryJob(job), run, instance)
 
 
-def set_repeater(repeating: Callable[[str, IO[str]], AbstractContextManager[Any]]) -> None:
-    """Let this repeat on a stream what is written, while a step is at work, into the file that captures the stream.
+def set_repeater(repeating: Callable[..., Any]) -> None:
+    """Let this context manager, of a path and a stream, repeat on the stream what a step's capture writes to the path.
 
     Dagster starts `tail` for each of a step's two streams, and a Python that watches it, and ends both with the step:
     on a busy machine the step's last lines are never seen (dagster-io/dagster#23336).
     """
     from dagster._core.execution import compute_logs
 
-    compute_logs.tail_to_stream = repeating  # type: ignore[assignment] # any context manager will do
+    compute_logs.tail_to_stream = repeating
 
 
 def set_run_logger(logger: dg.LoggerDefinition) -> None:

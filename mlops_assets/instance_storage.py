@@ -96,34 +96,29 @@ class Connections:
         return [(address, process) for address, process in self._engines if process == os.getpid()]
 
 
-class Runs(SqliteRunStorage):
-    """Dagster's runs in SQLite, whose file stays open."""
+class StaysOpen:
+    """A storage in a SQLite file that is not closed after each question."""
 
     def __init__(self, file: Path, connections: Connections) -> None:
         self._address, self._connections = _address(file), connections
-        super().__init__(self._address)
+        super().__init__(self._address)  # type: ignore[call-arg] # of the storage of Dagster's beside this one
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
         with self._connections.begin(self._address) as connection:
             yield connection
+
+
+class Runs(StaysOpen, SqliteRunStorage):
+    """Dagster's runs."""
 
     def dispose(self) -> None:
         """Close what it shares with the schedules too: nobody else tells those that they are done with."""
         self._connections.dispose()
 
 
-class Schedules(SqliteScheduleStorage):
-    """What schedules and sensors have done, in a SQLite file that stays open."""
-
-    def __init__(self, file: Path, connections: Connections) -> None:
-        self._address, self._connections = _address(file), connections
-        super().__init__(self._address)
-
-    @contextmanager
-    def connect(self) -> Iterator[sa.Connection]:
-        with self._connections.begin(self._address) as connection:
-            yield connection
+class Schedules(StaysOpen, SqliteScheduleStorage):
+    """What Dagster's schedules and sensors have done."""
 
 
 class EventLog(SqliteEventLogStorage):

@@ -13,7 +13,7 @@ from mlops_assets.dashboards.evidence import Evidence
 from mlops_assets.dashboards.format import View
 from mlops_assets.dashboards.grid import moved_in
 from mlops_assets.dashboards.library import BoardStore, Library
-from mlops_assets.dashboards.plots import contributions, data, errors, load_folder, pictures, search  # noqa: F401
+from mlops_assets.dashboards.plots import contributions, data, errors, load_folder, pictures, search
 from mlops_assets.dashboards.render import ChartRenderer
 from mlops_assets.dashboards.sources.assets import asset_sources
 from mlops_assets.dashboards.sources.automation import automation_sources
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from mlops_assets.project import Project
     from mlops_assets.resources.progress import AtWork
+
+SHIPPED = (contributions, data, errors, pictures, search)  # modules that register their plots when they are imported
 
 
 @dataclass(frozen=True)
