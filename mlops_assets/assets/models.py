@@ -226,9 +226,9 @@ def _register(
 ) -> "Version":
     """Fit with the best parameters, log with the scores on validation, and register what would go live.
 
-    The fit on the train split alone, which the search has made, gives the scores, and the residuals of rows that it has
-    not seen, which intervals need. What is registered, and judged, has learnt from validation too: that is the nearest
-    to what is asked next.
+    The fit on the train split alone, the best trial's own where it saw all rows, gives the scores, and the residuals of
+    rows that it has not seen, which intervals need. What is registered, and judged, has learnt from validation too:
+    that is the nearest to what is asked next.
     """
     from mlops_assets.core.learners.estimators import predict
     from mlops_assets.core.model.model import Model, finish
