@@ -9,7 +9,6 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import numpy as np
 from rich.console import Console
 
 from mlops_assets.alerts.alert import KINDS
@@ -137,7 +136,7 @@ def _records(instance: dg.DagsterInstance, asset: str) -> list[Record]:
 
 
 def _source(project: Project) -> str:
-    """What there is, and what the target is taken for: where the YAML leaves that open, by the newest rows."""
+    """What there is, and what the target is taken for, which the newest rows must bear out."""
     from mlops_assets.core.columns import from_table
     from mlops_assets.core.prepare.cleaning import target
     from mlops_assets.sources import stream_rows
@@ -147,7 +146,7 @@ def _source(project: Project) -> str:
     if not keys:
         return "reachable, but empty"
     rows = next(stream_rows(project.source, keys[-1]), schema(spec).empty_table())
-    y = target(spec, from_table(rows, spec.target.columns)) if spec.target.kind is None else np.empty(0)
+    y = target(spec, from_table(rows, spec.target.columns))
     line = f"{len(keys)} partition(s), {keys[0]} to {keys[-1]}; the target is {project.target.told(y)}"
     return "; ".join([line, *_no_numbers(spec, rows)])
 

@@ -20,6 +20,7 @@ METRICS: Mapping[TargetKindName, tuple[MetricName, ...]] = {
     "category": _OF_CLASSES,
 }
 MOST_CLASSES = 100
+READ_AS_BINARY = "0/1: read as binary; write kind: number to regress it"
 _ONLY_FOR_CLASSES = ("costs", "precision", "recall", "balanced")
 _ONLY_FOR_NUMBERS = ("keep", "transform", "quantile", "intervals", "unit")
 _ONLY_FOR_BINARY = ("precision", "recall")

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from mlops_assets.dataset.target import READ_AS_BINARY
 from mlops_assets.errors import InputError
 from mlops_assets.onboarding.plan import Periods, target_keys
 from mlops_assets.onboarding.profile import Kind, Seen
@@ -50,7 +51,9 @@ def write(
     lines += ["", *_time(periods)]
     if key:
         lines += [f"key: [{key.alias}]  # {key.left_out}", ""]
-    lines += [f"target: {_flow(target_keys(target))}", "", f"features:  # {_ALWAYS_KNOWN}"]
+    keys = target_keys(target)
+    note = f"  # {READ_AS_BINARY}" if keys.get("kind") == "binary" else ""
+    lines += [f"target: {_flow(keys)}{note}", "", f"features:  # {_ALWAYS_KNOWN}"]
     if categories := [c.alias for c in features if c.is_category]:
         lines += [f"  categorical: {_flow(categories)}"]
     if numbers := [c for c in features if c.is_number and not c.is_category]:

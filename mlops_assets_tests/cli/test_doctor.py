@@ -88,7 +88,12 @@ def test_a_source_without_rows_is_reachable_but_empty(shop, tmp_path):
     ("keys", "passes", "told"),
     [
         ({}, False, "the target holds 0 and 1 alone: write kind: binary to learn two classes, or kind: number"),
-        ({"kind": "binary"}, True, "the target is one of 2 classes (0, 1), by log_loss"),
+        (
+            {"kind": "binary"},
+            True,
+            "one of 2 classes (0, 1), by log_loss (0/1: read as binary; write kind: number to regress it)",
+        ),
+        ({"above": 0.5}, True, "the target is one of 2 classes (at most 0.5, above 0.5), by log_loss"),
         ({"kind": "number"}, True, "the target is a number, by rmse"),
     ],
 )
@@ -100,6 +105,15 @@ def test_what_the_target_is_taken_for_is_told_and_two_values_without_a_kind_are_
     dataset = write_yaml(tmp_path / "shop.yaml", SHOP | {"source": source, "target": {"column": "price"} | keys})
     found, line = lines(shop.command("doctor", MLOPS_DATASET=dataset))["source"]
     assert (found, told in line) == (passes, True)
+
+
+def test_a_value_that_is_neither_of_two_classes_is_a_fault(shop, tmp_path):
+    (tmp_path / "sales_2024-01.csv").write_text("at,zone,size,price\n2024-01-01,1,2.5,0\n2024-01-02,2,3.5,2\n")
+    source = {"kind": "files", "uri": f"{tmp_path}/sales_{{period}}.csv"}
+    target = {"column": "price", "kind": "binary"}
+    dataset = write_yaml(tmp_path / "shop.yaml", SHOP | {"source": source, "target": target})
+    passes, line = lines(shop.command("doctor", MLOPS_DATASET=dataset))["source"]
+    assert not passes and "the target holds 2, and kind: binary takes 0 and 1" in line
 
 
 def test_a_number_that_may_mean_none_is_hinted_at(shop, tmp_path):

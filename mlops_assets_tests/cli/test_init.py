@@ -153,8 +153,10 @@ def test_what_is_no_feature_is_left_out_with_its_reason(init):
 )
 def test_classes_are_told_from_numbers(init, values, keys):
     lines = ["size,answer"] + [f"{plain(number)[1]},{values[number * 5 % 3]}" for number in range(200)]
-    spec, _, _ = init("\n".join(lines), target="answer")
+    spec, text, _ = init("\n".join(lines), target="answer")
     assert {key: getattr(spec.target, key) for key in keys} == keys and list(spec.features.numeric) == ["size"]
+    is_zero_or_one = keys == {"kind": "binary"}
+    assert ("}  # 0/1: read as binary; write kind: number to regress it" in text) == is_zero_or_one
 
 
 def test_without_a_target_the_candidates_are_listed(init, capsys):

@@ -20,7 +20,7 @@ from mlops_assets.core.targets.kind import FOLDS, Finish, Numbers, Plots, RowNum
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.targets.scaling import PERIOD_GAIN, Scaling, best_way, by_shape, crossed, unscaled
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
-from mlops_assets.dataset.target import Target
+from mlops_assets.dataset.target import READ_AS_BINARY, Target
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ class Classes:
         return f"{self.labels[1]} with a probability of {prediction:.0%} {was}"
 
     def told(self, y: FloatArray) -> str:
-        return f"one of {len(self.labels)} classes ({', '.join(self.labels)}), by {self.metric.name}"
+        said = f"one of {len(self.labels)} classes ({', '.join(self.labels)}), by {self.metric.name}"
+        is_zero_or_one = self.target.kind == "binary" and self.target.above is None and self.target.positive is None
+        return f"{said} ({READ_AS_BINARY})" if is_zero_or_one and len(y) else said
 
     def check(self, splits: Mapping[str, FloatArray]) -> None:
         train = np.bincount(splits["train"].astype(np.int64), minlength=len(self.labels))
