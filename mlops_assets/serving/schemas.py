@@ -61,7 +61,9 @@ class RowAnswer(Schema):
     threshold: float | None = Field(None, description="Of two: the probability from which on the positive is decided.")
     probabilities: dict[str, float] | None = Field(None, description="Of classes, by label.")
     likely: list[str] | None = Field(
-        None, description="Of classes: those that hold the true one with the probability `coverage`, in each class."
+        None,
+        description="Of classes: the set that holds the true one with the probability `coverage`, in each class. The "
+        "most probable is not in it where the share `coverage` of its rows are more clearly so.",
     )
     interval: Interval | None = Field(
         description="Of numbers. Holds the truth with the probability `coverage`; null where an input is `missing`."

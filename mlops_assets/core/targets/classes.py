@@ -50,10 +50,11 @@ class ClassRule:
         save_state(self, folder, "finish")
 
     def sets(self, probabilities: FloatArray) -> BoolArray:
-        """Which classes (n, k) are likely; the likeliest always is."""
-        likely: BoolArray = probabilities >= self.cutoffs
-        likely[np.arange(len(likely)), probabilities.argmax(axis=1)] = True
-        return likely
+        """Which classes (n, k) conform: a row may well be of them. Where none does, the likeliest is all there is."""
+        conform: BoolArray = probabilities >= self.cutoffs
+        bare = ~conform.any(axis=1)
+        conform[bare, probabilities[bare].argmax(axis=1)] = True
+        return conform
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,9 @@ def class_bars(answer: Mapping[str, Any], coverage: float | None) -> Component:
         if label == positive:
             marks.append(html.Span(className="zero", style={"left": f"{100 * answer['threshold']:.2f}%"}))
         rows += _row(label, f"{share:.1%}", marks)
-    held = "" if coverage is None else f"With {coverage:.0%} certainty: {', '.join(answer['likely'])}"
+    held = "" if coverage is None else f"{coverage:.0%} set: {', '.join(answer['likely'])}"
+    if coverage is not None and shares[0][0] not in answer["likely"]:
+        held += f", without {shares[0][0]}: {coverage:.0%} of its rows are more clearly so"
     return html.Div([html.Div(rows, className="bars"), html.Div(held, className="dim")], className="classes")
 
 

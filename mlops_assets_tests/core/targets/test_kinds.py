@@ -1,5 +1,7 @@
 """Each kind of target: what it takes, what it refuses, what it makes of raw output."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
@@ -22,6 +24,7 @@ LATE = (RNG.random(N) < sigmoid(MARGIN)).astype(np.float64)
 BINARY = target_of(Target(column="y", kind="binary"))
 THREE = target_of(Target(column="y", classes=("poor", "fair", "good")))
 GRADE = np.digitize(X[:, 0] + RNG.normal(size=N), [-0.7, 0.7]).astype(np.float64)
+GRADE_MARGINS = np.stack([-1.5 * X[:, 0], np.full(N, 0.2), 1.5 * X[:, 0]], axis=1)
 
 
 def kind(**target):
@@ -98,6 +101,35 @@ def test_targets_of_which_nothing_can_be_learnt_are_told_in_a_sentence(target, s
 def test_a_kind_has_words_of_its_own(target, question, sentence):
     assert kind(**target).question("y") == question
     assert kind(**target).sentence(0.3, 1.0) == sentence
+
+
+@pytest.mark.parametrize(("of", "y", "raw"), [(BINARY, LATE, MARGIN), (THREE, GRADE, GRADE_MARGINS)])
+def test_a_set_holds_each_class_as_often_as_is_meant_and_no_more(of, y, raw):
+    half = N // 2
+    rule = of.learn(raw[:half], y[:half], 0.9)
+    said = of.answers(of.output(raw[half:], rule), rule)
+    held = said.likely[np.arange(half), y[half:].astype(int)]
+    shares = [held[y[half:] == code].mean() for code in np.unique(y)]
+    assert min(shares) > 0.86 and max(shares) < 0.94
+
+
+def test_a_set_may_leave_out_the_likeliest_and_is_never_empty():
+    rule = replace(BINARY.learn(MARGIN, LATE, 0.9), cutoffs=np.array([0.8, 0.15]))
+    assert rule.sets(two(np.array([0.1, 0.18, 0.3]))).tolist() == [[True, False], [True, True], [False, True]]
+    apart = replace(rule, cutoffs=np.array([0.8, 0.7]))
+    assert apart.sets(two(np.array([0.1, 0.4, 0.6, 0.9]))).tolist() == [[True, False]] * 2 + [[False, True]] * 2
+
+
+@pytest.mark.parametrize(("of", "y", "raw"), [(BINARY, LATE, MARGIN), (THREE, GRADE, GRADE_MARGINS)])
+def test_a_row_alone_has_the_set_that_it_has_among_others(of, y, raw):
+    rule = of.learn(raw, y, 0.9)
+    together = of.numbers(of.output(raw, rule), rule, None, {})
+    alone = of.row_numbers(rule, None)
+    for row in range(50):
+        *numbers, said = alone(raw[row], {}, False)
+        expected = [together.prediction[row], together.low[row], together.high[row]]
+        assert np.allclose(numbers, expected, rtol=0, atol=1e-12, equal_nan=True)
+        assert said.likely == together.classes.row(row).likely
 
 
 @pytest.mark.parametrize("value", [-1.0, 1.5])
