@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,6 +71,7 @@ __all__ = [
     "set_repeater",
     "set_run_logger",
     "sqlite_storage",
+    "trusting_requirements",
     "version_tags",
 ]
 
@@ -282,6 +284,22 @@ def mlflow_revisions() -> tuple[str, frozenset[str]]:
     script = ScriptDirectory.from_config(_get_alembic_config(""))
     known = frozenset(step.revision for step in script.walk_revisions())
     return script.get_current_head() or "", known
+
+
+@contextmanager
+def trusting_requirements() -> Iterator[None]:
+    """Let MLflow log a model without comparing its requirements with what is installed, where they came from there.
+
+    For that it looks at the files of every package of the environment.
+    """
+    from mlflow.utils import environment
+
+    check = environment.warn_dependency_requirement_mismatches
+    environment.warn_dependency_requirement_mismatches = lambda model_requirements: None
+    try:
+        yield
+    finally:
+        environment.warn_dependency_requirement_mismatches = check
 
 
 def _store(database: str) -> Any:

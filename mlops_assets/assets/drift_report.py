@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import dagster as dg
+import numpy as np
 
 from mlops_assets.assets.by_period import Result, make_periods, period_asset, period_check
 from mlops_assets.assets.champion_model import answered_then
@@ -17,6 +18,7 @@ from mlops_assets.core.columns import Columns, concatenate, from_table, take
 from mlops_assets.core.fingerprint import Recipe
 from mlops_assets.core.monitor.drift import Dropped, Sample, add_up, variables
 from mlops_assets.core.prepare.cleaning import TARGET
+from mlops_assets.core.types import FloatArray
 from mlops_assets.dataset import SNAPSHOT
 from mlops_assets.errors import InputError, ModelError
 from mlops_assets.facts import Hidden
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from mlops_assets.core.monitor.drift import DriftReport
     from mlops_assets.resources.mlflow.version import Version
 
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 NAME, CODE_VERSION = "drift_report", "1"
 CHECK = "no_drift"
@@ -143,37 +148,63 @@ def learnt_periods(project: Project, version: "Version") -> tuple[str, ...]:
     return periods[: -(window.validation_periods + window.test_periods)]
 
 
-class Thinned:
-    """Every so many of the clean rows at a path; those that the last two reports have asked for are kept.
+class Recent(Generic[Key, Value]):
+    """What the last two reports have asked for: a reference mostly differs by one period from the one before."""
 
-    A reference mostly differs by one period from the one before.
-    """
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._before: dict[tuple[str, int], Columns] = {}
-        self._now: dict[tuple[str, int], Columns] = {}
+    def __init__(self) -> None:
+        self._before: dict[Key, Value] = {}
+        self._now: dict[Key, Value] = {}
 
     def next_report(self) -> None:
         self._before, self._now = self._now, {}
 
+    def get(self, key: Key) -> Value | None:
+        return self._now.get(key) or self._before.get(key)
+
+    def keep(self, key: Key, value: Value) -> Value:
+        self._now[key] = value
+        return value
+
+
+class Thinned:
+    """Every so many of the clean rows at a path, and what a model says of them."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._rows: Recent[tuple[str, int], Columns] = Recent()
+        self._said: Recent[tuple[str, int], tuple[int, FloatArray]] = Recent()
+
+    def next_report(self) -> None:
+        self._rows.next_report()
+        self._said.next_report()
+
     def read(self, path: str, step: int) -> Columns:
-        if (rows := self._now.get((path, step)) or self._before.get((path, step))) is None:
+        rows = self._rows.get((path, step))
+        if rows is None:
             names = [*self._project.spec.inputs(), TARGET]
             table = self._project.storage.read_table(path, names)
             rows = take(from_table(table, names), slice(None, None, step))
-        self._now[path, step] = rows
-        return rows
+        return self._rows.keep((path, step), rows)
+
+    def predict(self, asked: Asked, path: str, step: int) -> FloatArray:
+        """Predictions of these rows (n,), out of those of more of them where such were asked for before."""
+        key = path, asked.version.number
+        said = self._said.get(key)
+        if said is None or step % said[0]:
+            rows = self.read(path, step)
+            said = step, asked.model.predict_columns({name: rows[name] for name in self._project.spec.inputs()})
+        each, predictions = self._said.keep(key, said)
+        return predictions[:: step // each]
 
 
-def read_sample(project: Project, records: Sequence[Record], model: "Model | None", thinned: Thinned) -> Sample:
+def read_sample(project: Project, records: Sequence[Record], asked: Asked | None, thinned: Thinned) -> Sample:
     """The variables of these periods' clean rows, evenly thinned, and what cleaning had dropped."""
-    spec = project.spec
     step = -(-sum(record.value("dagster/row_count") for record in records) // ROWS)
-    columns = dict(concatenate([thinned.read(record.stored_path, step) for record in records]))
+    paths = [record.stored_path for record in records]
+    columns = dict(concatenate([thinned.read(path, step) for path in paths]))
     y = columns.pop(TARGET)
-    prediction = model.predict_columns(columns) if model else None
-    return Sample(variables(spec, columns, y, prediction), add_up(_dropped(record) for record in records))
+    prediction = np.concatenate([thinned.predict(asked, path, step) for path in paths]) if asked else None
+    return Sample(variables(project.spec, columns, y, prediction), add_up(_dropped(record) for record in records))
 
 
 def _dropped(record: Record) -> Dropped:
@@ -268,11 +299,10 @@ def _metadata(project: Project, basis: Basis, thinned: Thinned) -> dict[str, Any
     }
     if not basis.reference:
         return facts | _judged(project, DriftReport(()), f"no period before it to compare with{note}")
-    model = asked.model if asked else None
     current, reference = (
-        read_sample(project, records, model, thinned) for records in ([basis.cleaned], list(basis.reference.values()))
+        read_sample(project, records, asked, thinned) for records in ([basis.cleaned], list(basis.reference.values()))
     )
-    last_year = read_sample(project, [basis.last_year], model, thinned) if basis.last_year else None
+    last_year = read_sample(project, [basis.last_year], asked, thinned) if basis.last_year else None
     report = compare(current, reference, last_year, held_out=facts["held_out"])
     return facts | _judged(project, report, note) | _plots(project, basis, report, current, reference)
 

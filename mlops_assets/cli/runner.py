@@ -30,10 +30,6 @@ _ACTIVE = [
 ]
 
 
-# The next `run` makes what was not made; a retry by the daemon would be a second one.
-NO_RETRY = {"dagster/max_retries": "0"}
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What became of a task: nothing to do, made, waiting for what failed, or failed with an error in one line."""

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pytest
 import yaml
 
+from mlops_assets.assets.drift_report import Thinned, ask, find_basis
 from mlops_assets.assets.jobs import build_jobs
 from mlops_assets.assets.plan import Plan
+from mlops_assets.assets.records import Records
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.automation.retraining import STARTED_BY
 from mlops_assets.automation.triggers import build_monitoring_sensor
@@ -91,6 +94,16 @@ def test_what_was_scaled_is_named_and_the_check_only_warns(grown):
     numbers = {name: value.value for name, value in check.metadata.items()}  # which Dagster plots over time
     assert numbers["drifted"] > 0 and numbers["strongest"] == max(numbers["strength/size"], numbers["strongest"]) > 1
     assert told(grown, MAY)["recomputed"] is False
+
+
+def test_a_thinner_sample_has_the_predictions_of_the_same_rows(grown):
+    asked = ask(grown.project, find_basis(Records(grown.instance), grown.project, APRIL))
+    path = grown.record("clean_data", APRIL).stored_path
+    both, alone = Thinned(grown.project), Thinned(grown.project)
+    both.predict(asked, path, 1)
+    both.next_report()
+    assert np.array_equal(both.predict(asked, path, 3), alone.predict(asked, path, 3))
+    assert np.array_equal(alone.predict(asked, path, 2), both.predict(asked, path, 1)[::2])
 
 
 def test_a_report_shows_a_table_numbers_and_plots(grown):

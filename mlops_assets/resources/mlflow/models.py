@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlops_assets.addresses import mlflow_page
+from mlops_assets.compat import trusting_requirements
 from mlops_assets.core.fingerprint import installed
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def log_model(
         import mlflow.pyfunc
         from mlflow.models import Model as LoggedModel
 
-    with TemporaryDirectory() as temporary:
+    with TemporaryDirectory() as temporary, trusting_requirements():
         # MLflow keeps the folder's name, which shall not be that of some temporary one.
         (Path(temporary) / "model").symlink_to(folder.absolute())
         return LoggedModel.log(

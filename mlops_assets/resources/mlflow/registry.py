@@ -58,7 +58,7 @@ class Registry:
         self.verify_keys = verify_keys
         self.rehearse: Callable[[Path], None] | None = None  # tries a model's folder before it is loaded
         self._signing_key = signing_key
-        self._kept: dict[int, Model] | None = None
+        self._kept: tuple[dict[int, Version], dict[int, Model]] | None = None
         self._locations: tuple[float, dict[int, str]] = (-_REMEMBERED_SECONDS, {})
 
     def log(
@@ -112,8 +112,12 @@ class Registry:
         return self.version(number) if number else None
 
     def version(self, number: int) -> Version:
-        with self.tracking.errors(f"find version {number} of '{self.model_name}'"):
-            return self._version(self.tracking.client.get_model_version(self.model_name, str(number)))
+        versions: dict[int, Version] = self._kept[0] if self._kept else {}
+        if number not in versions:
+            with self.tracking.errors(f"find version {number} of '{self.model_name}'"):
+                found = self.tracking.client.get_model_version(self.model_name, str(number))
+            versions[number] = self._version(found)
+        return versions[number]
 
     def versions(self) -> dict[int, Version]:
         """All versions by number."""
@@ -196,20 +200,18 @@ class Registry:
         """A version's model; raises ModelError where it is damaged, or not signed as it must be."""
         from mlops_assets.core.model.model import load_model
 
-        if self._kept is not None and number in self._kept:
-            return self._kept[number]
-        folder = self.folder(number)
-        if self.rehearse:
-            self.rehearse(folder)
-        model = load_model(folder, self.verify_keys)
-        if self._kept is not None:
-            self._kept[number] = model
-        return model
+        models: dict[int, Model] = self._kept[1] if self._kept else {}
+        if number not in models:
+            folder = self.folder(number)
+            if self.rehearse:
+                self.rehearse(folder)
+            models[number] = load_model(folder, self.verify_keys)
+        return models[number]
 
     @contextmanager
     def keeping_loaded(self) -> Iterator[None]:
-        """Let a version that is asked for again and again, as for each period of a run, be loaded once."""
-        self._kept = {}
+        """Let a version that is asked for again and again, as for each period of a run, be found and loaded once."""
+        self._kept = {}, {}
         try:
             yield
         finally:
