@@ -71,8 +71,8 @@ __all__ = [
     "set_repeater",
     "set_run_logger",
     "sqlite_storage",
-    "trusting_requirements",
     "version_tags",
+    "without_second_look",
 ]
 
 # Metadata of an asset's output that records nothing by itself: its step has recorded the periods that it made.
@@ -287,19 +287,23 @@ def mlflow_revisions() -> tuple[str, frozenset[str]]:
 
 
 @contextmanager
-def trusting_requirements() -> Iterator[None]:
-    """Let MLflow log a model without comparing its requirements with what is installed, where they came from there.
+def without_second_look() -> Iterator[None]:
+    """Let MLflow log a model without loading it to answer its example, which has been answered a moment before.
 
-    For that it looks at the files of every package of the environment.
+    And without comparing its requirements with what is installed, where they come from: for that MLflow looks at the
+    files of every package of the environment.
     """
+    from mlflow.models import utils
     from mlflow.utils import environment
 
-    check = environment.warn_dependency_requirement_mismatches
+    answer, compare = utils._validate_serving_input, environment.warn_dependency_requirement_mismatches
+    utils._validate_serving_input = lambda model_uri, serving_input: None
     environment.warn_dependency_requirement_mismatches = lambda model_requirements: None
     try:
         yield
     finally:
-        environment.warn_dependency_requirement_mismatches = check
+        utils._validate_serving_input = answer
+        environment.warn_dependency_requirement_mismatches = compare
 
 
 def _store(database: str) -> Any:

@@ -25,6 +25,7 @@ ATTRIBUTES = {
     "_hard_delete_run",
     "_instance",
     "_step_execution_context",
+    "_validate_serving_input",
     "_event_log_storage",
     "default_system_loggers",
 }
@@ -306,3 +307,15 @@ def test_mlflow_makes_its_tables_through_a_connection_that_is_open():
         assert newest in known and len(known) > 30
         compat.make_mlflow_tables(connection)  # once more changes nothing
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+
+
+def test_mlflow_logs_a_model_without_a_second_look_only_where_it_is_told_to():
+    from mlflow.models import utils
+    from mlflow.utils import environment
+
+    looks = utils._validate_serving_input, environment.warn_dependency_requirement_mismatches
+    assert [parameters(look) for look in looks] == [["model_uri", "serving_input"], ["model_requirements"]]
+    with compat.without_second_look():
+        utils._validate_serving_input(model_uri="nowhere", serving_input="nothing")
+        environment.warn_dependency_requirement_mismatches(["no such requirement"])
+    assert looks == (utils._validate_serving_input, environment.warn_dependency_requirement_mismatches)

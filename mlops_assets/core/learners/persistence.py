@@ -1,21 +1,16 @@
 """Fitted estimators as bytes and files, without pickle: skops, or what a library writes itself.
 
 skops checks the types in a file, not their content: load only files from your own store. Types that are trusted are
-estimators of scikit-learn, those listed here, and classes of the user's own that MLOPS_TRUSTED_TYPES names: no file can
-add to them.
+those listed here, and classes of the user's own that MLOPS_TRUSTED_TYPES names: no file can add to them.
 """
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
-import sys
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, get_args
+from typing import get_args
 
 from mlops_assets.core.learners.ensemble import Ensemble, Member
 from mlops_assets.core.learners.libraries import LIBRARIES, library_of, refuse_absent
@@ -126,13 +121,15 @@ def dump_estimator(estimator: Estimator) -> bytes:
     """A fitted estimator as bytes; raises ModelError where it holds a type that is not trusted."""
     if library := library_of(estimator):
         return library.dump(estimator)
-    skops = import_skops()
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
     try:
         # Level 1: a third of the size for a second of work on a large forest.
-        data: bytes = skops.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
-    except skops.exceptions.UnsupportedTypeException as error:
+        data: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+    except UnsupportedTypeException as error:
         raise ModelError(f"{type(estimator).__name__} cannot be kept without pickle: {error}") from None
-    _refuse_foreign(skops.get_untrusted_types(data=data))
+    _refuse_foreign(skops.io.get_untrusted_types(data=data))
     return data
 
 
@@ -147,13 +144,16 @@ def parse_estimator(data: bytes) -> Estimator:
 
 
 def _parse_skops(data: bytes) -> Estimator:
-    skops = import_skops()
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    trusted = [*TRUSTED_TYPES, *trusted_types()]
     try:
         check_members(io.BytesIO(data))
-        estimator: Estimator = skops.loads(data, trusted=list(filter(_is_trusted, _types_in(data))))
+        estimator: Estimator = skops.io.loads(data, trusted=trusted)
         return estimator
-    except skops.exceptions.UntrustedTypesFoundException:
-        _refuse_foreign(skops.get_untrusted_types(data=data))
+    except UntrustedTypesFoundException:
+        _refuse_foreign(skops.io.get_untrusted_types(data=data))
         raise
     except ModelError:
         raise
@@ -167,57 +167,9 @@ def _parse_skops(data: bytes) -> Estimator:
         raise ModelError(f"the saved estimator is damaged or of another version {reason}: train it again") from error
 
 
-def import_skops() -> ModuleType:
-    """skops.io, whose import does not ask scikit-learn for all its estimators.
-
-    That would import each of its modules, with dask and pytest where they are installed: up to a second of CPU.
-    skops trusts what it is told of there; here `_is_trusted` looks at those that a file holds.
-    """
-    if "skops.io" not in sys.modules:
-        import sklearn.utils
-
-        all_estimators = sklearn.utils.all_estimators
-        sklearn.utils.all_estimators = list
-        try:
-            importlib.import_module("skops.io")
-        finally:
-            sklearn.utils.all_estimators = all_estimators
-    return importlib.import_module("skops.io")
-
-
-def _types_in(data: bytes) -> set[str]:
-    """The paths of all types that a file names."""
-    types = set()
-
-    def collect(item: dict[str, Any]) -> dict[str, Any]:
-        types.add(f"{item.get('__module__')}.{item.get('__class__')}")
-        return item
-
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        json.loads(archive.read("schema.json"), object_hook=collect)
-    return types
-
-
-def _refuse_foreign(types: Iterable[str]) -> None:
-    if foreign := sorted(name for name in set(types) if not _is_trusted(name)):
+def _refuse_foreign(types: list[str]) -> None:
+    if foreign := sorted(set(types).difference(TRUSTED_TYPES, trusted_types())):
         raise ModelError(
             f"the estimator holds types that are not on the list of trusted types: {', '.join(foreign)}; "
             "use another model type, or, where they are your own, name them in MLOPS_TRUSTED_TYPES, separated by commas"
         )
-
-
-def _is_trusted(path: str) -> bool:
-    """Whether a type is listed, or an estimator of scikit-learn: none that it brings of others or for its own tests."""
-    if path in TRUSTED_TYPES or path in trusted_types():
-        return True
-    module, _, name = path.rpartition(".")
-    rooms = module.split(".")
-    if rooms[0] != "sklearn" or {"externals", "tests", "conftest"}.intersection(rooms):
-        return False
-    from sklearn.base import BaseEstimator
-
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError:
-        return False
-    return isinstance(found, type) and issubclass(found, BaseEstimator)

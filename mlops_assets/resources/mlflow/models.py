@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlops_assets.addresses import mlflow_page
-from mlops_assets.compat import trusting_requirements
+from mlops_assets.compat import without_second_look
 from mlops_assets.core.fingerprint import installed
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def log_model(
         import mlflow.pyfunc
         from mlflow.models import Model as LoggedModel
 
-    with TemporaryDirectory() as temporary, trusting_requirements():
+    with TemporaryDirectory() as temporary, without_second_look():
         # MLflow keeps the folder's name, which shall not be that of some temporary one.
         (Path(temporary) / "model").symlink_to(folder.absolute())
         return LoggedModel.log(
