@@ -1,12 +1,15 @@
 """The entry point: help, wrong words, and errors in one line."""
 
 import errno
+import gc
 import os
 import re
+import sys
 
 import pytest
 
 from mlops_assets import instance_storage
+from mlops_assets.cli import importing
 from mlops_assets_tests.homes import Home
 
 COMMANDS = ("run", "why", "predict", "rollback", "history", "doctor", "dev")
@@ -53,3 +56,35 @@ def test_a_disk_that_fails_where_a_library_writes_is_one_line_too(home, monkeypa
     answer = home.command("run")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert answer.err.startswith("mlops-assets: the disk at /") and told in answer.err
+
+
+@pytest.fixture
+def frozen(monkeypatch):
+    """As in a process that has not imported Dagster; gives what was frozen."""
+    calls = []
+    monkeypatch.delitem(sys.modules, "dagster")
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("frozen"))
+    before = gc.get_threshold()
+    yield calls
+    gc.set_threshold(*before)
+    gc.enable()
+
+
+def test_no_garbage_is_looked_for_while_a_command_is_imported(frozen):
+    with importing():
+        assert not gc.isenabled()
+    assert (gc.isenabled(), frozen) == (True, ["frozen"])
+
+
+def test_garbage_is_looked_for_again_after_an_import_that_failed(frozen):
+    with pytest.raises(ImportError), importing():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_where_dagster_is_loaded_nothing_is_changed():
+    assert "dagster" in sys.modules
+    before = gc.get_threshold()
+    with importing():
+        assert gc.isenabled()
+    assert gc.get_threshold() == before
