@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.core.types import Estimator
 
-NAME, CODE_VERSION = "hyperparameters", "2"
+NAME, CODE_VERSION = "hyperparameters", "3"
 CLUSTER_WIDTH = 4
 ALLOTMENT, TRIALS_BY_TYPE = "search_budget", "trials_by_type"  # the asset that allots trials, and what it records
 _BUDGET = ("max_trials", "tuning_seconds")

@@ -18,7 +18,7 @@ from mlops_assets.core.targets import metrics
 from mlops_assets.core.targets.class_answers import ClassAnswers, answer_columns
 from mlops_assets.core.targets.kind import FOLDS, Finish, Numbers, Plots, RowNumbers
 from mlops_assets.core.targets.metrics import Metric
-from mlops_assets.core.targets.scaling import PERIOD_GAIN, Scaling, best_way, by_shape, crossed, unscaled
+from mlops_assets.core.targets.scaling import PERIOD_GAIN, Scaling, best_way, crossed, honest, unscaled
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
 from mlops_assets.dataset.target import READ_AS_BINARY, Target
 from mlops_assets.errors import DataError
@@ -176,7 +176,7 @@ class Classes:
         return scaling.probabilities(raw)
 
     def honest_output(self, raw: FloatArray, y: FloatArray) -> FloatArray:
-        return crossed(raw, y, by_shape)
+        return honest(raw, y)
 
     def learn(
         self, raw: FloatArray, y: FloatArray, coverage: float, *, of_one_period: bool = False, persistence: float = 0.0

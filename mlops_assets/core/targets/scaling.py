@@ -4,7 +4,9 @@ Of two classes: Platt's sigmoid (Platt, 1999) or an isotonic curve (Zadrozny and
 loss on rows that it has not learnt from; a curve needs a thousand rows (Niculescu-Mizil and Caruana, 2005). Of more
 classes: one scale and a shift for each class, before the softmax (Guo et al., 2017).
 
-Neither where margins are as good as they are. An estimator that has learnt from many periods is scaled by all of them;
+Neither where margins are as good as they are. A few rows that an estimator tells apart would ask for a scale without
+end, and an estimator that is sure of all that it says: of less than a thousand, the truth is softened as Platt has it,
+and scaling has to gain more than chance gives. An estimator that has learnt from many periods is scaled by all of them;
 what the newest would move is mostly its own rate, which the next does not share.
 """
 
@@ -84,9 +86,18 @@ def best_way(margins: FloatArray, y: FloatArray, least_gain: float = 0.0) -> Way
     Margins stay as they are where no way gains `least_gain` of their log loss.
     """
     ways = [by_shape] if margins.ndim == 2 or len(y) < CURVE_ROWS else [by_shape, by_curve]
-    losses = [LOG_LOSS(y, crossed(margins, y, way)) for way in ways]
-    plain = LOG_LOSS(y, crossed(margins, y, as_they_are))
-    return ways[int(np.argmin(losses))] if min(losses) < plain * (1 - least_gain) else as_they_are
+    losses = [LOG_LOSS.losses(y, crossed(margins, y, way)) for way in ways]
+    best = int(np.argmin([loss.mean() for loss in losses]))
+    plain = LOG_LOSS.losses(y, crossed(margins, y, as_they_are))
+    gains = plain - losses[best]
+    by_chance = gains.std() / np.sqrt(len(y)) if len(y) < CURVE_ROWS else 0.0
+    is_better = losses[best].mean() < plain.mean() * (1 - least_gain) and gains.mean() > by_chance
+    return ways[best] if is_better else as_they_are
+
+
+def honest(margins: FloatArray, y: FloatArray) -> FloatArray:
+    """Probabilities (n, k) of rows, each part of them by what the others say; of a few rows in the best way."""
+    return crossed(margins, y, by_shape if len(y) >= CURVE_ROWS else best_way(margins, y))
 
 
 def crossed(margins: FloatArray, y: FloatArray, way: Way) -> FloatArray:
@@ -113,11 +124,14 @@ def by_shape(margins: FloatArray, y: FloatArray) -> Scaling:
     table = margins if margins.ndim == 2 else np.stack([np.zeros(len(margins)), margins], axis=1)
     table = np.clip(table, -STEEPEST, STEEPEST)
     truth = np.equal.outer(y, np.arange(classes)).astype(np.float64)
+    if len(y) < CURVE_ROWS:  # Platt's: as if one more row of each class had stood where those of a class do
+        rows = truth.sum(axis=0)[y.astype(np.int64), None]
+        truth = (truth * rows + 1) / (rows + classes)
 
     def loss(free: FloatArray) -> tuple[float, FloatArray]:
         wrong = softmax(free[0] * table + free[1:]) - truth
         slope = np.concatenate([[(wrong * table).sum()], wrong.sum(axis=0)]) / len(y)
-        likely = np.log(np.maximum((wrong + truth)[truth > 0], 1e-300)).mean()
+        likely = (truth * np.log(np.maximum(wrong + truth, 1e-300))).sum(axis=1).mean()
         return -likely + SHRUNK * float(free[1:] @ free[1:]), slope + 2 * SHRUNK * np.r_[0.0, free[1:]]
 
     found = minimize(loss, np.r_[1.0, np.zeros(classes)], jac=True, method="L-BFGS-B").x

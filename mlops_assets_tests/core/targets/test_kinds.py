@@ -185,6 +185,25 @@ def test_margins_are_scaled_where_that_gains_more_than_a_period_is_apart_from_th
     assert balanced.scaling.method == "Platt"
 
 
+@pytest.mark.parametrize("target", [BINARY, THREE])
+def test_a_few_rows_that_are_told_apart_make_no_estimator_surer_than_it_is(target):
+    y = np.arange(18.0) % len(target.labels)
+    apart = np.equal.outer(y, np.arange(len(target.labels))) * 3.0
+    margins = apart if target is THREE else apart[:, 1] - apart[:, 0]
+    assert target.learn(margins, y, 0.9).scaling.method == "as they are"
+    for way in (best_way, lambda *rows: by_shape):
+        worth = metrics.LOG_LOSS(y, crossed(margins, y, way(margins, y)))
+        assert worth > 0.04  # not that of an estimator that is never wrong
+    assert target.honest_output(margins, y) == pytest.approx(target.output(margins))
+
+
+def test_a_few_margins_that_are_no_log_odds_are_scaled():
+    few = slice(0, 150)
+    rule = BINARY.learn(0.1 * MARGIN[few], LATE[few], 0.9)
+    assert rule.scaling.method == "Platt"
+    assert metrics.LOG_LOSS(LATE, BINARY.output(0.1 * MARGIN, rule)) < 0.55
+
+
 @pytest.mark.parametrize(("target", "y", "margins"), [(BINARY, LATE, MARGIN), (THREE, GRADE, None)])
 def test_sets_hold_the_true_class_as_often_as_they_say_in_each_class(target, y, margins):
     if margins is None:
