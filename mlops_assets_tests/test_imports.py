@@ -36,6 +36,7 @@ CORE = (
     {"prepare", "learners"},
     {"model"},
     {"training_set", "monitor"},
+    {"folds"},
     {"search", "explain"},
     {"judge"},
 )

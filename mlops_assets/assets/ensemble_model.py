@@ -119,7 +119,7 @@ def _register(
     from mlops_assets.core.model.ensemble import blended
 
     began = time.time()
-    held_out, target = stored.target("validation"), project.target
+    held_out, target = stored.held_target, project.target
     versions = {name: record.value("version") for name, record in fitted.items()}
     raws = [models.held_out_output(project, version) for version in versions.values()]
     weights = dict(zip(fitted, learn_weights(raws, held_out, target).tolist(), strict=True))

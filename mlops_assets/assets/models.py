@@ -184,11 +184,13 @@ class Judged:
 
 
 def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged:
-    """Of raw output (n,) or (n, k) for the validation rows, by an estimator that has not learnt from them."""
+    """Of raw output (n,) or (n, k) for the rows held out, by estimators that have not learnt from them."""
+    import numpy as np
+
     from mlops_assets.core.report.plots import markdown_image
     from mlops_assets.core.targets.walk_forward import needed_levels
 
-    target, coverage, held_out = project.target, project.settings.coverage, stored.target("validation")
+    target, coverage, held_out = project.target, project.settings.coverage, stored.held_target
     held = target.honest_output(raw, held_out)
     metrics = {f"validation_{name}": value for name, value in target.scores(held_out, held).items()}
     metrics["validation_loss"] = metrics[target.metric.key("validation")]  # under one name for boards
@@ -197,12 +199,14 @@ def judged(project: Project, stored: "TrainingSet", raw: "np.ndarray") -> Judged
     finished = target.learn(raw, held_out, coverage, of_one_period=of_one_period, persistence=looked.persistence)
     drawn = target.plots(held_out, held, finished).items()
     levels = needed_levels(looked.levels, coverage)
-    category = (main, stored.category(main, "validation")) if main else None
+    parts = stored.held_out
+    category = (main, np.concatenate([part.category(main, "validation") for part in parts])) if main else None
     output = target.output(raw, finished)
     said = None
     if target.target.intervals:
-        quantiles = fit_quantiles(project, stored)
-        said = quantiles, quantiles.ends_of(stored.matrix("dense", "validation")) + target.added(finished)
+        fits = [(fit_quantiles(project, part), part.matrix("dense", "validation")) for part in parts]
+        ends = np.concatenate([quantiles.ends_of(X) for quantiles, X in fits])
+        said = fits[0][0], ends + target.added(finished)
     return Judged(
         metrics,
         "\n".join(markdown_image(draw().svg(), name) for name, draw in drawn),
@@ -227,11 +231,12 @@ def _register(
     """Fit with the best parameters, log with the scores on validation, and register what would go live.
 
     The fit on the train split alone, the best trial's own where it saw all rows, gives the scores, and the residuals of
-    rows that it has not seen, which intervals need. What is registered, and judged, has learnt from validation too:
-    that is the nearest to what is asked next.
+    rows that it has not seen, which intervals need; where the training set is in folds, a fit on each does. What is
+    registered, and judged, has learnt from validation too: that is the nearest to what is asked next.
     """
     from mlops_assets.core.learners.estimators import predict
     from mlops_assets.core.model.model import Model, finish
+    from mlops_assets.core.search.trials import FitTrial
     from mlops_assets.core.training_set import gather
 
     name, began = tuned.partition_key, time.time()
@@ -242,7 +247,11 @@ def _register(
     else:
         final = fit_final(project, stored, tuned, name, tuned.value("rounds"))
         estimator = final.fitted.estimator
-    raw = predict(estimator, stored.matrix(kind, "validation"))
+    if len(stored.held_out) > 1:
+        trial = FitTrial(stored.folder, project.model_types[name], project.settings.seed, project.settings.thread_count)
+        raw = trial.held_output(tuned.value("best_parameters"))
+    else:
+        raw = predict(estimator, stored.matrix(kind, "validation"))
     found = judged(project, stored, raw)
     model = Model(project.spec, stored.encoder, estimator, name, kind, intervals=found.intervals, finish=found.finish)
     if stored.periods.test:

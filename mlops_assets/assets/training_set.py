@@ -17,6 +17,7 @@ from mlops_assets.assets.recipes import LIBRARIES, libraries, same_settings, thi
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.core.columns import SLICE_ROWS
 from mlops_assets.core.fingerprint import Recipe
+from mlops_assets.core.folds import COUNT, has_folds, write_folds
 from mlops_assets.core.prepare.cleaning import TARGET, kept_columns
 from mlops_assets.core.prepare.quality import CheckOutcome
 from mlops_assets.core.prepare.sides import SPLIT_CHECKS, Sides, judge_splits
@@ -68,9 +69,12 @@ def recipe(project: Project, periods: Periods, cleaned: Mapping[str, Record]) ->
         settings["split"] = "stratified by class"
     if groups := project.spec.split.groups:
         settings["groups on one side"] = groups
+    rows = sum(record.value("dagster/row_count") for record in cleaned.values())
+    if has_folds(project.spec, rows):
+        settings["folds"] = COUNT
     if allowed := [alias for alias in project.spec.inputs() if project.spec.columns[alias].missing == "allow"]:
         settings["may be missing"] = allowed
-    settings |= thinning(project, sum(record.value("dagster/row_count") for record in cleaned.values()))
+    settings |= thinning(project, rows)
     return Recipe(
         {
             "code": CODE_VERSION,
@@ -120,7 +124,7 @@ ENTRY = AssetEntry(
 def _encode(context: dg.AssetExecutionContext, project: Project) -> Iterator[Result]:
     from mlops_assets.core.prepare.lineage import dense_lineage
     from mlops_assets.core.report.plots import bars, markdown_image
-    from mlops_assets.core.training_set import TrainingSet, write_training_set
+    from mlops_assets.core.training_set import TrainingSet, gather, write_training_set
 
     spec, seed = project.spec, project.settings.seed
     records = Records(context.instance)
@@ -134,6 +138,8 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> Iterator[Res
 
     def write(folder: "Path") -> None:
         write_training_set(folder, spec, window, periods, seed, window.share)
+        if has_folds(spec, window.rows) and window.share == 1:
+            write_folds(folder, spec, gather(window, periods), periods, seed)
 
     stored = project.storage.write_folder(NAME, NAME, write)
     written = TrainingSet.load(project.storage.local_folder(stored.path))
@@ -157,6 +163,8 @@ def _encode(context: dg.AssetExecutionContext, project: Project) -> Iterator[Res
         "dagster/column_schema": _feature_schema(project, written),
         **column_lineage("clean_data", dense_lineage(spec, written.encoder)),
     }
+    if (folds := len(written.held_out)) > 1:
+        metadata["folds"] = folds
     yield making.done(Made(stored.digest, stored.path, metadata))
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mlops_assets.core.types import Matrix, SparseMatrix
+
+FOLDS = "folds"  # a folder of training sets within that of one
 
 
 @dataclass(frozen=True)
@@ -311,6 +314,16 @@ class TrainingSet:
         values = self.encoder.vocabularies[name].values
         known = np.concatenate([values, nothing_like(values[:1])])
         return known[np.where(np.isfinite(codes), codes, len(values)).astype(np.int64)]
+
+    @cached_property
+    def held_out(self) -> tuple[TrainingSet, ...]:
+        """By whose validation rows fits on their train rows are judged: its folds, or itself where it has none."""
+        return tuple(map(TrainingSet.load, sorted(self.folder.glob(f"{FOLDS}/*")))) or (self,)
+
+    @property
+    def held_target(self) -> FloatArray:
+        """Of all validation rows of `held_out` (n,)."""
+        return np.concatenate([part.target("validation") for part in self.held_out])
 
     @property
     def looked(self) -> Looked:

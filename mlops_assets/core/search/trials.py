@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from mlops_assets.core.learners.estimators import FitData, fit, predict
+from mlops_assets.core.learners.estimators import FitData, Fitted, fit, predict
 from mlops_assets.core.learners.model_types import ModelType
 from mlops_assets.core.learners.persistence import dump_estimator
 from mlops_assets.core.state import append_line, cut_off
@@ -30,6 +30,7 @@ from mlops_assets.errors import MlopsError
 if TYPE_CHECKING:
     from mlops_assets.core.types import Matrix
 
+Part = tuple[FitData, "tuple[Matrix, FloatArray]"]  # rows to learn from, and those for validation
 _ERROR_LENGTH = 500
 _FORMAT = 1
 _SUFFIX = ".model"
@@ -79,6 +80,8 @@ class Objective(Protocol):
 class FitTrial:
     """The objective of this project: fits on the training rows, its loss is the target's metric on validation rows.
 
+    Of a training set in folds, each fold is fitted and judged by the rows that it holds out, all of them together.
+
     `training_set`: folder of a written training set, asked for its path where the trial runs. `most_rows`: training
     rows a trial sees at most.
     """
@@ -90,19 +93,34 @@ class FitTrial:
     most_rows: int | None = None
 
     def __call__(self, params: Mapping[str, Any], beat: float) -> Outcome:
+        parts, whole = self._read()
+        target, is_folded = self.model_type.target, len(parts) > 1
+        fits = [self._fit(params, data, beat=math.inf if is_folded else beat) for data, _ in parts]
+        raw, y = _said(fits, parts), np.concatenate([held for _, (_, held) in parts])
+        if not np.isfinite(raw).all():
+            return Outcome(math.inf)
+        scores = target.scores(y, target.honest_output(raw, y))
+        loss = scores[target.metric.name]
+        counts = [fitted.rounds for fitted in fits if fitted.rounds]
+        rounds = round(sum(counts) / len(counts)) if counts else None
+        if not loss < beat:
+            return Outcome(loss, scores, rounds)
+        best = self._fit(params, whole, rounds=rounds) if is_folded else fits[0]
+        return Outcome(loss, scores, rounds, dump_estimator(best.estimator))
+
+    def held_output(self, params: Mapping[str, Any]) -> FloatArray:
+        """What fits with these parameters say, raw, of the rows that they are judged by."""
+        parts, _ = self._read()
+        return _said([self._fit(params, data) for data, _ in parts], parts)
+
+    def _read(self) -> tuple[Sequence[Part], FitData]:
         folder = Path(self.training_set)
         written = folder.stat()
         stamp = (written.st_ino, written.st_mtime_ns)
-        target = self.model_type.target
-        data, (X, y) = _read(folder, stamp, self.model_type.matrix, self.most_rows, target)
-        fitted = fit(self.model_type, params, data, seed=self.seed, threads=self.threads, beat=beat)
-        prediction = predict(fitted.estimator, X)
-        if not np.isfinite(prediction).all():
-            return Outcome(math.inf)
-        scores = target.scores(y, target.honest_output(prediction, y))
-        loss = scores[target.metric.name]
-        estimator = dump_estimator(fitted.estimator) if loss < beat else None
-        return Outcome(loss, scores, fitted.rounds, estimator)
+        return _read(folder, stamp, self.model_type.matrix, self.most_rows, self.model_type.target)
+
+    def _fit(self, params: Mapping[str, Any], data: FitData, **how: Any) -> Fitted:
+        return fit(self.model_type, params, data, seed=self.seed, threads=self.threads, **how)
 
 
 @dataclass(frozen=True)
@@ -138,19 +156,28 @@ def attempt(objective: Objective, params: Mapping[str, Any], beat: float) -> Att
 @lru_cache(maxsize=1)
 def _read(
     folder: Path, stamp: tuple[int, int], kind: MatrixKind, most: int | None, target: TargetKind
-) -> tuple[FitData, tuple[Matrix, FloatArray]]:
-    """The rows of a training set, and those for validation, read once a process.
+) -> tuple[Sequence[Part], FitData]:
+    """The rows of a training set, or of each of its folds, with those for validation; and those of the whole.
 
-    `stamp` tells a folder that was written anew.
+    They are read once a process; `stamp` tells a folder that was written anew.
     """
     from mlops_assets.core.training_set import TrainingSet
 
-    rows = TrainingSet.load(folder)
-    validation = _in_memory(rows.matrix(kind, "validation")), np.array(rows.target("validation"))
-    X, y = rows.matrix(kind, "train", most), rows.target("train", most)
-    weights = rows.weights("train", most)
-    X, y, names = _in_memory(X), np.array(y), rows.dense_names
-    return FitData.of(target, X, y, rows.categorical, validation, weights=weights, names=names), validation
+    def read(rows: TrainingSet) -> Part:
+        validation = _in_memory(rows.matrix(kind, "validation")), np.array(rows.target("validation"))
+        X, y = rows.matrix(kind, "train", most), rows.target("train", most)
+        weights = rows.weights("train", most)
+        X, y, names = _in_memory(X), np.array(y), rows.dense_names
+        return FitData.of(target, X, y, rows.categorical, validation, weights=weights, names=names), validation
+
+    whole = TrainingSet.load(folder)
+    parts = [read(rows) for rows in whole.held_out]
+    return parts, read(whole)[0] if len(parts) > 1 else parts[0][0]
+
+
+def _said(fits: Sequence[Fitted], parts: Sequence[Part]) -> FloatArray:
+    """Raw output of fits for the validation rows of each one's part."""
+    return np.concatenate([predict(fitted.estimator, X) for fitted, (_, (X, _)) in zip(fits, parts, strict=True)])
 
 
 def _in_memory(X: Matrix) -> Matrix:
