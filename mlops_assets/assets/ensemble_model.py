@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.version import Version
 
-NAME, CODE_VERSION = "ensemble_model", "4"
+NAME, CODE_VERSION = "ensemble_model", "5"
 
 
 def recipe(project: Project, built: Record, fitted: Mapping[str, Record]) -> Recipe:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mlops_assets.core.training_set import TrainingSet
     from mlops_assets.resources.mlflow.version import Version
 
-SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "7"
+SKLEARN_NAME, XGBOOST_NAME, CODE_VERSION = "sklearn_model", "xgboost_model", "8"
 JUDGED_ON_TEST: tuple["SplitName", ...] = ("train", "validation")  # what a model learns from that test rows judge
 PLOTS, PLOT = "plots", "validation.md"
 HELD_OUT, RAW = "held_out", "raw.npy"  # what the fit on the train split said of validation rows
