@@ -137,7 +137,7 @@ def take_dashboards(env: dict[str, str], log: Path) -> None:
 
     with open_server(env, log) as address, open_page() as page:
         ask_online(address)
-        boards = Boards(page.context.browser, address)
+        boards = Boards(page, address)
         for board in BOARDS:
             for scheme in ("light", "dark") if board in DARK else ("light",):
                 with boards.open(board, scheme=scheme) as shown:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
 # A mark of Plotly: a point, a bar, a line, a slice, a box, a cell.
 MARKS = ".js-plotly-plot :is(.point, .points path, .js-line, .slice, .box, .hm, .trace path)"
@@ -18,17 +18,17 @@ SETTLED = 300  # milliseconds after which what still moves has another place
 
 @dataclass(frozen=True)
 class Boards:
-    """The dashboards of a server at `address`, as this browser shows them."""
+    """The dashboards of a server at `address`, on one page of a browser, which compiles their scripts once."""
 
-    browser: "Browser"
+    page: "Page"
     address: str
 
     @contextmanager
     def open(self, board: str = "overview", *, width: int = 1400, scheme: str = "light") -> Iterator["Page"]:
-        """A page whose charts are drawn; in the end its console holds no error, and it has asked no other server."""
-        context = self.browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
-        page = context.new_page()
-        page.set_default_timeout(MILLISECONDS)
+        """The page with its charts drawn, for somebody who was never there; in the end its console holds no error, and
+        it has asked no other server.
+        """
+        page = self.page
         own = (self.address, "data:", "blob:")
         wrong = []
 
@@ -36,16 +36,39 @@ class Boards:
             if message.type in ("error", "warning") and LEFT not in message.text:
                 wrong.append(message.text)
 
-        page.on("console", listen)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith(own) else wrong.append(asked.url))
-        page.on("requestfailed", lambda asked: None if asked.failure == ABORTED else wrong.append(asked.failure))
-        page.goto(f"{self.address}/dashboards/?board={board}")
-        wait_until_drawn(page)
-        yield page
-        context.close()
+        heard = {
+            "console": listen,
+            "pageerror": lambda error: wrong.append(str(error)),
+            "request": lambda asked: None if asked.url.startswith(own) else wrong.append(asked.url),
+            "requestfailed": lambda asked: None if asked.failure == ABORTED else wrong.append(asked.failure),
+        }
+        self.forget()
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.emulate_media(color_scheme=scheme)
+        page.set_default_timeout(MILLISECONDS)
+        for event, listener in heard.items():
+            page.on(event, listener)
+        try:
+            page.goto(f"{self.address}/dashboards/?board={board}")
+            wait_until_drawn(page)
+            yield page
+        finally:
+            for event, listener in heard.items():
+                page.remove_listener(event, listener)
         if wrong:
             raise AssertionError(wrong)
+
+    def another_page(self, **settings: Any) -> "Page":
+        """An empty page of the same browser, of a person of its own; whoever takes it closes it."""
+        return self.page.context.browser.new_page(**settings)
+
+    def forget(self) -> None:
+        """Leave the page, and take away what the browser keeps for it: from here on, it is another person's."""
+        self.page.goto("about:blank")
+        self.page.context.clear_cookies()
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Storage.clearDataForOrigin", {"origin": self.address, "storageTypes": "local_storage"})
+        session.detach()
 
 
 def wait_until_drawn(page: "Page") -> None:

@@ -1,5 +1,7 @@
 """Dashboards as people use them: looked at, moved, edited and downloaded, light and dark, on a desk and on a phone."""
 
+from itertools import product
+
 import httpx
 import pytest
 
@@ -15,7 +17,7 @@ from mlops_assets_tests.board_pages import (
     reload,
     wait_until_drawn,
 )
-from mlops_assets_tests.browser import CHROMIUM, open_browser, open_server
+from mlops_assets_tests.browser import CHROMIUM, open_page, open_server
 from mlops_assets_tests.contrast import faint_texts
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
@@ -35,9 +37,9 @@ def database(tmp_path_factory):
 def boards(shop, database):
     """The dashboards of a shop that has run, and was asked online."""
     log = shop.folder / "dashboards.log"
-    with open_server(shop.env | {"MLOPS_DATABASE_URL": database}, log) as address, open_browser() as browser:
+    with open_server(shop.env | {"MLOPS_DATABASE_URL": database}, log) as address, open_page() as page:
         httpx.post(f"{address}/predict", json=[{"zone": zone, "size": 10.0 * zone} for zone in range(1, 6)])
-        yield Boards(browser, address)
+        yield Boards(page, address)
     assert "Traceback" not in log.read_text()
 
 
@@ -64,7 +66,7 @@ def test_numbers_and_tables_stand_in_their_places_before_any_script_has_come(boa
     titles = ("Champion", "Leaderboard", "Freshness")
     with boards.open() as page:
         places = [place(page, title) for title in titles]
-    page = boards.browser.new_page(viewport={"width": 1400, "height": 1000})
+    page = boards.another_page(viewport={"width": 1400, "height": 1000})
     page.route("**/_dash-component-suites/**", lambda route: route.abort())
     page.goto(f"{boards.address}/dashboards/?board=overview")
     assert card(page, "Champion").locator(".figure").inner_text() and card(page, "Leaderboard").locator("td").count()
@@ -73,7 +75,7 @@ def test_numbers_and_tables_stand_in_their_places_before_any_script_has_come(boa
 
 
 def test_the_form_leads_to_them_and_they_lead_back(boards):
-    with boards.open() as page:
+    with boards.open("data") as page:
         page.get_by_role("link", name="Predict", exact=True).click()
         page.get_by_role("button", name="Predict").wait_for()
         page.get_by_role("link", name="Dashboards", exact=True).click()
@@ -98,7 +100,7 @@ def test_every_text_stands_out_from_what_is_behind_it(boards, board, scheme):
 
 
 def test_a_text_that_does_not_is_found(boards):
-    page = boards.browser.new_page()
+    page = boards.another_page()
     page.set_content("<p style='color: #868e96'>faint</p><p style='color: #868e96; font-size: 30px'>large</p>clear")
     (found,) = faint_texts(page)
     assert found.startswith("faint: 3.3")
@@ -179,16 +181,16 @@ def test_a_dashboard_is_made_and_deleted_in_the_browser(boards):
         assert page.get_by_role("link", name="My dashboard").count() == 0
 
 
-@pytest.mark.parametrize("title", ["Leaderboard", "Trials by model type", "Champion"])
-def test_a_chart_can_be_downloaded_as_data_and_as_a_picture(boards, title):
+def test_a_chart_can_be_downloaded_as_data_and_as_a_picture(boards):
+    files = (("its data", "csv", b""), ("a picture", "png", b"\x89PNG"))
     with boards.open() as page:
-        for what, ending, beginning in (("its data", "csv", b""), ("a picture", "png", b"\x89PNG")):
+        for title, (what, ending, beginning) in product(("Leaderboard", "Trials by model type", "Champion"), files):
             card(page, title).hover()
             with page.expect_download() as download:
                 card(page, title).get_by_role("button", name=f"Download {what}").click()
-            assert download.value.suggested_filename.endswith(ending)
+            assert download.value.suggested_filename.endswith(ending), title
             content = download.value.path().read_bytes()
-            assert content.startswith(beginning) and len(content.splitlines()) > 1
+            assert content.startswith(beginning) and len(content.splitlines()) > 1, title
 
 
 def test_a_choice_in_a_card_draws_it_again(boards):
@@ -210,7 +212,7 @@ def test_a_time_range_is_kept_for_each_page(boards):
 
 
 def test_a_dashboard_that_is_not_there_says_so(boards):
-    page = boards.browser.new_page()
+    page = boards.another_page()
     page.goto(f"{boards.address}/dashboards/?board=nowhere")
     page.get_by_text("There is no dashboard named nowhere.").wait_for()
     page.close()

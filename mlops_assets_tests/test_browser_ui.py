@@ -8,7 +8,7 @@ import requests
 from mlops_assets.addresses import mlflow_page
 from mlops_assets.resources.dagster_client import LOCATION, REPOSITORY
 from mlops_assets.run_tags import STARTED_BY
-from mlops_assets_tests.browser import CHROMIUM, open_browser, open_uis
+from mlops_assets_tests.browser import CHROMIUM, open_page, open_uis
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
@@ -26,21 +26,9 @@ def uis(copy_shop):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """The one browser of these tests: Playwright has no second one beside it."""
-    with open_browser() as browser:
-        yield browser
-
-
-def new_page(browser, width, height):
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(60_000)
-    return page
-
-
-@pytest.fixture(scope="module")
-def page(uis, browser):
-    with new_page(browser, 1500, 950) as page:
+def page(uis):
+    """The one page of these tests, which compiles the UI's scripts once; Playwright has no second browser beside it."""
+    with open_page() as page:
         yield page
 
 
@@ -57,15 +45,17 @@ def metadata(page, key):
     return page.get_by_role("row").filter(has=page.get_by_text(key, exact=True)).last.inner_text()
 
 
-def test_the_graph_shows_every_asset_as_made_and_its_checks_as_passed(uis, browser):
-    with new_page(browser, 3400, 1000) as page:  # wide enough for the graph to show details
-        page.goto(f"{uis.dagster}/asset-groups?expanded={','.join(f'global@global:{group}' for group in GROUPS)}")
-        for asset in ASSETS:
-            node = page.locator("foreignObject").filter(has_text=re.compile(f"^{asset}Latest event"))
-            node.filter(has_text=re.compile(r"Materialized|[1-9]\d*% filled")).wait_for(state="attached")
-        for checks in ("7 / 7 Passed", "3 / 3 Passed"):
-            page.get_by_text(checks).first.wait_for(state="attached")
-        assert page.get_by_role("dialog").count() == 0
+def test_the_graph_shows_every_asset_as_made_and_its_checks_as_passed(uis, page):
+    size = page.viewport_size
+    page.set_viewport_size({"width": 3400, "height": 1000})  # wide enough for the graph to show details
+    page.goto(f"{uis.dagster}/asset-groups?expanded={','.join(f'global@global:{group}' for group in GROUPS)}")
+    for asset in ASSETS:
+        node = page.locator("foreignObject").filter(has_text=re.compile(f"^{asset}Latest event"))
+        node.filter(has_text=re.compile(r"Materialized|[1-9]\d*% filled")).wait_for(state="attached")
+    for checks in ("7 / 7 Passed", "3 / 3 Passed"):
+        page.get_by_text(checks).first.wait_for(state="attached")
+    assert page.get_by_role("dialog").count() == 0
+    page.set_viewport_size(size)
 
 
 def test_runs_of_the_terminal_stand_on_the_timeline_and_with_their_job_and_say_who_launched_them(uis, page):

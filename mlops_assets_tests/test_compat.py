@@ -44,9 +44,9 @@ def names_imported(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def is_private(name, tree):
+def is_private(name, defined):
     looks_so = name.startswith("_") and not name.startswith("__")
-    return looks_so and name not in OF_TUPLES | names_defined(tree)
+    return looks_so and name not in OF_TUPLES | defined
 
 
 def names_defined(tree):
@@ -65,7 +65,7 @@ def private_doors(source):
     A private attribute is theirs where the module imports them and has none of that name itself.
     """
     tree = ast.parse(source)
-    theirs = any(name.startswith(OTHERS) for name in names_imported(tree))
+    theirs, defined = any(name.startswith(OTHERS) for name in names_imported(tree)), names_defined(tree)
     for name in names_imported(tree):
         first, *inner = name.split(".")
         if first.startswith(OTHERS) and any(part.startswith("_") for part in inner):
@@ -74,7 +74,7 @@ def private_doors(source):
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str) and node.value.startswith(tuple(f"{other}._" for other in OTHERS)):
                 yield node.value
-        elif theirs and isinstance(node, ast.Attribute) and is_private(node.attr, tree):
+        elif theirs and isinstance(node, ast.Attribute) and is_private(node.attr, defined):
             yield node.attr
 
 

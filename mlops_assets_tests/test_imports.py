@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 from collections import defaultdict
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -60,22 +61,33 @@ def name_of(path):
 
 
 MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
 
-def for_types_only(tree):
+@cache
+def nodes(name):
+    """All of a module's syntax tree, and what of it stands below `if TYPE_CHECKING`."""
+    every = list(ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))))
+    return every, set(for_types_only(every))
+
+
+def for_types_only(nodes):
     """What stands below `if TYPE_CHECKING`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             yield from chain.from_iterable(map(ast.walk, node.body))
 
 
+@cache
 def imported(name, types=True):
     """Full names of all that a module imports, wherever it does so; also for types only, unless told otherwise."""
+    return list(imports_of(name, types))
+
+
+def imports_of(name, types):
     package = ["mlops_assets", *MODULES[name].relative_to(PACKAGE).parent.parts]
-    left_out = set() if types else set(for_types_only(TREES[name]))
-    for node in ast.walk(TREES[name]):
-        if node in left_out:
+    every, for_types = nodes(name)
+    for node in every:
+        if not types and node in for_types:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -180,7 +192,7 @@ def test_only_settings_read_the_environment():
     """These get what they need of it handed in."""
     for name, part in parts(""):
         if part in ("core", "errors", "database_urls", "dataset", "sources", "alerts", "automation", "dashboards"):
-            names = {node.attr for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)}
+            names = {node.attr for node in nodes(name)[0] if isinstance(node, ast.Attribute)}
             assert not names & {"environ", "getenv", "environb"}, name
             assert "os.environ" not in set(imported(name)), name
 
