@@ -38,6 +38,12 @@ SHOP = {
     "target": {"column": "price", "keep": [1, 1000], "unit": "euros"},
     "features": {"categorical": ["zone"], "numeric": {"size": {}}},
 }
+# A search space of XGBoost for tests that are not about its fits: enough trees to beat the mean of a route.
+FEW_TREES = {
+    "n_estimators": {"fixed": 40},
+    "early_stopping_rounds": {"fixed": 10},
+    "learning_rate": {"uniform": [0.1, 0.3]},
+}
 MAIN = "from mlops_assets.cli import main; main()"
 
 
@@ -102,6 +108,11 @@ class Home:
 def write_yaml(path: Path, document: dict) -> str:
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return str(path)
+
+
+def write_few_trees(folder: Path, **others: dict) -> str:
+    """A file of search spaces: XGBoost's with few trees, and those of other model types."""
+    return write_yaml(folder / "spaces.yaml", {"XGBoost": {"parameters": FEW_TREES}} | others)
 
 
 def write_period(folder: Path, period: str, rows: int = 300) -> Path:

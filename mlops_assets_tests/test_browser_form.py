@@ -8,6 +8,7 @@ import pytest
 
 from mlops_assets_tests.browser import CHROMIUM, open_browser, open_server
 from mlops_assets_tests.contrast import faint_texts
+from mlops_assets_tests.homes import write_few_trees
 
 pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
@@ -19,6 +20,7 @@ WIDE, PHONE = (1400, 900), (400, 800)
 @pytest.fixture(scope="module")
 def home(new_shop):
     home = new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost")
+    home.env["MLOPS_SEARCH_SPACES"] = write_few_trees(home.folder)
     assert home.command("run").code == 0
     return home
 

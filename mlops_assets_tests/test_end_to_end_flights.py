@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from mlops_assets_tests.homes import copy_dataset, write_yaml
+from mlops_assets_tests.homes import copy_dataset, write_few_trees
 
 PERIODS = ["2013-01", "2013-02", "2013-03", "2013-04"]
 FLIGHT = {
@@ -28,8 +28,8 @@ def home(new_home):
     home = new_home(MLOPS_MODEL_TYPES="Ridge,Lasso,XGBoost", MLOPS_MAX_TRIALS="2", MLOPS_TUNING_ROWS="5000")
     time = {"column": "departure_at", "first": "2013-01", "last": "2013-04"}
     copy_dataset(home, "nyc_flights", time=time, window={"train_periods": 2})
-    spaces = {"Lasso": {"parameters": {"alpha": {"fixed": -1}}}}  # not a value that Lasso takes
-    home.env["MLOPS_SEARCH_SPACES"] = write_yaml(home.folder / "spaces.yaml", spaces)
+    lasso = {"parameters": {"alpha": {"fixed": -1}}}  # not a value that Lasso takes
+    home.env["MLOPS_SEARCH_SPACES"] = write_few_trees(home.folder, Lasso=lasso)
     return home
 
 

@@ -2,14 +2,9 @@
 
 import pytest
 
-from mlops_assets_tests.homes import copy_dataset, write_yaml
+from mlops_assets_tests.homes import copy_dataset, write_few_trees
 
 OLD, NEW = ("2023-11", "2023-12", "2024-01"), "2024-02"
-SMALL = {  # a few trees are enough to beat the mean of a route
-    "n_estimators": {"fixed": 40},
-    "early_stopping_rounds": {"fixed": 10},
-    "learning_rate": {"uniform": [0.1, 0.3]},
-}
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +28,7 @@ def home(new_home, publish):
     """After a run on the old periods."""
     home = new_home(MLOPS_MODEL_TYPES="Ridge,XGBoost", MLOPS_MAX_TRIALS="2", MLOPS_TUNING_ROWS="20000")
     copy_dataset(home, "nyc_green_taxi", window={"train_periods": 1})
-    spaces = {"XGBoost": {"parameters": SMALL}}
-    home.env["MLOPS_SEARCH_SPACES"] = write_yaml(home.folder / "spaces.yaml", spaces)
+    home.env["MLOPS_SEARCH_SPACES"] = write_few_trees(home.folder)
     home.env["MLOPS_SOURCE_URI"] = publish(*OLD)
     answer = home.command("run")
     assert answer.code == 0, answer

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mlops_assets_tests.homes import SHOP, write_period, write_yaml
+from mlops_assets_tests.homes import SHOP, write_few_trees, write_period, write_yaml
 
 PERIODS = ("2024-01", "2024-02", "2024-03", "2024-04")
 TARGETS = {
@@ -35,7 +35,8 @@ def test_a_kind_is_learnt_judged_served_and_measured(kind, new_home, tmp_path):
     for period in PERIODS:
         write_period(tmp_path, period, rows=400)
     types = {"MLOPS_MODEL_TYPES": TYPES.get(kind, "Ridge,XGBoost"), "MLOPS_MAX_TRIALS": "1", "MLOPS_COVERAGE": "0.8"}
-    home = new_home(MLOPS_DATASET=write_yaml(tmp_path / "shop.yaml", spec), **types)
+    dataset, spaces = write_yaml(tmp_path / "shop.yaml", spec), write_few_trees(tmp_path)
+    home = new_home(MLOPS_DATASET=dataset, MLOPS_SEARCH_SPACES=spaces, **types)
     ran = home.command("run")
     assert ran.code == 0, ran.out + ran.err
     project, champion = home.project(), home.record("champion_model")

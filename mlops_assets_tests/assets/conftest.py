@@ -1,6 +1,8 @@
-"""A project with an instance of its own in memory, in which a test makes one asset at a time."""
+"""A project with an instance of its own, in which a test makes one asset at a time."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -9,14 +11,14 @@ from mlops_assets.assets.plan import Plan
 from mlops_assets.assets.records import Record, Records
 from mlops_assets.assets.registry import asset_graph
 from mlops_assets.definitions import build_definitions
-from mlops_assets_tests.homes import Home
-from mlops_assets_tests.shared import Shared, state_of_home, state_of_instance
+from mlops_assets_tests.homes import Home, copy_home
+from mlops_assets_tests.shared import Shared, state_of_home
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class Workshop:
-    """A home, and a Dagster instance in memory; settings may change from one asset to the next."""
+    """A home, and a Dagster instance; settings may change from one asset to the next."""
 
     def __init__(self, home: Home, instance: dg.DagsterInstance) -> None:
         self.home, self.instance = home, instance
@@ -69,7 +71,7 @@ def no_pictures(monkeypatch):
 
 @pytest.fixture(scope="module")
 def new_workshop(new_shop) -> Iterator[Callable[..., Workshop]]:
-    """A function that gives a workshop in which nothing was made yet."""
+    """A function that gives a workshop in which nothing was made yet, its instance in memory."""
     instances = []
 
     def make(**settings: str) -> Workshop:
@@ -82,18 +84,50 @@ def new_workshop(new_shop) -> Iterator[Callable[..., Workshop]]:
 
 
 @pytest.fixture(scope="session")
-def workshop(new_shop, shared) -> Iterator[Workshop]:
+def home_up_to(new_shop, made_once) -> Callable[..., Home]:
+    """A function that gives a shop in which all is made up to an asset: once for all tests, to be copied."""
+
+    def get(last: str, **settings: str) -> Home:
+        def make() -> list:
+            home = new_shop(**settings)
+            with home.instance() as instance:
+                Workshop(home, instance).make_up_to(last)
+            return [str(home.folder), home.env]
+
+        folder, env = made_once("-".join(["shop", last, *settings.values()]), make)
+        return Home(Path(folder), **env)
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def open_workshop() -> Iterator[Callable[[Home], Workshop]]:
+    """A function that gives a home as a workshop, with the Dagster instance that is kept in it."""
+    with ExitStack() as stack:
+        yield lambda home: Workshop(home, stack.enter_context(home.instance()))
+
+
+@pytest.fixture(scope="module")
+def workshop_up_to(home_up_to, open_workshop, tmp_path_factory) -> Callable[..., Workshop]:
+    """A function that gives a workshop of one's own in which all is made up to an asset; its sales are not its own."""
+
+    def get(last: str, **settings: str) -> Workshop:
+        return open_workshop(copy_home(home_up_to(last, **settings), tmp_path_factory.mktemp("copy") / "home"))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def workshop(home_up_to, shared, tmp_path_factory) -> Iterator[Workshop]:
     """A workshop in which all was made, with two model types. A test that shares it and changes it fails."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        workshop = Workshop(new_shop(MLOPS_MODEL_TYPES="Ridge,XGBoost"), instance).make_up_to("drift_report")
-        shared["workshop"] = Shared(
-            "workshop", lambda: state_of_home(workshop.home.folder) | state_of_instance(workshop.instance)
-        )
-        yield workshop
+    made = home_up_to("drift_report", MLOPS_MODEL_TYPES="Ridge,XGBoost")
+    home = copy_home(made, tmp_path_factory.mktemp("workshop") / "home")
+    with home.instance() as instance:
+        shared["workshop"] = Shared("workshop", lambda: state_of_home(home.folder))
+        yield Workshop(home, instance)
 
 
 @pytest.fixture
-def own_workshop(own_shop) -> Iterator[Workshop]:
+def own_workshop(own_shop, open_workshop) -> Workshop:
     """A copy of the shop after a run as a workshop of this test's own, with one model type."""
-    with own_shop.instance() as instance:
-        yield Workshop(own_shop, instance)
+    return open_workshop(own_shop)

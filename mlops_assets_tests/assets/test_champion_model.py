@@ -63,8 +63,8 @@ def test_the_record_shows_tables_and_plots(workshop):
     assert record.value("not_fitted") == "none"
 
 
-def test_a_promotion_that_was_killed_before_it_could_be_recorded_is_found_and_told_once(new_workshop, monkeypatch):
-    workshop = new_workshop().make_up_to("sklearn_model")
+def test_a_promotion_that_was_killed_before_it_could_be_recorded_is_found_and_told_once(workshop_up_to, monkeypatch):
+    workshop = workshop_up_to("sklearn_model")
     promote = type(workshop.project.registry).promote
 
     def promote_and_die(registry, *args, **kwargs):
@@ -83,8 +83,8 @@ def test_a_promotion_that_was_killed_before_it_could_be_recorded_is_found_and_to
         workshop.project.registry.version(3)
 
 
-def test_a_refit_that_was_killed_before_its_promotion_is_not_made_twice(new_workshop, monkeypatch):
-    workshop = new_workshop().make_up_to("sklearn_model")
+def test_a_refit_that_was_killed_before_its_promotion_is_not_made_twice(workshop_up_to, monkeypatch):
+    workshop = workshop_up_to("sklearn_model")
 
     def die(*args, **kwargs):
         raise OSError("killed")
@@ -97,8 +97,8 @@ def test_a_refit_that_was_killed_before_its_promotion_is_not_made_twice(new_work
     assert [run.info.run_name for run in workshop.mlflow_runs()].count("champion Ridge") == 1
 
 
-def test_a_refit_that_is_worse_than_its_judged_twin_stays_out(new_workshop, monkeypatch):
-    workshop = new_workshop().make_up_to("sklearn_model")
+def test_a_refit_that_is_worse_than_its_judged_twin_stays_out(workshop_up_to, monkeypatch):
+    workshop = workshop_up_to("sklearn_model")
     monkeypatch.setattr("mlops_assets.assets.champion_model.REFIT_MARGIN", -0.5)
     assert workshop.make("champion_model").success
     record, champion = workshop.record("champion_model"), workshop.project.registry.champion()

@@ -46,10 +46,11 @@ def change(path, **columns):
 
 
 @pytest.fixture(scope="module")
-def grown(new_workshop):
+def grown(copy_shop, open_workshop):
     """A workshop with a champion of three months, to which April came, and May, in which sizes tripled."""
-    workshop = new_workshop().make_up_to("drift_report")
+    workshop = open_workshop(copy_shop())
     sales = workshop.home.folder / "sales"
+    workshop.change(MLOPS_SOURCE_URI=f"{sales}/sales_{{period}}.csv")
     write_period(sales, APRIL)
     workshop.make_up_to("drift_report")
     change(write_period(sales, MAY), size=lambda size: str(3 * float(size)))
@@ -150,8 +151,8 @@ def test_a_period_that_changed_makes_its_own_report_and_later_ones_stale(new_wor
     assert set(stale(workshop)) == {"2024-02", MARCH}
 
 
-def test_a_project_without_a_champion_still_compares_features_and_target(new_workshop):
-    workshop = new_workshop().make_up_to("clean_data")
+def test_a_project_without_a_champion_still_compares_features_and_target(workshop_up_to):
+    workshop = workshop_up_to("clean_data")
     make(workshop, MARCH)
     shown = told(workshop, MARCH)
     assert (shown["model_version"], shown["held_out"]) == (0, False)

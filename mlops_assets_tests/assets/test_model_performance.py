@@ -39,10 +39,11 @@ def clean_rows(workshop, period):
 
 
 @pytest.fixture(scope="module")
-def grown(new_workshop):
+def grown(copy_shop, open_workshop):
     """A workshop with a champion of three months, to which April came, and May, in which prices tripled."""
-    workshop = new_workshop().make_up_to("model_performance")
+    workshop = open_workshop(copy_shop())
     sales = workshop.home.folder / "sales"
+    workshop.change(MLOPS_SOURCE_URI=f"{sales}/sales_{{period}}.csv")
     write_period(sales, APRIL)
     workshop.make_up_to("model_performance")
     path = write_period(sales, MAY)

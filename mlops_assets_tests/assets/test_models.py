@@ -93,10 +93,10 @@ def test_a_model_without_a_training_set_says_what_to_make_first(new_workshop):
 @pytest.mark.parametrize(("asset", "partition"), MODELS)
 @pytest.mark.parametrize("left", [None, b"", b"{ damaged"])
 def test_the_fit_on_the_train_split_is_the_best_trials_own_or_the_same_again(
-    new_workshop, monkeypatch, asset, partition, left
+    workshop_up_to, monkeypatch, asset, partition, left
 ):
     name = partition or "XGBoost"
-    workshop = new_workshop(MLOPS_MODEL_TYPES=name).make_up_to("hyperparameters")
+    workshop = workshop_up_to("hyperparameters", MLOPS_MODEL_TYPES=name)
     kept = [*workshop.project.home.rglob(f"searches/{name}-*/*.model")]
     assert len(kept) == 1
     with monkeypatch.context() as patch:
@@ -126,8 +126,8 @@ def test_a_model_that_is_up_to_date_is_neither_registered_nor_drawn_again(own_wo
         workshop.project.registry.version(3)  # a candidate and a champion
 
 
-def test_a_model_that_was_registered_by_a_killed_run_is_not_fitted_twice(new_workshop, monkeypatch):
-    workshop = new_workshop().make_up_to("hyperparameters")
+def test_a_model_that_was_registered_by_a_killed_run_is_not_fitted_twice(workshop_up_to, monkeypatch):
+    workshop = workshop_up_to("hyperparameters")
 
     def die(*args):
         raise OSError("killed")

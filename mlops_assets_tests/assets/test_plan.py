@@ -1,6 +1,5 @@
 """What would be made, and why."""
 
-import os
 from datetime import date, timedelta
 
 import pytest
@@ -101,15 +100,13 @@ def test_an_artefact_that_is_gone_is_made_again(workshop):
     assert reason.startswith("clean_data/2024-02-") and reason.endswith(" is gone")
 
 
-def test_rows_that_change_at_the_source_are_ingested_again(workshop):
-    file = workshop.home.folder / "sales" / "sales_2024-02.csv"
-    before, stamp = file.read_text(), file.stat()
-    try:
-        file.write_text(before + "2024-02-28T10:00,1,20,30\n")
-        found = stale(plan_with(workshop))
-    finally:
-        file.write_text(before)
-        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+def test_rows_that_change_at_the_source_are_ingested_again(own_workshop):
+    sales = own_workshop.home.folder / "sales"
+    own_workshop.change(MLOPS_SOURCE_URI=f"{sales}/sales_{{period}}.csv")
+    own_workshop.make_up_to("raw_data")
+    with (sales / "sales_2024-02.csv").open("a") as file:
+        file.write("2024-02-28T10:00,1,20,30\n")
+    found = stale(plan_with(own_workshop))
     assert found["raw_data[2024-02]"][0].startswith("data: source version ")
     assert found["clean_data[2024-02]"] == ("raw_data[2024-02] will be made again",)
     assert found["training_set"] == ("clean_data[2024-02] will be made again",)

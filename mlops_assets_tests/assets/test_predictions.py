@@ -39,13 +39,13 @@ def test_coverage_is_told_of_the_rows_whose_truth_is_known(workshop):
     assert record.value("prediction_mean") == pytest.approx(table["prediction"].to_numpy().mean())
 
 
-def test_a_row_that_lacks_an_input_does_not_hold_up_the_period(new_shop, new_workshop):
-    workshop = new_workshop()
-    sales = workshop.home.folder / "sales" / "sales_2024-03.csv"
+def test_a_row_that_lacks_an_input_does_not_hold_up_the_period(own_workshop):
+    workshop, folder = own_workshop, own_workshop.home.folder / "sales"
+    workshop.change(MLOPS_SOURCE_URI=f"{folder}/sales_{{period}}.csv")
+    sales = folder / "sales_2024-03.csv"
     header, first, *others = sales.read_text().splitlines()
     at, zone, _, price = first.split(",")
     gap = ",".join([at, zone, "", price])
-    workshop.make_up_to("champion_model")
     sales.write_text("\n".join([header, gap, *others, ""]))
     workshop.make("raw_data", "2024-03")
     assert workshop.make("predictions", "2024-03").success
@@ -72,7 +72,7 @@ def test_small_batches_give_the_same_rows(new_workshop, monkeypatch):
     assert again.success and workshop.record("predictions", "2024-03").value("recomputed") is False
 
 
-def test_rows_without_a_truth_are_predicted_and_not_counted(new_shop, new_workshop):
+def test_rows_without_a_truth_are_predicted_and_not_counted(new_workshop):
     workshop = new_workshop()
     sales = workshop.home.folder / "sales" / "sales_2024-03.csv"
     lines = sales.read_text().splitlines()
@@ -134,8 +134,8 @@ def test_a_champion_of_another_format_is_replaced_not_defended(new_workshop):
     assert registry.champion().number > old.number
 
 
-def test_a_rollback_is_followed_by_predictions_of_the_version_before(new_workshop):
-    workshop = new_workshop().make_up_to("champion_model")
+def test_a_rollback_is_followed_by_predictions_of_the_version_before(own_workshop):
+    workshop = own_workshop
     assert workshop.make("predictions", "2024-03").success
     registry = workshop.project.registry
     champion, candidate = registry.champion(), registry.version(1)
