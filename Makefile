@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEED := $(shell date +%s)
+# Bytecode is kept, whatever the shell says: each process of the tests would compile all of them anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test test-core test-random test-all dev serve bench lint browser docs sbom clean
 

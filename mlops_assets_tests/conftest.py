@@ -6,7 +6,7 @@ The fixtures stand in `fixtures/`, by subject; those modules import what is heav
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,10 +40,16 @@ def quick_processes() -> Iterator[None]:
         yield
 
 
-def pytest_collection_finish() -> None:
-    """What is loaded by now stays: the collector of garbage need not go through it again and again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded here stays: the collector of garbage need not go through it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

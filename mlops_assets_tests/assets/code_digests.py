@@ -54,7 +54,12 @@ def code_of(entry: AssetEntry) -> dict[str, str]:
         if module not in reached and module not in others and _computes(module):
             reached.add(module)
             waiting += (*_imported(module), *ASK_MODELS.get(module, ()))
-    return {module: digest_of(_path(module).read_text(encoding="utf-8")) for module in sorted(reached)}
+    return {module: _digest(module) for module in sorted(reached)}
+
+
+@cache
+def _digest(module: str) -> str:
+    return digest_of(_path(module).read_text(encoding="utf-8"))
 
 
 def digest_of(source: str) -> str:

@@ -169,6 +169,7 @@ def _warm_up() -> None:
     from mlops_assets.resources.mlflow.connection import DEFAULTS
 
     os.environ |= DEFAULTS
+    gc.disable()  # what is imported stays
     with warnings.catch_warnings(action="ignore"):
         for name in MODULES:
             importlib.import_module(name)
@@ -179,6 +180,7 @@ def _warm_up() -> None:
         raise AssertionError(f"an import has started a thread, which no fork would have: {threading.enumerate()}")
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all that is imported
+    gc.enable()
 
 
 def _be(call: Call, libraries: list[str]) -> NoReturn:
