@@ -15,6 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mlops_assets.dashboards.spec import Board, Slug
+from mlops_assets.dataset.yaml_files import LOADER
 from mlops_assets.errors import SpecError
 
 SHIPPED = Path(__file__).parent / "boards"
@@ -24,7 +25,6 @@ MOST_FILLED_IN = 5_000_000  # characters, were each `$name` the longest value of
 DEEPEST = 20  # of a node; a board that is right has seven
 MOST_PAGES = 100  # of a file
 LONGEST_PLAIN = 1_000  # characters of a plain or tagged value: YAML turns it into a number or a date where it can
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*)")
 _SLUG = TypeAdapter(Slug)
 
@@ -97,7 +97,7 @@ def _document(file: BoardFile) -> Any:
     """What the YAML says; looked through before anything is built: a short text can stand for a huge tree."""
     try:
         _look_through(file)
-        return yaml.load(file.text, _LOADER)
+        return yaml.load(file.text, LOADER)
     except yaml.YAMLError as error:
         raise SpecError(f"{file.name}.yaml is not valid YAML: {' '.join(str(error).split())}") from None
     except (ValueError, OverflowError) as error:  # a date or number that there is not
@@ -107,7 +107,7 @@ def _document(file: BoardFile) -> Any:
 def _look_through(file: BoardFile) -> None:
     """Raise SpecError where the text has aliases, too many nodes, or nodes too deep within each other."""
     depth = nodes = 0
-    for event in yaml.parse(file.text, _LOADER):
+    for event in yaml.parse(file.text, LOADER):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
             alias = f"(*{event.anchor:.30})"

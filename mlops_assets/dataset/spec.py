@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mlops_assets.dataset.checks import problems
@@ -31,6 +30,7 @@ from mlops_assets.dataset.parts import (
     Window,
 )
 from mlops_assets.dataset.target import Target
+from mlops_assets.dataset.yaml_files import read_yaml
 from mlops_assets.errors import SpecError
 
 if TYPE_CHECKING:
@@ -165,12 +165,7 @@ def load_dataset(name_or_path: str, env: Mapping[str, str], source_uri: str | No
     Raises SpecError that names the file, the key and what to do.
     """
     path = _find(name_or_path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path.name} is not valid YAML: {error}") from None
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise SpecError(f"{path.name} must be a mapping with name, source, columns, target and features")
     hidden: dict[str, str] = {}

@@ -74,7 +74,7 @@ def test_a_dataset_that_is_not_there_is_told_with_those_that_are():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"a: [1", "mine.yaml is not valid YAML"),
+        (b"a: 1\nb: [1", "(?s)mine.yaml is not valid YAML.*b: \\[1"),  # the line itself is shown
         (b"a: \xff", "mine.yaml cannot be read"),
         (b"- a\n- b\n", "mine.yaml must be a mapping with name, source, columns, target and features"),
         (b"", "mine.yaml must be a mapping"),

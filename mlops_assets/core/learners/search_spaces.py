@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -26,6 +25,7 @@ from pydantic import (
 )
 
 from mlops_assets.core.types import MatrixKind
+from mlops_assets.dataset.yaml_files import read_yaml
 from mlops_assets.errors import SpecError
 
 if TYPE_CHECKING:
@@ -258,12 +258,7 @@ def load_search_spaces(path: Path) -> dict[str, ModelTypeSpec]:
 
     Raises SpecError that names the file, the model type and the parameter.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path.name} is not valid YAML: {error}") from None
+    document = read_yaml(path)
     if not isinstance(document, dict):
         keys = ", ".join(ModelTypeSpec.model_fields)
         raise SpecError(f"{path.name} must be a mapping of model types, each with some of {keys}")
