@@ -15,7 +15,7 @@ from dash import html
 from mlops_assets.core.features.signature import Input
 from mlops_assets.dashboards.theme import attributes
 from mlops_assets.serving.form.ask import Comparison, VersionAnswer, VersionProblem
-from mlops_assets.serving.form.wording import allowed, decimals, number, range_text, signed, value_text, words
+from mlops_assets.serving.form.wording import allowed, decimals, number, range_text, set_text, signed, value_text, words
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -109,9 +109,7 @@ def class_bars(answer: Mapping[str, Any], coverage: float | None) -> Component:
         if label == positive:
             marks.append(html.Span(className="zero", style={"left": f"{100 * answer['threshold']:.2f}%"}))
         rows += _row(label, f"{share:.1%}", marks)
-    held = "" if coverage is None else f"{coverage:.0%} set: {', '.join(answer['likely'])}"
-    if coverage is not None and shares[0][0] not in answer["likely"]:
-        held += f", without {shares[0][0]}: {coverage:.0%} of its rows are more clearly so"
+    held = "" if coverage is None else set_text([label for label, _ in shares], answer["likely"], coverage)
     return html.Div([html.Div(rows, className="bars"), html.Div(held, className="dim")], className="classes")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ def signed(value: float, places: int) -> str:
     """A change with its sign, which one that rounds to nothing has not."""
     text = number(value, places)
     return f"+{text}" if round(value, places) > 0 else text
+
+
+def set_text(labels: Sequence[str], held: Sequence[str], coverage: float) -> str:
+    """The classes of a set, and why the most probable, the first of the labels, is not among them."""
+    text = f"{coverage:.0%} set: {', '.join(held)}"
+    if labels[0] in held:
+        return text
+    return f"{text}; not {labels[0]}, because {coverage:.0%} of its rows are more clearly so"
 
 
 def plain(value: float) -> str:

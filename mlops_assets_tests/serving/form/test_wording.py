@@ -3,7 +3,7 @@
 import pytest
 
 from mlops_assets.core.features.signature import Input
-from mlops_assets.serving.form.wording import decimals, hint, number, plain, range_text, signed, value_text
+from mlops_assets.serving.form.wording import decimals, hint, number, plain, range_text, set_text, signed, value_text
 
 
 @pytest.mark.parametrize(("span", "places"), [(320.0, 0), (32.0, 1), (3.2, 2), (0.5, 3), (1e-9, 6), (0.0, 2)])
@@ -15,6 +15,12 @@ def test_numbers_have_a_real_minus_and_thousands():
     assert (number(-1234.56, 1), signed(2.0, 1), signed(-0.25, 2)) == ("−1,234.6", "+2.0", "−0.25")
     assert (number(-0.01, 1), signed(-0.01, 1), signed(0.01, 1)) == ("0.0", "0.0", "0.0")
     assert (plain(4983.0), plain(0.125), plain(1e9 / 7)) == ("4,983", "0.125", "1.42857e+08")
+
+
+def test_a_set_says_why_it_leaves_out_the_most_probable_class():
+    assert set_text(["in time", "late"], ["in time", "late"], 0.9) == "90% set: in time, late"
+    told = "90% set: late; not in time, because 90% of its rows are more clearly so"
+    assert set_text(["in time", "late"], ["late"], 0.9) == told
 
 
 @pytest.mark.parametrize(
