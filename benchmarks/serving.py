@@ -97,8 +97,13 @@ def _two_workers(home: Home, sample: Mapping[str, Any]) -> Row:
         time.sleep(10)  # until the second worker has its model, too
         runs = _in_turns([partial(_drive, started, sample["rows"], CLIENTS, "/predict") for started in (one, two)])
     single, double = (_middle(rounds, "rate") for rounds in runs)
-    cpu = " : ".join(f"{_middle(rounds, 'cpu_us'):.0f}" for rounds in runs)
-    text = f"{double / single:.2f} times: {double:,.0f} : {single:,.0f}; server CPU {cpu} µs a request"
+    alone, together = (_middle(rounds, "cpu_us") for rounds in runs)
+    client = median(run["client_cpu"] / run["requests"] for run in runs[1]) * 1e6
+    most = (os.cpu_count() or 1) * 1e6 / (together + client)
+    text = (
+        f"{double / single:.2f} times: {double:,.0f} : {single:,.0f}; server CPU {together:.0f} : {alone:.0f} µs a "
+        f"request and the client's {client:.0f}, with which these cores give {most / single:.2f} times at most"
+    )
     return TWO.measured(text, double >= 1.7 * single)
 
 
