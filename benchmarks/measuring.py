@@ -24,8 +24,10 @@ from mlops_assets.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = 2_000  # characters of what a failed process said
-# Set to nothing, a variable is not set, whatever the user's own environment or .env says.
-UNSET = {f"{PREFIX}{name.upper()}": "" for name in Settings.model_fields} | {"DAGSTER_HOME": ""}
+# Set to nothing, a variable is not set, whatever the user's own environment or .env says. Bytecode is kept, as Python
+# does by itself: without it each process compiles the package anew.
+OTHERS = {"DAGSTER_HOME": "", "PYTHONDONTWRITEBYTECODE": ""}
+UNSET = {f"{PREFIX}{name.upper()}": "" for name in Settings.model_fields} | OTHERS
 
 
 @dataclass(frozen=True)
