@@ -197,10 +197,10 @@ def test_only_settings_read_the_environment():
             assert "os.environ" not in set(imported(name)), name
 
 
-def loaded_by(*names, **env):
+def loaded_by(*names, doing="", heavy=HEAVY, **env):
     """Which heavy packages are in memory once the modules are imported, in a process of its own."""
     imports = "\n".join(f"import {name}" for name in names)
-    script = f"import sys\n{imports}\nprint(*sorted(set('{HEAVY}'.split()) & set(sys.modules)))"
+    script = f"import sys\n{imports}\n{doing}\nprint(*sorted(set('{heavy}'.split()) & set(sys.modules)))"
     done = subprocess.run(
         [TRUE_PYTHON, "-c", script], cwd=PACKAGE.parent, env=os.environ | env, capture_output=True, text=True
     )
@@ -215,3 +215,10 @@ def test_importing_the_foundation_and_the_core_loads_nothing_heavy():
 
 def test_importing_the_definitions_loads_nothing_heavy(tmp_path):
     assert loaded_by("mlops_assets.definitions", MLOPS_HOME=str(tmp_path)) == []
+
+
+def test_what_keeps_and_loads_estimators_imports_no_others():
+    """By itself skops imports all of scikit-learn, and what that needs to be tested."""
+    name = "mlops_assets.core.learners.strict_skops"
+    heavy = "sklearn.base sklearn.gaussian_process sklearn.neural_network dask pytest"
+    assert loaded_by(name, doing=f"{name}.import_skops()", heavy=heavy) == ["sklearn.base"]

@@ -58,7 +58,6 @@ MODULES = (
     "scipy.sparse.linalg",
     "sklearn.ensemble",
     "sklearn.linear_model",
-    "skops.io",
     "upath",
     "uvicorn",
     "uvloop",
@@ -166,6 +165,7 @@ def _tell_ends(children: dict[socket.socket, int]) -> None:
 
 def _warm_up() -> None:
     import mlops_assets
+    from mlops_assets.core.learners.strict_skops import import_skops
     from mlops_assets.resources.mlflow.connection import DEFAULTS
 
     os.environ |= DEFAULTS
@@ -176,6 +176,7 @@ def _warm_up() -> None:
         for module in pkgutil.walk_packages(mlops_assets.__path__, "mlops_assets."):
             with suppress(ModuleNotFoundError):  # of a package that is not always there
                 importlib.import_module(module.name)
+        import_skops()
     if threading.active_count() > 1:
         raise AssertionError(f"an import has started a thread, which no fork would have: {threading.enumerate()}")
     gc.collect()

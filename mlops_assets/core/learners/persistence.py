@@ -1,7 +1,8 @@
 """Fitted estimators as bytes and files, without pickle: skops, or what a library writes itself.
 
 skops checks the types in a file, not their content: load only files from your own store. Types that are trusted are
-those listed here, and classes of the user's own that MLOPS_TRUSTED_TYPES names: no file can add to them.
+those of scikit-learn that `strict_skops` knows, those listed here, and classes of the user's own that
+MLOPS_TRUSTED_TYPES names: no file can add to them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import get_args
 from mlops_assets.core.learners.ensemble import Ensemble, Member
 from mlops_assets.core.learners.libraries import LIBRARIES, library_of, refuse_absent
 from mlops_assets.core.learners.libraries.library import damaged
+from mlops_assets.core.learners.strict_skops import import_skops, is_trusted
 from mlops_assets.core.state import DAMAGE, check_members
 from mlops_assets.core.types import Estimator, MatrixKind
 from mlops_assets.errors import ModelError
@@ -121,15 +123,13 @@ def dump_estimator(estimator: Estimator) -> bytes:
     """A fitted estimator as bytes; raises ModelError where it holds a type that is not trusted."""
     if library := library_of(estimator):
         return library.dump(estimator)
-    import skops.io
-    from skops.io.exceptions import UnsupportedTypeException
-
+    skops = import_skops()
     try:
         # Level 1: a third of the size for a second of work on a large forest.
-        data: bytes = skops.io.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
-    except UnsupportedTypeException as error:
+        data: bytes = skops.dumps(estimator, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+    except skops.exceptions.UnsupportedTypeException as error:
         raise ModelError(f"{type(estimator).__name__} cannot be kept without pickle: {error}") from None
-    _refuse_foreign(skops.io.get_untrusted_types(data=data))
+    _refuse_foreign(skops.get_untrusted_types(data=data))
     return data
 
 
@@ -144,17 +144,13 @@ def parse_estimator(data: bytes) -> Estimator:
 
 
 def _parse_skops(data: bytes) -> Estimator:
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    trusted = [*TRUSTED_TYPES, *trusted_types()]
+    skops = import_skops()
     try:
         check_members(io.BytesIO(data))
-        estimator: Estimator = skops.io.loads(data, trusted=trusted)
+        types = skops.get_untrusted_types(data=data)
+        _refuse_foreign(types)
+        estimator: Estimator = skops.loads(data, trusted=types)
         return estimator
-    except UntrustedTypesFoundException:
-        _refuse_foreign(skops.io.get_untrusted_types(data=data))
-        raise
     except ModelError:
         raise
     except ModuleNotFoundError as error:
@@ -168,7 +164,8 @@ def _parse_skops(data: bytes) -> Estimator:
 
 
 def _refuse_foreign(types: list[str]) -> None:
-    if foreign := sorted(set(types).difference(TRUSTED_TYPES, trusted_types())):
+    unlisted = set(types).difference(TRUSTED_TYPES, trusted_types())
+    if foreign := sorted(path for path in unlisted if not is_trusted(path)):
         raise ModelError(
             f"the estimator holds types that are not on the list of trusted types: {', '.join(foreign)}; "
             "use another model type, or, where they are your own, name them in MLOPS_TRUSTED_TYPES, separated by commas"

@@ -2,12 +2,17 @@
 
 import io
 import json
+import re
+import sys
 import zipfile
 from dataclasses import replace
 from inspect import signature
 
 import numpy as np
 import pytest
+import scipy.special
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import all_estimators
 
 from mlops_assets.core.learners.estimators import FitData, fit, predict
@@ -19,6 +24,7 @@ from mlops_assets.core.learners.persistence import (
     parse_estimator,
     save_estimator,
 )
+from mlops_assets.core.learners.strict_skops import import_skops
 from mlops_assets.errors import ModelError
 from mlops_assets_tests.core.examples import BINARY, CATEGORY, in_classes, model_type_of
 
@@ -103,17 +109,44 @@ def tampered(data, change):
     return target.getvalue()
 
 
-def test_a_file_with_a_foreign_type_is_refused_and_the_type_is_named(rows, tmp_path):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "subprocess.Popen",
+        "sklearn.datasets._base.load_files",  # of scikit-learn, and no estimator
+        "sklearn.externals._arff.ArffDecoder",
+        "sklearn.no_such_room.Ridge",
+        "sklearn.linear_model.NoSuchEstimator",
+        "numpy.load",
+        "scipy.io.loadmat",
+    ],
+)
+def test_a_file_with_a_foreign_type_is_refused_and_the_type_is_named(path, rows, tmp_path):
     data = dump_estimator(fitted("Ridge", rows))
 
     def plant(content):
         schema = json.loads(content)
-        schema["__class__"], schema["__module__"] = "Popen", "subprocess"
+        schema["__module__"], _, schema["__class__"] = path.rpartition(".")
         return json.dumps(schema)
 
     (tmp_path / SKLEARN_FILE).write_bytes(tampered(data, plant))
-    with pytest.raises(ModelError, match=r"not on the list of trusted types: subprocess\.Popen;"):
+    with pytest.raises(ModelError, match=rf"not on the list of trusted types: {re.escape(path)};"):
         load_estimator(tmp_path)
+
+
+def test_functions_on_arrays_are_kept_with_the_estimator_that_calls_them():
+    X = np.arange(1.0, 7.0).reshape(3, 2)
+    for function in (np.log1p, scipy.special.expit):
+        again = parse_estimator(dump_estimator(FunctionTransformer(function).fit(X)))
+        assert np.array_equal(again.transform(X), function(X))
+
+
+def test_the_skops_of_others_in_the_process_trusts_what_it_always_does(rows):
+    dump_estimator(fitted("Ridge", rows))
+    assert import_skops() not in sys.modules.values()
+    import skops.io
+
+    assert skops.io.get_untrusted_types(data=skops.io.dumps(Ridge().fit(rows.X[:, 2:], rows.y))) == []
 
 
 def test_the_trusted_types_are_ours_and_a_file_cannot_add_to_them(rows):
