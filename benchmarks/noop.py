@@ -40,7 +40,7 @@ class ConstantModel:
 class Settled:
     """A predictor that never looks for another champion."""
 
-    last_check = None
+    last_check = problem = None
 
     def __init__(self, champion: Champion) -> None:
         self.champion = self.loaded = champion

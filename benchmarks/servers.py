@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,8 @@ def server(command: Sequence[str], env: Mapping[str, str], path: str) -> Iterato
         wait_for(f"http://127.0.0.1:{port}{path}", process)
         yield Server(process, port)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)  # some are started by another
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(process.pid, signal.SIGTERM)  # some are started by another
         process.wait(60)
 
 
