@@ -17,6 +17,7 @@ from mlops_assets.cli.serve import ONE_THREAD
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from mlops_assets.project import Project
     from mlops_assets.serving.predictor import Champion
 
 TYPES = {"number": float, "integer": int, "text": str, "time": datetime}
@@ -83,19 +84,24 @@ def add_no_op(app: FastAPI, champion: Champion) -> None:
     app.router.routes.insert(0, app.router.routes.pop())  # before the form, which takes every path
 
 
+def build(project: Project) -> FastAPI:
+    """The server of a project's champion, without its model."""
+    from mlops_assets.serving.app import build_app
+    from mlops_assets.serving.predictor import load_champion
+
+    champion = load_champion(project.registry, project.registry.champion())
+    app = build_app(project, Settled(replace(champion, model=ConstantModel(champion.model))))
+    add_no_op(app, champion)
+    return app
+
+
 def main(port: int) -> None:
     import uvicorn
 
     from mlops_assets.project import open_project
-    from mlops_assets.serving.app import build_app
-    from mlops_assets.serving.predictor import load_champion
     from mlops_assets.serving.server import configure, listen
 
-    project = open_project()
-    champion = load_champion(project.registry, project.registry.champion())
-    app = build_app(project, Settled(replace(champion, model=ConstantModel(champion.model))))
-    add_no_op(app, champion)
-    uvicorn.Server(configure(app)).run(sockets=listen("127.0.0.1", port))
+    uvicorn.Server(configure(build(open_project()))).run(sockets=listen("127.0.0.1", port))
 
 
 if __name__ == "__main__":

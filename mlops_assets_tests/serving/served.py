@@ -66,16 +66,21 @@ def serving(
     predictor = app.state.predict.predictor
     predictor.check_registry()
     looked = predictor.last_check
+    with running(app) as url, httpx.Client(base_url=url, timeout=120) as client:
+        while predictor.last_check is looked:  # the server's own first look must not end in the midst of a test
+            sleep(0.01)
+        yield Served(app, client, predictor, project, url)
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """An application that listens; gives its address."""
     [listening] = listen("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(configure(app))
     thread = Thread(target=server.run, args=([listening],))
     thread.start()
     try:
-        with httpx.Client(base_url=url, timeout=120) as client:
-            while predictor.last_check is looked:  # the server's own first look must not end in the midst of a test
-                sleep(0.01)
-            yield Served(app, client, predictor, project, url)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
