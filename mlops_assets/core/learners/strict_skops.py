@@ -1,7 +1,7 @@
 """skops.io that trusts only plain values by itself, in a copy beside the one that others in the process may use.
 
 To say what it trusts, skops imports all of scikit-learn, and looks for hundreds of functions of numpy and scipy in
-every module that is loaded: two to three seconds of CPU where Dagster is. Here `is_trusted` says it of the types that a
+every module that is loaded: up to two seconds of CPU where Dagster is. Here `is_trusted` says it of the types that a
 file holds.
 """
 
