@@ -5,6 +5,7 @@ The fixtures stand in `fixtures/`, by subject; those modules import what is heav
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -21,7 +22,13 @@ HERE = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One warm Python for the processes of all tests' processes; it warms up when the first one starts."""
+    """One warm Python for the processes of all tests' processes; it warms up when the first one starts.
+
+    Signals that `nohup` or a shell's `&` has let be ignored are heard again: processes of tests would ignore them too.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if not hasattr(config, "workerinput"):
         stack = ExitStack()
         stack.enter_context(warm_python())
