@@ -14,7 +14,7 @@ import numpy as np
 
 from mlops_assets.core.columns import row_hash
 from mlops_assets.core.prepare.splitting import Periods, is_stratified
-from mlops_assets.core.training_set import FOLDS, Parts, Rows, identity_columns, join, write_training_set
+from mlops_assets.core.training_set import FOLDS_FOLDER, Parts, Rows, identity_columns, join, write_training_set
 from mlops_assets.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ def write_folds(folder: Path, spec: DatasetSpec, parts: Parts, periods: Periods,
     number, without_test = _numbers(spec, known, seed), replace(periods, test=())
     try:
         for fold in range(COUNT):
-            place = folder / FOLDS / str(fold)
+            place = folder / FOLDS_FOLDER / str(fold)
             place.mkdir(parents=True)
             train, held, test = (known.take(rows) for rows in (number != fold, number == fold, number < 0))
             within: Parts = {"train": train, "validation": held, "test": test}
             write_training_set(place, spec, [within], without_test, seed)
     except DataError:
-        shutil.rmtree(folder / FOLDS)
+        shutil.rmtree(folder / FOLDS_FOLDER)
 
 
 def _numbers(spec: DatasetSpec, rows: Rows, seed: int) -> IntArray:

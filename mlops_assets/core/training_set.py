@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from mlops_assets.core.types import Matrix, SparseMatrix
 
-FOLDS = "folds"  # a folder of training sets within that of one
+FOLDS_FOLDER = "folds"  # a folder of training sets within that of one
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,7 @@ class TrainingSet:
     @cached_property
     def held_out(self) -> tuple[TrainingSet, ...]:
         """By whose validation rows fits on their train rows are judged: its folds, or itself where it has none."""
-        return tuple(map(TrainingSet.load, sorted(self.folder.glob(f"{FOLDS}/*")))) or (self,)
+        return tuple(map(TrainingSet.load, sorted(self.folder.glob(f"{FOLDS_FOLDER}/*")))) or (self,)
 
     @property
     def held_target(self) -> FloatArray:

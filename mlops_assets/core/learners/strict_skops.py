@@ -10,13 +10,16 @@ from __future__ import annotations
 import importlib
 import sys
 from functools import cache
+from threading import Lock
 from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 
 _TYPES = "skops.io._trusted_types"
-_NOT_FOR_USERS = {"externals", "tests", "conftest"}  # rooms of what scikit-learn brings of others, and tests itself by
+# Modules of what a package brings of others, tests itself by, or does when it is run.
+_NOT_FOR_USERS = {"externals", "tests", "conftest", "__main__"}
+_IMPORTING = Lock()  # two threads at once would take out what the other has put in
 # What fitted estimators of scikit-learn hold that is no estimator, as skops lists it.
 _INTERNAL = {
     "sklearn._loss.link.HalfLogitLink",
@@ -54,9 +57,14 @@ class _PlainTypes(ModuleType):
         raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
 
 
-@cache
 def import_skops() -> ModuleType:
     """The copy: `dumps`, `loads` and `get_untrusted_types` of skops.io, and its `exceptions`."""
+    with _IMPORTING:
+        return _copy()
+
+
+@cache
+def _copy() -> ModuleType:
     theirs = _taken_out()
     sys.modules[_TYPES] = _PlainTypes(_TYPES)
     try:

@@ -117,6 +117,7 @@ def tampered(data, change):
         "sklearn.externals._arff.ArffDecoder",
         "sklearn.no_such_room.Ridge",
         "sklearn.linear_model.NoSuchEstimator",
+        "numpy.f2py.__main__.main",  # which works, and ends Python, where it is imported
         "numpy.load",
         "scipy.io.loadmat",
     ],
