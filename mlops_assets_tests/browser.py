@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
+
+import pytest
 
 from mlops_assets_tests.homes import MAIN, ROOT
 from mlops_assets_tests.servers import free_port
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None or find_spec("playwright") is None,
+    reason="there is no Chromium on the system, or no Playwright (make browser)",
+)
 # A browser that asks nobody on the internet for anything.
 FLAGS = (
     "--no-sandbox",

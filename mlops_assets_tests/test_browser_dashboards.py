@@ -17,11 +17,10 @@ from mlops_assets_tests.board_pages import (
     reload,
     wait_until_drawn,
 )
-from mlops_assets_tests.browser import CHROMIUM, open_page, open_server
+from mlops_assets_tests.browser import needs_browser, open_page, open_server
 from mlops_assets_tests.contrast import faint_texts
 
-pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
+pytestmark = needs_browser
 
 PAGES = ("overview", "retraining", "model", "data", "predictions")
 LIKE_RETRAINING = ("data-preparation", "sklearn-training", "prediction")

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from mlops_assets_tests.browser import CHROMIUM, open_browser, open_server
+from mlops_assets_tests.browser import needs_browser, open_browser, open_server
 from mlops_assets_tests.contrast import faint_texts
 from mlops_assets_tests.homes import write_few_trees
 
-pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
+pytestmark = needs_browser
 
 KEY = "some-key-0123456789"
 WIDE, PHONE = (1400, 900), (400, 800)

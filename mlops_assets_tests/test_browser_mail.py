@@ -3,9 +3,9 @@
 import pytest
 
 from mlops_assets.cli.mail import write_previews
-from mlops_assets_tests.browser import CHROMIUM, open_browser
+from mlops_assets_tests.browser import needs_browser, open_browser
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = needs_browser
 KINDS = [
     "check",
     "digest",

@@ -8,10 +8,9 @@ import requests
 from mlops_assets.addresses import mlflow_page
 from mlops_assets.resources.dagster_client import LOCATION, REPOSITORY
 from mlops_assets.run_tags import STARTED_BY
-from mlops_assets_tests.browser import CHROMIUM, open_page, open_uis
+from mlops_assets_tests.browser import needs_browser, open_page, open_uis
 
-pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it on the system")
+pytestmark = needs_browser
 
 ASSETS = ("raw_data", "clean_data", "training_set", "hyperparameters", "sklearn_model", "champion_model", "predictions")
 GROUPS = ("data_preparation", "training", "champion", "prediction")

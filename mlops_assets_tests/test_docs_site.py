@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from mlops_assets_tests.browser import CHROMIUM, open_page
+from mlops_assets_tests.browser import needs_browser, open_page
 from mlops_assets_tests.documents import ROOT
 
 pytestmark = pytest.mark.skipif(find_spec("material") is None, reason="needs the extra docs (make docs)")
@@ -44,7 +44,7 @@ def test_a_file_outside_the_docs_that_a_page_links_is_in_it(site):
     assert "name: nyc_flights" in (site / link).read_text()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs_browser
 def test_its_search_works_without_a_server(site):
     with open_page() as page:
         asked = []
