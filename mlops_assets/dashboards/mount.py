@@ -102,10 +102,17 @@ class _Site:
     async def _open(self) -> tuple[Dash, _Endpoint]:
         async with self._opening:
             if self._opened is None:
-                app = await run_in_threadpool(self._open_app)
-                guard(app)
+                app = await run_in_threadpool(self._open_listed)
                 self._opened = app, WSGIMiddleware(app.server)
         return self._opened
+
+    def _open_listed(self) -> Dash:
+        """The application, which knows its scripts: Dash lists them with its first page, here or in another worker."""
+        app = self._open_app()
+        guard(app)
+        with app.server.test_request_context():
+            app.index()
+        return app
 
 
 @lru_cache(maxsize=100)

@@ -114,6 +114,13 @@ def test_a_script_without_a_version_is_sent_once_and_then_asked_for_by_its_diges
     assert served.client.get(place, headers={"If-None-Match": '"of another release"'}).status_code == 200
 
 
+def test_a_script_is_sent_to_a_page_that_another_worker_made(shop):
+    with serving(shop) as first:
+        places = re.findall(r'src="([^"]+)"', first.client.get("/").text)
+    with serving(shop) as second:
+        assert {second.client.get(place).status_code for place in places} == {200}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
