@@ -16,6 +16,7 @@ from mlops_assets.core.metrics import group_mean_baseline
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.targets import metrics
 from mlops_assets.core.targets.class_answers import ClassAnswers, answer_columns
+from mlops_assets.core.targets.intervals import ROUNDING
 from mlops_assets.core.targets.kind import FOLDS, Finish, Numbers, Plots, RowNumbers
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.targets.scaling import PERIOD_GAIN, Scaling, best_way, crossed, honest, unscaled
@@ -37,7 +38,8 @@ class ClassRule:
     """How margins become answers: learnt on validation rows, and saved with the model.
 
     `cutoffs` (k,): a class is in the set of a row whose probability of it is at least that. `reliability` (3, bins):
-    what was said of the positive class, how often it came, and of how many rows.
+    what was said of the positive class, how often it came, and of how many rows. Cutoffs and the threshold lie below
+    the probability of a row by more than rounding: rows of the same probability are told the same.
     """
 
     scaling: Scaling
@@ -209,11 +211,11 @@ class Classes:
         found = np.cumsum(y[order])
         if target.recall is not None:
             enough = np.flatnonzero(found >= target.recall * found[-1])
-            return float(positive[order][enough[0]]) if len(enough) else EVEN
+            return _below(positive[order][enough[0]]) if len(enough) else EVEN
         precision = found / np.arange(1, len(y) + 1)
         good = np.flatnonzero(precision >= (target.precision or 0))
         place = good[-1] if len(good) else int(precision[FOLDS - 1 :].argmax()) + FOLDS - 1
-        return float(positive[order][min(place, len(y) - 1)])
+        return _below(positive[order][min(place, len(y) - 1)])
 
     def intervals(
         self,
@@ -317,8 +319,12 @@ def _cutoffs(probabilities: FloatArray, y: FloatArray, coverage: float) -> Float
         own = np.sort(probabilities[y == code, code])
         place = int(np.floor((len(own) + 1) * (1 - coverage))) - 1
         if place >= 0:
-            cutoffs[code] = own[place]
+            cutoffs[code] = _below(own[place])
     return cutoffs
+
+
+def _below(probability: float) -> float:
+    return float(probability * (1 - ROUNDING))
 
 
 def reliability(probabilities: FloatArray, y: FloatArray) -> FloatArray:

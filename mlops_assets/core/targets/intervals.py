@@ -35,11 +35,15 @@ MOST_BINS = 20
 BEYOND = 5  # residuals beyond each end of a bin's interval, at least
 HIGHEST = 0.99
 CATEGORY_ROWS = 300  # of a category that is calibrated by itself
+ROUNDING = 1e-9  # share of a value by which one row's may differ from the same row's among others
 
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Bins of the predicted value, with about as many predictions in each."""
+    """Bins of the predicted value, with about as many predictions in each.
+
+    Many rows may have the very prediction that is an edge. All lie below it, however the last bit of each is rounded.
+    """
 
     edges: FloatArray  # (count - 1,), ascending
 
@@ -48,6 +52,7 @@ class Bins:
         """As many as hold at least `fewest` of the predictions (n,) each, up to MOST_BINS; at least one."""
         most = min(MOST_BINS, max(1, len(prediction) // fewest))
         edges = np.unique(np.quantile(prediction, np.arange(1, most) / most))
+        edges += ROUNDING * np.abs(edges)
         kept: list[float] = []
         inside, above = 0, len(prediction)
         # Where many predictions are equal, quantiles are too, and the bin beside them may hold next to nothing.

@@ -97,6 +97,15 @@ def test_equal_predictions_leave_no_bin_with_too_few_rows(prediction):
     assert np.isfinite(np.concatenate(intervals.around(prediction, {}))).all()
 
 
+@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [-3.0, -2.0, -1.0]])
+def test_equal_predictions_have_one_bin_however_their_last_bit_is_rounded(values):
+    bins = Bins.of(np.repeat(values, 500), fewest=100)
+    assert bins.count > 1
+    for value in values:
+        near = np.array([np.nextafter(value, -9), value, np.nextafter(value, 9)])
+        assert len({*bins.place(near).tolist(), *map(bins.place_row, near.tolist())}) == 1
+
+
 def test_saved_intervals_are_the_same(tmp_path):
     intervals = calibrate(*sample(5_000, 0), 0.9)
     intervals.save(tmp_path)

@@ -227,6 +227,16 @@ def test_a_threshold_follows_costs_precision_or_recall_and_is_told_in_the_answer
         assert target.row_numbers(rule, None)(float(MARGIN[0]), {}, False)[3].threshold == rule.threshold
 
 
+@pytest.mark.parametrize("name", ["precision", "recall"])
+def test_equal_probabilities_are_told_the_same_however_their_last_bit_is_rounded(name):
+    target = kind(kind="binary", **{name: 0.8})
+    margin = np.round(MARGIN.astype(float) * 2) / 2  # many rows have each
+    rule = target.learn(margin, LATE, 0.9)
+    said = [target.answers(target.output(np.nextafter(np.unique(margin), end), rule), rule) for end in (-9, 9)]
+    assert 0 < said[0].decision.mean() < 1 and 0 < said[0].likely.mean() < 1
+    assert np.array_equal(said[0].decision, said[1].decision) and np.array_equal(said[0].likely, said[1].likely)
+
+
 @pytest.mark.parametrize("name", ["XGBoost", "LightGBM", "CatBoost", "LogisticRegression", "RandomForestClassifier"])
 @pytest.mark.parametrize(("target", "y"), [(BINARY, LATE), (THREE, GRADE)])
 def test_estimators_give_margins_alone_and_together(name, target, y):
