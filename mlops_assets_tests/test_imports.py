@@ -16,7 +16,7 @@ from mlops_assets_tests.warm import TRUE_PYTHON
 PACKAGE = Path(mlops_assets.__file__).parent
 # From the bottom up. Each may import what stands below it, and nothing of what stands beside it.
 HOUSE = (
-    {"errors", "database_urls", "compat", "disks", "run_tags", "addresses", "facts"},
+    {"errors", "validation", "database_urls", "compat", "disks", "run_tags", "addresses", "facts"},
     {"settings", "dataset", "logs"},
     {"core"},
     {"sources", "resources"},

@@ -69,10 +69,10 @@ def test_a_name_that_is_no_setting_is_told_with_the_one_that_was_meant():
         ("CPU_MINUTES", "soon", "valid number"),
         ("CONFIDENCE", "1", "less than 1"),
         ("SEED", "-1", "greater than or equal to 0"),
-        ("TRIALS", "cluster", "should match pattern"),
-        ("TRIALS", "local:0", "should match pattern"),
-        ("FINAL_FIT", "local:2", "should match pattern"),
-        ("FINAL_FIT", "dask:scheduler:8786", "should match pattern"),
+        ("TRIALS", "cluster", "must be one of its forms (Where"),
+        ("TRIALS", "local:0", "must be one of its forms (Where"),
+        ("FINAL_FIT", "local:2", "must be one of its forms (Where"),
+        ("FINAL_FIT", "dask:scheduler:8786", "must be one of its forms (Where"),
         ("MODEL_TYPES", ",", "at least 1 item"),
         ("HTTP_TIMEOUT", "nan", "greater than 0"),
     ],
@@ -98,7 +98,7 @@ def test_all_wrong_variables_are_told_at_once():
         ("DATABASE_URL", "mysql://me:hunter2@host/db", "MLOPS_DATABASE_URL: it must begin with"),
         ("STORAGE", "s3://me:hunter2@bucket/a", "MLOPS_STORAGE='s3://***@bucket/a': it must be"),
         ("STORAGE", "s3://bucket?key=hunter2", "MLOPS_STORAGE='s3://bucket?***': it must be"),
-        ("TRIALS", "dask:tcp://me:hunter2@host:1", "MLOPS_TRIALS='dask:tcp://***@host:1': String"),
+        ("TRIALS", "dask:tcp://me:hunter2@host:1", "MLOPS_TRIALS='dask:tcp://***@host:1': must be one of its forms"),
     ],
 )
 def test_secrets_are_never_repeated_in_messages(name, value, shown):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 from rich.console import Console
+from rich.markup import escape
 
 from mlops_assets.alerts.alert import KINDS
 from mlops_assets.alerts.channels import recipients
@@ -50,7 +51,7 @@ def examine(*, with_services: bool, as_json: bool = False) -> int:
         findings.append(finding)
         if not as_json:
             mark = "[green]✓[/green]" if finding.passed else "[red]✗[/red]" if finding.needed else "[dim]○[/dim]"
-            console.print(f"{mark} {finding.check}: {finding.told}")
+            console.print(f"{mark} {finding.check}: {escape(finding.told)}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     return sum(finding.needed and not finding.passed for finding in findings)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from mlops_assets.dataset import load_dataset
 from mlops_assets.dataset.periods import Cadence
@@ -139,11 +140,11 @@ def _tell(
 ) -> None:
     for column in columns:
         if why := leaks.get(column.alias) or column.left_out:
-            console.print(f"[dim]left out[/dim] {column.alias}: {why}")
+            console.print(f"[dim]left out[/dim] {column.alias}: {escape(why)}")
     span = (
         f"{periods.every}s {periods.first} to {periods.last}, by {periods.column.alias}" if periods else "one snapshot"
     )
-    console.print(f"[green]✓[/green] {out} ({span}). Read it through, then:")
+    console.print(f"[green]✓[/green] {escape(str(out))} ({span}). Read it through, then:")
     given = f"{found.secret}=... " if found.secret else ""
     for command in ("doctor", "run"):
-        console.print(f"  {given}MLOPS_DATASET={out} mlops-assets {command}")
+        console.print(f"  {given}MLOPS_DATASET={out} mlops-assets {command}", markup=False)

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from mlops_assets.dashboards.spec import Board, Slug
 from mlops_assets.dataset.yaml_files import LOADER
 from mlops_assets.errors import SpecError
+from mlops_assets.validation import complaint
 
 SHIPPED = Path(__file__).parent / "boards"
 LARGEST_FILE = 200_000  # characters
@@ -150,13 +151,13 @@ def _board(document: Mapping[str, Any], name: str) -> Board:
     try:
         return Board.model_validate(document)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
+        problems = error.errors(include_url=False)
         raise SpecError("; ".join(f"{name}.yaml: {_explain(problem)}" for problem in problems[:5])) from None
 
 
 def _explain(problem: Any) -> str:
     place = [str(part) for part in problem["loc"]]
-    message = problem["msg"].removeprefix("Value error, ")
+    message = complaint(problem)
     message = message[0].lower() + message[1:]
     if problem["type"] == "extra_forbidden":
         message = "is not a key"

@@ -9,9 +9,10 @@ from pydantic import Field, field_validator, model_validator
 
 from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.parts import Alias
+from mlops_assets.validation import spelled
 
 COLUMNS = 12  # of the grid
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Slug = Annotated[str, spelled(r"[a-z][a-z0-9-]*", "lower-case letters, digits and -, a letter first")]
 ChartType = Literal[
     "line", "bar", "stacked bar", "histogram", "box", "scatter", "heatmap", "pie", "table", "number", "custom"
 ]

@@ -11,8 +11,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from mlops_assets.dataset.dialect import Dialect, Mark
 from mlops_assets.dataset.part import Part
 from mlops_assets.dataset.periods import Cadence, Every
+from mlops_assets.validation import spelled
 
-Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Alias = Annotated[str, spelled(r"[a-z][a-z0-9_]*", "lower-case letters, digits and _, a letter first")]
 
 
 def _as_text(value: object) -> object:

@@ -32,6 +32,7 @@ from mlops_assets.dataset.parts import (
 from mlops_assets.dataset.target import Target
 from mlops_assets.dataset.yaml_files import read_yaml
 from mlops_assets.errors import SpecError
+from mlops_assets.validation import complaint
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -179,7 +180,7 @@ def load_dataset(name_or_path: str, env: Mapping[str, str], source_uri: str | No
     try:
         spec = DatasetSpec.model_validate(document)
     except ValidationError as error:
-        problem = "; ".join(_explain(item) for item in error.errors(include_url=False, include_input=False))
+        problem = "; ".join(_explain(item) for item in error.errors(include_url=False))
     if problem:  # raised out here: the error behind it holds what is hidden
         raise SpecError(f"{path.name}: {_redact(problem, hidden)}") from None
     spec._hidden.update(hidden)
@@ -227,10 +228,8 @@ def _move(source: Any, uri: str, file: str) -> Any:
 
 
 def _explain(problem: "ErrorDetails") -> str:
-    where = ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = "is not a key of a dataset"
+    where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    message = "is not a key of a dataset" if problem["type"] == "extra_forbidden" else complaint(problem)
     return f"{where}: {message}" if where else message
 
 

@@ -52,7 +52,7 @@ def write(
     if key:
         lines += [f"key: [{key.alias}]  # {key.left_out}", ""]
     keys = target_keys(target)
-    note = f"  # {READ_AS_BINARY}" if keys.get("kind") == "binary" else ""
+    note = f"  # {READ_AS_BINARY}" if keys.get("kind") == "binary" and target.kind == "integer" else ""
     lines += [f"target: {_flow(keys)}{note}", "", f"features:  # {_ALWAYS_KNOWN}"]
     if categories := [c.alias for c in features if c.is_category]:
         lines += [f"  categorical: {_flow(categories)}"]

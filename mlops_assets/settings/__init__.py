@@ -19,6 +19,7 @@ from mlops_assets.settings.operation import AutomationSettings, KeepingSettings
 from mlops_assets.settings.root import environment, project_root
 from mlops_assets.settings.serving import AddressSettings, ServingSettings
 from mlops_assets.settings.training import PromotionSettings, TrainingSettings
+from mlops_assets.validation import complaint
 
 __all__ = ["GROUPS", "PREFIX", "Settings", "environment", "project_root", "read_settings", "trusted_types"]
 
@@ -87,7 +88,7 @@ def _explain(problem: ErrorDetails, values: Mapping[str, str]) -> str:
         return f"{name} is not a setting: {hint}"
     setting = Settings.model_fields[field]
     given = "" if _is_hidden(setting.annotation) else f"={_shown(values[field])}"
-    return f"{name}{given}: {problem['msg'].removeprefix('Value error, ')} ({setting.description})"
+    return f"{name}{given}: {complaint(problem)} ({setting.description})"
 
 
 def _is_hidden(kind: Any) -> bool:

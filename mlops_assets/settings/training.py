@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from mlops_assets.settings.fields import ClassPaths, Group, Names
+from mlops_assets.validation import spelled
 
 _DASK = r"dask:(tcp|tls)://[^\s@]+:\d+"
 
@@ -48,17 +49,15 @@ class TrainingSettings(Group):
     tuning_rows: int = Field(
         100_000, ge=100, description="Training rows a trial sees, at most, spread evenly over the window."
     )
-    trials: str = Field(
+    trials: Annotated[str, spelled(rf"local(:[1-9]\d*)?|{_DASK}", "one of its forms")] = Field(
         "local",
-        pattern=rf"^(local(:[1-9]\d*)?|{_DASK})$",
         description="Where trials run: `local`, `local:N` processes, or `dask:tcp://host:8786`, a Dask cluster.",
     )
     trial_width: int = Field(
         0, ge=0, description="Trials in flight, part of what fixes a search; 0 takes one a process, four on a cluster."
     )
-    final_fit: str = Field(
+    final_fit: Annotated[str, spelled(rf"local|{_DASK}", "one of its forms")] = Field(
         "local",
-        pattern=rf"^(local|{_DASK})$",
         description="Where XGBoost's final fit runs: `local`, or `dask:tcp://host:8786`, its rows divided over the "
         "workers of a Dask cluster.",
     )

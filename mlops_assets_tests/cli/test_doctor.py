@@ -64,11 +64,12 @@ def test_each_fault_is_told_and_counted(shop, tmp_path, no_waits):
     assert "pa55word" not in answer.out + answer.err
 
 
-@pytest.mark.parametrize("settings", [{"MLOPS_DATASET": "nyc_taxi"}, {"MLOPS_SEED": "seven"}])
-def test_a_wrong_setting_ends_the_examination(shop, settings):
-    answer = shop.command("doctor", **settings)
+@pytest.mark.parametrize(("name", "value"), [("DATASET", "nyc_taxi"), ("DATASET", "nyc[red]taxi"), ("SEED", "seven")])
+def test_a_wrong_setting_ends_the_examination_and_is_told_as_it_is(shop, name, value):
+    answer = shop.command("doctor", **{f"MLOPS_{name}": value})
     assert answer.code == 1
     assert answer.out.startswith("✗ settings and dataset: ") and answer.out.count("\n") == 1
+    assert f"'{value}'" in answer.out
 
 
 def test_a_home_that_cannot_be_written_is_a_fault(shop, tmp_path):

@@ -27,6 +27,7 @@ from pydantic import (
 from mlops_assets.core.types import MatrixKind
 from mlops_assets.dataset.yaml_files import read_yaml
 from mlops_assets.errors import SpecError
+from mlops_assets.validation import complaint
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -269,7 +270,7 @@ def _entry(file: str, name: str, value: Any) -> ModelTypeSpec:
     try:
         return ModelTypeSpec.model_validate(value)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
+        problems = error.errors(include_url=False)
         raise SpecError(f"{file}: {'; '.join(_explain(name, problem) for problem in problems)}") from None
 
 
@@ -278,4 +279,4 @@ def _explain(name: str, problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         keys = DISTRIBUTIONS if problem["loc"][0] == "parameters" else ModelTypeSpec.model_fields
         return f"{where} is not a key (keys: {', '.join(keys)})"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {complaint(problem)}"

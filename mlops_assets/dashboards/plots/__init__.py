@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlops_assets.errors import SpecError
+from mlops_assets.validation import complaint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,10 +100,10 @@ def read_options(plot: Plot, values: Mapping[str, Any]) -> Options:
     try:
         return plot.options.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
         names = ", ".join(plot.options.model_fields) or "none"
-        raise SpecError(f"options.{place}: {message} (options of {plot.name}: {names})") from None
+        raise SpecError(f"options.{place}: {complaint(first)} (options of {plot.name}: {names})") from None
 
 
 def load_folder(folder: Path) -> None:

@@ -124,7 +124,9 @@ def test_a_column_is_compared_with_the_periods_before(draw, shop_dashboards):
 
 
 def test_an_option_that_is_wrong_is_named():
-    with pytest.raises(SpecError, match="options.features: .*less than or equal to 40 .*options of beeswarm: features"):
+    with pytest.raises(
+        SpecError, match="options.features: .*less than or equal to 40, not .99. .*options of beeswarm: features"
+    ):
         read_options(PLOTS["beeswarm"], {"features": 99})
 
 
