@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-DRAWN = settings(derandomize=True, deadline=None, database=None)
+DRAWN = settings(derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70)
 # What JSON can hold.
 JSON = st.recursive(

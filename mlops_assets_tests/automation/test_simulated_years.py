@@ -17,6 +17,7 @@ from hypothesis.strategies import booleans, integers, sampled_from
 from mlops_assets_tests.automation.planted_bugs import BUGS
 from mlops_assets_tests.automation.simulated_events import CLOCK, MOODS, PLACES, history
 from mlops_assets_tests.automation.simulated_world import Broken, World, quick
+from mlops_assets_tests.properties import DRAWN
 
 SMALL = integers(0, 8)
 
@@ -120,7 +121,7 @@ class Years(RuleBasedStateMachine):
 
 def test_no_period_is_lost_and_nothing_is_made_or_told_twice_whatever_happens():
     with quick():
-        steps = settings(max_examples=150, stateful_step_count=25, derandomize=True, deadline=None, database=None)
+        steps = settings(DRAWN, max_examples=150, stateful_step_count=25)
         run_state_machine_as_test(Years, settings=steps)
 
 

@@ -5,17 +5,17 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_assets.core.prepare.splitting import period_numbers
 from mlops_assets.dataset.periods import Cadence, Every, fields_in
+from mlops_assets_tests.properties import for_all
 
 cadences = st.sampled_from([Cadence(every) for every in get_args(Every)])
 moments = st.datetimes(datetime(1800, 1, 8), datetime(2200, 1, 1))
 
 
-@given(cadences, moments)
+@for_all(cadence=cadences, moment=moments)
 def test_a_moment_lies_in_its_period_and_in_no_other(cadence, moment):
     period = cadence.of(moment)
     assert cadence.start(period) <= moment < cadence.end(period)
@@ -23,7 +23,7 @@ def test_a_moment_lies_in_its_period_and_in_no_other(cadence, moment):
     assert cadence.of(cadence.end(period) - timedelta(microseconds=1)) == period
 
 
-@given(cadences, moments)
+@for_all(cadence=cadences, moment=moments)
 def test_a_period_ends_where_the_next_one_starts(cadence, moment):
     period = cadence.of(moment)
     following = cadence.after(period)
@@ -32,7 +32,7 @@ def test_a_period_ends_where_the_next_one_starts(cadence, moment):
     assert cadence.between(following, period) == []
 
 
-@given(cadences, moments, moments)
+@for_all(cadence=cadences, one=moments, other=moments)
 def test_names_sort_as_times_do_and_numpy_reads_them(cadence, one, other):
     names = [cadence.of(one), cadence.of(other)]
     starts = [cadence.start(name) for name in names]
@@ -40,7 +40,7 @@ def test_names_sort_as_times_do_and_numpy_reads_them(cadence, one, other):
     assert [np.datetime64(name).astype("datetime64[us]").item() for name in names] == starts
 
 
-@given(cadences, moments, st.integers(0, 40))
+@for_all(cadence=cadences, moment=moments, steps=st.integers(0, 40))
 def test_numbers_of_periods_count_them(cadence, moment, steps):
     period = later = cadence.of(moment)
     for _ in range(steps):
@@ -51,7 +51,7 @@ def test_numbers_of_periods_count_them(cadence, moment, steps):
     assert len(cadence.between(period, later)) == steps + 1
 
 
-@given(cadences, moments)
+@for_all(cadence=cadences, moment=moments)
 def test_the_season_before_is_a_year_back_and_on_the_same_day_of_the_week(cadence, moment):
     period = cadence.of(moment)
     before = cadence.year_before(period)
