@@ -27,8 +27,12 @@ def spelled(pattern: str, words: str) -> AfterValidator:
 
 
 def complaint(problem: ErrorDetails) -> str:
-    """What is wrong with a value; with the value where it is short, `problem` has it and the words do not name it."""
+    """What is wrong with a value; with the value where `problem` has it, it is short and the words do not name it.
+
+    Addresses are left out: they may hold a password.
+    """
     message, value = problem["msg"].removeprefix("Value error, "), problem.get("input")
     if problem["type"] == "value_error" or not isinstance(value, str | int | float):
         return message
-    return message if f"'{value}'" in message or len(str(value)) > LONGEST else f"{message}, not '{value}'"
+    is_shown = f"'{value}'" not in message and len(str(value)) <= LONGEST and "://" not in str(value)
+    return f"{message}, not '{value}'" if is_shown else message

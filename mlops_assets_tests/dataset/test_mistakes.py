@@ -85,6 +85,11 @@ def test_a_mistake_is_told_with_its_place(problem, place, value, message):
     assert message in problem(put(place, value))
 
 
+def test_an_address_in_the_wrong_place_is_not_repeated_for_its_password(problem):
+    message = problem(put("window.train_periods", "https://me:hunter2@example"))
+    assert "window.train_periods: Input should be a valid integer" in message and "hunter2" not in message
+
+
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
