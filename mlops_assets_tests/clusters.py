@@ -13,7 +13,7 @@ from mlops_assets_tests.servers import free_port
 from mlops_assets_tests.warm import TRUE_PYTHON
 
 START_SECONDS = 120
-SEARCH_PATH = os.pathsep.join([str(ROOT), str(ROOT / "mlops_assets_tests" / "core")])
+SEARCH_PATH = os.pathsep.join([str(ROOT), str(ROOT / "mlops_assets_tests" / "spawned")])
 
 
 class Cluster:

@@ -15,7 +15,7 @@ from mlops_assets_tests.homes import MAIN, ROOT, Home
 
 pytestmark = pytest.mark.slow
 
-ROWS = '[{"zone": 3, "size": 20.5}, {"zone": 1, "size": 7}, {"zone": null, "size": 99}]'
+ROWS = '[{"zone": 3, "size": 20.5}, {"zone": 1, "size": 7}, {"zone": 2, "size": 99}]'
 
 
 @pytest.fixture(scope="module")
