@@ -29,13 +29,12 @@ def home(new_shop, url):
 
 @pytest.fixture(scope="module")
 def elsewhere(home, tmp_path_factory):
-    """Another machine with the same databases, and nothing else of what the first one has."""
+    """Another machine with what the databases hold, and nothing else of what the first one has."""
     folder = tmp_path_factory.mktemp("elsewhere")
     shutil.copytree(home.folder, folder, dirs_exist_ok=True)
     for name in ("shop/copies", "shop/searches", "mlartifacts"):
         shutil.rmtree(folder / name)
-    tracking = f"sqlite:///{home.folder / 'mlflow.db'}"
-    return Home(folder, **home.env | {"MLOPS_HOME": str(folder), "MLOPS_TRACKING_URI": tracking})
+    return Home(folder, **home.env | {"MLOPS_HOME": str(folder)})
 
 
 def keys(url):

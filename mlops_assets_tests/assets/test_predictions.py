@@ -6,6 +6,7 @@ import pytest
 from mlops_assets.assets.predictions import columns
 from mlops_assets.assets.records import reigns, report_by_hand
 from mlops_assets.core.columns import from_table
+from mlops_assets.core.model.model import FORMAT
 from mlops_assets.core.prepare.cleaning import target
 from mlops_assets_tests.assets.conftest import failure_of
 
@@ -125,7 +126,7 @@ def test_a_champion_of_another_format_is_replaced_not_defended(new_workshop):
     registry = workshop.project.registry
     old = registry.champion()
     path = registry.folder(old.number) / "model.json"
-    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 1'))
     workshop.change(MLOPS_SEED="8")
     workshop.make_up_to("champion_model")
     record = workshop.record("champion_model")
