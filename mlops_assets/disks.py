@@ -17,8 +17,8 @@ _CODE_OF_FAMILY = 0xFF  # SQLite adds details to a code in its higher bits
 
 
 def disk_of(place: Path) -> Path:
-    """Where the disk of a path is mounted; the path need not be there yet."""
-    place = place.absolute()
+    """Where the disk of a path is mounted, behind any link; the path need not be there yet."""
+    place = place.resolve()
     while not (place.exists() and os.path.ismount(place)) and place != place.parent:
         place = place.parent
     return place

@@ -260,7 +260,7 @@ def test_a_full_disk_is_named_and_the_last_good_state_stays(new_shop, small_disk
     with filler.open("wb") as file:
         file.write(os.urandom(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize - 50_000))
     error = error_of(shop.command("run"))
-    assert "raw_data[2024-04] failed: raw_data/2024-04 cannot be written: No space left on device" in error
+    assert f"raw_data[2024-04] failed: raw_data/2024-04 cannot be written: the disk at {small_disk} is full" in error
     filler.unlink()
     assert state(shop) == before
     assert shop.command("run").code == 0

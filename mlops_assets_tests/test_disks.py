@@ -1,8 +1,10 @@
 """What failures say of a disk."""
 
 import errno
+import os
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -30,6 +32,12 @@ FULL = [
     sqlite_error(sqlite3.SQLITE_FULL),
     wrapped(sqlite_error(sqlite3.SQLITE_FULL)),
 ]
+
+
+@pytest.mark.skipif(not os.path.ismount("/proc"), reason="/proc is another disk on Linux alone")
+def test_the_disk_behind_a_link_is_that_of_what_it_leads_to(tmp_path):
+    (tmp_path / "link").symlink_to("/proc")
+    assert disk_of(tmp_path / "link" / "not/there/yet") == Path("/proc")
 
 
 @pytest.mark.parametrize("error", FULL, ids=str)
