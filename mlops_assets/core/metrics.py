@@ -11,6 +11,7 @@ import numpy as np
 from mlops_assets.core.types import BoolArray, FloatArray, IntArray
 from mlops_assets.errors import DataError
 
+ROUNDING = 1e-9  # share of an answer by which the same model may differ about the same row
 FEWEST_CLUSTERS = 2
 
 

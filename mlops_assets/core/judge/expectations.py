@@ -14,6 +14,7 @@ import numpy as np
 
 from mlops_assets.core.columns import Columns, evenly_spread, label, length, take
 from mlops_assets.core.features.signature import absent
+from mlops_assets.core.metrics import ROUNDING
 from mlops_assets.core.types import Array, FloatArray
 from mlops_assets.dataset.parts import BoundsExpectation, Expectation, InvariantExpectation, MonotoneExpectation
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 500  # asked, evenly spread
 MOST_VALUES = 20  # that a row is asked with, evenly spread over those that are known
-NOISE = 1e-9  # share of an answer by which one model may differ from itself
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def examine(model: Model, columns: Columns, expectations: Iterable[Expectation])
     """
     rows = take(columns, evenly_spread(length(columns), MOST_ROWS))
     answers = model.predict_columns(rows)
-    noise = NOISE * (1 + np.abs(answers))
+    noise = ROUNDING * (1 + np.abs(answers))
     findings = []
     for expected in expectations:
         excess = _excess(model, columns, rows, answers, expected)

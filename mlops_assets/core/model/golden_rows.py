@@ -20,6 +20,7 @@ import numpy as np
 from mlops_assets.core.columns import Columns, concatenate, evenly_spread, length, nothing_like, take
 from mlops_assets.core.features.categories import Vocabulary
 from mlops_assets.core.features.signature import Absences, Input, absent, learn_absences, learn_signature, required
+from mlops_assets.core.metrics import ROUNDING
 from mlops_assets.core.model.answers import Answers
 from mlops_assets.core.state import DAMAGE, load_state, save_state
 from mlops_assets.core.types import Array, BoolArray, FloatArray, IntArray
@@ -28,7 +29,6 @@ from mlops_assets.errors import ModelError
 
 ROWS = 200
 ALONE_EVERY = 5  # rows; a few rows take another way through an estimator than many
-TOLERANCE = 1e-9
 FILE = "golden.json"
 
 
@@ -82,7 +82,7 @@ class Golden:
 
     def _compare(self, numbers: dict[str, FloatArray]) -> None:
         apart = np.max([difference(numbers[name], self.expected[name]) for name in numbers], axis=0)
-        if not (wrong := int((apart > TOLERANCE).sum())):
+        if not (wrong := int((apart > ROUNDING).sum())):
             return
         row = int(apart.argmax())
         pairs = ", ".join(f"{name} {numbers[name][row]:.10g} for {self.expected[name][row]:.10g}" for name in numbers)

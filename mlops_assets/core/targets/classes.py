@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mlops_assets.core.metrics import group_mean_baseline
+from mlops_assets.core.metrics import ROUNDING, group_mean_baseline
 from mlops_assets.core.state import load_state, save_state
 from mlops_assets.core.targets import metrics
 from mlops_assets.core.targets.class_answers import ClassAnswers, answer_columns
-from mlops_assets.core.targets.intervals import ROUNDING
 from mlops_assets.core.targets.kind import FOLDS, Finish, Numbers, Plots, RowNumbers
 from mlops_assets.core.targets.metrics import Metric
 from mlops_assets.core.targets.scaling import PERIOD_GAIN, Scaling, best_way, crossed, honest, unscaled

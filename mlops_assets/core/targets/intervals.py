@@ -28,6 +28,7 @@ import numpy as np
 
 from mlops_assets.core.columns import Columns, Row
 from mlops_assets.core.features.categories import UNKNOWN, Vocabulary
+from mlops_assets.core.metrics import ROUNDING
 from mlops_assets.core.state import save_state
 from mlops_assets.core.types import Array, FloatArray, IntArray
 
@@ -35,7 +36,6 @@ MOST_BINS = 20
 BEYOND = 5  # residuals beyond each end of a bin's interval, at least
 HIGHEST = 0.99
 CATEGORY_ROWS = 300  # of a category that is calibrated by itself
-ROUNDING = 1e-9  # share of a value by which one row's may differ from the same row's among others
 
 
 @dataclass(frozen=True, eq=False)

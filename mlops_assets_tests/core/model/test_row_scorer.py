@@ -8,8 +8,9 @@ import pytest
 from hypothesis import strategies as st
 
 from mlops_assets.core.columns import from_rows, stack
+from mlops_assets.core.metrics import ROUNDING
 from mlops_assets.core.model.answers import FLAGS, NUMBERS, Answers
-from mlops_assets.core.model.golden_rows import TOLERANCE, difference
+from mlops_assets.core.model.golden_rows import difference
 from mlops_assets.core.model.model import ALONE
 from mlops_assets.dataset import DatasetSpec
 from mlops_assets.errors import InputError
@@ -91,7 +92,7 @@ def outcome(answer):
 
 def assert_same(alone: Answers, among: Answers):
     for name in NUMBERS:
-        assert difference(getattr(alone, name), getattr(among, name)).max() <= TOLERANCE, name
+        assert difference(getattr(alone, name), getattr(among, name)).max() <= ROUNDING, name
     assert alone.rows()[0][3:] == among.rows()[0][3:]
 
 
@@ -100,7 +101,7 @@ def test_the_golden_rows_alone_are_what_they_are_together(model):
         alone = model.answer_rows([row])
         assert_same(alone, model.answer(from_rows([row], SPEC)))
         expected = np.array([model.golden.expected[name][number] for name in NUMBERS])
-        assert difference(np.array([getattr(alone, name)[0] for name in NUMBERS]), expected).max() <= TOLERANCE
+        assert difference(np.array([getattr(alone, name)[0] for name in NUMBERS]), expected).max() <= ROUNDING
 
 
 def test_any_row_is_answered_or_refused_alike(model):
@@ -153,7 +154,7 @@ def test_each_of_several_rows_has_the_answer_that_it_has_alone(ridge, count):
     alone = [ridge.row_scorer.answer(row) for row in ridge.row_scorer.read(rows)]
     assert len(answers) == count
     for one, other in zip(answers, alone, strict=True):
-        assert difference(np.array(one[:3]), np.array(other[:3])).max() <= TOLERANCE
+        assert difference(np.array(one[:3]), np.array(other[:3])).max() <= ROUNDING
         assert one[3:] == other[3:]
 
 
